@@ -1,0 +1,210 @@
+#include "base/text.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+void text_add_hex(struct buf *buf, struct bytes bytes)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    uint8_t *at = buf_extend(buf, bytes.len * 2);
+
+    for (size_t i = 0; at != NULL && i < bytes.len; i++) {
+        at[2 * i] = (uint8_t)DIGITS[bytes.at[i] >> 4];
+        at[2 * i + 1] = (uint8_t)DIGITS[bytes.at[i] & 15];
+    }
+}
+
+static int hex_value(uint8_t digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit |= 0x20;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+enum rc text_read_hex(struct bytes text, struct buf *out)
+{
+    size_t before = out->len;
+
+    if (text.len % 2 != 0)
+        return fault(RC_MALFORMED, "hexadecimal text of odd length %zu", text.len);
+    for (size_t i = 0; i < text.len; i += 2) {
+        int high = hex_value(text.at[i]), low = hex_value(text.at[i + 1]);
+        if (high < 0 || low < 0) {
+            buf_cut(out, before);
+            return fault(RC_MALFORMED, "not hexadecimal at offset %zu", i);
+        }
+        buf_add_u8(out, (uint8_t)(high << 4 | low));
+    }
+    return RC_OK;
+}
+
+static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void text_add_base64(struct buf *buf, struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t n = bytes.len - i < 3 ? bytes.len - i : 3;
+        uint32_t group = (uint32_t)bytes.at[i] << 16;
+        uint8_t *at = buf_extend(buf, 4);
+
+        if (at == NULL)
+            return;
+        group |= n > 1 ? (uint32_t)bytes.at[i + 1] << 8 : 0;
+        group |= n > 2 ? bytes.at[i + 2] : 0;
+        at[0] = (uint8_t)BASE64[group >> 18];
+        at[1] = (uint8_t)BASE64[group >> 12 & 63];
+        at[2] = n > 1 ? (uint8_t)BASE64[group >> 6 & 63] : '=';
+        at[3] = n > 2 ? (uint8_t)BASE64[group & 63] : '=';
+    }
+}
+
+static int base64_value(uint8_t letter)
+{
+    if (letter >= 'A' && letter <= 'Z')
+        return letter - 'A';
+    if (letter >= 'a' && letter <= 'z')
+        return letter - 'a' + 26;
+    if (letter >= '0' && letter <= '9')
+        return letter - '0' + 52;
+    return letter == '+' ? 62 : letter == '/' ? 63 : -1;
+}
+
+static bool is_space(uint8_t letter)
+{
+    return letter == ' ' || letter == '\t' || letter == '\r' || letter == '\n';
+}
+
+/* Four letters make a group; a padded group is the last one. */
+struct base64_group {
+    uint32_t bits;
+    unsigned letters, pads;
+};
+
+static bool take_letter(struct base64_group *g, uint8_t letter)
+{
+    int value = base64_value(letter);
+
+    if (letter == '=' && g->letters >= 2 && g->letters + g->pads < 4) {
+        g->pads++;
+        return true;
+    }
+    if (value < 0 || g->pads > 0)
+        return false;
+    g->bits = g->bits << 6 | (uint32_t)value;
+    g->letters++;
+    return true;
+}
+
+/* False where bits under the padding are set: two texts must not mean the same bytes. */
+static bool add_group(struct buf *out, const struct base64_group *g)
+{
+    uint32_t bits = g->bits << 6 * g->pads;
+
+    if (bits & ((1U << 8 * g->pads) - 1))
+        return false;
+    for (unsigned i = 0; i < 3 - g->pads; i++)
+        buf_add_u8(out, (uint8_t)(bits >> (16 - 8 * i)));
+    return true;
+}
+
+enum rc text_read_base64(struct bytes text, struct buf *out)
+{
+    struct base64_group g = { 0 };
+    size_t before = out->len, i = 0;
+    bool good = true;
+
+    for (; good && i < text.len; i++) {
+        if (is_space(text.at[i]))
+            continue;
+        if (g.letters + g.pads == 4)
+            g = (struct base64_group){ .pads = g.pads };
+        good = g.pads == 0 || g.letters > 0;
+        good = good && take_letter(&g, text.at[i]);
+        if (good && g.letters + g.pads == 4)
+            good = add_group(out, &g);
+    }
+    if (good && (g.letters + g.pads == 4 || g.letters == 0))
+        return RC_OK;
+    buf_cut(out, before);
+    return fault(RC_MALFORMED, "RFC 4648 4: not base64 at offset %zu", good ? i : i - 1);
+}
+
+enum rc text_read_u64(struct bytes text, uint64_t most, uint64_t *value)
+{
+    uint64_t sum = 0;
+
+    if (text.len == 0 || (text.len > 1 && text.at[0] == '0'))
+        return fault(RC_MALFORMED, "not a decimal number");
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t digit = text.at[i];
+        if (digit < '0' || digit > '9')
+            return fault(RC_MALFORMED, "not a decimal number");
+        if (__builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_add_overflow(sum, (uint64_t)(digit - '0'), &sum) || sum > most)
+            return fault(RC_LIMIT, "number above %llu", (unsigned long long)most);
+    }
+    *value = sum;
+    return RC_OK;
+}
+
+/* Length of the well-formed sequence that starts at `at`, 0 if there is none (RFC 3629 section
+ * 4). */
+static size_t utf8_step(const uint8_t *at, size_t left)
+{
+    uint8_t first = at[0], low = 0x80, high = 0xbf;
+    size_t more = 0;
+
+    if (first >= 0x01 && first <= 0x7f)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        more = 1;
+    else if (first >= 0xe0 && first <= 0xef)
+        more = 2;
+    else if (first >= 0xf0 && first <= 0xf4)
+        more = 3;
+    if (more == 0 || more >= left)
+        return 0;
+    low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : low;
+    high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : high;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i <= more; i++)
+        if (at[i] < 0x80 || at[i] > 0xbf)
+            return 0;
+    return more + 1;
+}
+
+bool text_is_utf8(struct bytes text)
+{
+    for (size_t i = 0, step; i < text.len; i += step) {
+        step = utf8_step(text.at + i, text.len - i);
+        if (step == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_plain(uint8_t letter)
+{
+    return letter >= 0x20 && letter <= 0x7e;
+}
+
+bool text_is_printable(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_plain(text.at[i]))
+            return false;
+    return true;
+}
+
+void text_add_escaped(struct buf *buf, struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t letter = bytes.at[i];
+        if (is_plain(letter) && letter != '"' && letter != '\\')
+            buf_add_u8(buf, letter);
+        else
+            buf_addf(buf, "\\x%02x", letter);
+    }
+}
