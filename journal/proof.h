@@ -1,4 +1,5 @@
-/* RFC 9162 section 2.1: Merkle tree hashes, and proofs between them. Pure arithmetic over SHA-256. */
+/* RFC 9162 section 2.1: Merkle tree hashes, and proofs between them. Pure arithmetic over
+ * SHA-256. */
 #pragma once
 
 #include "base/bytes.h"
@@ -10,13 +11,17 @@ struct proof_hash {
     uint8_t at[PROOF_HASH];
 };
 
-/* Leaf and node hashes (RFC 9162 2.1.1): SHA-256 over 0x00 || leaf, 0x01 || left || right; the empty tree is SHA-256(""). */
+/* Leaf and node hashes (RFC 9162 2.1.1): SHA-256 over 0x00 || leaf, 0x01 || left || right; the
+ * empty tree is SHA-256(""). */
 struct proof_hash journal_proof_leaf(struct bytes leaf);
-struct proof_hash journal_proof_node(const struct proof_hash *left, const struct proof_hash *right);
+struct proof_hash journal_proof_node(const struct proof_hash *left,
+                                     const struct proof_hash *right);
 struct proof_hash journal_proof_empty(void);
 
-/* RFC 9162 2.1.3.2: is the leaf at this index in the tree of this size and root? RC_DENIED if the proof does not hold. */
-enum rc journal_proof_check_inclusion(uint64_t index, uint64_t size, const struct proof_hash *leaf,
+/* RFC 9162 2.1.3.2: is the leaf at this index in the tree of this size and root? RC_DENIED if
+ * the proof does not hold. */
+enum rc journal_proof_check_inclusion(uint64_t index, uint64_t size,
+                                      const struct proof_hash *leaf,
                                       const struct proof_hash *nodes, size_t count,
                                       const struct proof_hash *root);
 
