@@ -324,7 +324,9 @@ static void add_section(struct buf *out, const struct settings_table *table, siz
 
 static void add_pair(struct buf *out, const char *key, struct bytes value)
 {
-    buf_addf(out, "%s =%s", key, value.len > 0 ? " " : "");
+    bool tight = strlen(key) + strlen(" = ") + value.len > SETTINGS_LINE_MAX;
+
+    buf_addf(out, "%s%s", key, tight ? "=" : value.len > 0 ? " = " : " =");
     buf_add(out, value);
     buf_add_u8(out, '\n');
 }
