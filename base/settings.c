@@ -105,6 +105,11 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
+static bool is_comment(uint8_t c)
+{
+    return c == '#' || c == ';';
+}
+
 static struct bytes trim(struct bytes text)
 {
     while (text.len > 0 && is_blank(text.at[text.len - 1]))
@@ -153,7 +158,7 @@ static enum rc check_pair(struct bytes line)
     if (value.len > 0 && (value.at[0] == '"' || value.at[0] == '\''))
         return fault(RC_MALFORMED, "values stand without quotes");
     for (size_t i = 1; i < line.len; i++)
-        if ((line.at[i] == ';' || line.at[i] == '#') && is_blank(line.at[i - 1]))
+        if (is_comment(line.at[i]) && (is_blank(line.at[i - 1]) || i == equals + 1))
             return fault(RC_MALFORMED, "a comment needs a line of its own");
     return RC_OK;
 }
@@ -163,7 +168,7 @@ static enum rc check_line(const struct settings_table *table, struct bytes line)
     struct bytes words = trim(line);
 
     TRY(check_letters(line));
-    if (words.len == 0 || line.at[0] == '#' || line.at[0] == ';')
+    if (words.len == 0 || is_comment(line.at[0]))
         return RC_OK;
     if (is_blank(line.at[0]))
         return fault(RC_MALFORMED, "starts with white space; each line stands for itself");
