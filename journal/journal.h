@@ -18,7 +18,7 @@
  * stopped, says RC_IO to every append and commit, and must be closed and opened again, which
  * finds out. That may find the group whole, and then it is in the journal.
  *
- * Opening reads and verifies everything: count on a second or so a gigabyte. What a crash left
+ * Opening reads and verifies everything, at the speed of SHA-256. What a crash left
  * half-written of the last group is cut off; damage is RC_CORRUPT and changes nothing.
  * Protocol page, "Torn or damaged": a broken group is torn only if nothing was committed after
  * it and part of it is missing or was never written. A flipped bit is damage, in the last group
@@ -32,9 +32,8 @@ struct journal;
 enum { JOURNAL_HASH = 32, JOURNAL_BODY_MAX = 1024 * 1024 };
 
 struct journal_limits {
-    uint64_t
-        segment_bytes;  /* a new segment begins when the current one is at least this long */
-    uint64_t bytes_max; /* of all segments; an append past it is RC_LIMIT */
+    uint64_t segment_bytes; /* a new segment begins when the last one is at least this long */
+    uint64_t bytes_max;     /* of all segments; an append past it is RC_LIMIT */
 };
 
 struct journal_entry {

@@ -88,7 +88,7 @@ static void goes_on_across_segments_and_openings(void **state)
 
 static void refuses_a_second_opener(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 1000, NULL);
+    struct journal *journal = open_or_fail(dir_of(state), 1000, NULL);
     const struct journal_limits limits = { 1000, 1000 };
     const struct clock clock = clock_standing();
     struct journal *second = NULL;
@@ -104,6 +104,9 @@ static void refuses_a_second_opener(void **state)
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    journal_close(journal);
+    assert_int_equal(journal_open(dir_of(state), &limits, &clock, NULL, &second), RC_OK);
+    journal_close(second);
 }
 
 static void bounds_the_body(void **state)
