@@ -224,7 +224,7 @@ enum rc journal_group_load(struct group *group, const struct group_source *sourc
                            struct journal_digest *digest, uint64_t offset,
                            const struct journal_head *before)
 {
-    struct group_header header;
+    struct group_header header = { 0 };
 
     journal_group_restart(group, before);
     enum rc rc = load_bytes(group, source, digest, offset, &header);

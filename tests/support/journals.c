@@ -40,6 +40,28 @@ void scratch_close(struct scratch *scratch)
     assert_int_equal(rmdir(scratch->path), 0);
 }
 
+int scratch_setup(void **state)
+{
+    struct scratch *scratch = calloc(1, sizeof *scratch);
+
+    assert_non_null(scratch);
+    scratch_open(scratch);
+    *state = scratch;
+    return 0;
+}
+
+int scratch_teardown(void **state)
+{
+    scratch_close(*state);
+    free(*state);
+    return 0;
+}
+
+int scratch_dir(void **state)
+{
+    return ((const struct scratch *)*state)->dir;
+}
+
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);

@@ -12,6 +12,10 @@ struct scratch {
 
 void scratch_open(struct scratch *scratch);  /* in the working directory */
 void scratch_close(struct scratch *scratch); /* removes all */
+/* As fixtures of one test, whose state it is. */
+int scratch_setup(void **state);
+int scratch_teardown(void **state);
+int scratch_dir(void **state);
 
 /* The segments of the folder, oldest first, as bytes. */
 enum { SEGMENTS_MAX = 32 };

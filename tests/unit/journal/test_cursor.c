@@ -2,26 +2,6 @@
 
 #include "tests/support/journals.h"
 
-static int make_scratch(void **state)
-{
-    static struct scratch scratch;
-
-    scratch_open(&scratch);
-    *state = &scratch;
-    return 0;
-}
-
-static int remove_scratch(void **state)
-{
-    scratch_close(*state);
-    return 0;
-}
-
-static int dir_of(void **state)
-{
-    return ((const struct scratch *)*state)->dir;
-}
-
 static void fill(struct journal *journal, unsigned groups, unsigned each)
 {
     for (unsigned i = 0; i < groups; i++) {
@@ -32,7 +12,7 @@ static void fill(struct journal *journal, unsigned groups, unsigned each)
 
 static void starts_at_any_entry_of_any_segment(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 400, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 400, NULL);
 
     fill(journal, 20, 3);
     for (unsigned from = 1; from <= 61; from++)
@@ -41,7 +21,7 @@ static void starts_at_any_entry_of_any_segment(void **state)
 
 static void starts_nowhere_before_the_first(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 400, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 400, NULL);
     struct journal_cursor *cursor = NULL;
 
     assert_int_equal(journal_cursor_open(journal, 0, &cursor), RC_NOT_FOUND);
@@ -55,7 +35,7 @@ static void starts_nowhere_before_the_first(void **state)
 
 static void follows_commits_as_they_come(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 300, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 300, NULL);
     AUTO_OF(journal_cursor) *cursor = NULL;
     struct journal_entry entry = { 0 };
     uint64_t want = 1;
@@ -75,7 +55,7 @@ static void follows_commits_as_they_come(void **state)
 
 static void waits_for_an_entry_that_is_yet_to_come(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 300, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 300, NULL);
     AUTO_OF(journal_cursor) *cursor = NULL;
     struct journal_entry entry = { 0 };
 
@@ -90,7 +70,7 @@ static void waits_for_an_entry_that_is_yet_to_come(void **state)
 
 static void reads_its_segment_to_the_end_when_that_is_trimmed(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 300, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 300, NULL);
     AUTO_OF(journal_cursor) *near = NULL, *far = NULL;
     struct journal_entry entry = { 0 };
 
@@ -109,7 +89,7 @@ static void reads_its_segment_to_the_end_when_that_is_trimmed(void **state)
 
 static void goes_on_past_a_trim_that_stops_right_behind_it(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 300, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 300, NULL);
     AUTO_OF(journal_cursor) *cursor = NULL;
     struct journal_entry entry = { 0 };
 
@@ -125,16 +105,16 @@ static void goes_on_past_a_trim_that_stops_right_behind_it(void **state)
 
 static void hands_out_nothing_of_a_damaged_group(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 100000, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 100000, NULL);
     AUTO_OF(journal_cursor) *cursor = NULL;
     struct journal_entry entry = { 0 };
     struct copies copies;
 
     fill(journal, 2, 3);
-    copies_take(dir_of(state), &copies);
+    copies_take(scratch_dir(state), &copies);
     struct buf *bytes = &copies.at[0].bytes;
     bytes->at[bytes->len - 40] ^= 1; /* in the last entry of the second group */
-    segment_overwrite(dir_of(state), copies.at[0].name, buf_bytes(bytes));
+    segment_overwrite(scratch_dir(state), copies.at[0].name, buf_bytes(bytes));
     copies_clear(&copies);
     assert_int_equal(journal_cursor_open(journal, 2, &cursor), RC_OK);
     assert_int_equal(journal_cursor_next(cursor, &entry), RC_OK);
@@ -144,7 +124,7 @@ static void hands_out_nothing_of_a_damaged_group(void **state)
     assert_int_equal(entry.sequence, 3);
 }
 
-#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -142,7 +142,6 @@ static void walk_faults(bool all_after)
 {
     for (unsigned nth = 1;; nth++) {
         struct scratch scratch;
-        struct journal_head head = { 0 };
         struct life life = { 0 };
         scratch_open(&scratch);
         arm(nth, all_after);
@@ -153,7 +152,7 @@ static void walk_faults(bool all_after)
             /* RC_LIMIT is what a buffer without memory says. */
             assert_true(life.end == RC_IO || life.end == RC_NOMEM || life.end == RC_LIMIT);
             AUTO_OF(journal) *journal = open_or_fail(scratch.dir, 250, NULL);
-            head = journal_head(journal);
+            struct journal_head head = journal_head(journal);
             assert_true(head.sequence >= life.acked);
             /* Only where cutting back failed too can there be more than was promised. */
             assert_true(head.sequence == life.acked || all_after || life.acked == 0);

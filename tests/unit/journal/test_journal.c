@@ -14,30 +14,10 @@
 #include "base/file.h"
 #include "tests/support/journals.h"
 
-static int make_scratch(void **state)
-{
-    static struct scratch scratch;
-
-    scratch_open(&scratch);
-    *state = &scratch;
-    return 0;
-}
-
-static int remove_scratch(void **state)
-{
-    scratch_close(*state);
-    return 0;
-}
-
-static int dir_of(void **state)
-{
-    return ((const struct scratch *)*state)->dir;
-}
-
 static void is_empty_at_first(void **state)
 {
     struct journal_recovery found = { 9, 9 };
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 1000, &found);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 1000, &found);
     const uint8_t zeros[JOURNAL_HASH] = { 0 };
     struct journal_head head = journal_head(journal);
 
@@ -52,7 +32,7 @@ static void is_empty_at_first(void **state)
 
 static void keeps_what_was_committed_and_only_that(void **state)
 {
-    struct journal *journal = open_or_fail(dir_of(state), 1000, NULL);
+    struct journal *journal = open_or_fail(scratch_dir(state), 1000, NULL);
 
     append_numbered(journal, 3);
     assert_int_equal(journal_head(journal).sequence, 0);
@@ -62,7 +42,7 @@ static void keeps_what_was_committed_and_only_that(void **state)
     append_numbered(journal, 2);
     journal_close(journal);
 
-    journal = open_or_fail(dir_of(state), 1000, NULL);
+    journal = open_or_fail(scratch_dir(state), 1000, NULL);
     assert_int_equal(journal_head(journal).sequence, 3);
     assert_memory_equal(journal_head(journal).hash, head.hash, JOURNAL_HASH);
     assert_int_equal(read_numbered(journal, 1), 3);
@@ -73,7 +53,7 @@ static void goes_on_across_segments_and_openings(void **state)
 {
     for (unsigned round = 0; round < 40; round++) {
         struct journal_recovery found;
-        AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 400, &found);
+        AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 400, &found);
         assert_int_equal(found.torn_bytes, 0);
         assert_int_equal(read_numbered(journal, 1), round * 3);
         append_numbered(journal, 3);
@@ -81,19 +61,19 @@ static void goes_on_across_segments_and_openings(void **state)
     }
     struct journal_head head = { 0 };
     struct journal_recovery found = { 0 };
-    assert_int_equal(journal_verify(dir_of(state), NULL, NULL, &head, &found), RC_OK);
+    assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, &head, &found), RC_OK);
     assert_int_equal(head.sequence, 120);
     assert_true(found.segments > 5);
 }
 
 static void refuses_a_second_opener(void **state)
 {
-    struct journal *journal = open_or_fail(dir_of(state), 1000, NULL);
+    struct journal *journal = open_or_fail(scratch_dir(state), 1000, NULL);
     const struct journal_limits limits = { 1000, 1000 };
     const struct clock clock = clock_standing();
     struct journal *second = NULL;
 
-    assert_int_equal(journal_open(dir_of(state), &limits, &clock, NULL, &second), RC_BUSY);
+    assert_int_equal(journal_open(scratch_dir(state), &limits, &clock, NULL, &second), RC_BUSY);
     assert_null(second);
     pid_t child = fork();
     if (child == 0) {
@@ -105,13 +85,13 @@ static void refuses_a_second_opener(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     journal_close(journal);
-    assert_int_equal(journal_open(dir_of(state), &limits, &clock, NULL, &second), RC_OK);
+    assert_int_equal(journal_open(scratch_dir(state), &limits, &clock, NULL, &second), RC_OK);
     journal_close(second);
 }
 
 static void bounds_the_body(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 64 * 1024 * 1024, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 64 * 1024 * 1024, NULL);
     uint8_t *body = calloc(1, JOURNAL_BODY_MAX + 1);
     uint64_t sequence = 77;
 
@@ -130,7 +110,7 @@ static void bounds_the_body(void **state)
 
 static void bounds_the_group(void **state)
 {
-    AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 64 * 1024 * 1024, NULL);
+    AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 64 * 1024 * 1024, NULL);
     /* 8 entries of this size with their headers of 22 bytes are 8 MiB. */
     const size_t eighth = 1024 * 1024 - 22;
     uint8_t *body = calloc(1, eighth);
@@ -148,7 +128,7 @@ static void bounds_the_group(void **state)
     assert_int_equal(sequence, 8);
     assert_int_equal(journal_commit(journal), RC_OK);
     free(body);
-    assert_int_equal(journal_verify(dir_of(state), NULL, NULL, NULL, NULL), RC_OK);
+    assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, NULL, NULL), RC_OK);
 }
 
 static uint64_t bytes_of_folder(int dir)
@@ -170,12 +150,13 @@ static void bounds_all_segments_together(void **state)
     for (uint64_t most = 200; most < 900; most++) {
         const struct journal_limits limits = { 300, most };
         AUTO_OF(journal) *journal = NULL;
-        assert_int_equal(journal_open(dir_of(state), &limits, &clock, NULL, &journal), RC_OK);
-        uint64_t before = bytes_of_folder(dir_of(state));
+        assert_int_equal(journal_open(scratch_dir(state), &limits, &clock, NULL, &journal),
+                         RC_OK);
+        uint64_t before = bytes_of_folder(scratch_dir(state));
         /* 36 + 22 + 1 + 36, and 100 for the header of a new segment. */
         while (journal_append(journal, 1, BYTES("x"), NULL) == RC_OK)
             assert_int_equal(journal_commit(journal), RC_OK);
-        uint64_t after = bytes_of_folder(dir_of(state));
+        uint64_t after = bytes_of_folder(scratch_dir(state));
         assert_true(after <= most);
         assert_true(most - after < 95 + 100);
         assert_true(after == before || after == before + 95 || after == before + 195);
@@ -185,7 +166,7 @@ static void bounds_all_segments_together(void **state)
 static void trims_whole_segments_only_and_still_verifies(void **state)
 {
     struct journal_head head = { 0 };
-    struct journal *journal = open_or_fail(dir_of(state), 400, NULL);
+    struct journal *journal = open_or_fail(scratch_dir(state), 400, NULL);
 
     for (int i = 0; i < 30; i++) {
         append_numbered(journal, 2);
@@ -198,7 +179,7 @@ static void trims_whole_segments_only_and_still_verifies(void **state)
         uint64_t first = journal_first_sequence(journal);
         assert_true(first <= before);
         assert_int_equal(read_numbered(journal, first), 61 - first);
-        assert_int_equal(journal_verify(dir_of(state), NULL, NULL, &head, NULL), RC_OK);
+        assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, &head, NULL), RC_OK);
         assert_int_equal(head.sequence, 60);
     }
     assert_true(journal_first_sequence(journal) > 50);
@@ -206,7 +187,7 @@ static void trims_whole_segments_only_and_still_verifies(void **state)
     assert_int_equal(journal_cursor_open(journal, 1, &cursor), RC_NOT_FOUND);
     journal_close(journal);
 
-    journal = open_or_fail(dir_of(state), 400, NULL);
+    journal = open_or_fail(scratch_dir(state), 400, NULL);
     assert_int_equal(journal_head(journal).sequence, 60);
     append_numbered(journal, 1);
     assert_int_equal(journal_commit(journal), RC_OK);
@@ -216,7 +197,7 @@ static void trims_whole_segments_only_and_still_verifies(void **state)
 
 static void misses_no_segment_that_is_gone_from_the_middle(void **state)
 {
-    struct journal *journal = open_or_fail(dir_of(state), 200, NULL);
+    struct journal *journal = open_or_fail(scratch_dir(state), 200, NULL);
     const struct journal_limits limits = { 200, 100000 };
     const struct clock clock = clock_standing();
     struct copies copies;
@@ -226,13 +207,14 @@ static void misses_no_segment_that_is_gone_from_the_middle(void **state)
         assert_int_equal(journal_commit(journal), RC_OK);
     }
     journal_close(journal);
-    copies_take(dir_of(state), &copies);
+    copies_take(scratch_dir(state), &copies);
     assert_true(copies.count > 3);
     for (size_t gone = 1; gone + 1 < copies.count; gone++) {
-        copies_put(dir_of(state), &copies, copies.count);
-        assert_int_equal(unlinkat(dir_of(state), copies.at[gone].name, 0), 0);
-        assert_int_equal(journal_verify(dir_of(state), NULL, NULL, NULL, NULL), RC_CORRUPT);
-        assert_int_equal(journal_open(dir_of(state), &limits, &clock, NULL, &journal),
+        copies_put(scratch_dir(state), &copies, copies.count);
+        assert_int_equal(unlinkat(scratch_dir(state), copies.at[gone].name, 0), 0);
+        assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, NULL, NULL),
+                         RC_CORRUPT);
+        assert_int_equal(journal_open(scratch_dir(state), &limits, &clock, NULL, &journal),
                          RC_CORRUPT);
     }
     copies_clear(&copies);
@@ -268,16 +250,19 @@ static void loses_nothing_acknowledged_when_its_writer_is_killed(void **state)
         assert_int_equal(pipe2(acks, O_CLOEXEC), 0);
         pid_t child = fork();
         if (child == 0)
-            write_until_killed(dir_of(state), acks[1]);
+            write_until_killed(scratch_dir(state), acks[1]);
         close(acks[1]);
-        pause_us(500 + random() % 6000);
+        /* Some commits in, however slow the machine is, and then anywhere. */
+        for (long ack = random() % 20; ack > 0; ack--)
+            assert_int_equal(read(acks[0], &acked, sizeof acked), sizeof acked);
+        pause_us(random() % 3000);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
         for (uint64_t next; read(acks[0], &next, sizeof next) == sizeof next;)
             acked = next;
         close(acks[0]);
-        AUTO_OF(journal) *journal = open_or_fail(dir_of(state), 4000, NULL);
+        AUTO_OF(journal) *journal = open_or_fail(scratch_dir(state), 4000, NULL);
         assert_true(journal_head(journal).sequence >= acked);
         if (acked > 3000)
             assert_int_equal(journal_trim(journal, acked - 1000), RC_OK);
@@ -302,8 +287,8 @@ static enum rc commit_limited(struct journal *journal, uint64_t bytes)
 
 static void takes_back_a_commit_at_every_byte_where_the_disk_ends(void **state)
 {
-    struct journal *journal = open_or_fail(dir_of(state), 100000, NULL);
-    uint64_t bytes = bytes_of_folder(dir_of(state));
+    struct journal *journal = open_or_fail(scratch_dir(state), 100000, NULL);
+    uint64_t bytes = bytes_of_folder(scratch_dir(state));
     unsigned failures = 0;
 
     signal(SIGXFSZ, SIG_IGN);
@@ -316,14 +301,14 @@ static void takes_back_a_commit_at_every_byte_where_the_disk_ends(void **state)
         assert_int_equal(rc, RC_IO);
         assert_int_equal(journal_head(journal).sequence, 0);
         assert_int_equal(journal_pending_head(journal).sequence, 0);
-        assert_int_equal(bytes_of_folder(dir_of(state)), bytes);
+        assert_int_equal(bytes_of_folder(scratch_dir(state)), bytes);
     }
     assert_int_equal(failures, 36 + 3 * (22 + 7) + 36);
     append_numbered(journal, 2);
     assert_int_equal(journal_commit(journal), RC_OK);
     assert_int_equal(read_numbered(journal, 1), 5);
     journal_close(journal);
-    assert_int_equal(journal_verify(dir_of(state), NULL, NULL, NULL, NULL), RC_OK);
+    assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, NULL, NULL), RC_OK);
 }
 
 /* In a mount namespace of our own, so that nothing of it outlives the test. */
@@ -357,7 +342,7 @@ static void goes_on_when_a_full_disk_has_room_again(void **state)
     assert_int_equal(umount2(scratch->path, MNT_DETACH), 0);
 }
 
-#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -97,8 +97,10 @@ static int make_tree(void **state)
     static struct tree tree;
 
     assert_int_equal(journal_digest_new(&tree.digest), RC_OK);
-    for (uint8_t i = 0; i < SIZES; i++)
-        tree.leaves[i] = journal_proof_leaf(tree.digest, (struct bytes){ &i, 1 });
+    for (size_t i = 0; i < SIZES; i++) {
+        const uint8_t leaf = (uint8_t)i;
+        tree.leaves[i] = journal_proof_leaf(tree.digest, (struct bytes){ &leaf, 1 });
+    }
     *state = &tree;
     return 0;
 }

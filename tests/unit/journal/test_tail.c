@@ -238,7 +238,6 @@ static void takes_any_unwritten_sectors_of_the_last_group_for_a_torn_tail(void *
 
     assert_in_range(sectors, 4, 8);
     for (unsigned lost = 1; lost < 1u << sectors; lost++) {
-        struct journal_head head = { 0 };
         AUTO_BUF(torn, 100000);
         buf_add(&torn, buf_bytes(&last->bytes));
         for (size_t i = start; i < torn.len; i++)
@@ -246,7 +245,7 @@ static void takes_any_unwritten_sectors_of_the_last_group_for_a_torn_tail(void *
                 torn.at[i] = 0;
         segment_overwrite(sample->scratch.dir, last->name, buf_bytes(&torn));
         assert_int_equal(open_again(sample->scratch.dir, NULL, &journal), RC_OK);
-        head = journal_head(journal);
+        struct journal_head head = journal_head(journal);
         assert_int_equal(head.sequence, sample->marks[sample->count - 2].head.sequence);
         journal_close(journal);
     }
