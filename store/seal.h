@@ -25,6 +25,8 @@
  * key (8.3); DESIGN.md D9 has a key per device. Within one process the bound is kept here:
  * RC_LIMIT.
  *
+ * A seal does not cross fork(): parent and child would use the same nonces.
+ *
  * Where the key comes from, how it is wrapped and when it changes is the caller's.
  */
 enum { STORE_SEAL_KEY = 32, STORE_SEAL_OVERHEAD = 1 + 4 + 12 + 16 };

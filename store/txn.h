@@ -56,6 +56,7 @@ struct store_range {
  * while it stands: it goes on behind the key that it gave last, and sees what is there by then.
  */
 struct store_cursor;
+/* RC_LIMIT: a bound longer than STORE_KEY_MAX. */
 enum rc store_cursor_open(struct store_txn *txn, unsigned table,
                           const struct store_range *range, struct store_cursor **cursor);
 /* RC_NOT_FOUND at the end, without a fault() text: it is an answer. */
