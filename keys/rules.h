@@ -21,6 +21,7 @@ enum {
     KEYS_VALUE_MAX = 64,    /* a subject attribute: RFC 5280 A.1, ub-common-name and others */
     KEYS_PATTERN_MAX = 128, /* a SAN pattern, a URI prefix, a checkpoint's origin */
     KEYS_SAN_RULES_MAX = 8,
+    KEYS_SAN_NAMES_MAX = 16, /* in one certificate */
     KEYS_RULES_TEXT_MAX = 128 * 1024,
 };
 
@@ -111,8 +112,7 @@ struct keys_certificate_rule {
     int path_length;             /* with ca: pathLenConstraint exactly, -1 for absent; else 0 */
     uint16_t key_usage;          /* exactly these bits */
     unsigned extended_key_usage; /* exactly these; 0 when the extension is forbidden */
-    int64_t backdate_most_s, postdate_most_s; /* notBefore against the signer's clock */
-    int64_t lifetime_most_s;                  /* notAfter - notBefore */
+    int64_t lifetime_most_s;     /* notAfter - notBefore */
     struct keys_subject_rule subject[KEYS_ATTRIBUTES];
     struct keys_extension_rule extension[KEYS_EXTENSIONS];
     struct keys_san_rule san[KEYS_SAN_RULES_MAX];
@@ -132,6 +132,8 @@ struct keys_rule {
     uint8_t key_id[KEYS_KEY_ID_MAX];
     size_t key_id_len;
     int64_t not_after_s; /* nothing that it signs is valid beyond */
+    int64_t backdate_most_s,
+        postdate_most_s; /* notBefore, thisUpdate against the signer's clock */
 
     struct keys_certificate_rule certificate; /* with KEYS_CERTIFICATE in kinds */
     int64_t next_update_most_s;               /* with KEYS_CRL: nextUpdate - thisUpdate */

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Fail if a program that we ship lacks what its compiler and linker should have put in."""
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+
+
+def readelf(option, program):
+    return subprocess.run(["readelf", "-W", option, program], capture_output=True, text=True, check=True).stdout
+
+
+def missing(program):
+    header, segments = readelf("-h", program), readelf("-l", program)
+    dynamic, symbols, notes = readelf("-d", program), readelf("--dyn-syms", program), readelf("-n", program)
+    stack = re.search(r"GNU_STACK.* (R\S*)\s+0x", segments)
+    fortified = set(re.findall(r"__\w+_chk\b", symbols)) - {"__stack_chk_fail"}
+    wanted = {
+        "position-independent (PIE)": "DYN (" in header and re.search(r"FLAGS_1.*\bPIE\b", dynamic),
+        "read-only relocations (RELRO)": "GNU_RELRO" in segments,
+        "immediate binding (BIND_NOW)": re.search(r"FLAGS.*\b(BIND_)?NOW\b", dynamic),
+        "a stack that is not executable": stack and "E" not in stack.group(1),
+        "no segment both writable and executable": not re.search(r"LOAD.* RWE ", segments),
+        "no text relocations": "TEXTREL" not in dynamic,
+        "no search path for libraries": not re.search(r"\((RPATH|RUNPATH)\)", dynamic),
+        "stack protector": "__stack_chk_fail" in symbols,
+        "fortified calls": fortified,
+    }
+    if platform.machine() == "x86_64":
+        wanted["control-flow enforcement (IBT, SHSTK)"] = re.search(r"IBT.*SHSTK|SHSTK.*IBT", notes)
+    return [what for what, there in wanted.items() if not there]
+
+
+def main():
+    programs = sorted(path for path in pathlib.Path(sys.argv[1]).glob("*") if path.is_file())
+    faults = [f"hardening: {program.name} lacks: {what}" for program in programs for what in missing(program)]
+    print("\n".join(faults) or f"hardening: {len(programs)} programs have all of it")
+    sys.exit(bool(faults))
+
+
+main()
