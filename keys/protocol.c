@@ -2,21 +2,30 @@
 
 #include <string.h>
 
+/* Work is an ask with a head before it, and must fit into a message, too. */
+enum { WORK_HEAD = 1 + 8 + 8 + 32, ASK_MAX = LINK_BODY_MAX - WORK_HEAD };
+enum {
+    ANSWERS_MAX = 1 + KEYS_ITEMS_MAX * (8 + 1 + 2 + KEYS_TEXT_MAX),
+    RESULTS_MAX = 1 + KEYS_ITEMS_MAX * (1 + 2 + KEYS_TEXT_MAX),
+};
+
 static const struct link_kind SIGNER[] = {
-    { KEYS_ASK_CERTIFICATES, "sign-certificates", LINK_NORMAL, LINK_BODY_MAX, LINK_BODY_MAX,
-      false, false },
-    { KEYS_ASK_BATCH, "sign-batch", LINK_BULK, LINK_BODY_MAX, LINK_BODY_MAX, false, false },
-    { KEYS_ASK_CRL, "sign-crl", LINK_URGENT, LINK_BODY_MAX, 512, false, false },
-    { KEYS_ASK_CHECKPOINT, "sign-checkpoint", LINK_URGENT, 8192, 512, false, false },
+    { KEYS_ASK_CERTIFICATES, "sign-certificates", LINK_NORMAL, ASK_MAX, ANSWERS_MAX, false,
+      false },
+    { KEYS_ASK_BATCH, "sign-batch", LINK_BULK, ASK_MAX, ANSWERS_MAX, false, false },
+    { KEYS_ASK_CRL, "sign-crl", LINK_URGENT, ASK_MAX, ANSWERS_MAX, false, false },
+    { KEYS_ASK_CHECKPOINT, "sign-checkpoint", LINK_URGENT, 8192, ANSWERS_MAX, false, false },
     { KEYS_ASK_HEAD, "head", LINK_URGENT, 0, 64, false, false },
     { KEYS_ASK_ENTRIES, "entries", LINK_BULK, 8, LINK_BODY_MAX, false, false },
     { KEYS_ASK_KEYS, "keys", LINK_NORMAL, 0, 8192, false, false },
 };
 
-/* A worker takes work in the order that the parent gives it: the lanes are the parent's. */
+/* Few credits: what waits, waits in the parent, where an urgent request can still overtake it. */
 static const struct link_kind WORKER[] = {
     { KEYS_WORK_READY, "ready", LINK_NORMAL, 0, 0, false, false },
-    { KEYS_WORK_SIGN, "sign", LINK_NORMAL, LINK_BODY_MAX, LINK_BODY_MAX, false, false },
+    { KEYS_WORK_URGENT, "sign-urgent", LINK_URGENT, LINK_BODY_MAX, RESULTS_MAX, false, false },
+    { KEYS_WORK_NORMAL, "sign", LINK_NORMAL, LINK_BODY_MAX, RESULTS_MAX, false, false },
+    { KEYS_WORK_BULK, "sign-bulk", LINK_BULK, LINK_BODY_MAX, RESULTS_MAX, false, false },
 };
 
 static const struct link_protocol SIGNER_PROTOCOL = {
@@ -30,7 +39,7 @@ static const struct link_protocol WORKER_PROTOCOL = {
     .name = "worker",
     .kinds = WORKER,
     .count = sizeof WORKER / sizeof *WORKER,
-    .credits = { [LINK_URGENT] = 1, [LINK_NORMAL] = 2, [LINK_BULK] = 1 },
+    .credits = { [LINK_URGENT] = 2, [LINK_NORMAL] = 2, [LINK_BULK] = 2 },
 };
 
 const struct link_protocol *keys_protocol_signer(void)

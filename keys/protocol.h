@@ -29,8 +29,13 @@ enum keys_request {
     KEYS_ASK_ENTRIES = 6,      /* of the signer's journal: to find orphans after a crash */
     KEYS_ASK_KEYS = 7,         /* names, purposes, public keys, revision of the rules */
 };
-/* Requests of the signer's parent to a worker. */
-enum keys_work_request { KEYS_WORK_READY = 1, KEYS_WORK_SIGN = 2 };
+/* Requests of the signer's parent to a worker; the last three are the same in another lane. */
+enum keys_work_request {
+    KEYS_WORK_READY = 1,
+    KEYS_WORK_URGENT = 2,
+    KEYS_WORK_NORMAL = 3,
+    KEYS_WORK_BULK = 4,
+};
 
 const struct link_protocol *keys_protocol_signer(void);
 const struct link_protocol *keys_protocol_worker(void);
@@ -96,7 +101,7 @@ struct keys_list {
 enum rc keys_protocol_write_list(const struct keys_rules *rules, struct buf *body);
 enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list);
 
-/* KEYS_WORK_SIGN: an ask, with the kind said and the key's memory as the parent knows it. */
+/* Work: an ask, with the kind said and the key's memory as the parent knows it. */
 struct keys_work {
     enum keys_kind kind;
     struct keys_memory memory;
