@@ -7,8 +7,8 @@ import tree
 CODE = {".c", ".h", ".py", ".sh", ".cmake", ".js", ".ts"}
 HEADINGS = ["## Purpose", "## Read in this order", "## Rules here", "## May use, may not use", "## Tests"]
 README_MAX = 50
-# A row of a table, "| `base/` | ...", or a line of a listing, "base/   ..."
-NAMED = re.compile(r"^(?:\|\s*`?)?([a-z][a-z0-9_-]*)/`?(?=\s|\||$)", re.M)
+SECTION = re.compile(r"^## Folders.*?\n(.*?)(?=^## |\Z)", re.M | re.S)
+ROW = re.compile(r"^\|\s*`([a-z][a-z0-9_-]*)/?`\s*\|", re.M)
 
 
 def folders_with_code():
@@ -36,7 +36,11 @@ def table_faults(present):
     if not path.exists():
         yield "ARCHITECTURE.md is missing; it names each folder and its duty"
         return
-    named = set(NAMED.findall(path.read_text()))
+    section = SECTION.search(path.read_text())
+    if not section:
+        yield "ARCHITECTURE.md has no section '## Folders' with a table, '| `base/` | what it knows |'"
+        return
+    named = set(ROW.findall(section.group(1)))
     for folder in present:
         if folder not in named:
             yield f"ARCHITECTURE.md does not name {folder}/"

@@ -20,7 +20,7 @@ def project_fault(module, target, granted):
 
 def library_fault(module, target, owners):
     # The longest prefix owns: <openssl/ssl.h> has fewer owners than <openssl/>.
-    matching = [prefix for prefix in owners if target.startswith(prefix.removesuffix(".h"))]
+    matching = [prefix for prefix in owners if target.startswith(prefix)]
     owner = max(matching, key=len, default=None)
     if owner and module not in owners[owner]:
         return f"<{target}> belongs to {' '.join(owners[owner])}"
