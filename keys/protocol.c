@@ -33,6 +33,7 @@ static const struct link_protocol SIGNER_PROTOCOL = {
     .kinds = SIGNER,
     .count = sizeof SIGNER / sizeof *SIGNER,
     .credits = { [LINK_URGENT] = 4, [LINK_NORMAL] = 16, [LINK_BULK] = 8 },
+    .waiting_max = 1024,
 };
 
 static const struct link_protocol WORKER_PROTOCOL = {
@@ -40,6 +41,7 @@ static const struct link_protocol WORKER_PROTOCOL = {
     .kinds = WORKER,
     .count = sizeof WORKER / sizeof *WORKER,
     .credits = { [LINK_URGENT] = 2, [LINK_NORMAL] = 2, [LINK_BULK] = 2 },
+    .waiting_max = 64, /* more than the asker has credits for */
 };
 
 const struct link_protocol *keys_protocol_signer(void)

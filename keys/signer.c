@@ -1,6 +1,5 @@
 #include "keys/signer.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +28,6 @@ struct keys_signer {
     struct journal_cursor *reading;   /* of the asker's latest KEYS_ASK_ENTRIES */
     uint64_t reading_at;              /* the sequence that it gives next */
     enum rc outcome;
-    bool closing;
 };
 
 static void fail(struct keys_signer *signer, enum rc rc)
@@ -357,16 +355,13 @@ static void asker_gone(void *with)
 {
     struct keys_signer *signer = with;
 
+    link_server_close(signer->asker);
     signer->asker = NULL;
 }
 
 static void worker_gone(void *with)
 {
     struct worker *worker = with;
-
-    worker->link = NULL;
-    if (worker->signer->closing)
-        return;
     enum rc rc = fault(RC_CLOSED, "a worker ended");
     if (commit_and_answer(worker->signer) != RC_OK)
         rc = fault_while(RC_CLOSED, "after a worker ended");
@@ -427,13 +422,13 @@ void keys_signer_free(struct keys_signer *signer)
 {
     if (signer == NULL)
         return;
-    signer->closing = true;
+    loop_remove_turn(&signer->turn);
     for (size_t i = 0; i < signer->worker_count; i++)
         link_close(signer->workers[i].link);
     while (signer->settled != NULL) {
         struct keys_job *job = signer->settled;
         signer->settled = job->next;
-        keys_job_free(job);
+        answer(signer, job, fault(RC_CLOSED, "the signer ends"));
     }
     link_server_close(signer->asker);
     journal_cursor_close(signer->reading);

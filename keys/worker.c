@@ -94,7 +94,6 @@ static void parent_gone(void *with)
 {
     struct keys_worker *worker = with;
 
-    worker->server = NULL;
     loop_stop(worker->loop);
 }
 
