@@ -1,6 +1,5 @@
 #include "keys/rules_field.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -76,6 +75,10 @@ static enum rc read_rate(struct keys_line *line, struct keys_rule *rule)
 {
     uint64_t rate = 0, burst = 0;
 
+    if (bytes_equal_text(line->rest, "unlimited")) {
+        line->rest = (struct bytes){ 0 };
+        return RC_OK;
+    }
     TRY(keys_line_take_number(line, UINT32_MAX, &rate));
     TRY(keys_line_expect(line, "burst"));
     TRY(keys_line_take_number(line, UINT32_MAX, &burst));
@@ -86,7 +89,10 @@ static enum rc read_rate(struct keys_line *line, struct keys_rule *rule)
 
 static void write_rate(const struct keys_rule *rule, const char *word, struct buf *text)
 {
-    buf_addf(text, "%s %u burst %u\n", word, rule->rate_per_s, rule->rate_burst);
+    if (rule->rate_per_s == 0)
+        buf_addf(text, "%s unlimited\n", word);
+    else
+        buf_addf(text, "%s %u burst %u\n", word, rule->rate_per_s, rule->rate_burst);
 }
 
 static enum rc read_issuer(struct keys_line *line, struct keys_rule *rule)
