@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/params.h>
 #include <string.h>
+#include <strings.h>
 
 #include "keys/provider_key.h"
 
@@ -34,12 +35,28 @@ static void free_signing(void *with)
     OPENSSL_free(signing);
 }
 
+/* OpenSSL 3.0 finishes a copy, so that the original could go on. */
+static void *copy_signing(void *with)
+{
+    const struct signing *signing = with;
+    struct signing *made = new_signing(NULL, NULL);
+
+    if (made == NULL)
+        return NULL;
+    made->key = signing->key;
+    buf_add(&made->message, buf_bytes(&signing->message));
+    if (!signing->message.broken && !made->message.broken)
+        return made;
+    free_signing(made);
+    return NULL;
+}
+
 static int begin(void *with, const char *digest, void *key, const OSSL_PARAM params[])
 {
     struct signing *signing = with;
 
     (void)params;
-    if (digest != NULL && strcmp(digest, "SHA256") != 0 && strcmp(digest, "SHA2-256") != 0)
+    if (digest != NULL && strcasecmp(digest, "SHA256") != 0 && strcasecmp(digest, "SHA2-256") != 0)
         return 0;
     if (key != NULL)
         signing->key = key;
@@ -119,6 +136,7 @@ static const OSSL_PARAM *gettable(void *with, void *provider)
 const OSSL_DISPATCH keys_provider_sign_dispatch[] = {
     ENTRY(NEWCTX, new_signing),
     ENTRY(FREECTX, free_signing),
+    ENTRY(DUPCTX, copy_signing),
     ENTRY(DIGEST_SIGN_INIT, begin),
     ENTRY(DIGEST_SIGN_UPDATE, update),
     ENTRY(DIGEST_SIGN_FINAL, finish),

@@ -89,6 +89,14 @@ static X509 *make_certificate(struct fixture *it)
     assert_non_null(X509_gmtime_adj(X509_getm_notAfter(made), 3600));
     assert_int_equal(X509_set_pubkey(made, it->key), 1);
     assert_true(X509_sign(made, it->key, EVP_sha256()) > 0);
+    /* Read again, since X509_set_pubkey() keeps our EVP_PKEY, which cannot verify. */
+    unsigned char *der = NULL;
+    int len = i2d_X509(made, &der);
+    const unsigned char *at = der;
+    X509_free(made);
+    made = d2i_X509(NULL, &at, len);
+    OPENSSL_free(der);
+    assert_non_null(made);
     return made;
 }
 
@@ -125,6 +133,12 @@ static void a_cms_signature_through_it_verifies(void **state)
         CMS_sign(signer, it->key, NULL, data, CMS_BINARY | CMS_NOSMIMECAP);
 
     assert_non_null(made);
+    unsigned char *der = NULL;
+    int len = i2d_CMS_ContentInfo(made, &der);
+    const unsigned char *at = der;
+    CMS_ContentInfo_free(made);
+    made = d2i_CMS_ContentInfo(NULL, &at, len);
+    OPENSSL_free(der);
     assert_int_equal(CMS_verify(made, NULL, NULL, NULL, NULL, CMS_NO_SIGNER_CERT_VERIFY), 1);
     CMS_ContentInfo_free(made);
     BIO_free(data);
