@@ -1,0 +1,39 @@
+# Compiler and linker flags. The presets choose: SANITIZE, HARDEN, COVERAGE, FUZZ.
+include(CheckCCompilerFlag)
+
+function(flags_warnings)
+  # cert and pointer-arithmetic bugs start as conversions: all of these are errors.
+  add_compile_options(
+    -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+    -Wformat=2 -Wvla -Wcast-qual -Wswitch-enum)
+endfunction()
+
+function(flags_sanitize kinds)
+  add_compile_options(-fsanitize=${kinds} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${kinds})
+endfunction()
+
+function(flags_harden)
+  add_compile_options(-fstack-protector-strong -ftrivial-auto-var-init=zero -U_FORTIFY_SOURCE)
+  # Level 3 also checks sizes that are known only at run time; it needs gcc 12 and glibc 2.34.
+  file(WRITE ${CMAKE_BINARY_DIR}/fortify.c "#include <string.h>\n#if __USE_FORTIFY_LEVEL < 3\n#error\n#endif\n")
+  try_compile(FORTIFY_3 ${CMAKE_BINARY_DIR}/fortify ${CMAKE_BINARY_DIR}/fortify.c
+              COMPILE_DEFINITIONS -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+              CMAKE_FLAGS -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY)
+  add_compile_definitions(_FORTIFY_SOURCE=$<IF:$<BOOL:${FORTIFY_3}>,3,2>)
+  foreach(flag -fcf-protection=full -mbranch-protection=standard -fstack-clash-protection)
+    string(MAKE_C_IDENTIFIER "HAVE${flag}" have)
+    check_c_compiler_flag(${flag} ${have})
+    if(${have})
+      add_compile_options(${flag})
+    endif()
+  endforeach()
+  # No build paths in what we ship.
+  add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+  add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code)
+endfunction()
+
+function(flags_coverage)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endfunction()
