@@ -1,5 +1,7 @@
 #include "daemon/control.h"
 
+#include "daemon/table.h"
+
 static const struct link_kind KINDS[] = {
     { .kind = DAEMON_CONTROL_BEGIN, .name = "begin", .lane = LINK_URGENT },
     { .kind = DAEMON_CONTROL_PEER,
@@ -14,6 +16,7 @@ static const struct link_protocol PROTOCOL = {
     .kinds = KINDS,
     .count = sizeof KINDS / sizeof *KINDS,
     .credits = { [LINK_URGENT] = 1, [LINK_NORMAL] = 8, [LINK_BULK] = 1 },
+    .waiting_max = DAEMON_PROCESSES_MAX,
 };
 
 const struct link_protocol *daemon_control_protocol(void)

@@ -9,6 +9,5 @@
  * it has begun and ends with 0.
  */
 enum daemon_control { DAEMON_CONTROL_BEGIN = 1, DAEMON_CONTROL_PEER = 2 };
-enum { DAEMON_NAME_MAX = 32 };
 
 const struct link_protocol *daemon_control_protocol(void);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char CREDENTIAL[] = "credential:";
+#define CREDENTIAL "credential:"
 
 static enum rc find(const char *from, struct buf *path)
 {
@@ -20,7 +20,7 @@ static enum rc find(const char *from, struct buf *path)
         buf_addf(path, "%s", from);
         return RC_OK;
     }
-    if (!bytes_start_with(bytes_of_text(from), BYTES("credential:")))
+    if (!bytes_start_with(bytes_of_text(from), BYTES(CREDENTIAL)))
         return fault(RC_MALFORMED, "PIN from %s: expected an absolute path or credential:NAME",
                      from);
     const char *name = from + sizeof CREDENTIAL - 1;

@@ -79,7 +79,7 @@ static enum step become(const struct daemon_spawn *what, pid_t parent)
     return STEP_EXECUTE;
 }
 
-[[noreturn]] static void run_child(const struct daemon_spawn *what, int pipe, pid_t parent)
+[[gnu::noreturn]] static void run_child(const struct daemon_spawn *what, int pipe, pid_t parent)
 {
     struct failure failure = { .step = STEP_DESCRIPTORS };
     int moved = arrange(what, pipe);

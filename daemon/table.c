@@ -52,10 +52,19 @@ static bool are_joined(const struct daemon_table *table, const char *one, const 
     return false;
 }
 
+static enum rc check_name(const char *name)
+{
+    if (*name == '\0' || strlen(name) > DAEMON_NAME_MAX || strchr(name, ',') != NULL)
+        return fault(RC_MALFORMED, "name '%s': expected 1 to %d bytes without a comma", name,
+                     DAEMON_NAME_MAX);
+    return RC_OK;
+}
+
 static enum rc check_process(const struct daemon_table *table, size_t place)
 {
     const struct daemon_process *process = &table->processes[place];
 
+    TRY(check_name(process->name));
     if (daemon_table_find(table, process->name) != place)
         return fault(RC_MALFORMED, "process %s stands twice", process->name);
     if (strchr(process->program, '/') != NULL)
@@ -66,6 +75,7 @@ static enum rc check_process(const struct daemon_table *table, size_t place)
                      DAEMON_DESCRIPTORS_MAX);
     for (size_t i = 0; i < process->descriptor_count; i++) {
         const struct daemon_descriptor *each = &process->descriptors[i];
+        TRY(check_name(each->name));
         if (count_listed(process, each->kind, each->name) > 1)
             return fault(RC_MALFORMED, "process %s lists %s twice", process->name, each->name);
         if (each->kind == DAEMON_CHANNEL && !are_joined(table, process->name, each->name))

@@ -4,6 +4,7 @@
 
 #include "base/rc.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -17,6 +18,7 @@ enum {
     DAEMON_FD_CONTROL = 4,
     DAEMON_FD_FIRST = 5,
     DAEMON_DESCRIPTORS_MAX = 32, /* of a row, sockets of listeners counted one by one */
+    DAEMON_NAME_MAX = 32,        /* bytes of a process's or descriptor's name */
     DAEMON_PROCESSES_MAX = 16,
     DAEMON_CHANNELS_MAX = 32
 };
@@ -56,7 +58,8 @@ struct daemon_table {
 const struct daemon_table *daemon_table_shipped(void);
 
 /* RC_MALFORMED names what contradicts itself: a name twice, a channel that one end does not
- * list, an answering end that starts after the asking one, a program with a folder. */
+ * list, an answering end that starts after the asking one, a program with a folder, a name that
+ * is too long or holds a comma. */
 enum rc daemon_table_check(const struct daemon_table *table);
 /* The place of a process, or process_count. */
 size_t daemon_table_find(const struct daemon_table *table, const char *name);
