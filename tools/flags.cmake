@@ -1,8 +1,9 @@
 # Compiler and linker flags. The presets choose: SANITIZE, HARDEN, COVERAGE, FUZZ.
 include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
 
 function(flags_warnings)
-  # cert and pointer-arithmetic bugs start as conversions: all of these are errors.
+  # Errors from the first line on; a warning that may stay is one that nobody reads.
   add_compile_options(
     -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wformat=2 -Wvla -Wcast-qual -Wswitch-enum)
@@ -14,13 +15,18 @@ function(flags_sanitize kinds)
 endfunction()
 
 function(flags_harden)
-  add_compile_options(-fstack-protector-strong -ftrivial-auto-var-init=zero -U_FORTIFY_SOURCE)
+  add_compile_options(-fstack-protector-strong -ftrivial-auto-var-init=zero)
   # Level 3 also checks sizes that are known only at run time; it needs gcc 12 and glibc 2.34.
-  file(WRITE ${CMAKE_BINARY_DIR}/fortify.c "#include <string.h>\n#if __USE_FORTIFY_LEVEL < 3\n#error\n#endif\n")
-  try_compile(FORTIFY_3 ${CMAKE_BINARY_DIR}/fortify ${CMAKE_BINARY_DIR}/fortify.c
-              COMPILE_DEFINITIONS -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
-              CMAKE_FLAGS -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY)
-  add_compile_definitions(_FORTIFY_SOURCE=$<IF:$<BOOL:${FORTIFY_3}>,3,2>)
+  # An option, not a definition: CMake puts definitions first, where -U would undo them.
+  set(CMAKE_REQUIRED_FLAGS "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
+  check_c_source_compiles("
+    #include <string.h>
+    #if __USE_FORTIFY_LEVEL < 3
+    #error
+    #endif
+    int main(void) { return 0; }" HAVE_FORTIFY_3)
+  unset(CMAKE_REQUIRED_FLAGS)
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<BOOL:${HAVE_FORTIFY_3}>,3,2>)
   foreach(flag -fcf-protection=full -mbranch-protection=standard -fstack-clash-protection)
     string(MAKE_C_IDENTIFIER "HAVE${flag}" have)
     check_c_compiler_flag(${flag} ${have})

@@ -31,6 +31,7 @@ endfunction()
 
 # A comment on a line of its own says what a test needs beyond its module:
 #   /* threaded */              also run under ThreadSanitizer
+#   /* release */               run only as shipped: sanitizers would be in the way (jails, limits)
 #   /* wraps: malloc realloc */ the linker sends these calls to the test's __wrap_ functions
 function(unit_test source)
   get_filename_component(folder ${source} DIRECTORY)
@@ -41,11 +42,17 @@ function(unit_test source)
     message(FATAL_ERROR "${source} tests '${module}', which is no module of layers.txt with a folder.")
   endif()
   set(labels unit)
-  file(STRINGS ${source} marks REGEX "^/\\* (threaded|wraps: [a-z_ ]+) \\*/$")
+  file(STRINGS ${source} marks REGEX "^/\\* (threaded|release|wraps: [a-z_ ]+) \\*/$")
   if(marks MATCHES "threaded")
     list(APPEND labels threaded)
   elseif(ONLY_THREADED)
     return()
+  endif()
+  if(marks MATCHES "release")
+    list(APPEND labels release)
+    if(SANITIZE)
+      return()
+    endif()
   endif()
 
   outsider(${name} ${source} tests_support ${module} PkgConfig::cmocka)
