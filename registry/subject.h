@@ -6,15 +6,14 @@
 
 /*
  * A subject is what a certificate names: a device, an operator or a line (a factory station).
- * Its id is 1 to 64 of A-Z a-z 0-9 . _ : - and unique among its kind. For a device the id is
- * also the certificate's subject serialNumber, the tail of its SAN urn:touchmark:device:<id>,
- * its MQTT client id and
- * ${device.id} in a policy, and so can never hold a wildcard or a separator.
+ * Its id is unique among its kind: 1 to 64 letters, digits, '.' and '-', a letter or digit
+ * first (no path, no option of a command). For a device it is also the certificate's subject
+ * serialNumber (X.520: a PrintableString), the tail of its SAN urn:touchmark:device:<id>, its
+ * MQTT client id and ${device.id} in a policy, and so can never hold a wildcard or a separator.
  */
 enum registry_kind { REGISTRY_DEVICE = 1, REGISTRY_OPERATOR = 2, REGISTRY_LINE = 3 };
 
-/* Lifecycle (DESIGN.md section 4, OWASP I8): registry/lifecycle.c has the table of who may
- * become what. */
+/* What may become what: registry/lifecycle.c. */
 enum registry_state {
     REGISTRY_REGISTERED = 1, /* known, holds no certificate yet */
     REGISTRY_ACTIVE = 2,
@@ -79,14 +78,23 @@ struct registry_certificate {
 
 /* RC_MALFORMED names the character and its place. */
 enum rc registry_id_check(struct bytes id);
+/* Copies what passed the check; to is untouched on failure. */
+enum rc registry_id_copy(struct bytes id, char to[REGISTRY_ID_MAX + 1]);
+/* At most REGISTRY_LABEL_MAX bytes of printable ASCII; may be empty. RC_MALFORMED, RC_LIMIT. */
+enum rc registry_label_copy(struct bytes label, char to[REGISTRY_LABEL_MAX + 1]);
+/* RC_MALFORMED, RC_LIMIT, RC_EXISTS for a group that is in it already. */
+enum rc registry_groups_add(struct registry_groups *groups, struct bytes name);
+bool registry_groups_hold(const struct registry_groups *groups, struct bytes name);
 const char *registry_kind_name(enum registry_kind kind);
 const char *registry_state_name(enum registry_state state);
 const char *registry_role_name(enum registry_role role);
 enum rc registry_role_read(struct bytes text, enum registry_role *role);
-/* RC_DENIED "a revoked device stays revoked: cannot become active". */
+enum rc registry_state_read(struct bytes text, enum registry_state *state);
+/* RC_EXISTS: it is that already. RC_DENIED: there is no way, "revoked is for good". */
 enum rc registry_lifecycle_check(enum registry_state from, enum registry_state to);
 
-/* Strict binary forms, the same in the store, the feed and on the door's link. */
+/* Strict binary forms, the same in the store, the feed and on the door's link
+ * (docs/protocol/door.md). RC_MALFORMED; outputs untouched then. */
 void registry_subject_write(const struct registry_subject *subject, struct buf *out);
 enum rc registry_subject_read(struct bytes from, struct registry_subject *subject);
 void registry_certificate_write(const struct registry_certificate *certificate,
