@@ -24,9 +24,9 @@
  *   APPLIED              applied, sequence (that all doors have come to)
  *   AUDIT_*              query, in audit/'s own form
  *
- * A snapshot is taken page by page while changes go on. The door keeps the position of the first
- * page and watches from there: what it gets twice changes nothing, and once it has caught up
- * its projection is the registry's.
+ * A snapshot is taken page by page while changes go on. The door keeps the position of the
+ * first page and watches from there: what it gets twice changes nothing, and once it has caught
+ * up its projection is the registry's.
  */
 struct registry_policy {
     uint64_t version;
@@ -41,8 +41,8 @@ struct registry_status {
     uint64_t devices[REGISTRY_REVOKED + 1]; /* by state */
     uint64_t certificates, operators, lines, orphans;
     uint64_t policy_version;
-    bool signer; /* is it there? */
-    int64_t crl_ms; /* when the oldest CRL in force was made */
+    bool signer;           /* is it there? */
+    int64_t crl_ms;        /* when the oldest CRL in force was made */
     uint64_t doors_behind; /* records that the slowest door has not acknowledged */
 };
 

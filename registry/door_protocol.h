@@ -59,5 +59,5 @@ struct registry_preamble {
 enum { REGISTRY_LINEAGE = 16 };
 struct registry_position {
     uint8_t lineage[REGISTRY_LINEAGE]; /* of the feed; another one: take a snapshot */
-    uint64_t sequence;                 /* all up to this one is applied, sessions cut included */
+    uint64_t sequence; /* all up to this one is applied, sessions cut included */
 };

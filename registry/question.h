@@ -7,7 +7,7 @@
 
 enum {
     REGISTRY_CURSOR_MAX = 128,
-    REGISTRY_CSR_MAX = 16 * 1024,   /* DER; also of a certificate that is looked up */
+    REGISTRY_CSR_MAX = 16 * 1024,    /* DER; also of a certificate that is looked up */
     REGISTRY_POLICY_MAX = 48 * 1024, /* a policy's text, until it travels in parts */
     REGISTRY_QUERY_MAX = 4096,
     REGISTRY_TOKEN_ID_MAX = 32,
@@ -53,7 +53,7 @@ struct registry_question {
     char label[REGISTRY_LABEL_MAX + 1];
     struct registry_groups groups;
     struct registry_fingerprint fingerprint;
-    uint8_t reason;     /* CRLReason, RFC 5280 5.3.1 */
+    uint8_t reason;                      /* CRLReason, RFC 5280 5.3.1 */
     struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
     uint32_t lifetime_s;
     uint64_t version, sequence;

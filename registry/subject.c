@@ -123,6 +123,7 @@ void registry_subject_write(const struct registry_subject *subject, struct buf *
         add_sized8(out, subject->groups.names[i]);
     buf_add_u64(out, (uint64_t)subject->created_ms);
     buf_add_u64(out, (uint64_t)subject->changed_ms);
+    buf_add_u64(out, subject->revision);
 }
 
 static enum rc read_id(struct reader *r, char to[REGISTRY_ID_MAX + 1])
@@ -167,6 +168,7 @@ enum rc registry_subject_read(struct bytes from, struct registry_subject *subjec
     TRY(read_groups(&r, &read.groups));
     read.created_ms = (int64_t)reader_u64(&r);
     read.changed_ms = (int64_t)reader_u64(&r);
+    read.revision = reader_u64(&r);
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "subject: cut short, or a tail behind it");
     *subject = read;
@@ -188,6 +190,7 @@ void registry_certificate_write(const struct registry_certificate *certificate, 
     buf_add_u64(out, (uint64_t)certificate->not_after_s);
     buf_add_u64(out, (uint64_t)certificate->issued_ms);
     buf_add_u64(out, (uint64_t)certificate->revoked_ms);
+    buf_add_u64(out, certificate->revision);
 }
 
 /* RFC 5280 5.3.1: 7 does not exist, 8 is for delta CRLs, 10 for attribute certificates. */
@@ -228,6 +231,7 @@ enum rc registry_certificate_read(struct bytes from, struct registry_certificate
     read.not_after_s = (int64_t)reader_u64(&r);
     read.issued_ms = (int64_t)reader_u64(&r);
     read.revoked_ms = (int64_t)reader_u64(&r);
+    read.revision = reader_u64(&r);
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "certificate: cut short, or a tail behind it");
     *certificate = read;

@@ -54,6 +54,7 @@ struct registry_subject {
     struct registry_groups groups;
     char label[REGISTRY_LABEL_MAX + 1]; /* for people; printable */
     int64_t created_ms, changed_ms;     /* wall */
+    uint64_t revision; /* of the store's change that wrote it: a projection keeps the highest */
 };
 
 /* SHA-256 of the certificate's DER (RFC 5280 has no word for it; the field says fingerprint).
@@ -74,6 +75,7 @@ struct registry_certificate {
     int64_t not_before_s, not_after_s;
     int64_t issued_ms, revoked_ms; /* wall; revoked_ms 0 unless revoked */
     uint8_t reason;                /* RFC 5280 5.3.1 CRLReason, when revoked */
+    uint64_t revision;             /* as a subject's */
 };
 
 /* RC_MALFORMED names the character and its place. */
