@@ -145,6 +145,8 @@ static enum rc apply_certificate(struct registry_projection *projection, struct 
     struct registry_certificate certificate;
 
     TRY(registry_certificate_read(body, &certificate));
+    if (certificate.kind == REGISTRY_DOOR)
+        return fault(RC_MALFORMED, "change: a door's own certificate admits nobody");
     uint64_t hash = hash_fingerprint(&certificate.fingerprint);
     const struct registry_certificate *old = registry_index_find(
         &projection->certificates, hash, has_fingerprint, &certificate.fingerprint);

@@ -69,6 +69,7 @@ static const char *const KINDS[] = {
     [REGISTRY_DEVICE] = "device",
     [REGISTRY_OPERATOR] = "operator",
     [REGISTRY_LINE] = "line",
+    [REGISTRY_DOOR] = "door",
 };
 
 static const char *const ROLES[] = {
@@ -79,7 +80,7 @@ static const char *const ROLES[] = {
 
 static bool is_kind(unsigned kind)
 {
-    return kind >= REGISTRY_DEVICE && kind <= REGISTRY_LINE;
+    return kind >= REGISTRY_DEVICE && kind <= REGISTRY_DOOR;
 }
 
 const char *registry_kind_name(enum registry_kind kind)
@@ -155,8 +156,9 @@ enum rc registry_subject_read(struct bytes from, struct registry_subject *subjec
     struct reader r = READER(from);
     unsigned kind = reader_u8(&r), state = reader_u8(&r), role = reader_u8(&r);
 
-    if (!is_kind(kind) || state < REGISTRY_REGISTERED || state > REGISTRY_REVOKED ||
-        role > REGISTRY_AUDITOR || (role != 0) != (kind == REGISTRY_OPERATOR))
+    if (!is_kind(kind) || kind == REGISTRY_DOOR || state < REGISTRY_REGISTERED ||
+        state > REGISTRY_REVOKED || role > REGISTRY_AUDITOR ||
+        (role != 0) != (kind == REGISTRY_OPERATOR))
         return fault(RC_MALFORMED, "subject: kind %u, state %u, role %u", kind, state, role);
     read.kind = (enum registry_kind)kind;
     read.state = (enum registry_state)state;
@@ -193,8 +195,8 @@ void registry_certificate_write(const struct registry_certificate *certificate, 
     buf_add_u64(out, certificate->revision);
 }
 
-/* RFC 5280 5.3.1: 7 does not exist, 8 is for delta CRLs, 10 for attribute certificates. */
-static bool is_reason(unsigned reason)
+/* 7 does not exist, 8 is for delta CRLs, 10 for attribute certificates. */
+bool registry_reason_is(unsigned reason)
 {
     return reason <= 6 || reason == 9;
 }
@@ -213,7 +215,7 @@ enum rc registry_certificate_read(struct bytes from, struct registry_certificate
     reader_copy(&r, read.fingerprint.at, sizeof read.fingerprint.at);
     unsigned kind = reader_u8(&r), state = reader_u8(&r), reason = reader_u8(&r);
     if (!is_kind(kind) || state < REGISTRY_CERTIFICATE_ACTIVE ||
-        state > REGISTRY_CERTIFICATE_REVOKED || !is_reason(reason))
+        state > REGISTRY_CERTIFICATE_REVOKED || !registry_reason_is(reason))
         return fault(RC_MALFORMED, "certificate: kind %u, state %u, reason %u", kind, state,
                      reason);
     read.kind = (enum registry_kind)kind;

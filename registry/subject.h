@@ -11,7 +11,13 @@
  * serialNumber (X.520: a PrintableString), the tail of its SAN urn:touchmark:device:<id>, its
  * MQTT client id and ${device.id} in a policy, and so can never hold a wildcard or a separator.
  */
-enum registry_kind { REGISTRY_DEVICE = 1, REGISTRY_OPERATOR = 2, REGISTRY_LINE = 3 };
+enum registry_kind {
+    REGISTRY_DEVICE = 1,
+    REGISTRY_OPERATOR = 2,
+    REGISTRY_LINE = 3,
+    REGISTRY_DOOR = 4, /* our own servers': only in the authority's books, never a subject,
+                          never in a projection */
+};
 
 /* What may become what: registry/lifecycle.c. */
 enum registry_state {
@@ -94,6 +100,9 @@ enum rc registry_role_read(struct bytes text, enum registry_role *role);
 enum rc registry_state_read(struct bytes text, enum registry_state *state);
 /* RC_EXISTS: it is that already. RC_DENIED: there is no way, "revoked is for good". */
 enum rc registry_lifecycle_check(enum registry_state from, enum registry_state to);
+
+/* May this be a certificate's CRLReason (RFC 5280 5.3.1)? */
+bool registry_reason_is(unsigned reason);
 
 /* Strict binary forms, the same in the store, the feed and on the door's link
  * (docs/protocol/door.md). RC_MALFORMED; outputs untouched then. */
