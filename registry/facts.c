@@ -1,3 +1,4 @@
+#include "registry/answer.h"
 #include "registry/rows.h"
 
 enum { NAME_MAX_LEN = 64 };
@@ -104,6 +105,9 @@ enum rc registry_crl_put(struct store_txn *txn, struct bytes key, uint64_t numbe
     AUTO_BUF(name, NAME_MAX_LEN);
     AUTO_BUF(room, STORE_VALUE_MAX);
 
+    if (der.len > REGISTRY_CHANGE_MAX - NAME_MAX_LEN)
+        return fault(RC_LIMIT, "a CRL of %zu octets, at most %d: shard it", der.len,
+                     REGISTRY_CHANGE_MAX - NAME_MAX_LEN);
     enum rc rc = registry_crl_get(txn, key, &last, &old);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
