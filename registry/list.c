@@ -35,6 +35,8 @@ static enum rc walk(struct store_txn *txn, unsigned table, const struct store_ra
         if (!enough)
             TRY(take(txn, key, value.bytes, page, &taken));
         if (taken == NO_ROOM) {
+            if (last.len == 0)
+                return fault(RC_LIMIT, "registry: a row is too long for a list");
             buf_add(next, registry_key_bytes(&last));
             return RC_OK;
         }
