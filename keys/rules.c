@@ -110,14 +110,14 @@ static enum rc differ(struct bytes text, struct bytes canonical)
 enum rc keys_rules_read(struct bytes text, struct keys_rules **rules)
 {
     AUTO_BUF(canonical, KEYS_RULES_TEXT_MAX);
-    AUTO_OF(keys_rules) *made = calloc(1, sizeof *made);
     struct bytes written;
 
-    if (made == NULL)
-        return fault(RC_NOMEM, "key rules");
     if (text.len > KEYS_RULES_TEXT_MAX)
         return fault(RC_MALFORMED, "key rules of %zu bytes, expected %d at most", text.len,
                      KEYS_RULES_TEXT_MAX);
+    AUTO_OF(keys_rules) *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return fault(RC_NOMEM, "key rules");
     TRY(take_rules(text, made));
     TRY(keys_rules_write(made, &canonical));
     TRY(buf_done(&canonical, &written));
