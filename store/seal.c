@@ -16,8 +16,6 @@ enum {
 };
 static const uint64_t VALUES_MAX = 1ULL << 32; /* NIST SP 800-38D 8.3, random nonces */
 
-AUTO_TYPE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
-
 struct store_seal {
     EVP_CIPHER_CTX *sealing, *opening; /* with the key's schedule in them */
     uint32_t key_id;
@@ -169,7 +167,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
                         struct bytes bytes, struct buf *out)
 {
     AUTO_BUF(aad, AAD_MAX);
-    struct sealed sealed;
+    struct sealed sealed = { 0 };
     size_t before = out->len;
 
     TRY(split(bytes, &sealed));
@@ -177,7 +175,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
         return fault(RC_NOT_FOUND, "seal: sealed under key %u, this is key %u", sealed.key_id,
                      seal->key_id);
     TRY(build_aad(seal, place, &aad));
-    uint8_t *to = buf_extend(out, sealed.text.len);
+    uint8_t *to = sealed.text.len > 0 ? buf_extend(out, sealed.text.len) : NULL;
     if (to == NULL && sealed.text.len > 0)
         return fault(RC_LIMIT, "seal: no room for %zu bytes", sealed.text.len);
     if (decrypt(seal->opening, &sealed, buf_bytes(&aad), to))
@@ -191,7 +189,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
 
 enum rc store_seal_key_id(struct bytes bytes, uint32_t *key_id)
 {
-    struct sealed sealed;
+    struct sealed sealed = { 0 };
 
     TRY(split(bytes, &sealed));
     *key_id = sealed.key_id;
