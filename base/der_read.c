@@ -120,8 +120,10 @@ static struct bytes take(struct der *der, uint8_t tag, struct der *at)
 
 static struct bytes refuse(struct der *der, struct der at, const char *why)
 {
-    der_break(&at, why);
-    *der = at;
+    if (der->why == NULL) {
+        der_break(&at, why);
+        *der = at;
+    }
     return (struct bytes){ 0 };
 }
 

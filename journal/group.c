@@ -23,6 +23,7 @@ void journal_group_clear(struct group *group)
 {
     buf_clear(&group->bytes);
     buf_clear(&group->hashes);
+    buf_clear(&group->header);
 }
 
 void journal_group_restart(struct group *group, const struct journal_head *before)
@@ -46,6 +47,14 @@ static void chain(struct journal_digest *digest, struct bytes entry, struct jour
     head->sequence++;
 }
 
+/* Once an entry is appended, committing it shall not fail for memory. */
+static bool reserve_seal(struct group *group)
+{
+    buf_extend(&group->bytes, GROUP_TRAILER);
+    buf_reset(&group->header);
+    return buf_extend(&group->header, GROUP_HEADER) != NULL && !group->bytes.broken;
+}
+
 enum rc journal_group_add(struct group *group, struct journal_digest *digest, int64_t wall_ms,
                           uint16_t kind, struct bytes body)
 {
@@ -62,52 +71,41 @@ enum rc journal_group_add(struct group *group, struct journal_digest *digest, in
     buf_add_u64(bytes, group->head.sequence + 1);
     buf_add_u64(bytes, (uint64_t)wall_ms);
     buf_add(bytes, body);
-    if (bytes->broken) {
-        /* Memory ran out, for the ceiling was looked at: what was there before is still whole.
-         */
+    size_t end = bytes->len;
+    if (!reserve_seal(group)) {
+        /* Memory ran out, since the ceiling was checked: all before this is still whole. */
         bytes->broken = false;
         buf_cut(bytes, before);
         return fault(RC_NOMEM, "journal entry of %zu bytes", body.len);
     }
-    chain(digest, part(group, start, bytes->len), &group->head);
+    buf_cut(bytes, end);
+    chain(digest, part(group, start, end), &group->head);
     return RC_OK;
 }
 
 static void header_check(struct journal_digest *digest, const uint8_t salt[GROUP_SALT],
-                         struct bytes header, uint8_t hash[DIGEST_BYTES])
+                         const uint8_t *header, uint8_t hash[DIGEST_BYTES])
 {
     journal_digest_of(digest, (struct bytes){ salt, GROUP_SALT },
-                      (struct bytes){ header.at, GROUP_HEADER - CHECK }, hash);
-}
-
-static enum rc add_header(struct buf *out, struct journal_digest *digest,
-                          const uint8_t salt[GROUP_SALT], const struct group_header *header)
-{
-    uint8_t hash[DIGEST_BYTES];
-    struct bytes so_far;
-
-    buf_add(out, HEADER_MAGIC);
-    buf_add_u32(out, header->count);
-    buf_add_u32(out, header->entries_bytes);
-    buf_add_u64(out, header->first);
-    TRY(buf_done(out, &so_far));
-    header_check(digest, salt, so_far, hash);
-    buf_add(out, (struct bytes){ hash, CHECK });
-    return buf_done(out, &so_far);
+                      (struct bytes){ header, GROUP_HEADER - CHECK }, hash);
 }
 
 enum rc journal_group_seal(struct group *group, struct journal_digest *digest,
                            const uint8_t salt[GROUP_SALT], struct bytes *bytes)
 {
-    AUTO_BUF(head, GROUP_HEADER);
-    const struct group_header header = {
-        .count = (uint32_t)count_of(group),
-        .entries_bytes = (uint32_t)(group->bytes.len - GROUP_HEADER),
-        .first = group->before.sequence + 1,
-    };
+    struct buf *header = &group->header;
+    uint8_t hash[DIGEST_BYTES];
+    struct bytes made;
 
-    TRY(add_header(&head, digest, salt, &header));
-    memcpy(group->bytes.at, head.at, GROUP_HEADER);
+    buf_reset(header);
+    buf_add(header, HEADER_MAGIC);
+    buf_add_u32(header, (uint32_t)count_of(group));
+    buf_add_u32(header, (uint32_t)(group->bytes.len - GROUP_HEADER));
+    buf_add_u64(header, group->before.sequence + 1);
+    header_check(digest, salt, header->at, hash);
+    buf_add(header, (struct bytes){ hash, CHECK });
+    TRY(buf_done(header, &made));
+    memcpy(group->bytes.at, made.at, GROUP_HEADER);
     buf_add(&group->bytes, BYTES_OF(group->head.hash));
     buf_add(&group->bytes, TRAILER_MAGIC);
     return buf_done(&group->bytes, bytes);
@@ -128,7 +126,7 @@ bool journal_group_header_read(struct bytes bytes, struct journal_digest *digest
     struct bytes check = reader_take(&r, CHECK);
     if (r.broken || !bytes_equal(magic, HEADER_MAGIC))
         return false;
-    header_check(digest, salt, bytes, hash);
+    header_check(digest, salt, bytes.at, hash);
     if (!bytes_equal(check, (struct bytes){ hash, CHECK }))
         return false;
     *header = read;
@@ -226,7 +224,7 @@ enum rc journal_group_load(struct group *group, const struct group_source *sourc
                            struct journal_digest *digest, uint64_t offset,
                            const struct journal_head *before)
 {
-    struct group_header header;
+    struct group_header header = { 0 };
 
     journal_group_restart(group, before);
     enum rc rc = load_bytes(group, source, digest, offset, &header);

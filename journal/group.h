@@ -21,11 +21,13 @@ enum {
 struct group {
     struct buf bytes;
     struct buf hashes;
+    struct buf header; /* room to make one in */
     struct journal_head before, head;
 };
 
 #define GROUP_EMPTY                                                                            \
     ((struct group){ .bytes = BUF_MAX(GROUP_MAX),                                              \
+                     .header = BUF_MAX(GROUP_HEADER),                                          \
                      .hashes = BUF_MAX(GROUP_ENTRIES_MAX / ENTRY_HEADER * JOURNAL_HASH) })
 
 void journal_group_clear(struct group *group);
@@ -37,7 +39,8 @@ enum rc journal_group_add(struct group *group, struct journal_digest *digest, in
                           uint16_t kind, struct bytes body);
 /* What the file grows by when the group as it is now gets one more entry with this body. */
 size_t journal_group_bytes_with(const struct group *group, size_t body);
-/* Fill in header and trailer; the bytes to write are borrowed until the next change. */
+/* Fill in header and trailer, for which add made room: no memory is asked for. The bytes to
+ * write are borrowed until the next change. */
 enum rc journal_group_seal(struct group *group, struct journal_digest *digest,
                            const uint8_t salt[GROUP_SALT], struct bytes *bytes);
 

@@ -40,8 +40,8 @@ enum rc journal_segment_create(int dir, struct journal_digest *digest,
 {
     AUTO_BUF(header, SEGMENT_HEADER);
     AUTO_BUF(name, NAME_MAX_BYTES);
-    struct bytes bytes;
-    const char *text;
+    struct bytes bytes = { 0 };
+    const char *text = NULL;
 
     add_name(&name, before->sequence + 1);
     TRY(buf_text(&name, &text));
