@@ -1,4 +1,5 @@
-/* Target: keys_protocol_read_ask, _work, _results, _answers, _entries, _list, _head, _from; keys_entry_read */
+/* Target: keys_protocol_read_ask, _work, _results, _answers, _entries, _list, _head, _from;
+ * keys_entry_read */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -101,8 +102,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            : keys_protocol_read_head(body, &head);
         break;
     default:
-        rc = size > 1 ? keys_entry_read(data[1] % 5, (struct bytes){ data + 2, size - 2 }, &entry)
-                      : RC_OK;
+        rc = size > 1
+                 ? keys_entry_read(data[1] % 5, (struct bytes){ data + 2, size - 2 }, &entry)
+                 : RC_OK;
     }
     (void)rc; /* no crash is all that is asked of these */
     return 0;

@@ -72,9 +72,7 @@ static int prepare(void **state)
     const char *path = NULL;
 
     assert_non_null(w);
-    *w = (struct world){
-        .pin = "1234", .workers = 2, .ask = -1, .control = -1
-    };
+    *w = (struct world){ .pin = "1234", .workers = 2, .ask = -1, .control = -1 };
     softhsm_make(&w->hsm);
     buf_addf(&journal, "%s/journal", w->hsm.dir);
     assert_int_equal(buf_text(&journal, &path), RC_OK);
@@ -128,8 +126,7 @@ static void find_program(struct buf *path)
 
 static void start(struct world *w)
 {
-    static const char *const ENVIRONMENT[] = { "TOUCHMARK_DESCRIPTORS=authority,pin",
-                                               NULL };
+    static const char *const ENVIRONMENT[] = { "TOUCHMARK_DESCRIPTORS=authority,pin", NULL };
     AUTO_BUF(path, 4200);
     int answering = -1, its_control = -1;
 
@@ -256,7 +253,8 @@ static void a_wrong_pin_ends_it_for_good_after_one_try(void **state)
     w->pin = "4321";
     start(w);
     assert_int_equal(ended(w), EX_NOPERM);
-    assert_int_equal(logged(w, "CKR_PIN_INCORRECT"), 1); /* one worker, one try (test_token.c) */
+    assert_int_equal(logged(w, "CKR_PIN_INCORRECT"),
+                     1); /* one worker, one try (test_token.c) */
     assert_int_equal(logged(w, "4321"), 0);
 }
 

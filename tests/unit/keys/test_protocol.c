@@ -92,7 +92,7 @@ static void a_workers_signature_and_serial_have_their_bounds(void **state)
         size_t signature, serial;
         enum rc rc;
     } ROWS[] = {
-        { 0, 16, RC_MALFORMED },  { 1, 0, RC_OK },  { 72, 20, RC_OK },
+        { 0, 16, RC_MALFORMED },  { 1, 0, RC_OK },          { 72, 20, RC_OK },
         { 73, 20, RC_MALFORMED }, { 72, 21, RC_MALFORMED },
     };
     static const uint8_t MANY[128];
