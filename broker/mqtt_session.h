@@ -13,8 +13,10 @@
 #pragma once
 
 #include "broker/message.h"
+#include "broker/mqtt_connack.h"
 #include "broker/mqtt_connect.h"
 #include "broker/mqtt_disconnect.h"
+#include "broker/mqtt_suback.h"
 #include "broker/mqtt_subscribe.h"
 
 struct mqtt_session;
