@@ -190,7 +190,7 @@ enum rc broker_message_new(struct message_pool *pool, const struct mqtt_publish 
     size_t block = forwarded_size(&publish->properties);
     size_t wire = 2 + publish->topic.len + broker_mqtt_packet_varint_size(block) + block +
                   publish->payload.len;
-    struct message *made;
+    struct message *made = NULL;
 
     assert(publish->topic.len > 0 && publish->topic.len <= MQTT_STRING_MAX);
     /* Room for a packet identifier that the sender's QoS 0 did not have. */
