@@ -235,6 +235,16 @@ bool broker_message_is_retained(const struct message *message)
     return message->retain;
 }
 
+void broker_message_restart_expiry(struct message *message, int64_t now_ms)
+{
+    struct mqtt_properties properties = broker_message_properties(message);
+
+    assert(atomic_load(&message->holds) == 1);
+    message->expires_ms =
+        now_ms +
+        (int64_t)broker_mqtt_properties_number(&properties, MQTT_MESSAGE_EXPIRY, 0) * 1000;
+}
+
 bool broker_message_has_expired(const struct message *message, int64_t now_ms)
 {
     return message->expiry_at != 0 && now_ms >= message->expires_ms;

@@ -24,7 +24,7 @@ struct mqtt_session {
     bool wants_more_life; /* its keep alive is longer than we allow, or none */
     struct message *will;
     struct buf *aliases; /* topic_alias_maximum of them, made when the first is used */
-    int64_t last_heard_ms;
+    int64_t started_ms, last_heard_ms;
     struct outbound outbound;
     struct inbound inbound;
     uint64_t dropped;
@@ -43,6 +43,7 @@ enum rc broker_mqtt_session_new(const struct mqtt_session_limits *limits,
     made->events = events;
     made->pool = pool;
     made->out = out;
+    made->started_ms = now_ms;
     made->last_heard_ms = now_ms;
     *session = made;
     return RC_OK;
@@ -258,6 +259,8 @@ void broker_mqtt_session_accept(struct mqtt_session *session, bool session_prese
     size_t before = session->out->len;
     struct mqtt_connack connack = { .session_present = session_present };
 
+    if (session->state == OVER)
+        return;
     assert(session->state == AWAITING_DECISION);
     if (session->version == MQTT_5) {
         add_offer(session, assigned_id, &block);
@@ -351,7 +354,7 @@ enum rc broker_mqtt_session_acknowledge(struct mqtt_session *session, uint16_t p
     TRY(broker_mqtt_window_answer(&session->inbound, packet_id, reason));
     while (broker_mqtt_window_tell(&session->inbound, &item)) {
         size_t before = session->out->len;
-        struct mqtt_ack ack = { item.id, (enum mqtt_reason)item.reason, { 0 } };
+        struct mqtt_ack ack = { .packet_id = item.id, .reason = (enum mqtt_reason)item.reason };
         broker_mqtt_ack_write(MQTT_PUBACK, &ack, session->version, session->out);
         (void)fits_client(session, before);
     }
@@ -360,9 +363,14 @@ enum rc broker_mqtt_session_acknowledge(struct mqtt_session *session, uint16_t p
 }
 
 /* Messages use three quarters of out; the rest is for answers. */
+static size_t room_for_messages(const struct mqtt_session *session)
+{
+    return session->out->max - session->out->max / 4;
+}
+
 static bool has_room(const struct mqtt_session *session, size_t size)
 {
-    size_t most = session->out->max - session->out->max / 4;
+    size_t most = room_for_messages(session);
 
     return !session->out->broken && session->out->len <= most &&
            size <= most - session->out->len;
@@ -375,12 +383,15 @@ static uint32_t most_inflight(const struct mqtt_session *session)
                : session->limits->inflight_max;
 }
 
-/* [MQTT-3.1.2-25]: what the client would refuse is discarded as if it had been sent. */
+/* [MQTT-3.1.2-25]: what the client would refuse is discarded as if it had been sent; so is what
+ * would never find room. */
 static bool is_deliverable(const struct mqtt_session *session, const struct message *message,
                            const struct message_delivery *how)
 {
+    size_t size = broker_message_size(message, how);
+
     return !broker_message_has_expired(message, how->now_ms) &&
-           broker_message_size(message, how) <= session->client_packet_max;
+           size <= session->client_packet_max && size <= room_for_messages(session);
 }
 
 static void send_waiting(struct mqtt_session *session, int64_t now_ms)
@@ -441,14 +452,11 @@ enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
         broker_message_write(message, &ours, session->out);
         return MQTT_SENT;
     }
-    uint32_t sent = session->outbound.sent + 1;
     if (broker_mqtt_window_queue(&session->outbound, session->limits->queue_max, message,
                                  &ours) != RC_OK)
         return drop(session);
     send_waiting(session, how->now_ms);
-    return session->outbound.count == session->outbound.sent && session->outbound.sent == sent
-               ? MQTT_SENT
-               : MQTT_QUEUED;
+    return session->outbound.count == session->outbound.sent ? MQTT_SENT : MQTT_QUEUED;
 }
 
 static enum rc take_puback(struct mqtt_session *session, const struct mqtt_frame *frame,
@@ -464,7 +472,7 @@ static enum rc take_puback(struct mqtt_session *session, const struct mqtt_frame
         return RC_OK;
     session->events->delivered(session->events->with, message, ack.reason);
     broker_mqtt_window_trim(&session->outbound);
-    send_waiting(session, session->last_heard_ms);
+    broker_mqtt_session_resume(session, session->last_heard_ms);
     return RC_OK;
 }
 
@@ -600,7 +608,7 @@ enum rc broker_mqtt_session_take(struct mqtt_session *session, const struct mqtt
 int64_t broker_mqtt_session_deadline(const struct mqtt_session *session)
 {
     if (session->state == AWAITING_CONNECT || session->state == AWAITING_DECISION)
-        return session->last_heard_ms + session->limits->connect_timeout_ms;
+        return session->started_ms + session->limits->connect_timeout_ms;
     if (session->state == CONNECTED && session->keep_alive_s != 0)
         return session->last_heard_ms + session->keep_alive_s * 1500LL;
     return INT64_MAX;

@@ -77,10 +77,10 @@ bool broker_mqtt_session_wants_input(const struct mqtt_session *session);
 enum rc broker_mqtt_session_take(struct mqtt_session *session, const struct mqtt_frame *frame,
                                  int64_t now_ms);
 /*
- * Answer CONNECT. assigned_id is sent if the client left its id empty (MQTT 5).
- * In the accepted CONNACK: maximum QoS 1, no shared subscriptions, receive maximum, packet
- * size, topic alias maximum, keep alive and session expiry where they differ from what was
- * asked.
+ * Answer CONNECT; nothing happens if the session is over. assigned_id is sent if the client
+ * left its id empty (MQTT 5). In the accepted CONNACK: maximum QoS 1, no shared subscriptions,
+ * receive maximum, packet size, topic alias maximum, keep alive and session expiry where they
+ * differ from what was asked.
  */
 void broker_mqtt_session_accept(struct mqtt_session *session, bool session_present,
                                 struct bytes assigned_id, int64_t now_ms);
@@ -130,7 +130,8 @@ enum mqtt_reason broker_mqtt_session_reason(const struct mqtt_session *session);
 /*
  * The will, to be owned by the caller, and after how many seconds to publish it, at most the
  * session expiry; NULL if there is none, or the client withdrew it by its DISCONNECT
- * ([MQTT-3.14.4-3]). Whether it may be published the owner decides.
+ * ([MQTT-3.14.4-3]). Whether it may be published the owner decides;
+ * when it is, its expiry starts (broker_message_restart_expiry).
  */
 struct message *broker_mqtt_session_take_will(struct mqtt_session *session, uint32_t *delay_s);
 /* Messages that were dropped, for the owner's counters. */
