@@ -3,7 +3,7 @@ include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 
 function(flags_warnings)
-  # cert and pointer-arithmetic bugs start as conversions: all of these are errors.
+  # Errors from the first line on; a warning that may stay is one that nobody reads.
   add_compile_options(
     -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wformat=2 -Wvla -Wcast-qual -Wswitch-enum)
