@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "keys/grant.h"
+
 #define FIELD(member) offsetof(struct daemon_config, member)
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
@@ -36,6 +38,35 @@ static const struct settings_row ROWS[] = {
       "credential:signer-pin", NULL,
       "where the token's PIN comes from: an absolute path, or credential:NAME for systemd's "
       "LoadCredential=NAME:FILE" },
+    { "signer", "module", SETTINGS_PATH, FIELD(signer.module), 1, 4000,
+      "/usr/lib/softhsm/libsofthsm2.so", NULL, "the PKCS#11 module" },
+    { "signer", "grant", SETTINGS_CHOICE, FIELD(signer.grant), 0, 0, "softhsm",
+      KEYS_GRANT_CHOICES, "which holes the module needs in the jail; none may execute programs" },
+    { "signer", "module_conf", SETTINGS_TEXT, FIELD(signer.module_conf), 0, 4000, "", NULL,
+      "absolute path of the module's own settings (SoftHSM: SOFTHSM2_CONF); empty for none" },
+    { "signer", "module_folder", SETTINGS_TEXT, FIELD(signer.module_folder), 0, 4000, "", NULL,
+      "the one folder that the module may use while it serves (SoftHSM: directories.tokendir); "
+      "empty for none" },
+    { "signer", "token", SETTINGS_TEXT, FIELD(signer.token), 1, 32, "touchmark", NULL,
+      "label of the HSM token that holds the issuing keys" },
+    { "signer", "workers", SETTINGS_NUMBER, FIELD(signer.workers), 1, 16, "2", NULL,
+      "processes that sign; a token scales by process" },
+    { "signer", "rules", SETTINGS_PATH, FIELD(signer.rules), 1, 4000,
+      "/etc/touchmark/keys.rules", NULL, "what each key may sign (docs/protocol/key-rules.md)" },
+    { "signer", "rules_signature", SETTINGS_PATH, FIELD(signer.rules_signature), 1, 4000,
+      "/etc/touchmark/keys.rules.sig", NULL, "the ceremony key's signature over the rules, DER" },
+    { "signer", "rules_key", SETTINGS_PATH, FIELD(signer.rules_key), 1, 4000,
+      "/etc/touchmark/ceremony.spki", NULL,
+      "the ceremony key's SubjectPublicKeyInfo, DER: a file, trusted for its hash only" },
+    { "signer", "rules_key_sha256", SETTINGS_TEXT, FIELD(signer.rules_key_sha256), 0, 64, "",
+      NULL, "SHA-256 of that file in hexadecimal; needed: it is what the rules are trusted for" },
+    { "signer", "journal", SETTINGS_PATH, FIELD(signer.journal), 1, 4000,
+      "/var/lib/touchmark/signer", NULL, "folder of the signer's journal" },
+    { "signer", "journal_segment", SETTINGS_SIZE, FIELD(signer.journal_segment), 64 * 1024,
+      1024LL * 1024 * 1024, "64M", NULL, "size at which the journal begins a new file" },
+    { "signer", "journal_most", SETTINGS_SIZE, FIELD(signer.journal_most), 1024 * 1024,
+      1024LL * 1024 * 1024 * 1024, "16G", NULL,
+      "size of the whole journal at which nothing is signed any more" },
 };
 
 static const struct settings_table TABLE = { ROWS, sizeof ROWS / sizeof *ROWS };

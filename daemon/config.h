@@ -17,6 +17,13 @@ struct daemon_config {
     struct {
         char *user; /* "": as touchmarkd runs, unless that is root */
         char *pin_from;
+        char *module, *module_conf, *module_folder;
+        int grant; /* enum keys_grant_name */
+        char *token;
+        int64_t workers;
+        char *rules, *rules_signature, *rules_key, *rules_key_sha256;
+        char *journal;
+        int64_t journal_segment, journal_most;
     } signer;
 };
 

@@ -50,7 +50,7 @@ enum rc keys_name_describe(struct bytes der, struct buf *text)
         der_leave(&name, &rdn);
     }
     der_leave(&whole, &name);
-    rc = der_finish(&whole, "Name");
+    rc = der_finish(&whole, "RFC 5280 4.1.2.4 Name");
     if (rc != RC_OK && !text->broken)
         buf_cut(text, before);
     return rc;

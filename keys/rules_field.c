@@ -24,8 +24,14 @@ static void write_purpose(const struct keys_rule *rule, const char *word, struct
 
 static enum rc read_kinds(struct keys_line *line, struct keys_rule *rule)
 {
-    return keys_line_take_set(line, keys_terms_kind(), "`certificate`, `crl` or `checkpoint`",
-                              &rule->kinds);
+    unsigned own = rule->purpose == KEYS_PURPOSE_CA ? CA : KEYS_CHECKPOINT;
+
+    TRY(keys_line_take_set(line, keys_terms_kind(), "`certificate`, `crl` or `checkpoint`",
+                           &rule->kinds));
+    if ((rule->kinds & ~own) != 0)
+        return fault(RC_MALFORMED, "line %u: a key of this purpose does not sign these kinds",
+                     line->number);
+    return RC_OK;
 }
 
 static void write_kinds(const struct keys_rule *rule, const char *word, struct buf *text)

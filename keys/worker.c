@@ -70,7 +70,10 @@ static enum rc sign(struct keys_worker *worker, struct bytes body, struct buf *r
 
 static enum rc end(struct loop_timer *timer)
 {
-    loop_stop(timer->loop);
+    struct keys_worker *worker =
+        (struct keys_worker *)((char *)timer - offsetof(struct keys_worker, end));
+
+    loop_stop(worker->loop);
     return RC_OK;
 }
 

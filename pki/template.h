@@ -46,6 +46,7 @@ enum rc pki_template_validity(const struct pki_template *template, int64_t now,
                               int64_t lifetime_s, int64_t *not_before, int64_t *not_after);
 
 /* Appends the TBSCertificate. RC_MALFORMED or RC_LIMIT for a holder that does not fit the
- * profile or dates in the wrong order; tbs is then as before. */
+ * profile or dates in the wrong order; tbs is then as before, or broken when it was too small.
+ */
 enum rc pki_template_write(const struct pki_template *template,
                            const struct pki_contents *contents, struct buf *tbs);

@@ -236,3 +236,65 @@ struct keys_rules *tbs_example_rules(void)
         fail_msg("%s", fault_reason());
     return rules;
 }
+
+int tbs_prepare(void **state)
+{
+    struct tbs_ground *ground = calloc(1, sizeof *ground);
+
+    assert_non_null(ground);
+    ground->rules = tbs_example_rules();
+    ground->rule = keys_rules_find(ground->rules, BYTES("devices"));
+    *state = ground;
+    return 0;
+}
+
+int tbs_release(void **state)
+{
+    struct tbs_ground *ground = *state;
+
+    if (ground != NULL)
+        free(ground->rules);
+    free(ground);
+    return 0;
+}
+
+enum rc tbs_check_bytes(const struct tbs_ground *ground, struct bytes built,
+                        struct keys_finding *finding)
+{
+    static const struct keys_memory nothing;
+    struct keys_question question = { .kind = KEYS_CERTIFICATE, .to_be_signed = built };
+
+    return keys_check(ground->rules, ground->rule, &question, &nothing, TBS_NOW_S, finding);
+}
+
+enum rc tbs_check(const struct tbs_ground *ground, const struct tbs *tbs)
+{
+    AUTO_BUF(built, TBS_MAX);
+    struct keys_finding finding = { 0 };
+
+    return tbs_check_bytes(ground, tbs_build(tbs, &built), &finding);
+}
+
+static bool is_as_told(const struct tbs_ground *ground, const struct tbs_row *row)
+{
+    [[gnu::cleanup(tbs_clear)]] struct tbs tbs = { 0 };
+    enum rc rc;
+
+    tbs_fill_device(&tbs, ground->rule, TBS_DEVICE);
+    tbs_set_hex(&tbs, row->piece, row->hex);
+    rc = tbs_check(ground, &tbs);
+    if (rc == row->rc && (rc == RC_OK || strstr(fault_text(), row->expected) != NULL))
+        return true;
+    print_error("%s: %s \"%s\", expected %s \"%s\"\n", row->claim, rc_name(rc),
+                rc == RC_OK ? "" : fault_text(), rc_name(row->rc), row->expected);
+    return false;
+}
+
+void tbs_check_rows(const struct tbs_ground *ground, const struct tbs_row *rows, size_t count)
+{
+    size_t good = 0;
+
+    for (size_t i = 0; i < count; i++)
+        good += is_as_told(ground, &rows[i]);
+    assert_int_equal(good, count);
+}

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "keys/rules.h"
+#include "keys/check.h"
 
 /* Pieces in the order in which they stand; TBS_UNIQUE_ID and TBS_EXTRA are empty at first. */
 enum tbs_piece {
@@ -46,6 +46,31 @@ void tbs_set_san_uri(struct tbs *tbs, const char *uri);
 struct bytes tbs_find(const struct tbs *tbs, enum tbs_piece piece, struct bytes built);
 struct bytes tbs_build(const struct tbs *tbs, struct buf *out);
 void tbs_clear(struct tbs *tbs);
+
+/* Pieces in hexadecimal in place of the good ones of a device; the fault must say `expected`.
+ */
+struct tbs_row {
+    const char *claim;
+    enum tbs_piece piece;
+    const char *hex;
+    enum rc rc;
+    const char *expected;
+};
+
+/* The state of a group of tests: the example, and its key "devices". */
+struct tbs_ground {
+    struct keys_rules *rules;
+    const struct keys_rule *rule;
+};
+int tbs_prepare(void **state);
+int tbs_release(void **state);
+
+#define TBS_DEVICE "dev-00042"
+enum rc tbs_check_bytes(const struct tbs_ground *ground, struct bytes built,
+                        struct keys_finding *finding);
+enum rc tbs_check(const struct tbs_ground *ground, const struct tbs *tbs);
+/* Rows that are not refused as they say are printed, all of them, and fail the test. */
+void tbs_check_rows(const struct tbs_ground *ground, const struct tbs_row *rows, size_t count);
 
 /* The example's text, out of docs/protocol/key-rules.md. */
 void tbs_example_text(struct buf *text);

@@ -17,9 +17,9 @@ AUTO_TYPE(EVP_PKEY, EVP_PKEY_free)
 AUTO_TYPE(EVP_MD_CTX, EVP_MD_CTX_free)
 AUTO_TYPE(ASN1_OBJECT, ASN1_OBJECT_free)
 
-/* The example with the first `old` replaced; read; the fault must say what is expected. */
-static void assert_refused(const char *claim, const char *old, const char *new_text,
-                           const char *expected)
+/* The example with the first `old` replaced; read; does the fault say what is expected? */
+static bool is_refused(const char *claim, const char *old, const char *new_text,
+                       const char *expected)
 {
     AUTO_BUF(example, KEYS_RULES_TEXT_MAX);
     AUTO_BUF(edited, 2 * KEYS_RULES_TEXT_MAX);
@@ -35,10 +35,12 @@ static void assert_refused(const char *claim, const char *old, const char *new_t
     buf_add(&edited, bytes_of_text(new_text));
     buf_add(&edited, bytes_of_text(at + strlen(old)));
     if (keys_rules_read(buf_bytes(&edited), &rules) != RC_MALFORMED)
-        fail_msg("%s: was read", claim);
-    if (strstr(fault_text(), expected) == NULL)
-        fail_msg("%s: \"%s\" does not say \"%s\"", claim, fault_text(), expected);
-    assert_null(rules);
+        print_error("%s: was read\n", claim);
+    else if (strstr(fault_text(), expected) == NULL)
+        print_error("%s: \"%s\" does not say \"%s\"\n", claim, fault_text(), expected);
+    else
+        return rules == NULL;
+    return false;
 }
 
 static void reads_the_documents_example(void **state)
@@ -126,8 +128,9 @@ static const struct {
       "line 6 column 11: \"crl\" given twice" },
     { "kinds in another order", "kinds certificate crl", "kinds crl certificate", "line 6" },
     { "kind of another purpose", "kinds certificate crl", "kinds certificate checkpoint",
-      "origin" },
-    { "checkpoint kind of a CA", "kinds checkpoint", "kinds certificate", "issuer" },
+      "line 6: a key of this purpose" },
+    { "checkpoint kind of a CA", "kinds checkpoint", "kinds certificate",
+      "a key of this purpose" },
     { "no kinds", "kinds certificate crl", "kinds", "line 6 column 6: expected" },
     { "two spaces", "purpose ca", "purpose  ca", "line 5 column 9" },
     { "space at the end", "purpose ca\n", "purpose ca \n", "line 5" },
@@ -222,7 +225,8 @@ static const struct {
     { "san of an attribute not required", "{serialNumber}", "{organizationName}",
       "not required" },
     { "tail that runs into the prefix", "device:{serial", "device{serial", "stands : or /" },
-    { "two tails", "device:{serialNumber}", "{commonName}:{serialNumber}", "is not a URI" },
+    { "two tails", "device:{serialNumber}", "{commonName}:{serialNumber}",
+      "no such attribute" },
     { "host in upper case", ".acme.example\n", ".ACME.example\n", "not a host name" },
     { "network without length", "10.0.0.0/8", "10.0.0.0", "not a network" },
     { "network with host bits", "10.0.0.0/8", "10.0.0.1/8", "bits beyond" },
@@ -241,9 +245,12 @@ static const struct {
 
 static void refuses_each_edit_by_its_place(void **state)
 {
+    size_t good = 0, count = sizeof EDITS / sizeof *EDITS;
+
     (void)state;
-    for (size_t i = 0; i < sizeof EDITS / sizeof *EDITS; i++)
-        assert_refused(EDITS[i].claim, EDITS[i].old, EDITS[i].new_text, EDITS[i].expected);
+    for (size_t i = 0; i < count; i++)
+        good += is_refused(EDITS[i].claim, EDITS[i].old, EDITS[i].new_text, EDITS[i].expected);
+    assert_int_equal(good, count);
 }
 
 /* Change the example as a program would, and ask whether it makes sense. */
