@@ -15,7 +15,8 @@ static const char *const FOLDERS[] = { "ca",  "keys",   "policy", "operator",
                                        "hsm", "signer", "csr",    "hsm/issuing" };
 static const char *const SECRET_FOLDERS[] = { "secrets", "root" };
 
-/* A user that the machine knows, or a number; its group has the same number where nobody knows it. */
+/* A user that the machine knows, or a number; its group has the same number where nobody knows
+ * it. */
 static enum rc find_user(struct cli_ceremony *c)
 {
     uint64_t number = 0;
@@ -75,7 +76,8 @@ static enum rc make_folders(const struct cli_ceremony *c)
 typedef enum rc key_step(struct keys_ceremony *ceremony, const char *name,
                          uint8_t spki[KEYS_CEREMONY_SPKI]);
 
-static enum rc each_issuing_key(struct cli_ceremony *c, struct keys_ceremony *token, key_step *step)
+static enum rc each_issuing_key(struct cli_ceremony *c, struct keys_ceremony *token,
+                                key_step *step)
 {
     size_t count = 0;
     const struct pki_issuing *issuing = pki_hierarchy_issuing(&count);
@@ -127,7 +129,8 @@ enum rc cli_ceremony_certify(struct cli_ceremony *c)
     TRY(cli_tokens_open(&c->tokens, &c->place, &CLI_TOKEN_ROOT, &token));
     struct pki_signing signing = cli_tokens_signing(token);
     struct pki_hierarchy_wish wish = wish_for(c, "Root CA", BYTES_OF(c->root_key));
-    TRY(pki_hierarchy_certify(&wish, NULL, c->verifier, &signing, PKI_HIERARCHY_ROOT, &c->root));
+    TRY(pki_hierarchy_certify(&wish, NULL, c->verifier, &signing, PKI_HIERARCHY_ROOT,
+                              &c->root));
     TRY(pki_certificate_read(buf_bytes(&c->root), &root));
     memcpy(c->root_hash, root.fingerprint, sizeof c->root_hash);
     for (size_t i = 0; i < count; i++) {
@@ -170,12 +173,14 @@ enum rc cli_ceremony_request(struct cli_ceremony *c)
     return RC_OK;
 }
 
-/* Which of our issuing keys a certificate is for; CLI_ISSUING for none: it belongs to the chain above. */
+/* Which of our issuing keys a certificate is for; CLI_ISSUING for none: it belongs to the chain
+ * above. */
 static size_t place_of(const struct cli_ceremony *c, const struct pki_certificate *certificate)
 {
     size_t i = 0;
 
-    while (i < CLI_ISSUING && !bytes_equal(certificate->public_key, BYTES_OF(c->issuing_key[i])))
+    while (i < CLI_ISSUING &&
+           !bytes_equal(certificate->public_key, BYTES_OF(c->issuing_key[i])))
         i++;
     return i;
 }

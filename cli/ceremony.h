@@ -1,4 +1,5 @@
-/* The key ceremony, step by step: what touchmark init does between making a folder and giving it its name. */
+/* The key ceremony, step by step: what touchmark init does between making a folder and giving
+ * it its name. */
 #pragma once
 
 #include "cli/place.h"
@@ -24,7 +25,7 @@ struct cli_ceremony {
     struct buf root;                 /* our root's certificate; empty under a foreign one */
     struct buf issuing[CLI_ISSUING]; /* certificates, DER */
     struct pki_certificate certificate[CLI_ISSUING]; /* views of them */
-    struct buf above;                /* certificates above a foreign chain's, PEM */
+    struct buf above; /* certificates above a foreign chain's, PEM */
     struct keys_rules rules;
     uint8_t rules_key_hash[PKI_HASH_LEN], root_hash[PKI_HASH_LEN];
 };
@@ -32,7 +33,8 @@ struct cli_ceremony {
 enum rc cli_ceremony_begin(struct cli_ceremony *c);
 void cli_ceremony_clear(struct cli_ceremony *c);
 
-/* Folders, both tokens, all keys. The root token holds one key: a root CA's, or under a foreign root the rules' alone. */
+/* Folders, both tokens, all keys. The root token holds one key: a root CA's, or under a foreign
+ * root the rules' alone. */
 enum rc cli_ceremony_make_keys(struct cli_ceremony *c);
 /* The same keys, from tokens made before. */
 enum rc cli_ceremony_find_keys(struct cli_ceremony *c);
@@ -44,7 +46,8 @@ enum rc cli_ceremony_request(struct cli_ceremony *c);
 /* ... and what came back: PEM with all issuing certificates and the chain above. */
 enum rc cli_ceremony_take_chain(struct cli_ceremony *c, struct bytes pem);
 
-/* Rules and their signature, CA certificates, the first operator, the policy, the settings; in this order. */
+/* Rules and their signature, CA certificates, the first operator, the policy, the settings; in
+ * this order. */
 enum rc cli_ceremony_write_rules(struct cli_ceremony *c);
 enum rc cli_ceremony_write_certificates(struct cli_ceremony *c);
 enum rc cli_ceremony_enrol_operator(struct cli_ceremony *c);

@@ -11,7 +11,8 @@
 #include "pki/signed.h"
 #include "pki/software_key.h"
 
-/* The first operator's certificate goes the way of all others: held against the key rules, journaled, then used. */
+/* The first operator's certificate goes the way of all others: held against the key rules,
+ * journaled, then used. */
 
 enum { SEGMENT_BYTES = 64 * 1024 * 1024, TBS_MAX = 4096, PEM_MAX = 8192, OPERATORS = 1 };
 
@@ -53,7 +54,8 @@ static enum rc write_contents(struct cli_ceremony *c, const struct pki_software_
     TRY(pki_template_new(pki_profile_find("operator"), &issuer, &template));
     TRY(pki_key_read(pki_software_key_public(key), &contents.point));
     TRY(pki_serial_make(contents.serial));
-    TRY(pki_template_validity(template, c->now_s, 0, &contents.not_before, &contents.not_after));
+    TRY(pki_template_validity(template, c->now_s, 0, &contents.not_before,
+                              &contents.not_after));
     return pki_issue_prepare(template, c->verifier, &contents, tbs);
 }
 

@@ -40,12 +40,14 @@ static void add_signer(struct buf *text, const struct cli_ceremony *c)
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
-    static const char NOTHING[] = "# Nothing is allowed until a rule says so: docs/policy-language.md\n";
+    static const char NOTHING[] =
+        "# Nothing is allowed until a rule says so: docs/policy-language.md\n";
     AUTO_BUF(text, SETTINGS_MAX);
     struct bytes settings;
 
     TRY(cli_place_add_file(&c->place, "policy/active.policy", bytes_of_text(NOTHING), false));
-    buf_addf(&text, "# Made by touchmark init. `touchmarkd --manual` explains every setting.\n");
+    buf_addf(&text,
+             "# Made by touchmark init. `touchmarkd --manual` explains every setting.\n");
     add_signer(&text, c);
     TRY(buf_done(&text, &settings));
     return cli_place_add_file(&c->place, "touchmark.conf", settings, false);

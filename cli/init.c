@@ -10,26 +10,34 @@
 
 enum { CHAIN_MAX = 64 * 1024 };
 
-enum { ORGANIZATION, ORIGIN, OPERATOR, SIGNER_USER, MODULE, UNDER, CHAIN };
+enum { ORGANIZATION, ORIGIN, HOSTS, OPERATOR, SIGNER_USER, MODULE, UNDER, CHAIN };
 
 static const struct cli_option OPTIONS[] = {
     [ORGANIZATION] = { "--organization", "NAME", "in the CAs' names (Touchmark)" },
     [ORIGIN] = { "--origin", "NAME", "of the audit log's checkpoints (touchmark.invalid/log)" },
+    [HOSTS] = { "--hosts", "LIST",
+                "what doors may be called (localhost,127.0.0.1,::1); .suffix and 10.0.0.0/8 "
+                "too" },
     [OPERATOR] = { "--operator", "ID", "the first operator, an administrator (admin)" },
     [SIGNER_USER] = { "--signer-user", "USER", "whom the signer becomes; needed as root" },
     [MODULE] = { "--module", "FILE", "a PKCS#11 module instead of SoftHSM2" },
     [UNDER] = { "--under", NULL, "no root of our own: write csr/*.pem for yours to sign" },
-    [CHAIN] = { "--chain", "FILE", "go on after --under: what your root signed, PEM, with the chain above" },
+    [CHAIN] = { "--chain", "FILE",
+                "go on after --under: what your root signed, PEM, with the chain above" },
 };
 
 static const char TEACHING[] =
-    "Makes the folder DIR with everything that touchmarkd needs: a root key on an HSM token of its\n"
+    "Makes the folder DIR with everything that touchmarkd needs: a root key on an HSM token of "
+    "its\n"
     "own, issuing keys for devices, operators with lines, doors and checkpoints on another,\n"
-    "their certificates, the rules of what each key may sign (signed by the root), a policy that\n"
+    "their certificates, the rules of what each key may sign (signed by the root), a policy "
+    "that\n"
     "allows nothing, the first operator's key and certificate, and settings.\n"
     "\n"
-    "DIR must not exist. It appears whole or not at all. Afterwards take DIR/root away, to a safe:\n"
-    "it is needed again only for a new ceremony. DIR/operator holds the operator's private key: give it\n"
+    "DIR must not exist. It appears whole or not at all. Afterwards take DIR/root away, to a "
+    "safe:\n"
+    "it is needed again only for a new ceremony. DIR/operator holds the operator's private "
+    "key: give it\n"
     "to that person and remove it here.\n"
     "\n"
     "Under your own root:\n"
@@ -44,6 +52,20 @@ static const char TEACHING[] =
 static const char *given(const struct cli_call *call, size_t option, const char *otherwise)
 {
     return call->values[option] != NULL ? call->values[option] : otherwise;
+}
+
+static enum rc read_hosts(struct bytes list, struct pki_hierarchy_names *names)
+{
+    for (;;) {
+        const uint8_t *comma = list.len > 0 ? memchr(list.at, ',', list.len) : NULL;
+        size_t len = comma == NULL ? list.len : (size_t)(comma - list.at);
+        if (names->host_count == KEYS_SAN_RULES_MAX)
+            return fault(RC_LIMIT, "--hosts: more than %d", KEYS_SAN_RULES_MAX);
+        names->hosts[names->host_count++] = (struct bytes){ list.at, len };
+        if (comma == NULL)
+            return RC_OK;
+        list = (struct bytes){ comma + 1, list.len - len - 1 };
+    }
 }
 
 static enum rc check_operator(const char *id)
@@ -96,9 +118,11 @@ static enum rc take_chain(struct cli_ceremony *c, const char *folder, const char
     return finish_files(c);
 }
 
-static void tell_json(const struct cli_call *call, const struct cli_ceremony *c, struct buf *text)
+static void tell_json(const struct cli_call *call, const struct cli_ceremony *c,
+                      struct buf *text)
 {
-    buf_addf(text, "{\"folder\":\"%.*s\",\"state\":\"%s\"", BYTES_FMT(buf_bytes(&c->place.final_path)),
+    buf_addf(text, "{\"folder\":\"%.*s\",\"state\":\"%s\"",
+             BYTES_FMT(buf_bytes(&c->place.final_path)),
              call->values[UNDER] != NULL ? "requests" : "complete");
     if (c->root.len > 0) {
         buf_addf(text, ",\"root_sha256\":\"");
@@ -118,8 +142,9 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
     struct bytes folder = buf_bytes(&c->place.final_path);
 
     if (call->values[UNDER] != NULL) {
-        buf_addf(text, "Requests for your root are in %.*s/csr.\n"
-                       "Next: touchmark init %.*s --chain FILE\n",
+        buf_addf(text,
+                 "Requests for your root are in %.*s/csr.\n"
+                 "Next: touchmark init %.*s --chain FILE\n",
                  BYTES_FMT(folder), BYTES_FMT(folder));
         return;
     }
@@ -129,8 +154,9 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
         text_add_hex(text, BYTES_OF(c->root_hash));
         buf_addf(text, "\n");
     }
-    buf_addf(text, "Take %.*s/root away to a safe place, and give %.*s/operator/%s.key to %s.\n"
-                   "Next: touchmarkd --config %.*s/touchmark.conf\n",
+    buf_addf(text,
+             "Take %.*s/root away to a safe place, and give %.*s/operator/%s.key to %s.\n"
+             "Next: touchmarkd --config %.*s/touchmark.conf\n",
              BYTES_FMT(folder), BYTES_FMT(folder), c->operator_id, c->operator_id,
              BYTES_FMT(folder));
 }
@@ -138,6 +164,7 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
 static enum rc run_ceremony(const struct cli_call *call, struct cli_ceremony *c)
 {
     TRY(sandbox_begin());
+    TRY(read_hosts(bytes_of_text(given(call, HOSTS, "localhost,127.0.0.1,::1")), &c->names));
     TRY(check_operator(c->operator_id));
     TRY(cli_ceremony_begin(c));
     if (call->values[CHAIN] != NULL)
@@ -155,8 +182,8 @@ static enum rc run(const struct cli_call *call)
     struct cli_ceremony c = {
         .tokens = { module, call->values[MODULE] ? KEYS_GRANT_GENERIC : KEYS_GRANT_SOFTHSM },
         .place = { .dir = -1, .finished = true },
-        .names = { bytes_of_text(given(call, ORGANIZATION, "Touchmark")),
-                   given(call, ORIGIN, "touchmark.invalid/log") },
+        .names = { .organization = bytes_of_text(given(call, ORGANIZATION, "Touchmark")),
+                   .origin = given(call, ORIGIN, "touchmark.invalid/log") },
         .operator_id = given(call, OPERATOR, "admin"),
         .signer_user = call->values[SIGNER_USER],
         .now_s = clock_wall_ms(&clock) / 1000,

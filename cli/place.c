@@ -46,7 +46,8 @@ static enum rc set_paths(const char *name, struct cli_place *place)
     if (realpath(text, whole) == NULL)
         return errno == ENOENT ? fault(RC_NOT_FOUND, "%s: no such folder", text)
                                : fault_errno("%s", text);
-    buf_addf(&place->final_path, "%s/%.*s", strcmp(whole, "/") == 0 ? "" : whole, BYTES_FMT(last));
+    buf_addf(&place->final_path, "%s/%.*s", strcmp(whole, "/") == 0 ? "" : whole,
+             BYTES_FMT(last));
     buf_add(&place->working_path, buf_bytes(&place->final_path)); /* begin() appends */
     return place->final_path.broken ? fault(RC_LIMIT, "a path of more than %d bytes", PATH_MAX)
                                     : RC_OK;
@@ -71,8 +72,8 @@ static enum rc begin(const char *name, struct cli_place *place)
         return fault(RC_EXISTS, "%s exists; init makes a new folder and changes none", final);
     enum rc rc = file_make_dir(AT_FDCWD, working, 0755, &place->dir);
     if (rc == RC_EXISTS)
-        return fault(RC_EXISTS, "%s is left from an interrupted init: remove it, then try again",
-                     working);
+        return fault(RC_EXISTS,
+                     "%s is left from an interrupted init: remove it, then try again", working);
     place->finished = rc != RC_OK;
     return rc;
 }

@@ -12,12 +12,10 @@
  * there whole or not at all. Paths written into files name the final place.
  *
  *   touchmark.conf             settings of touchmarkd
- *   ca/NAME.pem                certificates: root, devices, operators, doors; chain.pem: issuing and root
- *   keys/rules, rules.sig, ceremony.spki
- *   hsm/issuing/               softhsm2.conf and tokens/, with SoftHSM
- *   secrets/issuing.pin, issuing.so-pin
- *   root/                      the root's HSM token and PINs: to be taken away
- *   signer/                    the signer's journal
+ *   ca/NAME.pem                certificates: root, devices, operators, doors; chain.pem:
+ * issuing and root keys/rules, rules.sig, ceremony.spki hsm/issuing/ softhsm2.conf and tokens/,
+ * with SoftHSM secrets/issuing.pin, issuing.so-pin root/                      the root's HSM
+ * token and PINs: to be taken away signer/                    the signer's journal
  *   policy/active.policy       what is allowed: nothing
  *   operator/NAME.key, NAME.pem
  */
@@ -25,7 +23,7 @@ struct cli_place {
     struct buf final_path, working_path; /* absolute, unterminated */
     int dir;                             /* of the working path */
     bool finished;                       /* nothing to remove any more */
-    bool opened;                         /* add_file() replaces: an interrupted addition is done again */
+    bool opened; /* add_file() replaces: an interrupted addition is done again */
 };
 
 /* RC_EXISTS if name is there, or a NAME.partial that an interrupted run left. */
@@ -37,7 +35,8 @@ enum rc cli_place_finish(struct cli_place *place);
 /* Removes what is not finished. */
 void cli_place_close(struct cli_place *place);
 
-/* Folders and files inside; name is relative, its folder must be there. Folders 0755 or, secret, 0700. */
+/* Folders and files inside; name is relative, its folder must be there. Folders 0755 or,
+ * secret, 0700. */
 enum rc cli_place_add_folder(const struct cli_place *place, const char *name, bool secret);
 enum rc cli_place_add_file(const struct cli_place *place, const char *name, struct bytes bytes,
                            bool secret);

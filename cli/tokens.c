@@ -15,12 +15,14 @@ static bool has_folder(const struct cli_tokens *tokens)
 
 static void add_conf(struct buf *conf, struct bytes place, const struct cli_token *token)
 {
-    buf_addf(conf, "directories.tokendir = %.*s/%s/tokens\nobjectstore.backend = file\n"
-                   "log.level = ERROR\n",
+    buf_addf(conf,
+             "directories.tokendir = %.*s/%s/tokens\nobjectstore.backend = file\n"
+             "log.level = ERROR\n",
              BYTES_FMT(place), token->folder);
 }
 
-/* SoftHSM reads its settings from a file that an environment variable names, when it is initialised. */
+/* SoftHSM reads its settings from a file that an environment variable names, when it is
+ * initialised. */
 static enum rc point_module_at(const struct cli_tokens *tokens, const struct cli_place *place,
                                const struct cli_token *token)
 {

@@ -14,8 +14,8 @@ struct cli_tokens {
 
 /* One of the two. With SoftHSM each lies in a folder of its own, which can be carried away. */
 struct cli_token {
-    const char *label;  /* CKA_LABEL of the token */
-    const char *folder; /* in the place: "root" */
+    const char *label;        /* CKA_LABEL of the token */
+    const char *folder;       /* in the place: "root" */
     const char *pin, *so_pin; /* files in the place */
 };
 extern const struct cli_token CLI_TOKEN_ROOT, CLI_TOKEN_ISSUING;

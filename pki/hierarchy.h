@@ -24,6 +24,10 @@ const struct pki_issuing *pki_hierarchy_issuing(size_t *count);
 struct pki_hierarchy_names {
     struct bytes organization; /* 1 to 40 octets of UTF-8; the CAs' commonName starts with it */
     const char *origin;        /* of checkpoints: C2SP tlog-checkpoint */
+    /* What the doors' key may certify: host names, ".suffix" for all hosts below it, addresses,
+     * networks. */
+    struct bytes hosts[KEYS_SAN_RULES_MAX];
+    size_t host_count; /* at least 1 */
 };
 
 /* RC_MALFORMED for an organization or origin that cannot stand in a Name or a checkpoint. */

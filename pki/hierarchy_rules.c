@@ -45,18 +45,22 @@ static void add_uri_name(struct keys_certificate_rule *rule, const struct pki_pr
     set_text(san->pattern, sizeof san->pattern, buf_bytes(&pattern));
 }
 
-/* Hosts are the settings' business, and change: any host and address may stand in a door's
- * certificate. */
-static void add_host_names(struct keys_certificate_rule *rule)
+/* "10.0.0.0/8" as it is; a lone address is a network of one. */
+static void add_host(struct keys_certificate_rule *rule, struct bytes host)
 {
-    static const struct keys_san_rule HOSTS[] = {
-        { KEYS_SAN_DNS, 0, PKI_HOSTS_MAX, "*" },
-        { KEYS_SAN_IP, 0, PKI_HOSTS_MAX, "0.0.0.0/0" },
-        { KEYS_SAN_IP, 0, PKI_HOSTS_MAX, "::/0" },
-    };
+    struct keys_san_rule *san = &rule->san[rule->san_count++];
+    AUTO_BUF(pattern, KEYS_PATTERN_MAX);
+    bool v6 = memchr(host.at, ':', host.len) != NULL;
+    bool network = memchr(host.at, '/', host.len) != NULL;
+    bool address =
+        v6 || network || (host.at[host.len - 1] >= '0' && host.at[host.len - 1] <= '9');
 
-    for (size_t i = 0; i < sizeof HOSTS / sizeof *HOSTS; i++)
-        rule->san[rule->san_count++] = HOSTS[i];
+    *san = (struct keys_san_rule){ .kind = address ? KEYS_SAN_IP : KEYS_SAN_DNS,
+                                   .most = PKI_HOSTS_MAX };
+    buf_add(&pattern, host);
+    if (address && !network)
+        buf_addf(&pattern, v6 ? "/128" : "/32");
+    set_text(san->pattern, sizeof san->pattern, buf_bytes(&pattern));
 }
 
 static void set_extensions(struct keys_certificate_rule *rule)
@@ -73,8 +77,9 @@ static void set_extensions(struct keys_certificate_rule *rule)
     rule->extension[KEYS_BASIC_CONSTRAINTS].critical = true;
 }
 
-static void add_profile(struct keys_certificate_rule *rule, const struct pki_profile *profile,
-                        bool alone)
+static void add_profile(struct keys_certificate_rule *rule,
+                        const struct pki_hierarchy_names *names,
+                        const struct pki_profile *profile, bool alone)
 {
     enum keys_attribute id =
         profile->id_place == PKI_ID_IN_SERIAL_NUMBER ? KEYS_SERIAL_NUMBER : KEYS_COMMON_NAME;
@@ -87,8 +92,8 @@ static void add_profile(struct keys_certificate_rule *rule, const struct pki_pro
     rule->subject[id].presence = KEYS_REQUIRED;
     if (profile->uri_prefix != NULL)
         add_uri_name(rule, profile, alone ? 1 : 0);
-    if (profile->hosts)
-        add_host_names(rule);
+    for (size_t i = 0; profile->hosts && i < names->host_count; i++)
+        add_host(rule, names->hosts[i]);
 }
 
 static enum rc make_ca_rule(const struct pki_hierarchy_names *names,
@@ -117,7 +122,8 @@ static enum rc make_ca_rule(const struct pki_hierarchy_names *names,
     set_text(content->subject[KEYS_ORGANIZATION_NAME].equals,
              sizeof content->subject[KEYS_ORGANIZATION_NAME].equals, names->organization);
     for (size_t i = 0; i < 2 && row->profiles[i] != NULL; i++)
-        add_profile(content, pki_profile_find(row->profiles[i]), row->profiles[1] == NULL);
+        add_profile(content, names, pki_profile_find(row->profiles[i]),
+                    row->profiles[1] == NULL);
     return RC_OK;
 }
 

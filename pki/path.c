@@ -9,7 +9,7 @@ AUTO_TYPE(X509, X509_free)
 AUTO_TYPE(X509_STORE, X509_STORE_free)
 AUTO_TYPE(X509_STORE_CTX, X509_STORE_CTX_free)
 
-static void free_all(STACK_OF(X509) **all)
+static void free_all(STACK_OF(X509) * *all)
 {
     sk_X509_pop_free(*all, X509_free);
 }
@@ -31,7 +31,7 @@ static bool is_self_issued(X509 *certificate)
 }
 
 static enum rc sort_others(const struct bytes *others, size_t count, X509_STORE *anchors,
-                           STACK_OF(X509) *between)
+                           STACK_OF(X509) * between)
 {
     for (size_t i = 0; i < count; i++) {
         AUTO(X509) *other = NULL;
