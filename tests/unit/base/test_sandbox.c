@@ -684,6 +684,25 @@ static int limits_hold(void)
     return 0;
 }
 
+/* AddressSanitizer makes mlockall() do nothing, and root may lock without a limit. */
+static int locking_is_refused(void)
+{
+    struct sandbox jail = jail_of(0);
+    struct sandbox_report report;
+
+    HOLDS(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ 4096, 4096 }) == 0);
+    HOLDS(geteuid() != 0 || sandbox_become(65534, 65534) == RC_OK);
+    if (mlockall(MCL_CURRENT) == 0)
+        return 0;
+    jail.lock_memory = SANDBOX_LOCK;
+    HOLDS(sandbox_enter(&jail, false, &report) != RC_OK);
+    HOLDS(strstr(fault_text(), "RLIMIT_MEMLOCK is too low") != NULL);
+    jail.lock_memory = SANDBOX_LOCK_IF_ALLOWED;
+    HOLDS(sandbox_enter(&jail, false, &report) == RC_OK);
+    HOLDS(!report.memory_locked && strstr(report.text, "MEMORY NOT LOCKED") != NULL);
+    return 0;
+}
+
 static int begin_holds(void)
 {
     struct rlimit core;
@@ -722,6 +741,11 @@ static void limits_files_and_their_size(void **state)
 {
     (void)state;
     check_in_child(limits_hold);
+}
+static void says_what_memory_locking_needs(void **state)
+{
+    (void)state;
+    check_in_child(locking_is_refused);
 }
 static void begins_without_dumps_and_with_three_descriptors(void **state)
 {
@@ -817,6 +841,7 @@ int main(void)
         cmocka_unit_test(says_what_an_old_kernel_lacks),
         cmocka_unit_test(reports_what_the_kernel_gave),
         cmocka_unit_test(limits_files_and_their_size),
+        cmocka_unit_test(says_what_memory_locking_needs),
         cmocka_unit_test(begins_without_dumps_and_with_three_descriptors),
         cmocka_unit_test(becomes_another_user_for_good),
         cmocka_unit_test(keeps_only_the_capabilities_named),
