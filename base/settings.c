@@ -105,6 +105,11 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
+static bool is_comment(uint8_t c)
+{
+    return c == '#' || c == ';';
+}
+
 static struct bytes trim(struct bytes text)
 {
     while (text.len > 0 && is_blank(text.at[text.len - 1]))
@@ -153,7 +158,7 @@ static enum rc check_pair(struct bytes line)
     if (value.len > 0 && (value.at[0] == '"' || value.at[0] == '\''))
         return fault(RC_MALFORMED, "values stand without quotes");
     for (size_t i = 1; i < line.len; i++)
-        if ((line.at[i] == ';' || line.at[i] == '#') && is_blank(line.at[i - 1]))
+        if (is_comment(line.at[i]) && (is_blank(line.at[i - 1]) || i == equals + 1))
             return fault(RC_MALFORMED, "a comment needs a line of its own");
     return RC_OK;
 }
@@ -163,7 +168,7 @@ static enum rc check_line(const struct settings_table *table, struct bytes line)
     struct bytes words = trim(line);
 
     TRY(check_letters(line));
-    if (words.len == 0 || line.at[0] == '#' || line.at[0] == ';')
+    if (words.len == 0 || is_comment(line.at[0]))
         return RC_OK;
     if (is_blank(line.at[0]))
         return fault(RC_MALFORMED, "starts with white space; each line stands for itself");
@@ -304,7 +309,7 @@ void settings_clear(const struct settings_table *table, void *from)
     for (size_t i = 0; i < table->count; i++) {
         const struct settings_row *row = &table->rows[i];
         char *text = NULL;
-        if (!settings_kind_is_text(row->kind))
+        if (!settings_value_is_text(row->kind))
             continue;
         memcpy(&text, (const uint8_t *)from + row->field, sizeof text);
         free(text);
@@ -324,7 +329,9 @@ static void add_section(struct buf *out, const struct settings_table *table, siz
 
 static void add_pair(struct buf *out, const char *key, struct bytes value)
 {
-    buf_addf(out, "%s =%s", key, value.len > 0 ? " " : "");
+    bool tight = strlen(key) + strlen(" = ") + value.len > SETTINGS_LINE_MAX;
+
+    buf_addf(out, "%s%s", key, tight ? "=" : value.len > 0 ? " = " : " =");
     buf_add(out, value);
     buf_add_u8(out, '\n');
 }

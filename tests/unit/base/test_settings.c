@@ -183,6 +183,7 @@ static const struct {
     { "[store]\nfolder = /a\n\tfolder = /b\n", "line 3: starts with white space" },
     { "[store]\nfolder = /a ; old\n", "line 2: a comment needs a line of its own" },
     { "[store]\nfolder = /a\t# old\n", "line 2: a comment needs a line of its own" },
+    { "[log]\nnote =#old\n", "line 2: a comment needs a line of its own" },
     { "[store]\nfolder = \"/a\"\n", "line 2: values stand without quotes" },
     { "[store]\nfolder = '/a'\n", "line 2: values stand without quotes" },
     { "[store]\nfolder : /a\n", "line 2: not a [section], key = value" },
