@@ -195,7 +195,8 @@ static void a_failure_carries_its_result_and_reason(void **state)
 {
     struct desk *d = *state;
 
-    log_fault(d->log, CERT_ISSUED, fault_at("file.c", 12, RC_DENIED, "profile %s is off", "x"));
+    fault_at("file.c", 12, "profile %s is off", "x");
+    log_fault(d->log, CERT_ISSUED, RC_DENIED);
     assert_string_equal(lines(d), HEAD " rc=denied reason=\"file.c:12: profile x is off\"\n");
 }
 

@@ -1,0 +1,213 @@
+#include "cli/command.h"
+
+#include <string.h>
+
+static const struct {
+    int status;
+    const char *meaning;
+} EXITS[] = {
+    { CLI_EXIT_OK, "done" },
+    { CLI_EXIT_FAILED, "failed: input or output, damaged data, or the HSM token" },
+    { CLI_EXIT_USAGE, "the command line is wrong; nothing was done" },
+    { CLI_EXIT_DENIED, "understood and refused" },
+    { CLI_EXIT_NOT_FOUND, "what was named does not exist" },
+    { CLI_EXIT_EXISTS, "it exists already; nothing was changed" },
+    { CLI_EXIT_BUSY, "in use or not reachable now; try again" },
+    { CLI_EXIT_MALFORMED, "a file or value breaks its format" },
+};
+
+const char *cli_command_exit_meaning(int status)
+{
+    for (size_t i = 0; i < sizeof EXITS / sizeof *EXITS; i++)
+        if (EXITS[i].status == status)
+            return EXITS[i].meaning;
+    return NULL;
+}
+
+int cli_command_exit(enum rc rc)
+{
+    switch (rc) {
+    case RC_OK:
+        return CLI_EXIT_OK;
+    case RC_MALFORMED:
+    case RC_LIMIT:
+        return CLI_EXIT_MALFORMED;
+    case RC_DENIED:
+        return CLI_EXIT_DENIED;
+    case RC_NOT_FOUND:
+        return CLI_EXIT_NOT_FOUND;
+    case RC_EXISTS:
+        return CLI_EXIT_EXISTS;
+    case RC_BUSY:
+    case RC_CLOSED:
+        return CLI_EXIT_BUSY;
+    case RC_NOMEM:
+    case RC_IO:
+    case RC_CORRUPT:
+    case RC_CRYPTO:
+        break;
+    }
+    return CLI_EXIT_FAILED;
+}
+
+/* The command line while it is taken apart. */
+struct line {
+    const char *const *argv;
+    size_t argc;
+    const char *words[CLI_WORDS_MAX];
+    const char *values[CLI_OPTIONS_MAX];
+    size_t word_count;
+    bool json, help;
+};
+
+/* How many of the first words name this command; 0 if they do not. */
+static size_t named_by(const struct cli_command *command, const char *const *argv, size_t argc)
+{
+    const char *second = strchr(command->name, ' ');
+    struct bytes first = bytes_of_text(command->name);
+
+    if (second != NULL)
+        first.len = (size_t)(second - command->name);
+    if (argc < 1 || !bytes_equal_text(first, argv[0]))
+        return 0;
+    if (second == NULL)
+        return 1;
+    return argc >= 2 && strcmp(second + 1, argv[1]) == 0 ? 2 : 0;
+}
+
+static const struct cli_command *find(const struct cli_table *table, const char *const *argv,
+                                      size_t argc, size_t *used)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        *used = named_by(table->commands[i], argv, argc);
+        if (*used > 0)
+            return table->commands[i];
+    }
+    return NULL;
+}
+
+static enum rc take_option(const struct cli_command *command, struct line *line, size_t *at)
+{
+    const char *given = line->argv[*at];
+
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct cli_option *option = &command->options[i];
+        if (strcmp(option->name, given) != 0)
+            continue;
+        if (line->values[i] != NULL)
+            return fault(RC_MALFORMED, "%s is given twice", given);
+        if (option->argument == NULL) {
+            line->values[i] = "";
+            return RC_OK;
+        }
+        if (*at + 1 >= line->argc)
+            return fault(RC_MALFORMED, "%s needs %s", given, option->argument);
+        line->values[i] = line->argv[++*at];
+        return RC_OK;
+    }
+    return fault(RC_MALFORMED, "%s has no option %s", command->name, given);
+}
+
+static enum rc take_word(const struct cli_command *command, struct line *line, const char *word)
+{
+    if (line->word_count >= command->words_most)
+        return fault(RC_MALFORMED, "%s: \"%s\" is one argument too many", command->name, word);
+    line->words[line->word_count++] = word;
+    return RC_OK;
+}
+
+static enum rc take_line(const struct cli_command *command, struct line *line, size_t from)
+{
+    bool only_words = false;
+
+    for (size_t i = from; i < line->argc; i++) {
+        const char *arg = line->argv[i];
+        if (only_words || arg[0] != '-' || arg[1] == '\0')
+            TRY(take_word(command, line, arg));
+        else if (strcmp(arg, "--") == 0)
+            only_words = true;
+        else if (strcmp(arg, "--help") == 0)
+            line->help = true;
+        else if (strcmp(arg, "--json") == 0)
+            line->json = true;
+        else
+            TRY(take_option(command, line, &i));
+    }
+    if (!line->help && line->word_count < command->words_least)
+        return fault(RC_MALFORMED, "%s needs %s", command->name, command->arguments);
+    return RC_OK;
+}
+
+static int complain(FILE *messages, const char *hint)
+{
+    fprintf(messages, "touchmark: %s\n", fault_text());
+    if (hint != NULL)
+        fprintf(messages, "Try \"touchmark %s--help\".\n", hint);
+    return CLI_EXIT_USAGE;
+}
+
+static int show(struct buf *text, FILE *to)
+{
+    struct bytes bytes = buf_bytes(text);
+
+    return fwrite(bytes.at, 1, bytes.len, to) == bytes.len && bytes.len > 0 ? CLI_EXIT_OK
+                                                                            : CLI_EXIT_FAILED;
+}
+
+static int show_overview(const struct cli_table *table, FILE *to)
+{
+    AUTO_BUF(text, 64 * 1024);
+
+    cli_manual_overview(table, &text);
+    return show(&text, to);
+}
+
+static int run(const struct cli_command *command, const struct line *line, FILE *out,
+               FILE *messages)
+{
+    struct cli_call call = {
+        .command = command,
+        .words = line->words,
+        .word_count = line->word_count,
+        .values = line->values,
+        .json = line->json,
+        .out = out,
+        .messages = messages,
+    };
+    enum rc rc = command->run(&call);
+
+    if (rc == RC_OK && (fflush(out) != 0 || ferror(out)))
+        rc = fault_errno("write the answer");
+    if (rc != RC_OK)
+        fprintf(messages, "touchmark: %s\n", fault_text());
+    return cli_command_exit(rc);
+}
+
+int cli_command_main(const struct cli_table *table, const char *const *argv, size_t argc,
+                     FILE *out, FILE *messages)
+{
+    struct line line = { .argv = argv, .argc = argc };
+    size_t used = 0;
+
+    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
+        int shown = show_overview(table, argc == 0 ? messages : out);
+        return argc == 0 ? CLI_EXIT_USAGE : shown;
+    }
+    const struct cli_command *command = find(table, argv, argc, &used);
+    if (command == NULL) {
+        (void)fault(RC_NOT_FOUND, "there is no command \"%s\"", argv[0]);
+        return complain(messages, "");
+    }
+    if (take_line(command, &line, used) != RC_OK) {
+        AUTO_BUF(hint, 256);
+        const char *text = NULL;
+        buf_addf(&hint, "%s ", command->name);
+        return complain(messages, buf_text(&hint, &text) == RC_OK ? text : "");
+    }
+    if (line.help) {
+        AUTO_BUF(text, 64 * 1024);
+        cli_manual_command(command, &text);
+        return show(&text, out);
+    }
+    return run(command, &line, out, messages);
+}
