@@ -31,6 +31,11 @@ static const struct settings_row ROWS[] = {
       "whether a kernel without Landlock abi 2 is refused; optional gives up the jail for "
       "files "
       "there" },
+    { "sandbox", "locked_memory", SETTINGS_CHOICE, FIELD(sandbox.locked_memory), 0, 0,
+      "required", "required,optional",
+      "whether a process with secrets refuses to serve when it may not lock its memory; "
+      "optional "
+      "is for machines without swap" },
     { "signer", "user", SETTINGS_TEXT, FIELD(signer.user), 0, 32, "", NULL,
       "name or number of the user that the signer becomes when touchmarkd is root; needed "
       "then" },
