@@ -39,6 +39,19 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                       "what the kernel gave for the jail, and what it lacks" },
     [DAEMON_EVENT_PROCESS_FAILED] = { "process.failed", LOG_ERROR,
                                       "a process ends because it cannot go on, and why" },
+    [DAEMON_EVENT_AUTHORITY_ISSUES] = { "authority.issues", LOG_NOTICE,
+                                        "the signer is there and its journal was read up to "
+                                        "this entry: certificates are issued" },
+    [DAEMON_EVENT_AUTHORITY_SIGNER_GONE] = { "authority.signer-gone", LOG_WARNING,
+                                             "no certificate is issued until the signer is "
+                                             "back, and why" },
+    [DAEMON_EVENT_AUTHORITY_DOOR_GONE] = { "authority.door-gone", LOG_NOTICE,
+                                           "a door's link was closed, and why" },
+    [DAEMON_EVENT_AUTHORITY_ORPHANS] = { "authority.orphans", LOG_WARNING,
+                                         "serials that were signed and never registered are "
+                                         "revoked" },
+    [DAEMON_EVENT_AUTHORITY_NO_CRL] = { "authority.no-crl", LOG_ERROR,
+                                        "a CRL could not be made; it is tried again" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

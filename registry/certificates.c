@@ -97,17 +97,26 @@ static enum rc check_subject(struct store_txn *txn, enum registry_kind kind, str
     return RC_OK;
 }
 
+enum rc registry_certificate_check_key(struct store_txn *txn, enum registry_kind kind,
+                                       struct bytes id, const uint8_t key_hash[32])
+{
+    static const struct registry_fingerprint ANY;
+    struct registry_key by_key = registry_key_of_key(key_hash, &ANY);
+    struct wanted wanted = { .kind = kind, .id = id };
+
+    return each_indexed(txn, REGISTRY_BY_KEY, registry_key_scan(&by_key), check_same_key,
+                        &wanted);
+}
+
 enum rc registry_certificate_check(struct store_txn *txn, enum registry_kind kind,
                                    struct bytes id, const uint8_t key_hash[32], int64_t now_ms)
 {
     static const struct registry_fingerprint ANY;
     struct wanted wanted = { kind, id, now_ms / 1000, 0 };
-    struct registry_key by_key = registry_key_of_key(key_hash, &ANY);
     struct registry_key by_subject = registry_key_of_subject(kind, id, &ANY);
 
     TRY(check_subject(txn, kind, id));
-    TRY(each_indexed(txn, REGISTRY_BY_KEY, registry_key_scan(&by_key), check_same_key,
-                     &wanted));
+    TRY(registry_certificate_check_key(txn, kind, id, key_hash));
     TRY(each_indexed(txn, REGISTRY_BY_SUBJECT, registry_key_scan(&by_subject), count_valid,
                      &wanted));
     if (wanted.valid >= REGISTRY_CERTIFICATES_PER_SUBJECT && kind != REGISTRY_DOOR)

@@ -56,6 +56,9 @@ enum { REGISTRY_CERTIFICATES_PER_SUBJECT = 16 }; /* active and not expired */
  */
 enum rc registry_certificate_check(struct store_txn *txn, enum registry_kind kind,
                                    struct bytes id, const uint8_t key_hash[32], int64_t now_ms);
+/* The key's part of that check, for a subject that is about to be added. */
+enum rc registry_certificate_check_key(struct store_txn *txn, enum registry_kind kind,
+                                       struct bytes id, const uint8_t key_hash[32]);
 /* The check again, then: in the books, its subject ACTIVE if this was its first. state, reason
  * and revision are filled in. RC_EXISTS also for a serial or fingerprint that is there. */
 enum rc registry_certificate_register(struct store_txn *txn,

@@ -15,7 +15,7 @@ static const struct {
 } RIGHTS[REGISTRY_RIGHTS] = {
     [REGISTRY_RIGHT_NONE] = { "door", 0, BOTH },
     [REGISTRY_RIGHT_ENROL] = { "enrol", ADMIN | LINE, BOTH },
-    [REGISTRY_RIGHT_RENEW] = { "renew", DEVICE, BOTH },
+    [REGISTRY_RIGHT_RENEW] = { "renew", DEVICE | ADMIN | AUDITOR | LINE, BOTH },
     [REGISTRY_RIGHT_DEVICE_READ] = { "device.read", ADMIN | AUDITOR | LINE, OPERATORS },
     [REGISTRY_RIGHT_DEVICE_WRITE] = { "device.write", ADMIN, OPERATORS },
     [REGISTRY_RIGHT_CERTIFICATE_REVOKE] = { "certificate.revoke", ADMIN, OPERATORS },

@@ -34,7 +34,8 @@ enum registry_right registry_right_of(enum registry_ask ask);
 bool registry_right_held(enum registry_right right, enum registry_kind kind,
                          enum registry_role role);
 
-/* The two doors. What the device door cannot ask, nobody can through it (DESIGN.md D1). */
+/* The two doors. What the device door cannot ask, nobody can through it, and nothing that comes
+ * through it is ever an operator or a line (DESIGN.md D1). */
 enum registry_channel { REGISTRY_DEVICE_DOOR = 1, REGISTRY_OPERATOR_DOOR = 2 };
 const char *registry_channel_name(enum registry_channel channel);
 bool registry_right_passes(enum registry_right right, enum registry_channel channel);

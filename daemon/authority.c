@@ -1,0 +1,279 @@
+#include "daemon/authority_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/events.h"
+
+enum { QUEUE_WAITING = 8192, QUEUE_GROUP = 512, REPLY_MAX = LINK_BODY_MAX };
+
+/* ---- A request's life ---- */
+
+/* A token's secret may be in it. */
+static void wipe(struct buf *buf)
+{
+    if (buf->at != NULL)
+        explicit_bzero(buf->at, buf->len);
+    buf_clear(buf);
+}
+
+static void forget(struct daemon_authority_request *request)
+{
+    loop_disarm(&request->timer);
+    wipe(&request->body);
+    wipe(&request->text);
+    buf_clear(&request->list);
+    buf_clear(&request->cursor);
+    buf_clear(&request->tbs);
+    buf_clear(&request->certificate);
+    free(request);
+}
+
+void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc)
+{
+    link_answer(&request->request, rc, bytes_of_text(fault_text()), -1);
+    forget(request);
+}
+
+void daemon_authority_queue(struct daemon_authority_request *request,
+                            enum rc (*change)(struct store_txn *txn, struct store_job *job),
+                            void (*done)(struct store_job *job, enum rc rc))
+{
+    request->job.change = change;
+    request->job.done = done;
+    if (request->authority->ending)
+        daemon_authority_turn_away(request, fault(RC_CLOSED, "the authority ends"));
+    else if (store_queue_add(request->authority->queue, &request->job) != RC_OK)
+        daemon_authority_turn_away(request, fault(RC_BUSY, "too many changes wait"));
+}
+
+void daemon_authority_answer(struct daemon_authority_request *request)
+{
+    AUTO_BUF(reply, REPLY_MAX);
+    enum rc rc = registry_answer_write(request->ask, &request->answer, &reply);
+
+    if (rc == RC_OK)
+        link_answer(&request->request, RC_OK, buf_bytes(&reply), -1);
+    else
+        link_answer(&request->request, rc, bytes_of_text(fault_text()), -1);
+    forget(request);
+}
+
+/* What was signed and will never be given away is an orphan at once, not only after a crash. */
+static enum rc write_refusal(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+    const struct registry_certificate *row = &request->row;
+
+    if (request->reserved)
+        TRY(registry_token_release(txn, request->question.token_id, request->attempt));
+    if (row->serial_len > 0) {
+        enum rc rc = registry_orphan_add(txn, row->issuer_hash,
+                                         (struct bytes){ row->serial, row->serial_len },
+                                         row->not_after_s, request->now_ms);
+        if (rc != RC_OK && rc != RC_EXISTS)
+            return rc;
+    }
+    return daemon_authority_record(txn, request, request->failed, request->reason);
+}
+
+static void refusal_written(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    if (rc == RC_OK)
+        rc = fault(request->failed, "%s", request->reason);
+    daemon_authority_turn_away(request, rc);
+}
+
+void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc)
+{
+    struct bytes reason = bytes_of_text(fault_text());
+    size_t len = reason.len < sizeof request->reason ? reason.len : sizeof request->reason - 1;
+
+    memcpy(request->reason, reason.at, len);
+    request->reason[len] = '\0';
+    request->failed = rc;
+    daemon_authority_queue(request, write_refusal, refusal_written);
+}
+
+/* ---- Dispatch ---- */
+
+static void dispatch(struct daemon_authority_request *request)
+{
+    switch (request->ask) {
+    case REGISTRY_ASK_WATCH:
+    case REGISTRY_ASK_SNAPSHOT:
+    case REGISTRY_ASK_LOOK_UP:
+    case REGISTRY_ASK_APPLIED:
+        daemon_authority_follow(request);
+        return;
+    case REGISTRY_ASK_DOOR:
+    case REGISTRY_ASK_ENROL:
+    case REGISTRY_ASK_REENROL:
+    case REGISTRY_ASK_OPERATOR_ADD:
+        daemon_authority_enrol(request);
+        return;
+    case REGISTRY_ASK_DEVICE_ADD:
+    case REGISTRY_ASK_DEVICE_LIST:
+    case REGISTRY_ASK_DEVICE_SHOW:
+    case REGISTRY_ASK_DEVICE_STATE:
+    case REGISTRY_ASK_CERTIFICATE_LIST:
+    case REGISTRY_ASK_CERTIFICATE_REVOKE:
+    case REGISTRY_ASK_TOKEN_NEW:
+    case REGISTRY_ASK_OPERATOR_LIST:
+    case REGISTRY_ASK_OPERATOR_REVOKE:
+    case REGISTRY_ASK_POLICY_SHOW:
+    case REGISTRY_ASK_POLICY_APPLY:
+    case REGISTRY_ASK_STATUS:
+    case REGISTRY_ASK_POLICY_LIST:
+    case REGISTRY_ASK_AUDIT_LIST:
+    case REGISTRY_ASK_AUDIT_CHECKPOINT:
+    case REGISTRY_ASK_AUDIT_PROOF:
+        daemon_authority_command(request);
+        return;
+    }
+    daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
+}
+
+static enum rc copy_question(struct daemon_authority_request *request, struct bytes body)
+{
+    struct bytes copy;
+
+    buf_add(&request->body, body);
+    TRY(buf_done(&request->body, &copy));
+    return registry_question_read(request->ask, copy, &request->question);
+}
+
+/* A body that cannot be read is answered, not fatal: the link's own framing was right. */
+static enum rc handle(void *with, const struct link_request *arrived)
+{
+    struct daemon_authority_door *door = with;
+    struct daemon_authority_request *request = calloc(1, sizeof *request);
+
+    if (request == NULL) {
+        link_answer(arrived, RC_NOMEM, BYTES("out of memory"), -1);
+        return RC_OK;
+    }
+    request->authority = door->authority;
+    request->request = *arrived;
+    request->request.body = BYTES("");
+    request->channel = door->channel;
+    request->ask = (enum registry_ask)arrived->kind->kind;
+    request->now_ms = clock_wall_ms(door->authority->setup.clock);
+    request->body = BUF_MAX(LINK_BODY_MAX);
+    request->list = BUF_MAX(REGISTRY_LIST_MAX);
+    request->text = BUF_MAX(REGISTRY_POLICY_MAX);
+    request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
+    request->tbs = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
+    request->certificate = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
+    enum rc rc = copy_question(request, arrived->body);
+    if (rc == RC_OK)
+        dispatch(request);
+    else
+        daemon_authority_turn_away(request, rc);
+    return RC_OK;
+}
+
+/* ---- The authority's life ---- */
+
+static void door_closed(void *with)
+{
+    struct daemon_authority_door *door = with;
+
+    if (door->authority->setup.log != NULL)
+        log_write(door->authority->setup.log, DAEMON_EVENT_AUTHORITY_DOOR_GONE,
+                  LOG_TEXT_FIELD("door", registry_channel_name(door->channel)),
+                  LOG_TEXT_FIELD("reason", fault_text()));
+    link_server_close(door->server);
+    door->server = NULL;
+}
+
+enum rc daemon_authority_serve(struct daemon_authority *authority,
+                               enum registry_channel channel, int fd)
+{
+    struct daemon_authority_door *door = &authority->doors[channel];
+
+    link_server_close(door->server);
+    door->server = NULL;
+    return link_serve(authority->setup.loop, fd, registry_door_protocol(), handle, door_closed,
+                      door, &door->server);
+}
+
+static enum rc turn_ended(struct loop_turn *turn)
+{
+    struct daemon_authority *authority =
+        (void *)((char *)turn - offsetof(struct daemon_authority, woken));
+
+    daemon_authority_wake(authority);
+    return RC_OK;
+}
+
+static enum rc begin(struct store_txn *txn, void *with)
+{
+    struct daemon_authority *authority = with;
+    struct bytes authorities;
+    uint64_t released = 0;
+
+    if (registry_authorities_get(txn, &authorities) != RC_OK)
+        return fault(RC_NOT_FOUND, "the registry is empty: touchmark init fills it");
+    buf_reset(&authority->authorities);
+    buf_add(&authority->authorities, authorities);
+    return registry_token_release_all(txn, &released);
+}
+
+enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
+                             struct daemon_authority **authority)
+{
+    const struct store_queue_limits limits = { QUEUE_WAITING, QUEUE_GROUP };
+    AUTO_OF(daemon_authority) *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "the authority");
+    made->setup = *setup;
+    made->authorities = BUF_MAX(LINK_BODY_MAX);
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++) {
+        made->doors[i].authority = made;
+        made->doors[i].channel = (enum registry_channel)i;
+    }
+    made->started_ms = clock_wall_ms(setup->clock);
+    TRY(store_write(setup->store, begin, made));
+    TRY(pki_verifier_new(&made->verifier));
+    TRY(store_queue_new(setup->store, &limits, &made->queue));
+    loop_add_turn(setup->loop, store_queue_turn(made->queue));
+    made->woken.ended = turn_ended;
+    loop_add_turn(setup->loop, &made->woken);
+    TRY(daemon_authority_crl_start(made));
+    *authority = TAKE(made);
+    return RC_OK;
+}
+
+void daemon_authority_free(struct daemon_authority *authority)
+{
+    if (authority == NULL)
+        return;
+    authority->ending = true;
+    keys_client_close(authority->signer);
+    if (authority->queue != NULL)
+        loop_remove_turn(store_queue_turn(authority->queue));
+    loop_remove_turn(&authority->woken);
+    store_queue_free(authority->queue);
+    while (authority->waiting != NULL) {
+        struct daemon_authority_request *request = authority->waiting;
+        authority->waiting = request->next;
+        daemon_authority_turn_away(request, fault(RC_CLOSED, "the authority ends"));
+    }
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        link_server_close(authority->doors[i].server);
+    loop_disarm(&authority->crl_timer);
+    for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
+        pki_template_free(authority->template_of[i]);
+    pki_verifier_free(authority->verifier);
+    buf_clear(&authority->authorities);
+    free(authority);
+}
+
+bool daemon_authority_issues(const struct daemon_authority *authority)
+{
+    return authority->issues;
+}

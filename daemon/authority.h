@@ -1,0 +1,77 @@
+/* The authority: decides enrolments and changes, remembers them, and tells the doors. */
+#pragma once
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "registry/registry.h"
+#include "registry/rights.h"
+
+/*
+ * One thread on one loop. It answers the doors' links (registry/door_protocol.h), asks the
+ * signer (keys/client.h), and keeps the registry in a store that it has alone. A change and its
+ * audit record are one transaction, committed before the answer; the changes of one turn of the
+ * loop share a commit.
+ *
+ * A certificate is: checked in a first transaction (which reserves a token), signed, registered
+ * with its audit record in a second one, and only then given away. What dies in between is
+ * found in the signer's journal when the signer is next attached, and revoked as an orphan.
+ *
+ * Without a signer everything works but issuing, which is RC_BUSY, and fresh CRLs.
+ */
+struct daemon_authority;
+
+/* What happened, for the audit log. Texts are borrowed for the call. */
+struct daemon_authority_event {
+    const char *action; /* the request's name ("enrol"), or "crl", "orphan" */
+    const struct registry_preamble *preamble; /* NULL: the authority's own doing */
+    enum registry_channel channel;
+    const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
+    const char *target;                   /* "device dev-1"; "" for none */
+    const struct registry_fingerprint *certificate; /* that it is about; NULL for none */
+    enum rc rc;
+    const char *reason; /* why not, or what else is to be said; may be empty */
+    int64_t now_ms;
+};
+
+/* Called inside the committing transaction; what it returns other than RC_OK undoes the change.
+ * Must be pure in it, as all changes. append NULL: nothing is written. */
+struct daemon_authority_audit {
+    enum rc (*append)(void *with, struct store_txn *txn,
+                      const struct daemon_authority_event *event);
+    /* AUDIT_LIST, _CHECKPOINT, _PROOF: append to answer, in audit/'s own form. */
+    enum rc (*ask)(void *with, struct store_txn *txn, enum registry_ask ask, struct bytes query,
+                   struct buf *answer);
+    void *with;
+};
+
+struct daemon_authority_settings {
+    int64_t token_lifetime_ms;
+    int64_t crl_every_ms, crl_valid_ms;
+    const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
+};
+
+struct daemon_authority_setup {
+    struct loop *loop; /* all borrowed for the authority's life */
+    const struct clock *clock;
+    struct store *store; /* whose first tables are the registry's */
+    struct log *log;     /* NULL: silent */
+    struct daemon_authority_audit audit;
+    /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
+    enum rc (*check_policy)(struct bytes text, struct buf *errors);
+    struct daemon_authority_settings settings;
+};
+
+/* RC_NOT_FOUND: the registry was never initialised. Tokens that a dead life had reserved are
+ * free again. */
+enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
+                             struct daemon_authority **authority);
+void daemon_authority_free(struct daemon_authority *authority);
+AUTO_STRUCT(daemon_authority, daemon_authority_free)
+
+/* Ends of links, owned from here on, also on failure. A new one takes the old one's place. */
+enum rc daemon_authority_serve(struct daemon_authority *authority,
+                               enum registry_channel channel, int fd);
+enum rc daemon_authority_attach(struct daemon_authority *authority, int signer);
+
+/* Has the signer been attached, and its journal been replayed? For tests and status. */
+bool daemon_authority_issues(const struct daemon_authority *authority);

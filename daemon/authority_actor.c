@@ -1,0 +1,64 @@
+#include "daemon/authority_state.h"
+
+static enum rc refuse(enum registry_right right, const char *why)
+{
+    return fault(RC_DENIED, "%s: %s", registry_right_name(right), why);
+}
+
+enum rc daemon_authority_check_actor(struct store_txn *txn,
+                                     struct daemon_authority_request *request,
+                                     enum registry_right right)
+{
+    const struct registry_actor *actor = &request->question.preamble.actor;
+    struct registry_certificate certificate;
+    struct registry_subject subject;
+
+    request->actor = (struct registry_subject){ 0 };
+    if (!registry_right_passes(right, request->channel))
+        return refuse(right, "not through this door");
+    if (right == REGISTRY_RIGHT_NONE)
+        return RC_OK;
+    if (!actor->known)
+        return refuse(right, "needs a client certificate");
+    enum rc rc = registry_certificate_get(txn, &actor->fingerprint, &certificate);
+    if (rc == RC_NOT_FOUND)
+        return refuse(right, "the client certificate is not registered");
+    TRY(rc);
+    if (certificate.kind == REGISTRY_DOOR)
+        return refuse(right, "a door's own certificate holds no right");
+    TRY(registry_subject_get(txn, certificate.kind, bytes_of_text(certificate.subject),
+                             &subject));
+    request->actor = subject;
+    enum registry_verdict verdict =
+        registry_verdict_of(&certificate, &subject, request->now_ms / 1000);
+    if (verdict != REGISTRY_ACCEPTED)
+        return refuse(right, registry_verdict_name(verdict));
+    if (request->channel == REGISTRY_DEVICE_DOOR && subject.kind != REGISTRY_DEVICE)
+        return refuse(right, "nobody is an operator or a line through the device door");
+    if (!registry_right_held(right, subject.kind, subject.role))
+        return fault(RC_DENIED, "%s: not a right of %s %s", registry_right_name(right),
+                     registry_kind_name(subject.kind), subject.id);
+    return RC_OK;
+}
+
+enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
+                                enum rc rc, const char *reason)
+{
+    static const struct registry_fingerprint NONE;
+    const struct daemon_authority_audit *audit = &request->authority->setup.audit;
+    const struct registry_fingerprint *certificate = &request->row.fingerprint;
+    const struct daemon_authority_event event = {
+        .action = request->request.kind->name,
+        .preamble = &request->question.preamble,
+        .channel = request->channel,
+        .actor = request->actor.kind == 0 ? NULL : &request->actor,
+        .target = request->target,
+        .certificate =
+            bytes_equal(BYTES_OF(certificate->at), BYTES_OF(NONE.at)) ? NULL : certificate,
+        .rc = rc,
+        .reason = reason,
+        .now_ms = request->now_ms,
+    };
+
+    return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
+}

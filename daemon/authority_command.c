@@ -1,0 +1,352 @@
+#include "daemon/authority_state.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+#include "registry/list.h"
+
+enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160 */
+enum { TOKEN_LIFETIME_MOST_S = 90 * 86400 };
+
+/* "device dev-1", for the audit log. */
+static void set_target(struct daemon_authority_request *request, enum registry_kind kind,
+                       const char *id)
+{
+    AUTO_BUF(text, sizeof request->target);
+    const char *joined = NULL;
+
+    buf_addf(&text, "%s %s", registry_kind_name(kind), id);
+    if (buf_text(&text, &joined) == RC_OK)
+        memcpy(request->target, joined, text.len + 1);
+}
+
+/* ---- Changes: each with its actor and its audit record in one transaction ---- */
+
+static enum rc device_add(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_subject device = { .kind = REGISTRY_DEVICE,
+                                       .groups = request->question.groups };
+
+    memcpy(device.id, request->question.id, sizeof device.id);
+    memcpy(device.label, request->question.label, sizeof device.label);
+    TRY(registry_subject_add(txn, &device, request->now_ms));
+    request->answer.subject = device;
+    return RC_OK;
+}
+
+static enum rc device_state(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+
+    return registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(q->id), q->state,
+                                   q->reason, request->now_ms);
+}
+
+static enum rc operator_revoke(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+    uint64_t admins = 0;
+
+    if (q->kind != REGISTRY_OPERATOR && q->kind != REGISTRY_LINE)
+        return fault(RC_MALFORMED, "kind: operator or line");
+    if (q->kind == REGISTRY_OPERATOR && strcmp(q->id, request->actor.id) == 0 &&
+        request->actor.kind == REGISTRY_OPERATOR) {
+        TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &admins));
+        if (admins <= 1)
+            return fault(RC_DENIED, "the last operator cannot revoke himself");
+    }
+    return registry_subject_become(txn, q->kind, bytes_of_text(q->id), REGISTRY_REVOKED,
+                                   q->reason, request->now_ms);
+}
+
+static enum rc certificate_revoke(struct store_txn *txn,
+                                  struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+    struct registry_certificate one;
+
+    request->row.fingerprint = q->fingerprint;
+    TRY(registry_certificate_get(txn, &q->fingerprint, &one));
+    set_target(request, one.kind, one.subject);
+    request->kind = one.kind;
+    return registry_certificate_revoke(txn, &q->fingerprint, q->reason, request->now_ms);
+}
+
+static enum rc token_new(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+    struct registry_token token = { .made_ms = request->now_ms,
+                                    .expires_ms = request->answer.expires_ms };
+
+    memcpy(token.secret_hash, request->secret_hash, sizeof token.secret_hash);
+    memcpy(token.device, q->id, sizeof token.device);
+    TRY(registry_id_copy(request->answer.token_id, token.id));
+    return registry_token_add(txn, &token);
+}
+
+static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+    struct registry_policy *told = &request->answer.policy;
+
+    TRY(registry_policy_put(txn, bytes_of_text(request->actor.id), q->version, q->text,
+                            request->now_ms, &told->version));
+    memcpy(told->author, request->actor.id, sizeof told->author);
+    told->made_ms = request->now_ms;
+    told->active = true;
+    request->answer.accepted = true;
+    return RC_OK;
+}
+
+static enum rc run_change(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    static enum rc (*const CHANGES[])(struct store_txn *, struct daemon_authority_request *) = {
+        [REGISTRY_ASK_DEVICE_ADD] = device_add,
+        [REGISTRY_ASK_DEVICE_STATE] = device_state,
+        [REGISTRY_ASK_CERTIFICATE_REVOKE] = certificate_revoke,
+        [REGISTRY_ASK_TOKEN_NEW] = token_new,
+        [REGISTRY_ASK_OPERATOR_REVOKE] = operator_revoke,
+        [REGISTRY_ASK_POLICY_APPLY] = policy_apply,
+    };
+
+    return CHANGES[request->ask](txn, request);
+}
+
+static enum rc change(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
+    TRY(run_change(txn, request));
+    TRY(daemon_authority_record(txn, request, RC_OK, ""));
+    request->answer.sequence = store_feed_position(txn).sequence;
+    return RC_OK;
+}
+
+static void changed(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    if (rc != RC_OK) {
+        daemon_authority_refuse(request, rc);
+        return;
+    }
+    if (request->ask == REGISTRY_ASK_CERTIFICATE_REVOKE ||
+        request->ask == REGISTRY_ASK_OPERATOR_REVOKE ||
+        (request->ask == REGISTRY_ASK_DEVICE_STATE &&
+         request->question.state == REGISTRY_REVOKED))
+        daemon_authority_crl_want(request->authority, request->kind);
+    daemon_authority_answer(request);
+}
+
+/* ---- What is made before the change, since a change is pure ---- */
+
+static enum rc make_token(struct daemon_authority_request *request)
+{
+    const struct daemon_authority_settings *settings = &request->authority->setup.settings;
+    int64_t lifetime_ms = (int64_t)request->question.lifetime_s * 1000;
+    AUTO_SECRET(id);
+    AUTO_SECRET(secret);
+
+    if (request->question.lifetime_s > TOKEN_LIFETIME_MOST_S)
+        return fault(RC_LIMIT, "a token lives at most %d days", TOKEN_LIFETIME_MOST_S / 86400);
+    TRY(secret_make_text(&id, TOKEN_ID_LEN));
+    TRY(secret_make_text(&secret, TOKEN_SECRET_LEN));
+    TRY(pki_key_hash(secret_bytes(&secret), request->secret_hash));
+    buf_add(&request->text, secret_bytes(&id));
+    buf_add(&request->text, secret_bytes(&secret));
+    struct bytes both = buf_bytes(&request->text);
+    request->answer.token_id = (struct bytes){ both.at, TOKEN_ID_LEN };
+    request->answer.token_secret = (struct bytes){ both.at + TOKEN_ID_LEN, TOKEN_SECRET_LEN };
+    request->answer.expires_ms =
+        request->now_ms + (lifetime_ms == 0 ? settings->token_lifetime_ms : lifetime_ms);
+    return RC_OK;
+}
+
+static enum rc only_checks(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    return daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
+}
+
+static void checked(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    if (rc != RC_OK)
+        daemon_authority_refuse(request, rc);
+    else
+        daemon_authority_answer(request);
+}
+
+/* A text that is wrong is answered with its errors, not refused: who may write policies may
+ * read what is wrong with his. */
+static void apply_policy(struct daemon_authority_request *request)
+{
+    const struct daemon_authority_setup *setup = &request->authority->setup;
+    bool good = true;
+
+    if (setup->check_policy != NULL)
+        good = setup->check_policy(request->question.text, &request->text) == RC_OK;
+    request->answer.text = buf_bytes(&request->text);
+    request->answer.accepted = good;
+    if (good && !request->question.only_check)
+        daemon_authority_queue(request, change, changed);
+    else
+        daemon_authority_queue(request, only_checks, checked);
+}
+
+/* ---- Reading ---- */
+
+static enum rc show_device(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_question certificates = { .kind = REGISTRY_DEVICE };
+
+    memcpy(certificates.id, request->question.id, sizeof certificates.id);
+    TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
+                             &request->answer.subject));
+    return registry_list_certificates(txn, &certificates, &request->list, &request->cursor);
+}
+
+static enum rc show_policy(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_policy_row row;
+    struct registry_policy *told = &request->answer.policy;
+
+    TRY(registry_policy_get(txn, request->question.version, &row));
+    buf_reset(&request->text);
+    buf_add(&request->text, row.text);
+    *told = (struct registry_policy){ .version = row.version,
+                                      .made_ms = row.made_ms,
+                                      .active = row.active };
+    memcpy(told->author, row.author.at, row.author.len);
+    request->answer.text = buf_bytes(&request->text);
+    return RC_OK;
+}
+
+static enum rc count_all(struct store_txn *txn, struct registry_status *status)
+{
+    struct registry_policy_row policy;
+
+    for (unsigned i = REGISTRY_REGISTERED; i <= REGISTRY_REVOKED; i++)
+        TRY(registry_subject_count(txn, REGISTRY_DEVICE, (enum registry_state)i,
+                                   &status->devices[i]));
+    TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &status->operators));
+    TRY(registry_subject_count(txn, REGISTRY_LINE, REGISTRY_ACTIVE, &status->lines));
+    TRY(store_txn_count(txn, REGISTRY_CERTIFICATES, &status->certificates));
+    TRY(registry_orphan_count(txn, &status->orphans));
+    if (registry_policy_get(txn, 0, &policy) == RC_OK)
+        status->policy_version = policy.version;
+    return RC_OK;
+}
+
+static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct daemon_authority *authority = request->authority;
+    struct registry_status *status = &request->answer.status;
+    uint64_t acknowledged = 0;
+
+    *status = (struct registry_status){ .revision = store_txn_revision(txn),
+                                        .sequence = store_feed_position(txn).sequence,
+                                        .started_ms = authority->started_ms,
+                                        .now_ms = request->now_ms,
+                                        .signer = authority->issues };
+    TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
+    status->doors_behind = status->sequence - acknowledged;
+    for (size_t i = 0; i < authority->issuer_count; i++)
+        if (status->crl_ms == 0 || authority->issuers[i].crl_ms < status->crl_ms)
+            status->crl_ms = authority->issuers[i].crl_ms;
+    return count_all(txn, status);
+}
+
+static enum rc ask_audit(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct daemon_authority_audit *audit = &request->authority->setup.audit;
+
+    if (audit->ask == NULL)
+        return fault(RC_NOT_FOUND, "this authority keeps no audit log");
+    TRY(audit->ask(audit->with, txn, request->ask, request->question.query, &request->list));
+    request->answer.query = buf_bytes(&request->list);
+    return RC_OK;
+}
+
+static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+
+    if (request->ask == REGISTRY_ASK_DEVICE_LIST)
+        return registry_list_subjects(txn, REGISTRY_DEVICE, q, &request->list,
+                                      &request->cursor);
+    if (request->ask == REGISTRY_ASK_OPERATOR_LIST)
+        return registry_list_subjects(txn, (enum registry_kind)0, q, &request->list,
+                                      &request->cursor);
+    if (request->ask == REGISTRY_ASK_CERTIFICATE_LIST)
+        return registry_list_certificates(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_POLICY_LIST)
+        return registry_list_policies(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
+        return show_device(txn, request);
+    if (request->ask == REGISTRY_ASK_POLICY_SHOW)
+        return show_policy(txn, request);
+    if (request->ask == REGISTRY_ASK_STATUS)
+        return show_status(txn, request);
+    return ask_audit(txn, request);
+}
+
+/* A question about nothing that is there is no decision; one without the right is. */
+static enum rc look(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    enum rc rc = daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
+
+    request->failed = rc;
+    TRY(rc);
+    TRY(read_lists(txn, request));
+    request->answer.list = buf_bytes(&request->list);
+    request->answer.cursor = buf_bytes(&request->cursor);
+    return RC_OK;
+}
+
+static void read_and_answer(struct daemon_authority_request *request)
+{
+    enum rc rc = store_read(request->authority->setup.store, look, request);
+
+    if (rc == RC_OK)
+        daemon_authority_answer(request);
+    else if (request->failed == RC_DENIED)
+        daemon_authority_refuse(request, rc);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+void daemon_authority_command(struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+    bool others = request->ask == REGISTRY_ASK_OPERATOR_REVOKE;
+    enum rc rc = RC_OK;
+
+    request->kind = others ? q->kind : REGISTRY_DEVICE;
+    if (q->id[0] != '\0')
+        set_target(request, request->kind, q->id);
+    switch ((int)request->ask) {
+    case REGISTRY_ASK_TOKEN_NEW:
+        rc = make_token(request);
+        if (rc != RC_OK)
+            daemon_authority_turn_away(request, rc);
+        else
+            daemon_authority_queue(request, change, changed);
+        return;
+    case REGISTRY_ASK_POLICY_APPLY:
+        apply_policy(request);
+        return;
+    case REGISTRY_ASK_DEVICE_ADD:
+    case REGISTRY_ASK_DEVICE_STATE:
+    case REGISTRY_ASK_CERTIFICATE_REVOKE:
+    case REGISTRY_ASK_OPERATOR_REVOKE:
+        daemon_authority_queue(request, change, changed);
+        return;
+    default:
+        read_and_answer(request);
+    }
+}

@@ -1,0 +1,214 @@
+#include "daemon/authority_state.h"
+
+#include <string.h>
+
+#include "registry/change.h"
+
+/* ---- Waiting ---- */
+
+static void park(struct daemon_authority_request *request)
+{
+    request->next = request->authority->waiting;
+    request->authority->waiting = request;
+}
+
+static void unpark(struct daemon_authority_request *request)
+{
+    struct daemon_authority_request **at = &request->authority->waiting;
+
+    while (*at != NULL && *at != request)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = request->next;
+}
+
+static enum rc read_news(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+
+    buf_reset(&request->list);
+    request->answer.position = request->question.position;
+    TRY(registry_change_watch(txn, &request->answer.position, &request->list));
+    request->answer.list = buf_bytes(&request->list);
+    return RC_OK;
+}
+
+static enum rc read_applied(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+
+    TRY(store_feed_acknowledged_by_all(txn, &request->answer.sequence));
+    request->answer.applied = request->answer.sequence >= request->question.sequence;
+    return RC_OK;
+}
+
+/* Is there an answer now? If so, or on a failure, the request is gone. */
+static bool settle(struct daemon_authority_request *request, bool late)
+{
+    bool watch = request->ask == REGISTRY_ASK_WATCH;
+    enum rc rc =
+        store_read(request->authority->setup.store, watch ? read_news : read_applied, request);
+
+    if (rc != RC_OK)
+        daemon_authority_turn_away(request, rc);
+    else if (late || (watch ? request->list.len > 0 : request->answer.applied))
+        daemon_authority_answer(request);
+    else
+        return false;
+    return true;
+}
+
+static enum rc time_is_up(struct loop_timer *timer)
+{
+    struct daemon_authority_request *request =
+        (void *)((char *)timer - offsetof(struct daemon_authority_request, timer));
+
+    unpark(request);
+    settle(request, true);
+    return RC_OK;
+}
+
+static void begin_to_wait(struct daemon_authority_request *request)
+{
+    if (settle(request, false))
+        return;
+    request->timer.due = time_is_up;
+    enum rc rc =
+        loop_arm(request->authority->setup.loop, &request->timer, DAEMON_AUTHORITY_WAIT_MS);
+    if (rc == RC_OK)
+        park(request);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+void daemon_authority_wake(struct daemon_authority *authority)
+{
+    uint64_t sequence = store_sequence(authority->setup.store);
+
+    if (sequence == authority->told_sequence && !authority->acknowledged)
+        return;
+    authority->told_sequence = sequence;
+    authority->acknowledged = false;
+    struct daemon_authority_request *request = authority->waiting;
+    authority->waiting = NULL;
+    while (request != NULL) {
+        struct daemon_authority_request *next = request->next;
+        if (!settle(request, false))
+            park(request);
+        request = next;
+    }
+}
+
+/* ---- WATCH: what a door asks for says what it has applied ---- */
+
+static enum rc acknowledge(struct store_txn *txn, struct store_job *job)
+{
+    const struct daemon_authority_request *request = daemon_authority_of(job);
+    struct store_position position = { .sequence = request->question.position.sequence };
+
+    memcpy(position.lineage, request->question.position.lineage, sizeof position.lineage);
+    return store_feed_acknowledge(txn, bytes_of_text(registry_channel_name(request->channel)),
+                                  &position);
+}
+
+static void acknowledged(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+    struct daemon_authority *authority = request->authority;
+
+    if (rc != RC_OK) {
+        daemon_authority_turn_away(request, rc);
+        return;
+    }
+    authority->doors[request->channel].acknowledged = request->question.position;
+    authority->acknowledged = true;
+    begin_to_wait(request);
+}
+
+static bool is_known_position(const struct daemon_authority_request *request)
+{
+    const struct registry_position *last =
+        &request->authority->doors[request->channel].acknowledged;
+    const struct registry_position *now = &request->question.position;
+
+    return last->sequence == now->sequence &&
+           bytes_equal(BYTES_OF(last->lineage), BYTES_OF(now->lineage)) && now->sequence > 0;
+}
+
+static void watch(struct daemon_authority_request *request)
+{
+    if (is_known_position(request))
+        begin_to_wait(request);
+    else
+        daemon_authority_queue(request, acknowledge, acknowledged);
+}
+
+/* ---- SNAPSHOT ---- */
+
+static enum rc read_page(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+
+    buf_reset(&request->list);
+    buf_reset(&request->cursor);
+    TRY(registry_change_snapshot(txn, request->question.cursor, &request->list,
+                                 &request->cursor, &request->answer.position));
+    request->answer.list = buf_bytes(&request->list);
+    request->answer.cursor = buf_bytes(&request->cursor);
+    return RC_OK;
+}
+
+static void snapshot(struct daemon_authority_request *request)
+{
+    enum rc rc = store_read(request->authority->setup.store, read_page, request);
+
+    if (rc == RC_OK)
+        daemon_authority_answer(request);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+/* ---- LOOK_UP: a leaf that no projection knows ---- */
+
+static enum rc look_up(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+    struct pki_certificate leaf;
+    struct registry_leaf known = { 0 };
+
+    TRY(pki_certificate_read(request->question.der, &leaf));
+    memcpy(known.fingerprint.at, leaf.fingerprint, sizeof known.fingerprint.at);
+    memcpy(known.key_hash, leaf.key_hash, sizeof known.key_hash);
+    TRY(pki_key_hash(leaf.issuer, known.issuer_hash));
+    known.serial = leaf.serial;
+    TRY(registry_certificate_look_up(txn, &known, request->now_ms, &request->answer.verdict,
+                                     &request->answer.certificate, &request->answer.subject));
+    if (request->answer.verdict != REGISTRY_ALTERED)
+        return RC_OK;
+    request->row.fingerprint = known.fingerprint;
+    return daemon_authority_record(txn, request, RC_DENIED,
+                                   "altered: another fingerprint of a certificate or key that "
+                                   "is in the registry");
+}
+
+static void looked_up(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    if (rc == RC_OK)
+        daemon_authority_answer(request);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+void daemon_authority_follow(struct daemon_authority_request *request)
+{
+    if (request->ask == REGISTRY_ASK_WATCH)
+        watch(request);
+    else if (request->ask == REGISTRY_ASK_SNAPSHOT)
+        snapshot(request);
+    else if (request->ask == REGISTRY_ASK_LOOK_UP)
+        daemon_authority_queue(request, look_up, looked_up);
+    else
+        begin_to_wait(request);
+}

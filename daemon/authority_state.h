@@ -1,0 +1,134 @@
+/* What the authority's files share. Private to daemon/authority*.c. */
+#pragma once
+
+#include "daemon/authority.h"
+#include "keys/client.h"
+#include "pki/certificate.h"
+#include "pki/request.h"
+#include "pki/template.h"
+#include "registry/answer.h"
+#include "store/queue.h"
+
+enum {
+    DAEMON_AUTHORITY_WAIT_MS = 10000, /* of WATCH and APPLIED */
+    DAEMON_AUTHORITY_ISSUERS = 8,
+    DAEMON_AUTHORITY_KINDS = REGISTRY_DOOR + 1,
+};
+
+/* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
+struct daemon_authority_issuer {
+    char key[KEYS_NAME_MAX + 1];
+    uint8_t key_hash[32], name_hash[32];
+    struct pki_certificate certificate;
+    bool crl_due, crl_under_way;
+    int64_t crl_ms; /* when its CRL was made; 0: not in this life */
+};
+
+struct daemon_authority_door {
+    struct daemon_authority *authority;
+    enum registry_channel channel;
+    struct link_server *server;
+    struct registry_position acknowledged; /* latest, as the store has it */
+};
+
+struct daemon_authority_request;
+
+struct daemon_authority {
+    struct daemon_authority_setup setup;
+    struct store_queue *queue;
+    struct loop_turn woken;
+    struct daemon_authority_door doors[REGISTRY_OPERATOR_DOOR + 1];
+    struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
+    uint64_t told_sequence;                   /* up to which the waiting were woken */
+    bool acknowledged;                        /* since the last turn */
+    int64_t started_ms;
+    bool ending;
+
+    struct keys_client *signer;
+    bool issues;
+    uint64_t replayed; /* of the signer's journal, while it is read */
+    struct buf authorities;
+    struct pki_verifier *verifier;
+    size_t issuer_count;
+    struct daemon_authority_issuer issuers[DAEMON_AUTHORITY_ISSUERS];
+    struct daemon_authority_issuer *issuer_of[DAEMON_AUTHORITY_KINDS];
+    struct pki_template *template_of[DAEMON_AUTHORITY_KINDS];
+    struct loop_timer crl_timer;
+};
+
+/* A door's request from its arrival to its answer. */
+struct daemon_authority_request {
+    struct store_job job; /* first: a job is its request */
+    struct daemon_authority *authority;
+    struct daemon_authority_request *next; /* among the waiting */
+    struct link_request request;           /* body is of our copy */
+    enum registry_channel channel;
+    enum registry_ask ask;
+    struct buf body;
+    struct registry_question question; /* borrows from body */
+    int64_t now_ms;
+    struct loop_timer timer;
+
+    /* Of the latest run of a change; overwritten by each. */
+    struct registry_subject actor; /* kind 0: nobody */
+    struct registry_answer answer;
+    struct buf list, text, cursor;
+    char target[REGISTRY_ID_MAX + 32];
+
+    /* Issuing */
+    enum registry_kind kind; /* of the subject */
+    char id[REGISTRY_ID_MAX + 1];
+    struct pki_request csr; /* borrows from body */
+    uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
+    bool reserved; /* a token, by this attempt */
+    struct buf tbs, certificate;
+    struct registry_certificate row;
+    struct pki_contents contents;
+    /* Why it failed, while that is being written down. */
+    enum rc failed;
+    char reason[STORE_REASON_MAX];
+};
+
+static inline struct daemon_authority_request *daemon_authority_of(struct store_job *job)
+{
+    return (struct daemon_authority_request *)(void *)job;
+}
+
+/* ---- authority.c ---- */
+
+/* Run change() in the queue, then done(). */
+void daemon_authority_queue(struct daemon_authority_request *request,
+                            enum rc (*change)(struct store_txn *txn, struct store_job *job),
+                            void (*done)(struct store_job *job, enum rc rc));
+/* Answer with request->answer, and forget the request. */
+void daemon_authority_answer(struct daemon_authority_request *request);
+/* Answer with a refusal, its reason as fault_text(): written to the audit log first, together
+ * with what must be undone (a reserved token, a signature that nobody will get). */
+void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc);
+/* Answer with a refusal that is no decision (RC_BUSY, garbage): not audited. */
+void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc);
+
+/* ---- authority_actor.c ---- */
+
+/* Who asks, as the registry knows him now; RC_DENIED unless he holds the right on this channel.
+ * In the committing transaction. */
+enum rc daemon_authority_check_actor(struct store_txn *txn,
+                                     struct daemon_authority_request *request,
+                                     enum registry_right right);
+/* Append the audit record of this request. */
+enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
+                                enum rc rc, const char *reason);
+
+/* ---- authority_command.c: all that needs no signature ---- */
+void daemon_authority_command(struct daemon_authority_request *request);
+/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
+void daemon_authority_follow(struct daemon_authority_request *request);
+/* Answer those who wait and whose news has come. */
+void daemon_authority_wake(struct daemon_authority *authority);
+/* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */
+void daemon_authority_enrol(struct daemon_authority_request *request);
+
+/* ---- authority_crl.c ---- */
+enum rc daemon_authority_crl_start(struct daemon_authority *authority);
+/* The CRL of what signs for this kind is out of date. */
+void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind);
