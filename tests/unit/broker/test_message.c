@@ -203,7 +203,7 @@ static void large_messages_pass_through(void **state)
     static uint8_t payload[200000];
     struct mqtt_publish publish = { .topic = BYTES("t"), .payload = BYTES_OF(payload) };
     AUTO_BUF(out, 1 << 20);
-    AUTO_OF(message) *message = NULL;
+    struct message *message = NULL;
 
     (void)state;
     memset(payload, 'x', sizeof payload);
@@ -211,6 +211,7 @@ static void large_messages_pass_through(void **state)
     broker_message_write(message, &(struct message_delivery){ .version = MQTT_5 }, &out);
     assert_int_equal(out.len, 1 + 3 + 3 + 1 + sizeof payload);
     assert_int_equal(out.at[out.len - 1], 'x');
+    broker_message_release(message);
 }
 
 int main(void)

@@ -5,41 +5,41 @@
 /* Table 2-4 of MQTT 5.0, written out: a valid value, the packets (W: the will), may it repeat.
  */
 struct row {
-    enum mqtt_property id;
     struct bytes wire;
     const char *in;
+    enum mqtt_property id;
     bool repeats;
 };
 
 static const struct row ROWS[] = {
-    { MQTT_PAYLOAD_FORMAT, BYTES("\x01\x01"), "PW", false },
-    { MQTT_MESSAGE_EXPIRY, BYTES("\x02\0\0\0\1"), "PW", false },
-    { MQTT_CONTENT_TYPE, BYTES("\x03\0\1t"), "PW", false },
-    { MQTT_RESPONSE_TOPIC, BYTES("\x08\0\1t"), "PW", false },
-    { MQTT_CORRELATION_DATA, BYTES("\x09\0\1\0"), "PW", false },
-    { MQTT_SUBSCRIPTION_ID, BYTES("\x0b\x01"), "P", true },
-    { MQTT_SUBSCRIPTION_ID, BYTES("\x0b\x01"), "S", false },
-    { MQTT_SESSION_EXPIRY, BYTES("\x11\0\0\0\1"), "CcD", false },
-    { MQTT_ASSIGNED_CLIENT_ID, BYTES("\x12\0\1t"), "c", false },
-    { MQTT_SERVER_KEEP_ALIVE, BYTES("\x13\0\1"), "c", false },
-    { MQTT_AUTHENTICATION_METHOD, BYTES("\x15\0\1t"), "CcA", false },
-    { MQTT_AUTHENTICATION_DATA, BYTES("\x16\0\1\0"), "CcA", false },
-    { MQTT_REQUEST_PROBLEM_INFORMATION, BYTES("\x17\1"), "C", false },
-    { MQTT_WILL_DELAY, BYTES("\x18\0\0\0\1"), "W", false },
-    { MQTT_REQUEST_RESPONSE_INFORMATION, BYTES("\x19\1"), "C", false },
-    { MQTT_RESPONSE_INFORMATION, BYTES("\x1a\0\1t"), "c", false },
-    { MQTT_SERVER_REFERENCE, BYTES("\x1c\0\1t"), "cD", false },
-    { MQTT_REASON_STRING, BYTES("\x1f\0\1t"), "c1234suDA", false },
-    { MQTT_RECEIVE_MAXIMUM, BYTES("\x21\0\1"), "Cc", false },
-    { MQTT_TOPIC_ALIAS_MAXIMUM, BYTES("\x22\0\1"), "Cc", false },
-    { MQTT_TOPIC_ALIAS, BYTES("\x23\0\1"), "P", false },
-    { MQTT_MAXIMUM_QOS, BYTES("\x24\1"), "c", false },
-    { MQTT_RETAIN_AVAILABLE, BYTES("\x25\1"), "c", false },
-    { MQTT_USER_PROPERTY, BYTES("\x26\0\1n\0\1v"), "CcPW1234SsUuDA", true },
-    { MQTT_MAXIMUM_PACKET_SIZE, BYTES("\x27\0\0\0\1"), "Cc", false },
-    { MQTT_WILDCARD_AVAILABLE, BYTES("\x28\1"), "c", false },
-    { MQTT_SUBSCRIPTION_IDS_AVAILABLE, BYTES("\x29\1"), "c", false },
-    { MQTT_SHARED_AVAILABLE, BYTES("\x2a\1"), "c", false },
+    { BYTES("\x01\x01"), "PW", MQTT_PAYLOAD_FORMAT, false },
+    { BYTES("\x02\0\0\0\1"), "PW", MQTT_MESSAGE_EXPIRY, false },
+    { BYTES("\x03\0\1t"), "PW", MQTT_CONTENT_TYPE, false },
+    { BYTES("\x08\0\1t"), "PW", MQTT_RESPONSE_TOPIC, false },
+    { BYTES("\x09\0\1\0"), "PW", MQTT_CORRELATION_DATA, false },
+    { BYTES("\x0b\x01"), "P", MQTT_SUBSCRIPTION_ID, true },
+    { BYTES("\x0b\x01"), "S", MQTT_SUBSCRIPTION_ID, false },
+    { BYTES("\x11\0\0\0\1"), "CcD", MQTT_SESSION_EXPIRY, false },
+    { BYTES("\x12\0\1t"), "c", MQTT_ASSIGNED_CLIENT_ID, false },
+    { BYTES("\x13\0\1"), "c", MQTT_SERVER_KEEP_ALIVE, false },
+    { BYTES("\x15\0\1t"), "CcA", MQTT_AUTHENTICATION_METHOD, false },
+    { BYTES("\x16\0\1\0"), "CcA", MQTT_AUTHENTICATION_DATA, false },
+    { BYTES("\x17\1"), "C", MQTT_REQUEST_PROBLEM_INFORMATION, false },
+    { BYTES("\x18\0\0\0\1"), "W", MQTT_WILL_DELAY, false },
+    { BYTES("\x19\1"), "C", MQTT_REQUEST_RESPONSE_INFORMATION, false },
+    { BYTES("\x1a\0\1t"), "c", MQTT_RESPONSE_INFORMATION, false },
+    { BYTES("\x1c\0\1t"), "cD", MQTT_SERVER_REFERENCE, false },
+    { BYTES("\x1f\0\1t"), "c1234suDA", MQTT_REASON_STRING, false },
+    { BYTES("\x21\0\1"), "Cc", MQTT_RECEIVE_MAXIMUM, false },
+    { BYTES("\x22\0\1"), "Cc", MQTT_TOPIC_ALIAS_MAXIMUM, false },
+    { BYTES("\x23\0\1"), "P", MQTT_TOPIC_ALIAS, false },
+    { BYTES("\x24\1"), "c", MQTT_MAXIMUM_QOS, false },
+    { BYTES("\x25\1"), "c", MQTT_RETAIN_AVAILABLE, false },
+    { BYTES("\x26\0\1n\0\1v"), "CcPW1234SsUuDA", MQTT_USER_PROPERTY, true },
+    { BYTES("\x27\0\0\0\1"), "Cc", MQTT_MAXIMUM_PACKET_SIZE, false },
+    { BYTES("\x28\1"), "c", MQTT_WILDCARD_AVAILABLE, false },
+    { BYTES("\x29\1"), "c", MQTT_SUBSCRIPTION_IDS_AVAILABLE, false },
+    { BYTES("\x2a\1"), "c", MQTT_SHARED_AVAILABLE, false },
 };
 
 static const struct {
