@@ -1,0 +1,246 @@
+#include "registry/answer.h"
+
+#include "registry/field.h"
+
+#define AT(member) offsetof(struct registry_answer, member)
+#define NUMBER(name, member)                                                                   \
+    {                                                                                          \
+        name, REGISTRY_FIELD_U64, AT(member), 0                                                \
+    }
+
+#define POSITION                                                                               \
+    { "lineage", REGISTRY_FIELD_OCTETS, AT(position.lineage), REGISTRY_LINEAGE },              \
+        NUMBER("sequence", position.sequence)
+#define CURSOR                                                                                 \
+    {                                                                                          \
+        "cursor", REGISTRY_FIELD_BYTES, AT(cursor), REGISTRY_CURSOR_MAX                        \
+    }
+#define LIST                                                                                   \
+    {                                                                                          \
+        "list", REGISTRY_FIELD_BYTES, AT(list), REGISTRY_LIST_MAX                              \
+    }
+#define VERDICT                                                                                \
+    {                                                                                          \
+        "verdict", REGISTRY_FIELD_CHOICE, AT(verdict), REGISTRY_FOREIGN                        \
+    }
+#define CERTIFICATE                                                                            \
+    {                                                                                          \
+        "certificate", REGISTRY_FIELD_CERTIFICATE, AT(certificate), 0                          \
+    }
+#define SUBJECT                                                                                \
+    {                                                                                          \
+        "subject", REGISTRY_FIELD_SUBJECT, AT(subject), 0                                      \
+    }
+#define DER                                                                                    \
+    {                                                                                          \
+        "der", REGISTRY_FIELD_BYTES, AT(der), REGISTRY_CSR_MAX                                 \
+    }
+#define SEQUENCE NUMBER("sequence", sequence)
+#define POLICY                                                                                 \
+    NUMBER("version", policy.version), { "author", REGISTRY_FIELD_ID, AT(policy.author), 0 },  \
+        NUMBER("made", policy.made_ms),                                                        \
+    {                                                                                          \
+        "active", REGISTRY_FIELD_FLAG, AT(policy.active), 0                                    \
+    }
+#define TEXT                                                                                   \
+    {                                                                                          \
+        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_POLICY_MAX                            \
+    }
+
+#define BODY(name, ...) static const struct registry_field name[] = { __VA_ARGS__ }
+BODY(WATCH, POSITION, LIST);
+BODY(SNAPSHOT, POSITION, CURSOR, LIST);
+BODY(LOOK_UP, VERDICT, CERTIFICATE, SUBJECT);
+BODY(WITH_DER, DER);
+BODY(DEVICE_ADD, SUBJECT, SEQUENCE);
+BODY(DEVICE_SHOW, SUBJECT, LIST);
+BODY(CHANGED, SEQUENCE);
+BODY(PAGE, CURSOR, LIST);
+BODY(TOKEN_NEW, { "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN_ID_MAX },
+     { "token secret", REGISTRY_FIELD_BYTES, AT(token_secret), SECRET_MAX },
+     NUMBER("expires", expires_ms));
+BODY(POLICY_SHOW, POLICY, TEXT);
+BODY(POLICY_APPLY, { "accepted", REGISTRY_FIELD_FLAG, AT(accepted), 0 }, POLICY, SEQUENCE,
+     TEXT);
+BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequence),
+     NUMBER("started", status.started_ms), NUMBER("now", status.now_ms),
+     NUMBER("registered", status.devices[REGISTRY_REGISTERED]),
+     NUMBER("active", status.devices[REGISTRY_ACTIVE]),
+     NUMBER("suspended", status.devices[REGISTRY_SUSPENDED]),
+     NUMBER("revoked", status.devices[REGISTRY_REVOKED]),
+     NUMBER("certificates", status.certificates), NUMBER("operators", status.operators),
+     NUMBER("lines", status.lines), NUMBER("orphans", status.orphans),
+     NUMBER("policy version", status.policy_version),
+     { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
+     NUMBER("doors behind", status.doors_behind));
+BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
+BODY(AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
+
+static const struct registry_fields BODIES[] = {
+    [REGISTRY_ASK_WATCH] = REGISTRY_FIELDS(WATCH),
+    [REGISTRY_ASK_SNAPSHOT] = REGISTRY_FIELDS(SNAPSHOT),
+    [REGISTRY_ASK_LOOK_UP] = REGISTRY_FIELDS(LOOK_UP),
+    [REGISTRY_ASK_DOOR] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_ENROL] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_REENROL] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_DEVICE_ADD] = REGISTRY_FIELDS(DEVICE_ADD),
+    [REGISTRY_ASK_DEVICE_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_DEVICE_SHOW] = REGISTRY_FIELDS(DEVICE_SHOW),
+    [REGISTRY_ASK_DEVICE_STATE] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_CERTIFICATE_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_CERTIFICATE_REVOKE] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_TOKEN_NEW] = REGISTRY_FIELDS(TOKEN_NEW),
+    [REGISTRY_ASK_OPERATOR_ADD] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_OPERATOR_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_OPERATOR_REVOKE] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_POLICY_SHOW] = REGISTRY_FIELDS(POLICY_SHOW),
+    [REGISTRY_ASK_POLICY_APPLY] = REGISTRY_FIELDS(POLICY_APPLY),
+    [REGISTRY_ASK_STATUS] = REGISTRY_FIELDS(STATUS),
+    [REGISTRY_ASK_APPLIED] = REGISTRY_FIELDS(APPLIED),
+    [REGISTRY_ASK_POLICY_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(AUDIT),
+};
+
+static struct registry_fields body_of(enum registry_ask ask)
+{
+    return ask < sizeof BODIES / sizeof *BODIES ? BODIES[ask]
+                                                : (struct registry_fields){ NULL, 0 };
+}
+
+enum rc registry_answer_write(enum registry_ask ask, const struct registry_answer *answer,
+                              struct buf *out)
+{
+    struct bytes done;
+
+    registry_fields_write(body_of(ask), answer, out);
+    if (buf_done(out, &done) != RC_OK)
+        return fault(RC_LIMIT, "door protocol: a field of answer %d is too long", (int)ask);
+    return RC_OK;
+}
+
+enum rc registry_answer_read(enum registry_ask ask, struct bytes from,
+                             struct registry_answer *answer)
+{
+    struct registry_answer read = { 0 };
+    struct reader r = READER(from);
+
+    TRY(registry_fields_read(body_of(ask), &r, &read));
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "door protocol: %zu octets behind answer %d", r.left.len,
+                     (int)ask);
+    *answer = read;
+    return RC_OK;
+}
+
+/* ---- Lists: each item a u32 length and its form ---- */
+
+enum { ITEM_MAX = 4096 };
+
+static bool add_item(struct buf *list, struct bytes item)
+{
+    if (list->len + 4 + item.len > list->max)
+        return false;
+    buf_add_sized32(list, item);
+    return !list->broken;
+}
+
+bool registry_answer_add_change(struct buf *list, uint64_t sequence,
+                                const struct registry_change *change)
+{
+    if (list->len + 4 + 8 + 2 + change->body.len > list->max)
+        return false;
+    buf_add_u32(list, (uint32_t)(8 + 2 + change->body.len));
+    buf_add_u64(list, sequence);
+    buf_add_u16(list, (uint16_t)change->kind);
+    buf_add(list, change->body);
+    return !list->broken;
+}
+
+bool registry_answer_add_subject(struct buf *list, const struct registry_subject *subject)
+{
+    AUTO_BUF(item, ITEM_MAX);
+
+    registry_subject_write(subject, &item);
+    return add_item(list, buf_bytes(&item));
+}
+
+bool registry_answer_add_certificate(struct buf *list,
+                                     const struct registry_certificate *certificate)
+{
+    AUTO_BUF(item, ITEM_MAX);
+
+    registry_certificate_write(certificate, &item);
+    return add_item(list, buf_bytes(&item));
+}
+
+static const struct registry_field POLICY_ITEM[] = {
+    { "version", REGISTRY_FIELD_U64, offsetof(struct registry_policy, version), 0 },
+    { "author", REGISTRY_FIELD_ID, offsetof(struct registry_policy, author), 0 },
+    { "made", REGISTRY_FIELD_U64, offsetof(struct registry_policy, made_ms), 0 },
+    { "active", REGISTRY_FIELD_FLAG, offsetof(struct registry_policy, active), 0 },
+};
+
+bool registry_answer_add_policy(struct buf *list, const struct registry_policy *policy)
+{
+    AUTO_BUF(item, ITEM_MAX);
+
+    registry_fields_write((struct registry_fields)REGISTRY_FIELDS(POLICY_ITEM), policy, &item);
+    return add_item(list, buf_bytes(&item));
+}
+
+static enum rc next_item(struct reader *list, struct bytes *item)
+{
+    if (reader_done(list))
+        return RC_NOT_FOUND;
+    *item = reader_sized32(list, REGISTRY_LIST_MAX);
+    return list->broken ? fault(RC_MALFORMED, "door protocol: a list is cut short") : RC_OK;
+}
+
+enum rc registry_answer_next_change(struct reader *list, uint64_t *sequence,
+                                    struct registry_change *change)
+{
+    struct bytes item;
+
+    TRY(next_item(list, &item));
+    struct reader r = READER(item);
+    uint64_t number = reader_u64(&r);
+    uint16_t kind = reader_u16(&r);
+    if (r.broken || kind < REGISTRY_CHANGE_SUBJECT || kind > REGISTRY_CHANGE_AUTHORITIES)
+        return fault(RC_MALFORMED, "door protocol: a change of kind %u", kind);
+    *sequence = number;
+    *change = (struct registry_change){ (enum registry_change_kind)kind, r.left };
+    return RC_OK;
+}
+
+enum rc registry_answer_next_subject(struct reader *list, struct registry_subject *subject)
+{
+    struct bytes item;
+
+    TRY(next_item(list, &item));
+    return registry_subject_read(item, subject);
+}
+
+enum rc registry_answer_next_certificate(struct reader *list,
+                                         struct registry_certificate *certificate)
+{
+    struct bytes item;
+
+    TRY(next_item(list, &item));
+    return registry_certificate_read(item, certificate);
+}
+
+enum rc registry_answer_next_policy(struct reader *list, struct registry_policy *policy)
+{
+    struct registry_policy read = { 0 };
+    struct bytes item;
+
+    TRY(next_item(list, &item));
+    struct reader r = READER(item);
+    TRY(registry_fields_read((struct registry_fields)REGISTRY_FIELDS(POLICY_ITEM), &r, &read));
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "door protocol: a tail behind a policy");
+    *policy = read;
+    return RC_OK;
+}

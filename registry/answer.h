@@ -1,0 +1,90 @@
+/* The body of the authority's answer to a door, for all kinds; and the lists within. */
+#pragma once
+
+#include "registry/question.h"
+
+/*
+ * A refusal has no body of this shape: it is an rc and a text for the door's log (link.h).
+ *
+ *   WATCH, SNAPSHOT      position, cursor (SNAPSHOT: of the next page, empty at the end), list
+ *                        of changes
+ *   LOOK_UP              verdict, then the certificate and its subject if it is known
+ *                        (certificate.kind not 0)
+ *   DOOR, ENROL, REENROL, OPERATOR_ADD   der: the certificate
+ *   DEVICE_ADD           subject, sequence
+ *   DEVICE_SHOW          subject, list of certificates
+ *   DEVICE_STATE, CERTIFICATE_REVOKE, OPERATOR_REVOKE   sequence
+ *   DEVICE_LIST, OPERATOR_LIST   cursor, list of subjects
+ *   CERTIFICATE_LIST     cursor, list of certificates
+ *   TOKEN_NEW            token_id, token_secret, expires_ms
+ *   POLICY_SHOW          policy, text
+ *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error
+ *   POLICY_LIST          cursor, list of policies
+ *   STATUS               status
+ *   APPLIED              applied, sequence (that all doors have come to)
+ *   AUDIT_*              query, in audit/'s own form
+ *
+ * A snapshot is taken page by page while changes go on. The door keeps the position of the
+ * first page and watches from there: what it gets twice changes nothing, and once it has caught
+ * up its projection is the registry's.
+ */
+struct registry_policy {
+    uint64_t version;
+    char author[REGISTRY_ID_MAX + 1]; /* the operator; "" for the first one's maker */
+    int64_t made_ms;
+    bool active;
+};
+
+struct registry_status {
+    uint64_t revision, sequence; /* of the store and its feed */
+    int64_t started_ms, now_ms;
+    uint64_t devices[REGISTRY_REVOKED + 1]; /* by state */
+    uint64_t certificates, operators, lines, orphans;
+    uint64_t policy_version;
+    bool signer;           /* is it there? */
+    int64_t crl_ms;        /* when the oldest CRL in force was made */
+    uint64_t doors_behind; /* records that the slowest door has not acknowledged */
+};
+
+struct registry_answer {
+    struct registry_position position;
+    struct bytes cursor, list;
+    enum registry_verdict verdict;
+    struct registry_certificate certificate;
+    struct registry_subject subject;
+    struct bytes der;
+    uint64_t sequence;
+    struct bytes token_id, token_secret;
+    int64_t expires_ms;
+    struct registry_policy policy;
+    bool accepted, applied;
+    struct bytes text, query;
+    struct registry_status status;
+};
+
+enum rc registry_answer_write(enum registry_ask ask, const struct registry_answer *answer,
+                              struct buf *out);
+/* RC_MALFORMED names the field; of a list only the frame is read: see below. */
+enum rc registry_answer_read(enum registry_ask ask, struct bytes from,
+                             struct registry_answer *answer);
+
+/* Most bytes of a list in an answer. */
+enum { REGISTRY_LIST_MAX = 60 * 1024, REGISTRY_CHANGE_MAX = 56 * 1024 };
+
+/* Append to a list whose ceiling is REGISTRY_LIST_MAX: false, and nothing appended, when it
+ * does not fit. */
+bool registry_answer_add_change(struct buf *list, uint64_t sequence,
+                                const struct registry_change *change);
+bool registry_answer_add_subject(struct buf *list, const struct registry_subject *subject);
+bool registry_answer_add_certificate(struct buf *list,
+                                     const struct registry_certificate *certificate);
+bool registry_answer_add_policy(struct buf *list, const struct registry_policy *policy);
+
+/* Take the next one of answer.list; RC_NOT_FOUND at the end, RC_MALFORMED. sequence is 0 in a
+ * snapshot. */
+enum rc registry_answer_next_change(struct reader *list, uint64_t *sequence,
+                                    struct registry_change *change);
+enum rc registry_answer_next_subject(struct reader *list, struct registry_subject *subject);
+enum rc registry_answer_next_certificate(struct reader *list,
+                                         struct registry_certificate *certificate);
+enum rc registry_answer_next_policy(struct reader *list, struct registry_policy *policy);

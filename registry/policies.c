@@ -1,0 +1,85 @@
+#include "registry/rows.h"
+
+#include <string.h>
+
+#include "registry/question.h"
+
+/* Row: made u64, author sized16, text. The active version is a fact; the feed has version and
+ * text. */
+
+static enum rc read_row(struct bytes value, struct registry_policy_row *policy)
+{
+    struct reader r = READER(value);
+
+    policy->made_ms = (int64_t)reader_u64(&r);
+    policy->author = reader_sized16(&r, REGISTRY_ID_MAX);
+    policy->text = r.left;
+    return r.broken ? fault(RC_CORRUPT, "registry: a policy's row") : RC_OK;
+}
+
+enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
+                            struct registry_policy_row *policy)
+{
+    struct registry_policy_row read = { 0 };
+    struct store_value value;
+    uint64_t active = 0;
+
+    TRY(registry_fact_number(txn, BYTES("policy"), &active));
+    read.version = version == 0 ? active : version;
+    read.active = read.version == active;
+    struct store_number key = store_key_number(read.version);
+    enum rc rc = store_txn_get(txn, REGISTRY_POLICIES, BYTES_OF(key.at), &value);
+    if (rc == RC_NOT_FOUND)
+        return fault(RC_NOT_FOUND, "there is no policy version %llu",
+                     (unsigned long long)read.version);
+    TRY(rc);
+    TRY(read_row(value.bytes, &read));
+    *policy = read;
+    return RC_OK;
+}
+
+enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
+                            struct bytes text, int64_t now_ms, uint64_t *version)
+{
+    uint64_t active = 0;
+    AUTO_BUF(row, STORE_VALUE_MAX);
+    AUTO_BUF(change, STORE_VALUE_MAX);
+
+    if (text.len > REGISTRY_POLICY_MAX)
+        return fault(RC_LIMIT, "a policy of %zu octets, at most %d", text.len,
+                     REGISTRY_POLICY_MAX);
+    if (author.len > 0)
+        TRY(registry_id_check(author));
+    TRY(registry_fact_number(txn, BYTES("policy"), &active));
+    if (replaces != active)
+        return fault(RC_BUSY, "version %llu is active, not %llu: look at it first",
+                     (unsigned long long)active, (unsigned long long)replaces);
+    struct store_number key = store_key_number(active + 1);
+    buf_add_u64(&row, (uint64_t)now_ms);
+    buf_add_sized16(&row, author);
+    buf_add(&row, text);
+    TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
+    TRY(registry_fact_put_number(txn, BYTES("policy"), active + 1));
+    buf_add_u64(&change, active + 1);
+    buf_add(&change, text);
+    TRY(store_feed_add(txn, REGISTRY_CHANGE_POLICY, buf_bytes(&change)));
+    *version = active + 1;
+    return RC_OK;
+}
+
+enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64_t now_ms)
+{
+    uint64_t subjects = 0, version = 0;
+
+    TRY(store_txn_count(txn, REGISTRY_SUBJECTS, &subjects));
+    TRY(registry_fact_number(txn, BYTES("policy"), &version));
+    if (subjects != 0 || version != 0)
+        return fault(RC_EXISTS, "this registry is in use already");
+    first->operator.kind = REGISTRY_OPERATOR;
+    first->certificate.kind = REGISTRY_OPERATOR;
+    memcpy(first->certificate.subject, first->operator.id, sizeof first->operator.id);
+    TRY(registry_authorities_put(txn, first->authorities));
+    TRY(registry_subject_add(txn, &first->operator, now_ms));
+    TRY(registry_certificate_register(txn, &first->certificate, now_ms));
+    return registry_policy_put(txn, BYTES(""), 0, first->policy, now_ms, &version);
+}

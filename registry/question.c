@@ -1,0 +1,189 @@
+#include "registry/question.h"
+
+#include "registry/field.h"
+
+#define AT(member) offsetof(struct registry_question, member)
+
+static const struct registry_field PREAMBLE[] = {
+    { "correlation", REGISTRY_FIELD_OCTETS, AT(preamble.correlation), REGISTRY_CORRELATION },
+    { "actor known", REGISTRY_FIELD_FLAG, AT(preamble.actor.known), 0 },
+    { "actor", REGISTRY_FIELD_OCTETS, AT(preamble.actor.fingerprint), REGISTRY_FINGERPRINT },
+    { "peer", REGISTRY_FIELD_TEXT, AT(preamble.peer), REGISTRY_PEER_MAX },
+    { "tls", REGISTRY_FIELD_TEXT, AT(preamble.tls), REGISTRY_TLS_MAX },
+};
+
+#define POSITION                                                                               \
+    { "lineage", REGISTRY_FIELD_OCTETS, AT(position.lineage), REGISTRY_LINEAGE },              \
+    {                                                                                          \
+        "sequence", REGISTRY_FIELD_U64, AT(position.sequence), 0                               \
+    }
+#define CURSOR                                                                                 \
+    {                                                                                          \
+        "cursor", REGISTRY_FIELD_BYTES, AT(cursor), REGISTRY_CURSOR_MAX                        \
+    }
+#define MOST                                                                                   \
+    {                                                                                          \
+        "most", REGISTRY_FIELD_U16, AT(most), 0                                                \
+    }
+#define DER                                                                                    \
+    {                                                                                          \
+        "der", REGISTRY_FIELD_BYTES, AT(der), REGISTRY_CSR_MAX                                 \
+    }
+#define KIND                                                                                   \
+    {                                                                                          \
+        "kind", REGISTRY_FIELD_CHOICE, AT(kind), REGISTRY_LINE                                 \
+    }
+#define ID                                                                                     \
+    {                                                                                          \
+        "id", REGISTRY_FIELD_ID, AT(id), 0                                                     \
+    }
+#define GROUP                                                                                  \
+    {                                                                                          \
+        "group", REGISTRY_FIELD_ID, AT(group), 0                                               \
+    }
+#define STATE                                                                                  \
+    {                                                                                          \
+        "state", REGISTRY_FIELD_CHOICE, AT(state), REGISTRY_REVOKED                            \
+    }
+#define ROLE                                                                                   \
+    {                                                                                          \
+        "role", REGISTRY_FIELD_CHOICE, AT(role), REGISTRY_AUDITOR                              \
+    }
+#define LABEL                                                                                  \
+    {                                                                                          \
+        "label", REGISTRY_FIELD_TEXT, AT(label), REGISTRY_LABEL_MAX                            \
+    }
+#define GROUPS                                                                                 \
+    {                                                                                          \
+        "groups", REGISTRY_FIELD_GROUPS, AT(groups), 0                                         \
+    }
+#define FINGERPRINT                                                                            \
+    {                                                                                          \
+        "fingerprint", REGISTRY_FIELD_OCTETS, AT(fingerprint), REGISTRY_FINGERPRINT            \
+    }
+#define REASON                                                                                 \
+    {                                                                                          \
+        "reason", REGISTRY_FIELD_U8, AT(reason), 0                                             \
+    }
+#define TOKEN_ID                                                                               \
+    {                                                                                          \
+        "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN_ID_MAX                  \
+    }
+#define TOKEN_SECRET                                                                           \
+    {                                                                                          \
+        "token secret", REGISTRY_FIELD_BYTES, AT(token_secret), SECRET_MAX                     \
+    }
+#define LIFETIME                                                                               \
+    {                                                                                          \
+        "lifetime", REGISTRY_FIELD_U32, AT(lifetime_s), 0                                      \
+    }
+#define VERSION                                                                                \
+    {                                                                                          \
+        "version", REGISTRY_FIELD_U64, AT(version), 0                                          \
+    }
+#define SEQUENCE                                                                               \
+    {                                                                                          \
+        "sequence", REGISTRY_FIELD_U64, AT(sequence), 0                                        \
+    }
+#define ONLY_CHECK                                                                             \
+    {                                                                                          \
+        "only check", REGISTRY_FIELD_FLAG, AT(only_check), 0                                   \
+    }
+#define TEXT                                                                                   \
+    {                                                                                          \
+        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_POLICY_MAX                            \
+    }
+#define QUERY                                                                                  \
+    {                                                                                          \
+        "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_QUERY_MAX                           \
+    }
+
+#define BODY(name, ...) static const struct registry_field name[] = { __VA_ARGS__ }
+BODY(WATCH, POSITION);
+BODY(SNAPSHOT, CURSOR);
+BODY(WITH_DER, DER);
+BODY(ENROL, DER, ID, TOKEN_ID, TOKEN_SECRET);
+BODY(DEVICE_ADD, ID, LABEL, GROUPS);
+BODY(DEVICE_LIST, CURSOR, MOST, STATE, GROUP);
+BODY(DEVICE_SHOW, ID);
+BODY(DEVICE_STATE, ID, STATE, REASON);
+BODY(CERTIFICATE_LIST, CURSOR, MOST, KIND, ID);
+BODY(CERTIFICATE_REVOKE, FINGERPRINT, REASON);
+BODY(TOKEN_NEW, ID, LIFETIME);
+BODY(OPERATOR_ADD, KIND, ID, ROLE, LABEL, DER);
+BODY(PAGE, CURSOR, MOST);
+BODY(OPERATOR_REVOKE, KIND, ID, REASON);
+BODY(POLICY_SHOW, VERSION);
+BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
+BODY(APPLIED, SEQUENCE);
+BODY(AUDIT, QUERY);
+
+static const struct registry_fields BODIES[] = {
+    [REGISTRY_ASK_WATCH] = REGISTRY_FIELDS(WATCH),
+    [REGISTRY_ASK_SNAPSHOT] = REGISTRY_FIELDS(SNAPSHOT),
+    [REGISTRY_ASK_LOOK_UP] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_DOOR] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_ENROL] = REGISTRY_FIELDS(ENROL),
+    [REGISTRY_ASK_REENROL] = REGISTRY_FIELDS(WITH_DER),
+    [REGISTRY_ASK_DEVICE_ADD] = REGISTRY_FIELDS(DEVICE_ADD),
+    [REGISTRY_ASK_DEVICE_LIST] = REGISTRY_FIELDS(DEVICE_LIST),
+    [REGISTRY_ASK_DEVICE_SHOW] = REGISTRY_FIELDS(DEVICE_SHOW),
+    [REGISTRY_ASK_DEVICE_STATE] = REGISTRY_FIELDS(DEVICE_STATE),
+    [REGISTRY_ASK_CERTIFICATE_LIST] = REGISTRY_FIELDS(CERTIFICATE_LIST),
+    [REGISTRY_ASK_CERTIFICATE_REVOKE] = REGISTRY_FIELDS(CERTIFICATE_REVOKE),
+    [REGISTRY_ASK_TOKEN_NEW] = REGISTRY_FIELDS(TOKEN_NEW),
+    [REGISTRY_ASK_OPERATOR_ADD] = REGISTRY_FIELDS(OPERATOR_ADD),
+    [REGISTRY_ASK_OPERATOR_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_OPERATOR_REVOKE] = REGISTRY_FIELDS(OPERATOR_REVOKE),
+    [REGISTRY_ASK_POLICY_SHOW] = REGISTRY_FIELDS(POLICY_SHOW),
+    [REGISTRY_ASK_POLICY_APPLY] = REGISTRY_FIELDS(POLICY_APPLY),
+    [REGISTRY_ASK_STATUS] = { NULL, 0 },
+    [REGISTRY_ASK_APPLIED] = REGISTRY_FIELDS(APPLIED),
+    [REGISTRY_ASK_POLICY_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(AUDIT),
+};
+
+static struct registry_fields body_of(enum registry_ask ask)
+{
+    return ask < sizeof BODIES / sizeof *BODIES ? BODIES[ask]
+                                                : (struct registry_fields){ NULL, 0 };
+}
+
+enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,
+                                struct buf *out)
+{
+    struct bytes done;
+
+    registry_fields_write((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), question, out);
+    registry_fields_write(body_of(ask), question, out);
+    if (buf_done(out, &done) != RC_OK)
+        return fault(RC_LIMIT, "door protocol: a field of request %d is too long", (int)ask);
+    return RC_OK;
+}
+
+static enum rc check_actor(const struct registry_actor *actor)
+{
+    static const struct registry_fingerprint NONE;
+
+    if (!actor->known && !bytes_equal(BYTES_OF(actor->fingerprint.at), BYTES_OF(NONE.at)))
+        return fault(RC_MALFORMED, "door protocol: a fingerprint, and nobody known");
+    return RC_OK;
+}
+
+enum rc registry_question_read(enum registry_ask ask, struct bytes from,
+                               struct registry_question *question)
+{
+    struct registry_question read = { 0 };
+    struct reader r = READER(from);
+
+    TRY(registry_fields_read((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), &r, &read));
+    TRY(check_actor(&read.preamble.actor));
+    TRY(registry_fields_read(body_of(ask), &r, &read));
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "door protocol: %zu octets behind request %d", r.left.len,
+                     (int)ask);
+    *question = read;
+    return RC_OK;
+}

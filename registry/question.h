@@ -1,0 +1,69 @@
+/* The body of a door's request: one plain struct for all kinds, each with its own fields on the
+ * link. */
+#pragma once
+
+#include "base/secret.h"
+#include "registry/door_protocol.h"
+
+enum {
+    REGISTRY_CURSOR_MAX = 128,
+    REGISTRY_CSR_MAX = 16 * 1024,    /* DER; also of a certificate that is looked up */
+    REGISTRY_POLICY_MAX = 48 * 1024, /* a policy's text, until it travels in parts */
+    REGISTRY_QUERY_MAX = 4096,
+    REGISTRY_TOKEN_ID_MAX = 32,
+};
+
+/*
+ * What is not named for a kind is not sent, and zero when read. Lists begin with an
+ * empty cursor and go on with the one that the last answer gave. Byte strings are borrowed.
+ *
+ *   WATCH               position
+ *   SNAPSHOT            cursor
+ *   LOOK_UP             der (a certificate)
+ *   DOOR                der (a request)
+ *   ENROL               der, id (the device, "" if a token or the request names it), token
+ *   REENROL             der
+ *   DEVICE_ADD          id, label, groups
+ *   DEVICE_LIST         cursor, most, state, group (either empty: any)
+ *   DEVICE_SHOW         id
+ *   DEVICE_STATE        id, state (that it shall have), reason
+ *   CERTIFICATE_LIST    cursor, most, kind and id (of one subject, or 0 and "")
+ *   CERTIFICATE_REVOKE  fingerprint, reason
+ *   TOKEN_NEW           id, lifetime_s (0: the authority's default)
+ *   OPERATOR_ADD        kind (operator or line), id, role, label, der (a request)
+ *   OPERATOR_LIST       cursor, most
+ *   OPERATOR_REVOKE     kind, id, reason
+ *   POLICY_SHOW         version (0: the active one)
+ *   POLICY_APPLY        text, version (that it replaces; must be the active one), only_check
+ *   POLICY_LIST         cursor, most
+ *   STATUS              nothing
+ *   APPLIED             position.sequence as sequence
+ *   AUDIT_*             query
+ */
+struct registry_question {
+    struct registry_preamble preamble; /* in all of them */
+    struct registry_position position;
+    struct bytes cursor;
+    uint16_t most; /* items in the answer; 0: as many as fit */
+    struct bytes der;
+    enum registry_kind kind;
+    char id[REGISTRY_ID_MAX + 1], group[REGISTRY_ID_MAX + 1];
+    enum registry_state state;
+    enum registry_role role;
+    char label[REGISTRY_LABEL_MAX + 1];
+    struct registry_groups groups;
+    struct registry_fingerprint fingerprint;
+    uint8_t reason;                      /* CRLReason, RFC 5280 5.3.1 */
+    struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
+    uint32_t lifetime_s;
+    uint64_t version, sequence;
+    bool only_check;
+    struct bytes text, query;
+};
+
+/* RC_MALFORMED, RC_LIMIT as out becomes broken. */
+enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,
+                                struct buf *out);
+/* RC_MALFORMED names the field. Everything in it has passed its own check. */
+enum rc registry_question_read(enum registry_ask ask, struct bytes from,
+                               struct registry_question *question);

@@ -1,0 +1,178 @@
+/* What the authority remembers: subjects, certificates, tokens, policies, revocations, as
+ * tables of one store. */
+#pragma once
+
+#include "registry/projection.h"
+#include "store/feed.h"
+
+/*
+ * Each function runs in the caller's transaction (store/txn.h) and is pure in it: the hour,
+ * random octets and hashes are passed in. What a door must know goes to the feed in the same
+ * transaction. The caller appends the audit record there, too.
+ *
+ * A store may have more tables behind these: the audit log's.
+ */
+enum registry_table {
+    REGISTRY_SUBJECTS,     /* kind u8, id -> its form */
+    REGISTRY_CERTIFICATES, /* fingerprint -> its form */
+    REGISTRY_BY_SERIAL,    /* issuer's hash, length u8, serial -> fingerprint */
+    REGISTRY_BY_KEY,       /* key hash, fingerprint -> nothing to say: one zero octet */
+    REGISTRY_BY_SUBJECT,   /* kind u8, id, 0, fingerprint -> likewise */
+    REGISTRY_REVOCATIONS,  /* as by serial: what belongs on the issuer's CRL, in its order */
+    REGISTRY_TOKENS,       /* id -> see tokens.c */
+    REGISTRY_POLICIES,     /* version -> author, time, text */
+    REGISTRY_FACTS,        /* name -> single values: facts.c */
+    REGISTRY_TABLES
+};
+const struct store_table *registry_tables(void);
+
+/* ---- Subjects ---- */
+
+/* kind, id, label, groups and role are given; the rest is filled in. An operator and a line are
+ * REGISTERED, too, until they hold a certificate. RC_EXISTS, RC_MALFORMED. */
+enum rc registry_subject_add(struct store_txn *txn, struct registry_subject *subject,
+                             int64_t now_ms);
+/* RC_NOT_FOUND. */
+enum rc registry_subject_get(struct store_txn *txn, enum registry_kind kind, struct bytes id,
+                             struct registry_subject *subject);
+/*
+ * By the lifecycle (registry_lifecycle_check); resuming one that never had a certificate is
+ * RC_DENIED as it is for any REGISTERED. REVOKED revokes all its certificates, with this reason
+ * (RFC 5280 5.3.1), and closes its tokens.
+ */
+enum rc registry_subject_become(struct store_txn *txn, enum registry_kind kind, struct bytes id,
+                                enum registry_state state, uint8_t reason, int64_t now_ms);
+/* The number of devices in a state, or of subjects of another kind that are not revoked. */
+enum rc registry_subject_count(struct store_txn *txn, enum registry_kind kind,
+                               enum registry_state state, uint64_t *count);
+
+/* ---- Certificates ---- */
+
+enum { REGISTRY_CERTIFICATES_PER_SUBJECT = 16 }; /* active and not expired */
+
+/*
+ * May this subject have a certificate for this key? RC_DENIED: it is suspended or revoked, or
+ * the key was compromised. RC_EXISTS: the key is, or was, another's. RC_LIMIT: it has too many.
+ */
+enum rc registry_certificate_check(struct store_txn *txn, enum registry_kind kind,
+                                   struct bytes id, const uint8_t key_hash[32], int64_t now_ms);
+/* The check again, then: in the books, its subject ACTIVE if this was its first. state, reason
+ * and revision are filled in. RC_EXISTS also for a serial or fingerprint that is there. */
+enum rc registry_certificate_register(struct store_txn *txn,
+                                      struct registry_certificate *certificate, int64_t now_ms);
+enum rc registry_certificate_get(struct store_txn *txn,
+                                 const struct registry_fingerprint *fingerprint,
+                                 struct registry_certificate *certificate);
+/* RC_EXISTS: it is revoked already. RC_MALFORMED for a reason that is none. */
+enum rc registry_certificate_revoke(struct store_txn *txn,
+                                    const struct registry_fingerprint *fingerprint,
+                                    uint8_t reason, int64_t now_ms);
+
+/*
+ * What of an unknown leaf is known (DESIGN.md D2): by its fingerprint first, then issuer and
+ * serial, in every state, orphans included, then the key. A hit under another fingerprint is
+ * REGISTRY_ALTERED; none is REGISTRY_FOREIGN. *certificate and *subject are set if it is known
+ * by its fingerprint (else their kind is 0).
+ */
+struct registry_leaf {
+    struct registry_fingerprint fingerprint;
+    uint8_t issuer_hash[32], key_hash[32];
+    struct bytes serial; /* magnitude */
+};
+enum rc registry_certificate_look_up(struct store_txn *txn, const struct registry_leaf *leaf,
+                                     int64_t now_ms, enum registry_verdict *verdict,
+                                     struct registry_certificate *certificate,
+                                     struct registry_subject *subject);
+
+/* ---- Revocations: what belongs on CRLs ---- */
+
+struct registry_revoked {
+    uint8_t serial[REGISTRY_SERIAL_MAX];
+    size_t serial_len;
+    int64_t revoked_ms, not_after_s;
+    uint8_t reason;
+    bool orphan; /* signed, and never registered: nobody was given it */
+};
+/* In ascending order of the serial as a number. */
+enum rc registry_revoked_each(struct store_txn *txn, const uint8_t issuer_hash[32],
+                              enum rc (*each)(void *with,
+                                              const struct registry_revoked *revoked),
+                              void *with);
+/* Is this serial in the books, as a certificate or as an orphan? */
+enum rc registry_serial_known(struct store_txn *txn, const uint8_t issuer_hash[32],
+                              struct bytes serial, bool *known);
+/* A serial that the signer's journal has and nobody else: revoked from now on. RC_EXISTS. */
+enum rc registry_orphan_add(struct store_txn *txn, const uint8_t issuer_hash[32],
+                            struct bytes serial, int64_t not_after_s, int64_t now_ms);
+enum rc registry_orphan_count(struct store_txn *txn, uint64_t *count);
+/* A CRL that was signed, for the doors; number must be above the last one's (RC_EXISTS). */
+enum rc registry_crl_put(struct store_txn *txn, struct bytes key, uint64_t number,
+                         struct bytes der);
+/* RC_NOT_FOUND. der is borrowed from the transaction. */
+enum rc registry_crl_get(struct store_txn *txn, struct bytes key, uint64_t *number,
+                         struct bytes *der);
+
+/* ---- One-time enrolment tokens ---- */
+
+struct registry_token {
+    char id[REGISTRY_ID_MAX + 1];
+    uint8_t secret_hash[32]; /* SHA-256 of the secret */
+    char device[REGISTRY_ID_MAX + 1];
+    int64_t expires_ms, made_ms;
+};
+/* RC_NOT_FOUND or RC_DENIED for the device (absent, suspended, revoked), RC_EXISTS for the id.
+ */
+enum rc registry_token_add(struct store_txn *txn, const struct registry_token *token);
+/*
+ * Reserve its one use. RC_DENIED, with one text for all: no such token, another secret,
+ * expired, used. RC_BUSY: reserved by somebody who may still release it. The attempt (16 random
+ * octets) proves later who reserved it.
+ */
+enum { REGISTRY_ATTEMPT = 16 };
+enum rc registry_token_reserve(struct store_txn *txn, struct bytes id,
+                               const uint8_t secret_hash[32],
+                               const uint8_t attempt[REGISTRY_ATTEMPT], int64_t now_ms,
+                               struct registry_token *token);
+/* In the transaction that registers the certificate. RC_DENIED unless reserved by this attempt.
+ */
+enum rc registry_token_consume(struct store_txn *txn, struct bytes id,
+                               const uint8_t attempt[REGISTRY_ATTEMPT]);
+/* No certificate came of it: its use is back. RC_DENIED as consume. */
+enum rc registry_token_release(struct store_txn *txn, struct bytes id,
+                               const uint8_t attempt[REGISTRY_ATTEMPT]);
+/* At the authority's start, with nothing under way: all reservations of a life that ended. */
+enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released);
+
+/* ---- Policies and single facts ---- */
+
+/* The next version, active at once; replaces must be the active one (RC_BUSY: read again). */
+enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
+                            struct bytes text, int64_t now_ms, uint64_t *version);
+/* version 0: the active one. RC_NOT_FOUND. author and text are borrowed from the transaction.
+ */
+struct registry_policy_row {
+    uint64_t version;
+    int64_t made_ms;
+    struct bytes author, text;
+    bool active;
+};
+enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
+                            struct registry_policy_row *policy);
+
+/* Our CAs' certificates, each sized32, root first: for the doors. Nothing happens if they are
+ * known. */
+enum rc registry_authorities_put(struct store_txn *txn, struct bytes certificates);
+enum rc registry_authorities_get(struct store_txn *txn, struct bytes *certificates);
+/* Up to which entry of the signer's journal all serials are in the books; 0 at first. */
+enum rc registry_journal_seen(struct store_txn *txn, uint64_t *sequence);
+enum rc registry_journal_see(struct store_txn *txn, uint64_t sequence);
+
+/* ---- What a new system holds ---- */
+
+struct registry_first {
+    struct registry_subject operator;        /* its id, role, label */
+    struct registry_certificate certificate; /* its own, made at the ceremony */
+    struct bytes authorities, policy;        /* as registry_authorities_put(), the first text */
+};
+/* RC_EXISTS if the registry holds anything. */
+enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64_t now_ms);

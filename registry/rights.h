@@ -1,0 +1,40 @@
+/* Who may ask what: the rights of roles, of kinds and of channels. */
+#pragma once
+
+#include "registry/door_protocol.h"
+
+/*
+ * The API's rights come from roles (SPINE): a deny-all policy does not lock out the first
+ * operator; the policy text judges devices' messages. A request needs three yeses: of its
+ * channel, of its actor as the registry knows him in the committing transaction, and of what it
+ * is about.
+ */
+enum registry_right {
+    REGISTRY_RIGHT_NONE,  /* the door's own business: no actor */
+    REGISTRY_RIGHT_ENROL, /* or a token */
+    REGISTRY_RIGHT_RENEW, /* its own certificate */
+    REGISTRY_RIGHT_DEVICE_READ,
+    REGISTRY_RIGHT_DEVICE_WRITE,
+    REGISTRY_RIGHT_CERTIFICATE_REVOKE,
+    REGISTRY_RIGHT_TOKEN_WRITE,
+    REGISTRY_RIGHT_OPERATOR_READ,
+    REGISTRY_RIGHT_OPERATOR_WRITE,
+    REGISTRY_RIGHT_POLICY_READ,
+    REGISTRY_RIGHT_POLICY_WRITE,
+    REGISTRY_RIGHT_AUDIT_READ,
+    REGISTRY_RIGHT_STATUS_READ,
+    REGISTRY_RIGHTS
+};
+
+/* "device.read", for routes, documents and audit. */
+const char *registry_right_name(enum registry_right right);
+/* What a request needs. */
+enum registry_right registry_right_of(enum registry_ask ask);
+/* role counts for operators only. */
+bool registry_right_held(enum registry_right right, enum registry_kind kind,
+                         enum registry_role role);
+
+/* The two doors. What the device door cannot ask, nobody can through it (DESIGN.md D1). */
+enum registry_channel { REGISTRY_DEVICE_DOOR = 1, REGISTRY_OPERATOR_DOOR = 2 };
+const char *registry_channel_name(enum registry_channel channel);
+bool registry_right_passes(enum registry_right right, enum registry_channel channel);
