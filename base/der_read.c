@@ -227,8 +227,8 @@ struct bytes der_take_unsigned(struct der *der)
     struct der at = *der;
     struct bytes content = der_take_integer(der);
 
-    if (der->why != NULL)
-        return (struct bytes){ 0 };
+    if (content.len == 0) /* broken: a good one has content */
+        return content;
     if (content.at[0] >= 0x80)
         return refuse(der, at, "INTEGER is negative");
     return content.at[0] == 0 ? (struct bytes){ content.at + 1, content.len - 1 } : content;

@@ -130,11 +130,18 @@ enum rc file_open_dir(int dir, const char *name, int *fd)
     return RC_OK;
 }
 
+/* The mode is the caller's, whatever the umask. */
 enum rc file_make_dir(int dir, const char *name, mode_t mode, int *fd)
 {
-    if (mkdirat(dir, name, mode) != 0)
+    AUTO_FD made = -1;
+
+    if (mkdirat(dir, name, 0700) != 0)
         return errno == EEXIST ? fault(RC_EXISTS, "%s: exists", name)
                                : fault_errno("make folder %s", name);
+    TRY(file_open_dir(dir, name, &made));
+    if (fchmod(made, mode) != 0)
+        return fault_errno("set the mode of folder %s", name);
     TRY(file_sync_dir(dir));
-    return file_open_dir(dir, name, fd);
+    *fd = TAKE_FD(made);
+    return RC_OK;
 }

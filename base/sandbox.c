@@ -74,9 +74,22 @@ static enum rc set_limits(const struct sandbox *jail)
         TRY(limit(RLIMIT_NOFILE, jail->files_max, "RLIMIT_NOFILE"));
     if (jail->memory_max > 0 && !SANITIZED) /* AddressSanitizer reserves terabytes */
         TRY(limit(RLIMIT_AS, jail->memory_max, "RLIMIT_AS"));
+    return RC_OK;
+}
+
+static enum rc lock_memory(enum sandbox_lock lock, bool *locked)
+{
+    *locked = false;
+    if (lock == SANDBOX_LOCK_NOT)
+        return RC_OK;
     /* ONFAULT: room that is reserved but never touched, as thread stacks, stays unlocked. */
-    if (jail->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-        return fault_errno("lock memory; RLIMIT_MEMLOCK (systemd: LimitMEMLOCK) is too low");
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
+        *locked = true;
+    else if (lock == SANDBOX_LOCK)
+        return fault_errno(
+            "lock memory: RLIMIT_MEMLOCK is too low: raise it (systemd: "
+            "LimitMEMLOCK=infinity), or set sandbox.locked_memory = optional and "
+            "keep swap off or encrypted");
     return RC_OK;
 }
 
@@ -112,8 +125,11 @@ static void describe(const struct sandbox *jail, struct sandbox_report *report)
     };
     size_t room = sizeof report->text;
     int used = snprintf(report->text, room, "landlock abi %d, seccomp%s, no dumps",
-                        report->landlock_abi, jail->lock_memory ? ", locked memory" : "");
+                        report->landlock_abi, report->memory_locked ? ", locked memory" : "");
 
+    if (jail->lock_memory != SANDBOX_LOCK_NOT && !report->memory_locked && used > 0)
+        used += snprintf(report->text + used, room - (size_t)used,
+                         "; MEMORY NOT LOCKED: RLIMIT_MEMLOCK is too low");
     for (size_t i = 0; i < sizeof LACKS / sizeof *LACKS; i++)
         if (report->landlock_abi < LACKS[i].abi && used > 0 && (size_t)used < room)
             used += snprintf(report->text + used, room - (size_t)used, "%s", LACKS[i].lack);
@@ -128,6 +144,8 @@ enum rc sandbox_enter(const struct sandbox *jail, bool landlock_optional,
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
         return fault_errno("jail %s: no new privileges, no dumps", jail->name);
     enum rc rc = set_limits(jail);
+    if (rc == RC_OK)
+        rc = lock_memory(jail->lock_memory, &made.memory_locked);
     if (rc == RC_OK)
         rc = enter_landlock(jail, landlock_optional, &made.landlock_abi);
     describe(jail, &made);

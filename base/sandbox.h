@@ -55,6 +55,13 @@ enum sandbox_calls {
     SANDBOX_CALLS_CHILDREN = 64
 };
 
+/* Lock what is touched from now on, so that secrets never reach a swap device. */
+enum sandbox_lock {
+    SANDBOX_LOCK_NOT,
+    SANDBOX_LOCK,           /* a refusal is a fault naming RLIMIT_MEMLOCK */
+    SANDBOX_LOCK_IF_ALLOWED /* a refusal is told in the report */
+};
+
 struct sandbox {
     const char *name;
     unsigned calls; /* set of enum sandbox_calls */
@@ -65,15 +72,15 @@ struct sandbox {
     uint64_t file_bytes_max; /* RLIMIT_FSIZE, also of a log that is a file; 0: not limited */
     uint64_t files_max;      /* RLIMIT_NOFILE; 0: as inherited */
     uint64_t memory_max;     /* RLIMIT_AS; 0: not limited; no effect in sanitizer builds */
-    bool lock_memory;        /* lock what is touched from now on; a refusal is a fault naming
-                                RLIMIT_MEMLOCK */
-    int landlock_abi_most;   /* 0: what the kernel has; tests cap it at 2 */
+    enum sandbox_lock lock_memory;
+    int landlock_abi_most; /* 0: what the kernel has; tests cap it at 2 */
 };
 
 /* What the kernel gave, for the log: "landlock abi 7, seccomp, ..." and what is missing and why
  * it matters. */
 struct sandbox_report {
     int landlock_abi; /* 0: none */
+    bool memory_locked;
     char text[256];
 };
 

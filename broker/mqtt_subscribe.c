@@ -92,7 +92,7 @@ bool broker_mqtt_subscribe_next(enum mqtt_type type, struct bytes *rest, struct 
         .qos = bits & OPTION_QOS,
         .no_local = (bits & OPTION_NO_LOCAL) != 0,
         .retain_as_published = (bits & OPTION_AS_PUBLISHED) != 0,
-        .retain_handling = (bits & OPTION_RETAIN_HANDLING) >> 4,
+        .retain_handling = bits >> 4 & 3,
     };
     *rest = r.left;
     return true;

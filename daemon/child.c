@@ -211,8 +211,14 @@ enum rc daemon_child_take(struct daemon_child *child, const char *name, int *fd)
 enum rc daemon_child_jail(struct daemon_child *child, const struct sandbox *jail)
 {
     struct sandbox_report report;
+    struct sandbox walls = *jail;
 
-    TRY(sandbox_enter(jail, child->config.sandbox.landlock == DAEMON_CONFIG_OPTIONAL, &report));
+    walls.landlock_abi_most = (int)child->config.sandbox.landlock_abi_most;
+    if (walls.lock_memory != SANDBOX_LOCK_NOT &&
+        child->config.sandbox.locked_memory == DAEMON_CONFIG_OPTIONAL)
+        walls.lock_memory = SANDBOX_LOCK_IF_ALLOWED;
+    TRY(sandbox_enter(&walls, child->config.sandbox.landlock == DAEMON_CONFIG_OPTIONAL,
+                      &report));
     log_write(child->log, DAEMON_EVENT_PROCESS_JAILED, LOG_TEXT_FIELD("jail", report.text));
     return RC_OK;
 }

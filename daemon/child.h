@@ -42,7 +42,8 @@ const struct daemon_config *daemon_child_config(const struct daemon_child *child
  */
 enum rc daemon_child_take(struct daemon_child *child, const char *name, int *fd);
 
-/* Enter the jail as sandbox.landlock says, and log what the kernel gave. */
+/* Enter the jail as sandbox.landlock and sandbox.locked_memory say, and log what the kernel
+ * gave. */
 struct sandbox;
 enum rc daemon_child_jail(struct daemon_child *child, const struct sandbox *jail);
 

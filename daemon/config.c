@@ -31,6 +31,15 @@ static const struct settings_row ROWS[] = {
       "whether a kernel without Landlock abi 2 is refused; optional gives up the jail for "
       "files "
       "there" },
+    { "sandbox", "landlock_abi_most", SETTINGS_NUMBER, FIELD(sandbox.landlock_abi_most), 0, 100,
+      "0", NULL,
+      "highest Landlock abi to use, to rehearse an older kernel (Debian 12's has 2); 0 for the "
+      "kernel's own" },
+    { "sandbox", "locked_memory", SETTINGS_CHOICE, FIELD(sandbox.locked_memory), 0, 0,
+      "required", "required,optional",
+      "whether a process with secrets refuses to serve when it may not lock its memory; "
+      "optional "
+      "is for machines without swap" },
     { "signer", "user", SETTINGS_TEXT, FIELD(signer.user), 0, 32, "", NULL,
       "name or number of the user that the signer becomes when touchmarkd is root; needed "
       "then" },
@@ -41,7 +50,8 @@ static const struct settings_row ROWS[] = {
     { "signer", "module", SETTINGS_PATH, FIELD(signer.module), 1, 4000,
       "/usr/lib/softhsm/libsofthsm2.so", NULL, "the PKCS#11 module" },
     { "signer", "grant", SETTINGS_CHOICE, FIELD(signer.grant), 0, 0, "softhsm",
-      KEYS_GRANT_CHOICES, "which holes the module needs in the jail; none may execute programs" },
+      KEYS_GRANT_CHOICES,
+      "which holes the module needs in the jail; none may execute programs" },
     { "signer", "module_conf", SETTINGS_TEXT, FIELD(signer.module_conf), 0, 4000, "", NULL,
       "absolute path of the module's own settings (SoftHSM: SOFTHSM2_CONF); empty for none" },
     { "signer", "module_folder", SETTINGS_TEXT, FIELD(signer.module_folder), 0, 4000, "", NULL,
@@ -52,14 +62,17 @@ static const struct settings_row ROWS[] = {
     { "signer", "workers", SETTINGS_NUMBER, FIELD(signer.workers), 1, 16, "2", NULL,
       "processes that sign; a token scales by process" },
     { "signer", "rules", SETTINGS_PATH, FIELD(signer.rules), 1, 4000,
-      "/etc/touchmark/keys.rules", NULL, "what each key may sign (docs/protocol/key-rules.md)" },
+      "/etc/touchmark/keys.rules", NULL,
+      "what each key may sign (docs/protocol/key-rules.md)" },
     { "signer", "rules_signature", SETTINGS_PATH, FIELD(signer.rules_signature), 1, 4000,
-      "/etc/touchmark/keys.rules.sig", NULL, "the ceremony key's signature over the rules, DER" },
+      "/etc/touchmark/keys.rules.sig", NULL,
+      "the ceremony key's signature over the rules, DER" },
     { "signer", "rules_key", SETTINGS_PATH, FIELD(signer.rules_key), 1, 4000,
       "/etc/touchmark/ceremony.spki", NULL,
       "the ceremony key's SubjectPublicKeyInfo, DER: a file, trusted for its hash only" },
     { "signer", "rules_key_sha256", SETTINGS_TEXT, FIELD(signer.rules_key_sha256), 0, 64, "",
-      NULL, "SHA-256 of that file in hexadecimal; needed: it is what the rules are trusted for" },
+      NULL,
+      "SHA-256 of that file in hexadecimal; needed: it is what the rules are trusted for" },
     { "signer", "journal", SETTINGS_PATH, FIELD(signer.journal), 1, 4000,
       "/var/lib/touchmark/signer", NULL, "folder of the signer's journal" },
     { "signer", "journal_segment", SETTINGS_SIZE, FIELD(signer.journal_segment), 64 * 1024,

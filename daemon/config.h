@@ -12,7 +12,8 @@ struct daemon_config {
         int64_t restart_least_ms, restart_most_ms, calm_ms;
     } supervisor;
     struct {
-        int landlock; /* enum daemon_config_landlock */
+        int landlock, locked_memory; /* enum daemon_config_demand */
+        int64_t landlock_abi_most;   /* 0: the kernel's */
     } sandbox;
     struct {
         char *user; /* "": as touchmarkd runs, unless that is root */
@@ -27,7 +28,7 @@ struct daemon_config {
     } signer;
 };
 
-enum daemon_config_landlock { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };
+enum daemon_config_demand { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };
 
 const struct settings_table *daemon_config_table(void);
 static inline void daemon_config_clear(struct daemon_config *config)

@@ -82,7 +82,7 @@ static enum rc listen_one(const char *text, const union address *at, bool shared
 
 enum rc daemon_listeners_open(const char *address, size_t count, int *fds)
 {
-    union address at;
+    union address at = { 0 };
     enum rc rc = read_address(address, &at);
     size_t opened = 0;
 

@@ -111,14 +111,19 @@ static enum rc open_all(const char *config, struct supervision *s)
     return open_log(s);
 }
 
-/* Children lock their memory; only root can allow them more than the machine's default. */
+/* Children lock their memory. In a container root may not raise the limit: then it stays, and
+ * the child that finds it too low says so. */
 static enum rc allow_locked_memory(void)
 {
     static const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+    struct rlimit now;
 
-    if (geteuid() == 0 && setrlimit(RLIMIT_MEMLOCK, &all) != 0)
-        return fault_errno("raise RLIMIT_MEMLOCK");
-    return RC_OK;
+    if (setrlimit(RLIMIT_MEMLOCK, &all) == 0)
+        return RC_OK;
+    if (getrlimit(RLIMIT_MEMLOCK, &now) != 0)
+        return fault_errno("read RLIMIT_MEMLOCK");
+    now.rlim_cur = now.rlim_max;
+    return setrlimit(RLIMIT_MEMLOCK, &now) == 0 ? RC_OK : fault_errno("raise RLIMIT_MEMLOCK");
 }
 
 static enum rc jail(struct supervision *s)
@@ -127,7 +132,9 @@ static enum rc jail(struct supervision *s)
     const struct sandbox walls = { .name = "touchmarkd",
                                    .calls = SANDBOX_CALLS_CHILDREN,
                                    .paths = s->programs.paths,
-                                   .path_count = s->programs.count };
+                                   .path_count = s->programs.count,
+                                   .landlock_abi_most =
+                                       (int)s->config.sandbox.landlock_abi_most };
     struct sandbox_report report;
 
     TRY(allow_locked_memory());
@@ -170,6 +177,9 @@ static void close_all(struct supervision *s)
     daemon_config_clear(&s->config);
     own_close(&s->settings);
     own_close(&s->pin);
+    /* Emptied, not removed: the next to hold the lock may have it open already. */
+    if (s->pid_file >= 0 && ftruncate(s->pid_file, 0) != 0)
+        fprintf(stderr, "touchmarkd: the pid file could not be emptied\n");
     own_close(&s->pid_file);
 }
 

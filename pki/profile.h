@@ -13,15 +13,15 @@ enum { PKI_ID_MAX = 64, PKI_HOSTS_MAX = 16 };
 enum pki_id_place { PKI_ID_IN_COMMON_NAME, PKI_ID_IN_SERIAL_NUMBER };
 
 struct pki_profile {
-    const char *name; /* the word in settings, messages and audit */
-    enum pki_id_place id_place;
+    const char *name;       /* the word in settings, messages and audit */
     const char *uri_prefix; /* subjectAltName: URI of this and the id; NULL for none */
-    bool hosts;             /* subjectAltName: dNSNames and iPAddresses, at least one */
-    struct pki_constraints constraints;
-    uint16_t key_usage;
-    unsigned purposes; /* of extendedKeyUsage; 0: no such extension */
     int64_t lifetime_s, lifetime_most_s;
     int64_t backdate_s; /* notBefore lies this far back: the holder's clock may be slow */
+    struct pki_constraints constraints;
+    unsigned purposes; /* of extendedKeyUsage; 0: no such extension */
+    enum pki_id_place id_place;
+    uint16_t key_usage;
+    bool hosts; /* subjectAltName: dNSNames and iPAddresses, at least one */
 };
 
 /* root, issuing, device, operator, line, door. NULL for any other word. */

@@ -67,14 +67,23 @@ function(unit_test source)
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 180 ENVIRONMENT "${TEST_ENVIRONMENT}")
 endfunction()
 
+# A line "# release" says that the test is about what ships, jails and all.
 function(system_test source)
   get_filename_component(stem ${source} NAME_WE)
   string(REGEX REPLACE "^test_" "system_" name ${stem})
+  set(labels system)
+  file(STRINGS ${source} marks REGEX "^# release$")
+  if(marks)
+    list(APPEND labels release)
+    if(SANITIZE)
+      return()
+    endif()
+  endif()
   add_test(NAME ${name}
            COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider ${CMAKE_SOURCE_DIR}/${source}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES
-    LABELS system TIMEOUT 900 RUN_SERIAL TRUE
+    LABELS "${labels}" TIMEOUT 900 RUN_SERIAL TRUE
     ENVIRONMENT "${TEST_ENVIRONMENT};TOUCHMARK_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 

@@ -18,6 +18,13 @@ const char *__lsan_default_suppressions(void)
     return "leak:pkcs11-spy.so";
 }
 
+/* pkcs11h_terminate() destroys the mutex that it holds. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "mutex:libpkcs11-helper.so.1";
+}
+
 static void put(char *to, size_t room, const char *first, const char *second)
 {
     AUTO_BUF(text, 256);

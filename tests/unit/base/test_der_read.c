@@ -65,70 +65,71 @@ struct refusal {
     size_t offset;
 };
 
+static const struct refusal REFUSALS[] = {
+    { WHOLE, BYTES(""), "an element is missing", 0 },
+    { WHOLE, BYTES("\x30"), "X.690 8.1.3: cut short before its length", 0 },
+    { WHOLE, BYTES("\x30\x80\0\0"), "X.690 10.1: indefinite", 0 },
+    { WHOLE, BYTES("\x04\x81"), "X.690 8.1.3: cut short inside its length", 0 },
+    { WHOLE, BYTES("\x04\x81\x01\x00"), "X.690 10.1: length not in the fewest", 0 },
+    { WHOLE, BYTES("\x04\x82\x00\x01\x00"), "X.690 10.1: length not in the fewest", 0 },
+    { WHOLE, BYTES("\x04\x85\x00\x00\x00\x00\x01\x00"), "X.690 8.1.3.5", 0 },
+    { WHOLE, BYTES("\x04\xff\x00"), "X.690 8.1.3.5", 0 },
+    { WHOLE, BYTES("\x04\x84\xff\xff\xff\xff\x00"), "X.690 8.1.3: length past", 0 },
+    { WHOLE, BYTES("\x04\x02\x00"), "X.690 8.1.3: length past the end", 0 },
+    { WHOLE, BYTES("\x00\x00"), "X.690 8.1.5", 0 },
+    { WHOLE, BYTES("\x1f\x20\x00"), "X.690 8.1.2.4", 0 },
+    { WHOLE, BYTES("\xbf\x20\x00"), "X.690 8.1.2.4", 0 },
+    { WHOLE, BYTES("\x24\x03\x04\x01\x00"), "X.690 10.2", 0 },
+    { WHOLE, BYTES("\x10\x00"), "X.690 10.2", 0 },
+    { OCTETS, BYTES("\x24\x03\x04\x01\x00"), "X.690 10.2", 0 },
+    { OCTETS, BYTES("\x05\x00"), "an element of another type", 0 },
+    { BOOLEAN, BYTES("\x01\x01\x01"), "X.690 11.1", 0 },
+    { BOOLEAN, BYTES("\x01\x00"), "X.690 8.2.1", 0 },
+    { BOOLEAN, BYTES("\x01\x02\xff\xff"), "X.690 8.2.1", 0 },
+    { FLAG, BYTES("\x01\x01\x00"), "X.690 11.5", 0 },
+    { FLAG, BYTES("\x01\x01\x01"), "X.690 11.1", 0 },
+    { INTEGER, BYTES("\x02\x00"), "X.690 8.3.1", 0 },
+    { INTEGER, BYTES("\x02\x02\x00\x7f"), "X.690 8.3.2", 0 },
+    { INTEGER, BYTES("\x02\x02\x00\x00"), "X.690 8.3.2", 0 },
+    { INTEGER, BYTES("\x02\x02\xff\x80"), "X.690 8.3.2", 0 },
+    { UNSIGNED, BYTES("\x02\x01\x80"), "INTEGER is negative", 0 },
+    { UNSIGNED, BYTES("\x02\x01\xff"), "INTEGER is negative", 0 },
+    { U63, BYTES("\x02\x01\xff"), "INTEGER is negative", 0 },
+    { U63, BYTES("\x02\x09\x00\x80\0\0\0\0\0\0\0"), "INTEGER of 2^63", 0 },
+    { U63, BYTES("\x02\x09\x01\x00\0\0\0\0\0\0\0"), "INTEGER of 2^63", 0 },
+    { OID, BYTES("\x06\x00"), "X.690 8.19.2: OBJECT IDENTIFIER without", 0 },
+    { OID, BYTES("\x06\x03\x2a\x80\x01"), "X.690 8.19.2: subidentifier", 0 },
+    { OID, BYTES("\x06\x02\x80\x01"), "X.690 8.19.2: subidentifier", 0 },
+    { OID, BYTES("\x06\x02\x2a\x86"), "X.690 8.19.2: last subidentifier", 0 },
+    { OID, BYTES("\x06\x0b\x2a\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00"),
+      "OBJECT IDENTIFIER with an arc of 2^63", 0 },
+    { BITS, BYTES("\x03\x00"), "X.690 8.6.2", 0 },
+    { BITS, BYTES("\x03\x01\x01"), "X.690 8.6.2", 0 },
+    { BITS, BYTES("\x03\x02\x08\x00"), "X.690 8.6.2", 0 },
+    { BITS, BYTES("\x03\x02\x01\x81"), "X.690 11.2.1", 0 },
+    { BITS, BYTES("\x03\x02\x01\x80"), "BIT STRING not of whole octets", 0 },
+    { NAMED, BYTES("\x03\x02\x00\x80"), "X.690 11.2.2", 0 },
+    { NAMED, BYTES("\x03\x02\x06\x80"), "X.690 11.2.2", 0 },
+    { NAMED, BYTES("\x03\x03\x00\x80\x00"), "X.690 11.2.2", 0 },
+    { NAMED, BYTES("\x03\x02\x07\xc0"), "X.690 11.2.1", 0 },
+    { NAMED, BYTES("\x03\x04\x00\x80\x00\x01"), "BIT STRING of more than 16", 0 },
+    { SEQUENCE, BYTES("\x30\x04\x02\x01\x00\x00"), "more than belongs here", 5 },
+    { SEQUENCE, BYTES("\x30\x03\x02\x02\x00"), "X.690 8.1.3: length past the end", 2 },
+    { SEQUENCE, BYTES("\x30\x00"), "an element is missing", 2 },
+    { SEQUENCE, BYTES("\x31\x03\x02\x01\x00"), "an element of another type", 0 },
+};
+
 static void names_each_bad_encoding_and_its_place(void **state)
 {
-    static const struct refusal ROWS[] = {
-        { WHOLE, BYTES(""), "an element is missing", 0 },
-        { WHOLE, BYTES("\x30"), "X.690 8.1.3: cut short before its length", 0 },
-        { WHOLE, BYTES("\x30\x80\0\0"), "X.690 10.1: indefinite", 0 },
-        { WHOLE, BYTES("\x04\x81"), "X.690 8.1.3: cut short inside its length", 0 },
-        { WHOLE, BYTES("\x04\x81\x01\x00"), "X.690 10.1: length not in the fewest", 0 },
-        { WHOLE, BYTES("\x04\x82\x00\x01\x00"), "X.690 10.1: length not in the fewest", 0 },
-        { WHOLE, BYTES("\x04\x85\x00\x00\x00\x00\x01\x00"), "X.690 8.1.3.5", 0 },
-        { WHOLE, BYTES("\x04\xff\x00"), "X.690 8.1.3.5", 0 },
-        { WHOLE, BYTES("\x04\x84\xff\xff\xff\xff\x00"), "X.690 8.1.3: length past", 0 },
-        { WHOLE, BYTES("\x04\x02\x00"), "X.690 8.1.3: length past the end", 0 },
-        { WHOLE, BYTES("\x00\x00"), "X.690 8.1.5", 0 },
-        { WHOLE, BYTES("\x1f\x20\x00"), "X.690 8.1.2.4", 0 },
-        { WHOLE, BYTES("\xbf\x20\x00"), "X.690 8.1.2.4", 0 },
-        { WHOLE, BYTES("\x24\x03\x04\x01\x00"), "X.690 10.2", 0 },
-        { WHOLE, BYTES("\x10\x00"), "X.690 10.2", 0 },
-        { OCTETS, BYTES("\x24\x03\x04\x01\x00"), "X.690 10.2", 0 },
-        { OCTETS, BYTES("\x05\x00"), "an element of another type", 0 },
-        { BOOLEAN, BYTES("\x01\x01\x01"), "X.690 11.1", 0 },
-        { BOOLEAN, BYTES("\x01\x00"), "X.690 8.2.1", 0 },
-        { BOOLEAN, BYTES("\x01\x02\xff\xff"), "X.690 8.2.1", 0 },
-        { FLAG, BYTES("\x01\x01\x00"), "X.690 11.5", 0 },
-        { FLAG, BYTES("\x01\x01\x01"), "X.690 11.1", 0 },
-        { INTEGER, BYTES("\x02\x00"), "X.690 8.3.1", 0 },
-        { INTEGER, BYTES("\x02\x02\x00\x7f"), "X.690 8.3.2", 0 },
-        { INTEGER, BYTES("\x02\x02\x00\x00"), "X.690 8.3.2", 0 },
-        { INTEGER, BYTES("\x02\x02\xff\x80"), "X.690 8.3.2", 0 },
-        { UNSIGNED, BYTES("\x02\x01\x80"), "INTEGER is negative", 0 },
-        { UNSIGNED, BYTES("\x02\x01\xff"), "INTEGER is negative", 0 },
-        { U63, BYTES("\x02\x01\xff"), "INTEGER is negative", 0 },
-        { U63, BYTES("\x02\x09\x00\x80\0\0\0\0\0\0\0"), "INTEGER of 2^63", 0 },
-        { U63, BYTES("\x02\x09\x01\x00\0\0\0\0\0\0\0"), "INTEGER of 2^63", 0 },
-        { OID, BYTES("\x06\x00"), "X.690 8.19.2: OBJECT IDENTIFIER without", 0 },
-        { OID, BYTES("\x06\x03\x2a\x80\x01"), "X.690 8.19.2: subidentifier", 0 },
-        { OID, BYTES("\x06\x02\x80\x01"), "X.690 8.19.2: subidentifier", 0 },
-        { OID, BYTES("\x06\x02\x2a\x86"), "X.690 8.19.2: last subidentifier", 0 },
-        { OID, BYTES("\x06\x0b\x2a\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00"),
-          "OBJECT IDENTIFIER with an arc of 2^63", 0 },
-        { BITS, BYTES("\x03\x00"), "X.690 8.6.2", 0 },
-        { BITS, BYTES("\x03\x01\x01"), "X.690 8.6.2", 0 },
-        { BITS, BYTES("\x03\x02\x08\x00"), "X.690 8.6.2", 0 },
-        { BITS, BYTES("\x03\x02\x01\x81"), "X.690 11.2.1", 0 },
-        { BITS, BYTES("\x03\x02\x01\x80"), "BIT STRING not of whole octets", 0 },
-        { NAMED, BYTES("\x03\x02\x00\x80"), "X.690 11.2.2", 0 },
-        { NAMED, BYTES("\x03\x02\x06\x80"), "X.690 11.2.2", 0 },
-        { NAMED, BYTES("\x03\x03\x00\x80\x00"), "X.690 11.2.2", 0 },
-        { NAMED, BYTES("\x03\x02\x07\xc0"), "X.690 11.2.1", 0 },
-        { NAMED, BYTES("\x03\x04\x00\x80\x00\x01"), "BIT STRING of more than 16", 0 },
-        { SEQUENCE, BYTES("\x30\x04\x02\x01\x00\x00"), "more than belongs here", 5 },
-        { SEQUENCE, BYTES("\x30\x03\x02\x02\x00"), "X.690 8.1.3: length past the end", 2 },
-        { SEQUENCE, BYTES("\x30\x00"), "an element is missing", 2 },
-        { SEQUENCE, BYTES("\x31\x03\x02\x01\x00"), "an element of another type", 0 },
-    };
 
     (void)state;
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        struct der der = der_open(ROWS[i].der);
+    for (size_t i = 0; i < sizeof REFUSALS / sizeof *REFUSALS; i++) {
+        struct der der = der_open(REFUSALS[i].der);
 
-        assert_int_equal(take(&der, ROWS[i].kind), 0);
-        if (der.why == NULL || strncmp(der.why, ROWS[i].why, strlen(ROWS[i].why)) != 0)
+        assert_int_equal(take(&der, REFUSALS[i].kind), 0);
+        if (der.why == NULL || strncmp(der.why, REFUSALS[i].why, strlen(REFUSALS[i].why)) != 0)
             fail_msg("row %zu: %s", i, der.why == NULL ? "accepted" : der.why);
-        assert_int_equal(der.offset, ROWS[i].offset);
+        assert_int_equal(der.offset, REFUSALS[i].offset);
         assert_int_equal(der_peek(&der), 0);
         assert_false(der_done(&der));
     }

@@ -507,6 +507,23 @@ static void an_answer_that_nothing_asked_for_breaks_the_link(void **state)
     }
 }
 
+static void a_late_second_answer_is_not_taken_for_the_next_one(void **state)
+{
+    struct both *b = *state;
+    static const struct bytes pong = LINK_RAW("\1", "\1", "\0\2", "\0", "\0", "x");
+
+    play_the_answering_end(b);
+    assert_int_equal(ask(b, PING, "one"), RC_OK);
+    link_raw_send(b->raw, pong, 0);
+    turn(b, 1);
+    assert_int_equal(b->replies[0].rc, RC_OK);
+    assert_int_equal(ask(b, PING, "two"), RC_OK);
+    link_raw_send(b->raw, pong, 0);
+    turn(b, 1);
+    assert_int_equal(b->replies[1].rc, RC_CLOSED);
+    assert_int_equal(b->link_closed, 1);
+}
+
 static void an_answer_counts_once(void **state)
 {
     struct both *b = *state;
@@ -544,6 +561,7 @@ int main(void)
         LINK_TEST(the_server_may_be_closed_from_inside_a_request),
         LINK_TEST(a_failing_handler_stops_the_loop),
         LINK_TEST(an_answer_that_nothing_asked_for_breaks_the_link),
+        LINK_TEST(a_late_second_answer_is_not_taken_for_the_next_one),
         LINK_TEST(an_answer_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/own.h"
+#include "base/buf.h"
 #include "daemon/listeners.h"
 
 static uint16_t port_of(int fd)
@@ -48,12 +47,14 @@ static void workers_share_one_port(void **state)
 
 static void a_taken_port_is_a_fault_that_names_it(void **state)
 {
-    char address[64];
+    AUTO_BUF(text, 64);
+    const char *address = "";
     int first = -1, fds[2] = { -7, -7 };
 
     (void)state;
     assert_int_equal(daemon_listeners_open("127.0.0.1:0", 1, &first), RC_OK);
-    snprintf(address, sizeof address, "127.0.0.1:%u", port_of(first));
+    buf_addf(&text, "127.0.0.1:%u", port_of(first));
+    assert_int_equal(buf_text(&text, &address), RC_OK);
     assert_int_equal(daemon_listeners_open(address, 2, fds), RC_IO);
     assert_non_null(strstr(fault_text(), address));
     assert_int_equal(fds[0], -7);

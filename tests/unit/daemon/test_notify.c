@@ -1,13 +1,12 @@
 #include "tests/support/check.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/own.h"
+#include "base/buf.h"
 #include "daemon/notify.h"
 
 static int manager_at(const struct sockaddr_un *at, size_t name_len)
@@ -35,11 +34,12 @@ static void check_told(int manager)
 
 static void tells_a_socket_in_a_folder_or_an_abstract_one(void **state)
 {
-    struct sockaddr_un in_folder = { .sun_family = AF_UNIX, .sun_path = "/tmp/tm-notify-" };
+    struct sockaddr_un in_folder = { .sun_family = AF_UNIX,
+                                     .sun_path = "/tmp/touchmark-test-notify" };
     struct sockaddr_un abstract = { .sun_family = AF_UNIX, .sun_path = "\0tm-notify" };
 
     (void)state;
-    snprintf(in_folder.sun_path, sizeof in_folder.sun_path, "/tmp/tm-notify-%d", getpid());
+    unlink(in_folder.sun_path);
     setenv("NOTIFY_SOCKET", in_folder.sun_path, 1);
     check_told(manager_at(&in_folder, strlen(in_folder.sun_path)));
     unlink(in_folder.sun_path);
@@ -81,10 +81,12 @@ static void the_watchdog_is_ours_or_nobodys(void **state)
     struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "\0tm-watchdog" };
     AUTO_FD manager = manager_at(&at, strlen("@tm-watchdog"));
     struct daemon_notify notify;
-    char pid[16];
+    AUTO_BUF(text, 16);
+    const char *pid = "";
 
     (void)state;
-    snprintf(pid, sizeof pid, "%d", getpid());
+    buf_addf(&text, "%d", getpid());
+    assert_int_equal(buf_text(&text, &pid), RC_OK);
     setenv("NOTIFY_SOCKET", "@tm-watchdog", 1);
     setenv("WATCHDOG_USEC", "3000000", 1);
     setenv("WATCHDOG_PID", pid, 1);

@@ -2,23 +2,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/own.h"
+#include "base/buf.h"
 #include "base/secret.h"
 #include "daemon/pin.h"
 
 static char folder[2048];
 
+static struct buf path = BUF_MAX(4096);
+
 static const char *path_of(const char *name)
 {
-    static char path[4096];
+    const char *text = "";
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
+    buf_reset(&path);
+    buf_addf(&path, "%s/%s", folder, name);
+    assert_int_equal(buf_text(&path, &text), RC_OK);
+    return text;
 }
 
 static void put(const char *name, const char *text, mode_t mode)
@@ -107,6 +110,13 @@ static int set_up(void **state)
     return getcwd(folder, sizeof folder) == NULL;
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    buf_clear(&path);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,5 +125,5 @@ int main(void)
         cmocka_unit_test(refuses_a_file_that_others_read),
         cmocka_unit_test(refuses_what_is_no_file_with_a_pin),
     };
-    return cmocka_run_group_tests(tests, set_up, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -48,24 +48,6 @@ static int wait_for_the_parent_to_die(void)
     return 1;
 }
 
-static void make_program(const char *name)
-{
-    unlink(name);
-    assert_int_equal(symlink("/proc/self/exe", name), 0);
-}
-
-/* Symbolic links to /proc/self/exe name whoever follows them: that is us, at execve. */
-static const char *program(const char *name)
-{
-    static char path[4096];
-    char folder[2048];
-
-    make_program(name);
-    assert_non_null(getcwd(folder, sizeof folder));
-    assert_in_range(snprintf(path, sizeof path, "%s/%s", folder, name), 1, sizeof path - 1);
-    return path;
-}
-
 static const char *start_and_read(struct daemon_spawn *what, int expected_status)
 {
     static char said[8192];
@@ -93,7 +75,7 @@ static const char *start_and_read(struct daemon_spawn *what, int expected_status
 static void a_child_is_born_with_what_it_was_given_and_nothing_else(void **state)
 {
     static const char *const environment[] = { "ONLY=this", NULL };
-    struct daemon_spawn what = { .path = program("patient-birth"),
+    struct daemon_spawn what = { .path = "/proc/self/exe",
                                  .name = "patient-birth",
                                  .environment = environment };
     int stray = open("/dev/null", O_RDONLY); /* not even close-on-exec */
@@ -175,7 +157,7 @@ static void no_orphan_stays(void **state)
     pid_t parent = fork();
     if (parent == 0) {
         const int fds[] = { 0, 1, said[1] };
-        struct daemon_spawn what = { .path = program("patient-orphan"),
+        struct daemon_spawn what = { .path = "/proc/self/exe",
                                      .name = "patient-orphan",
                                      .environment = environment,
                                      .fds = fds,

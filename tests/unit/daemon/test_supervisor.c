@@ -1,6 +1,5 @@
 #include "tests/support/check.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
+#include "base/file.h"
 #include "base/sandbox.h"
 #include "daemon/child.h"
 #include "daemon/sealed.h"
@@ -24,11 +24,6 @@
  */
 
 /* ---- Patients ---- */
-
-struct patient {
-    struct daemon_child *child;
-    struct loop_timer timer;
-};
 
 static enum rc break_out(struct loop_timer *timer)
 {
@@ -53,20 +48,18 @@ static enum rc hear(const char *name, int fd)
     return RC_OK;
 }
 
+/* The descriptor stays open, as a link's would. */
 static enum rc hear_peer(void *with, const char *name, int fd)
 {
     (void)with;
-    return hear(name, fd); /* the descriptor stays open, as a link's would */
+    return hear(name, fd);
 }
 
 static enum rc greet_peer(void *with, const char *name, int fd)
 {
-    char text[32];
-
     (void)with;
     (void)name;
-    int len = snprintf(text, sizeof text, "greeter-%d", getpid());
-    return send(fd, text, (size_t)len, MSG_NOSIGNAL) == len ? RC_OK : fault_errno("greet");
+    return dprintf(fd, "greeter-%d", getpid()) > 0 ? RC_OK : fault_errno("greet");
 }
 
 static enum rc read_pin(struct daemon_child *child)
@@ -118,7 +111,7 @@ static int be_refused(struct daemon_child *child, int code)
 
 static enum rc serve(const char *name, struct daemon_child *child)
 {
-    struct patient patient = { .child = child };
+    struct loop_timer timer = { 0 };
     int fd = -1;
 
     if (strcmp(name, "patient-greeter") == 0) {
@@ -135,11 +128,11 @@ static enum rc serve(const char *name, struct daemon_child *child)
         TRY(read_pin(child));
     TRY(jail(child));
     if (strcmp(name, "patient-crash") == 0)
-        patient.timer.due = crash;
+        timer.due = crash;
     else if (strcmp(name, "patient-intruder") == 0)
-        patient.timer.due = break_out;
-    if (patient.timer.due != NULL)
-        TRY(loop_arm(daemon_child_loop(child), &patient.timer, 20));
+        timer.due = break_out;
+    if (timer.due != NULL)
+        TRY(loop_arm(daemon_child_loop(child), &timer, 20));
     return daemon_child_serve(child, NULL, NULL);
 }
 
@@ -462,7 +455,8 @@ static void survivors_get_fresh_channels(void **state)
     static const struct daemon_channel channels[] = { { "hearer", "greeter" } };
     const struct daemon_table table = { rows, 2, channels, 1 };
     struct run run;
-    char expected[64];
+    AUTO_BUF(text, 64);
+    const char *expected = "";
 
     (void)state;
     start(&run, plan_of(&table), "");
@@ -471,7 +465,8 @@ static void survivors_get_fresh_channels(void **state)
     kill(pid_after(wait_for(&run, "event=process.started child=greeter", 1)), SIGKILL);
     wait_for(&run, "heard greeter-", 2);
     pid_t second = pid_after(wait_for(&run, "event=process.started child=greeter", 2));
-    snprintf(expected, sizeof expected, "heard greeter-%d", second);
+    buf_addf(&text, "heard greeter-%d", second);
+    assert_int_equal(buf_text(&text, &expected), RC_OK);
     wait_for(&run, expected, 1);
     kill(pid_after(wait_for(&run, "event=process.started child=hearer", 1)), SIGKILL);
     wait_for(&run, expected, 2);
@@ -539,7 +534,9 @@ static void each_process_has_its_own_user(void **state)
                                                 { true, 65534, 65534 } };
     struct daemon_plan plan = plan_of(&STEADY_TABLE);
     struct run run;
-    char path[64], text[4096];
+    AUTO_BUF(path, 64);
+    AUTO_BUF(status, 8192);
+    const char *name = "", *text = "";
 
     (void)state;
     if (geteuid() != 0)
@@ -547,13 +544,11 @@ static void each_process_has_its_own_user(void **state)
     plan.users = users;
     start(&run, plan, "");
     wait_for(&run, "event=supervisor.ready", 1);
-    snprintf(path, sizeof path, "/proc/%d/status",
+    buf_addf(&path, "/proc/%d/status",
              pid_after(wait_for(&run, "event=process.started child=two", 1)));
-    int fd = open(path, O_RDONLY);
-    ssize_t len = read(fd, text, sizeof text - 1);
-    assert_true(len > 0);
-    text[len] = '\0';
-    close(fd);
+    assert_int_equal(buf_text(&path, &name), RC_OK);
+    assert_int_equal(file_read(AT_FDCWD, name, &status), RC_OK);
+    assert_int_equal(buf_text(&status, &text), RC_OK);
     assert_non_null(strstr(text, "Uid:\t65534\t65534\t65534\t65534\n"));
     assert_non_null(strstr(text, "CapEff:\t0000000000000000\n"));
     assert_non_null(strstr(text, "CapPrm:\t0000000000000000\n"));

@@ -16,20 +16,23 @@
 
 static void takes_what_clients_send(void **state)
 {
-    static const char *const BODIES[] = {
-        "MAMCAQU=",
-        "MAMCAQU=\n",
-        "MAMC\nAQU=\n",
-        " M A\tM C\r\nA Q U = \r\n\r\n",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----\n",
-        "\r\n" BEGIN_NEW "\r\nMAMCAQU=\r\n" END_NEW,
+    static const struct {
+        const char *text;
+    } BODIES[] = {
+        { "MAMCAQU=" },
+        { "MAMCAQU=\n" },
+        { "MAMC\nAQU=\n" },
+        { " M A\tM C\r\nA Q U = \r\n\r\n" },
+        { "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE "
+          "REQUEST-----\n" },
+        { "\r\n" BEGIN_NEW "\r\nMAMCAQU=\r\n" END_NEW },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof BODIES / sizeof *BODIES; i++) {
         AUTO_BUF(der, 64);
 
-        if (pki_est_body_read(bytes_of_text(BODIES[i]), &der) != RC_OK)
+        if (pki_est_body_read(bytes_of_text(BODIES[i].text), &der) != RC_OK)
             fail_msg("body %zu: %s", i, fault_text());
         assert_true(bytes_equal(buf_bytes(&der), BYTES("\x30\x03\x02\x01\x05")));
     }
@@ -37,24 +40,29 @@ static void takes_what_clients_send(void **state)
 
 static void refuses_what_is_no_body_and_leaves_the_buffer(void **state)
 {
-    static const char *const BODIES[] = {
-        "",
-        " \r\n",
-        "MAMCAQU",
-        "MAMCAQV=",
-        "MAMCAQU==",
-        "MAMCAQU=MAMCAQU=",
-        "MAMC*QU=",
-        "0\x03\x02\x01\x05",
-        "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----\nx",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END NEW CERTIFICATE REQUEST-----",
-        "x\n-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----",
-        BEGIN "\nX: y\n\nMAMCAQU=\n" END,
-        "-----BEGIN CERTIFICATE REQUEST----------END CERTIFICATE REQUEST-----",
-        "-----BEGIN CERTIFICATE REQUEST-----",
-        "-----",
+    static const struct {
+        const char *text;
+    } BODIES[] = {
+        { "" },
+        { " \r\n" },
+        { "MAMCAQU" },
+        { "MAMCAQV=" },
+        { "MAMCAQU==" },
+        { "MAMCAQU=MAMCAQU=" },
+        { "MAMC*QU=" },
+        { "0\x03\x02\x01\x05" },
+        { "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n" },
+        { "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n" },
+        { "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE "
+          "REQUEST-----\nx" },
+        { "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END NEW CERTIFICATE "
+          "REQUEST-----" },
+        { "x\n-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE "
+          "REQUEST-----" },
+        { BEGIN "\nX: y\n\nMAMCAQU=\n" END },
+        { "-----BEGIN CERTIFICATE REQUEST----------END CERTIFICATE REQUEST-----" },
+        { "-----BEGIN CERTIFICATE REQUEST-----" },
+        { "-----" },
     };
 
     (void)state;
@@ -62,7 +70,7 @@ static void refuses_what_is_no_body_and_leaves_the_buffer(void **state)
         AUTO_BUF(der, 64);
 
         buf_add(&der, BYTES("before"));
-        if (pki_est_body_read(bytes_of_text(BODIES[i]), &der) != RC_MALFORMED)
+        if (pki_est_body_read(bytes_of_text(BODIES[i].text), &der) != RC_MALFORMED)
             fail_msg("body %zu was taken", i);
         assert_true(bytes_equal(buf_bytes(&der), BYTES("before")));
     }

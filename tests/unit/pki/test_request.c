@@ -111,20 +111,21 @@ static void reads_what_openssl_writes(void **state)
 static void refuses_other_keys_by_name(void **state)
 {
     static const struct asked PLAIN = { "device", NULL, NULL, NULL };
-    EVP_PKEY *keys[] = {
+    enum { KEYS = 4 };
+    EVP_PKEY *keys[KEYS] = {
         EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"),
         EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048),
         EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
         EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"),
     };
-    static const char *const NAMED[] = {
+    static const char *const NAMED[KEYS] = {
         "RFC 5480 2.1.1.1: curve 1.3.132.0.34; allowed is an EC key",
         "RFC 5280 4.1.2.7: public key algorithm 1.2.840.113549.1.1.1; allowed is an EC key",
         "RFC 5280 4.1.2.7: public key algorithm 1.3.101.112; allowed is an EC key",
         "RFC 5480 2.1.1.1: curve 1.3.132.0.10; allowed is an EC key",
     };
 
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    for (size_t i = 0; i < KEYS; i++) {
         AUTO_BUF(der, PKI_REQUEST_MAX);
         struct pki_request r;
 
@@ -221,64 +222,65 @@ static void sign_request(const struct soft_key *key, const struct made *made, st
 #define EXTENSION_REQUEST "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"
 #define KEY_USAGE         "\x30\x0b\x06\x03\x55\x1d\x0f\x04\x04\x03\x02\x07\x80"
 
+static const struct {
+    struct made made;
+    enum rc rc;
+    const char *why;
+} HAND_MADE[] = {
+    { { .version = 0 }, RC_OK, "" },
+    { { .attributes = BYTES(CHALLENGE_A) }, RC_OK, "" },
+    { { .attributes = BYTES("\x30\x1c" EXTENSION_REQUEST "\x31\x0f\x30\x0d" KEY_USAGE) },
+      RC_OK,
+      "" },
+    { { .version = 1 }, RC_MALFORMED, "RFC 2986 4.1: version" },
+    { { .no_attributes = true }, RC_MALFORMED, "an element is missing" },
+    { { .attributes = BYTES(CHALLENGE_A CHALLENGE_B) },
+      RC_MALFORMED,
+      "5.4.1: challengePassw"
+      "ord twice" },
+    { { .attributes = BYTES(CHALLENGE_B CHALLENGE_A) }, RC_MALFORMED, "X.690 11.6" },
+    { { .attributes = BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07\x31\x00") },
+      RC_MALFORMED,
+      "RFC 2985 5.4.1" },
+    { { .attributes =
+            BYTES("\x30\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07\x31\x02\x0c\x00") },
+      RC_MALFORMED,
+      "not of 1 to 255" },
+    { { .attributes =
+            BYTES("\x30\x29" EXTENSION_REQUEST "\x31\x1c\x30\x1a" KEY_USAGE KEY_USAGE) },
+      RC_MALFORMED,
+      "RFC 5280 4.2: the same extension twice" },
+    { { .attributes = BYTES("\x30\x2b" EXTENSION_REQUEST "\x31\x1e\x30\x0d" KEY_USAGE
+                            "\x30\x0d" KEY_USAGE) },
+      RC_MALFORMED,
+      "more than belongs here" },
+    { { .attributes = BYTES("\x30\x0f" EXTENSION_REQUEST "\x31\x02\x30\x00") },
+      RC_MALFORMED,
+      "extensions without any" },
+    { { .attributes = BYTES("\x30\x08\x06\x02\x2a\x03\x31\x02\x05\x00") },
+      RC_DENIED,
+      "attribute 1.2.3; allowed are" },
+    { { .algorithm = BYTES("\x30\x0c\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02\x05\x00") },
+      RC_MALFORMED,
+      "with parameters" },
+    { { .algorithm = BYTES("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03") },
+      RC_DENIED,
+      "1.2.840.10045.4.3.3; allowed is ecdsa-with-SHA256" },
+};
+
 static void refuses_hand_made_faults_by_name(void **state)
 {
-    static const struct {
-        struct made made;
-        enum rc rc;
-        const char *why;
-    } ROWS[] = {
-        { { .version = 0 }, RC_OK, "" },
-        { { .attributes = BYTES(CHALLENGE_A) }, RC_OK, "" },
-        { { .attributes = BYTES("\x30\x1c" EXTENSION_REQUEST "\x31\x0f\x30\x0d" KEY_USAGE) },
-          RC_OK,
-          "" },
-        { { .version = 1 }, RC_MALFORMED, "RFC 2986 4.1: version" },
-        { { .no_attributes = true }, RC_MALFORMED, "an element is missing" },
-        { { .attributes = BYTES(CHALLENGE_A CHALLENGE_B) },
-          RC_MALFORMED,
-          "5.4.1: challengePassw"
-          "ord twice" },
-        { { .attributes = BYTES(CHALLENGE_B CHALLENGE_A) }, RC_MALFORMED, "X.690 11.6" },
-        { { .attributes =
-                BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07\x31\x00") },
-          RC_MALFORMED,
-          "RFC 2985 5.4.1" },
-        { { .attributes =
-                BYTES("\x30\x0f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07\x31\x02\x0c\x00") },
-          RC_MALFORMED,
-          "not of 1 to 255" },
-        { { .attributes =
-                BYTES("\x30\x29" EXTENSION_REQUEST "\x31\x1c\x30\x1a" KEY_USAGE KEY_USAGE) },
-          RC_MALFORMED,
-          "RFC 5280 4.2: the same extension twice" },
-        { { .attributes = BYTES("\x30\x2b" EXTENSION_REQUEST "\x31\x1e\x30\x0d" KEY_USAGE
-                                "\x30\x0d" KEY_USAGE) },
-          RC_MALFORMED,
-          "more than belongs here" },
-        { { .attributes = BYTES("\x30\x0f" EXTENSION_REQUEST "\x31\x02\x30\x00") },
-          RC_MALFORMED,
-          "extensions without any" },
-        { { .attributes = BYTES("\x30\x08\x06\x02\x2a\x03\x31\x02\x05\x00") },
-          RC_DENIED,
-          "attribute 1.2.3; allowed are" },
-        { { .algorithm = BYTES("\x30\x0c\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02\x05\x00") },
-          RC_MALFORMED,
-          "with parameters" },
-        { { .algorithm = BYTES("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03") },
-          RC_DENIED,
-          "1.2.840.10045.4.3.3; allowed is ecdsa-with-SHA256" },
-    };
     struct soft_key key;
 
     soft_key_make(&key, "leaf");
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+    for (size_t i = 0; i < sizeof HAND_MADE / sizeof *HAND_MADE; i++) {
         AUTO_BUF(der, PKI_REQUEST_MAX);
         struct pki_request r;
 
-        sign_request(&key, &ROWS[i].made, &der);
+        sign_request(&key, &HAND_MADE[i].made, &der);
         enum rc rc = pki_request_read(*state, buf_bytes(&der), &r);
-        if (rc != ROWS[i].rc || (rc != RC_OK && strstr(fault_text(), ROWS[i].why) == NULL))
+        if (rc != HAND_MADE[i].rc ||
+            (rc != RC_OK && strstr(fault_text(), HAND_MADE[i].why) == NULL))
             fail_msg("row %zu: %s: %s", i, rc_name(rc), fault_text());
     }
     soft_key_clear(&key);

@@ -1,0 +1,143 @@
+"""A Touchmark of a test's own: made by `touchmark init`, run by touchmarkd, stopped by its pid."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+
+BIN = pathlib.Path(os.environ["TOUCHMARK_BIN"])
+SOURCE = pathlib.Path(os.environ["TOUCHMARK_SOURCE"])
+SIGNER_USER = 61001  # below systemd.exec(5)'s DynamicUser range, and nobody's on Debian
+CAP_SYS_RESOURCE = 24
+
+
+def is_root():
+    return os.geteuid() == 0
+
+
+@contextlib.contextmanager
+def work_folder():
+    """A folder that other users may enter, as /srv is: pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="touchmark-test-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+def touchmark(*words, check=True):
+    done = subprocess.run([BIN / "touchmark", *map(str, words)], capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise AssertionError(f"touchmark {words}: {done.returncode}: {done.stderr}")
+    return done
+
+
+def init(folder, *options):
+    user = ["--signer-user", SIGNER_USER] if is_root() else []
+    return json.loads(touchmark("init", folder, "--json", *user, *options).stdout)
+
+
+def may_lock_memory():
+    """Where a machine forbids it even to root, the tests say so in the settings, as an operator would."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    capabilities = int(re.search(r"CapEff:\s*(\w+)", status)[1], 16)
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return bool(capabilities >> CAP_SYS_RESOURCE & 1) or hard == resource.RLIM_INFINITY
+
+
+def add_settings(folder, **sections):
+    """Sections that init does not write: sandbox={"landlock": "optional"}."""
+    if not may_lock_memory():
+        sections.setdefault("sandbox", {}).setdefault("locked_memory", "optional")
+    with open(folder / "touchmark.conf", "a") as settings:
+        for section, rows in sections.items():
+            print(f"[{section}]", *(f"{key} = {value}" for key, value in rows.items()),
+                  sep="\n", file=settings)
+
+
+def wait_for(what, condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain: {what}")
+
+
+class Supervisor:
+    """touchmarkd on a folder, as a context: its log, its children, its end."""
+
+    def __init__(self, folder, *, config=None):
+        self.folder = folder
+        self.log_path = folder / "test.log"
+        self.config = config or folder / "touchmark.conf"
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        self.wait_event("supervisor.ready")
+        return self
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.stop()
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BIN / "touchmarkd", "--config", self.config],
+                                            stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+        return self
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def events(self, name):
+        return [line for line in self.log().splitlines() if f" event={name} " in line + " "]
+
+    def wait_event(self, name, count=1, seconds=60):
+        def seen():
+            return len(self.events(name)) >= count or self.process.poll() is not None
+        wait_for(f"event {name}\n{self.log()}", seen, seconds)
+        if len(self.events(name)) < count:
+            raise AssertionError(f"no {name} before the end:\n{self.log()}")
+
+    def stop(self, number=signal.SIGTERM, seconds=15):
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def wait_end(self, seconds=60):
+        return self.process.wait(seconds)
+
+    def children(self, of=None):
+        """{pid: argv[0]} of all descendants."""
+        found = {}
+        for child in children_of(of or self.process.pid):
+            found[child] = command_of(child)
+            found.update(self.children(child))
+        return found
+
+    def pids(self, name):
+        return sorted(pid for pid, command in self.children().items() if command == name)
+
+
+def children_of(pid):
+    found = []
+    for task in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = task.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(task.parent.name))
+    return found
+
+
+def command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
