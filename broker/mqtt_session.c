@@ -4,31 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/mqtt_ack.h"
-#include "broker/mqtt_window.h"
-
-enum state { AWAITING_CONNECT, AWAITING_DECISION, CONNECTED, OVER, STATES };
-
-struct mqtt_session {
-    const struct mqtt_session_limits *limits;
-    const struct mqtt_session_events *events;
-    struct message_pool *pool;
-    struct buf *out;
-    enum state state;
-    enum mqtt_version version;
-    enum mqtt_reason reason;
-    uint16_t keep_alive_s;
-    uint16_t client_receive_maximum;
-    uint32_t client_packet_max;
-    uint32_t asked_expiry_s, expiry_s, will_delay_s;
-    bool unnamed;         /* the client left its identifier to us */
-    bool wants_more_life; /* its keep alive is longer than we allow, or none */
-    struct message *will;
-    struct buf *aliases; /* topic_alias_maximum of them, made when the first is used */
-    int64_t started_ms, last_heard_ms;
-    struct outbound outbound;
-    struct inbound inbound;
-    uint64_t dropped;
-};
+#include "broker/mqtt_session_internal.h"
 
 enum rc broker_mqtt_session_new(const struct mqtt_session_limits *limits,
                                 const struct mqtt_session_events *events,
@@ -105,25 +81,30 @@ uint64_t broker_mqtt_session_dropped(const struct mqtt_session *session)
     return session->dropped;
 }
 
-static void finish(struct mqtt_session *session, enum mqtt_reason reason)
+void broker_mqtt_session_lost(struct mqtt_session *session)
+{
+    if (session->state != OVER)
+        broker_mqtt_session_finish(session, MQTT_SUCCESS);
+}
+
+void broker_mqtt_session_finish(struct mqtt_session *session, enum mqtt_reason reason)
 {
     session->state = OVER;
     session->reason = reason;
 }
 
-void broker_mqtt_session_lost(struct mqtt_session *session)
-{
-    if (session->state != OVER)
-        finish(session, MQTT_SUCCESS);
-}
-
-/* [MQTT-3.1.2-24]: what the client did not want to be sent is taken back. True if it stays. */
-static bool fits_client(struct mqtt_session *session, size_t before)
+bool broker_mqtt_session_fits_client(struct mqtt_session *session, size_t before)
 {
     if (session->out->broken || session->out->len - before <= session->client_packet_max)
         return true;
     buf_cut(session->out, before);
     return false;
+}
+
+void broker_mqtt_session_settle(struct mqtt_session *session)
+{
+    if (session->out->broken && session->state != OVER)
+        broker_mqtt_session_finish(session, MQTT_QUOTA_EXCEEDED);
 }
 
 static void write_farewell(struct mqtt_session *session, enum mqtt_reason reason)
@@ -139,7 +120,7 @@ static void write_farewell(struct mqtt_session *session, enum mqtt_reason reason
         broker_mqtt_reason_fits(reason, MQTT_CONNACK))
         broker_mqtt_connack_write(&(struct mqtt_connack){ .reason = reason }, session->version,
                                   session->out);
-    (void)fits_client(session, before);
+    (void)broker_mqtt_session_fits_client(session, before);
 }
 
 void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reason)
@@ -148,7 +129,7 @@ void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reas
     if (session->state == OVER)
         return;
     write_farewell(session, reason);
-    finish(session, reason);
+    broker_mqtt_session_finish(session, reason);
 }
 
 struct message *broker_mqtt_session_take_will(struct mqtt_session *session, uint32_t *delay_s)
@@ -157,121 +138,6 @@ struct message *broker_mqtt_session_take_will(struct mqtt_session *session, uint
 
     *delay_s = session->will_delay_s < expiry ? session->will_delay_s : expiry;
     return TAKE(session->will);
-}
-
-static enum rc keep_will(struct mqtt_session *session, const struct mqtt_will *will,
-                         enum mqtt_reason *why)
-{
-    struct mqtt_publish publish = {
-        .topic = will->topic,
-        .payload = will->payload,
-        .properties = will->properties,
-        .qos = will->qos,
-        .retain = will->retain,
-    };
-
-    if (will->qos > 1)
-        return MQTT_REFUSE(why, MQTT_QOS_NOT_SUPPORTED,
-                           "[MQTT-3.2.2-12] will of QoS %u, the highest is 1", will->qos);
-    if (will->topic.len > session->limits->topic_max)
-        return MQTT_REFUSE(why, MQTT_TOPIC_NAME_INVALID,
-                           "will topic of %zu bytes, the limit is %u", will->topic.len,
-                           session->limits->topic_max);
-    *why = MQTT_QUOTA_EXCEEDED;
-    TRY(broker_message_new(session->pool, &publish, session->last_heard_ms, &session->will));
-    session->will_delay_s =
-        broker_mqtt_properties_number(&will->properties, MQTT_WILL_DELAY, 0);
-    return RC_OK;
-}
-
-static void keep_wishes(struct mqtt_session *session, const struct mqtt_connect *connect)
-{
-    const struct mqtt_properties *asked = &connect->properties;
-    uint32_t most = session->limits->session_expiry_max_s;
-    uint16_t longest = session->limits->keep_alive_max_s;
-    uint32_t expiry = broker_mqtt_properties_number(asked, MQTT_SESSION_EXPIRY, 0);
-
-    /* 3.1.1 has no expiry: a session that is not clean lasts as long as we keep any. */
-    if (connect->version == MQTT_3_1_1 && !connect->clean_start)
-        expiry = UINT32_MAX;
-    session->asked_expiry_s = expiry;
-    session->expiry_s = expiry < most ? expiry : most;
-    session->client_receive_maximum =
-        (uint16_t)broker_mqtt_properties_number(asked, MQTT_RECEIVE_MAXIMUM, UINT16_MAX);
-    session->client_packet_max =
-        broker_mqtt_properties_number(asked, MQTT_MAXIMUM_PACKET_SIZE, UINT32_MAX);
-    session->unnamed = connect->client_id.len == 0;
-    session->keep_alive_s = connect->keep_alive_s;
-    session->wants_more_life = connect->version == MQTT_5 && longest != 0 &&
-                               (connect->keep_alive_s == 0 || connect->keep_alive_s > longest);
-    if (session->wants_more_life)
-        session->keep_alive_s = longest;
-}
-
-static enum rc take_connect(struct mqtt_session *session, const struct mqtt_frame *frame,
-                            enum mqtt_reason *why)
-{
-    struct mqtt_connect connect;
-
-    session->version = broker_mqtt_connect_version(frame);
-    session->client_packet_max = UINT32_MAX;
-    TRY(broker_mqtt_connect_read(frame, &connect, why));
-    keep_wishes(session, &connect);
-    if (connect.has_will)
-        TRY(keep_will(session, &connect.will, why));
-    session->state = AWAITING_DECISION;
-    session->events->connect(session->events->with, &connect);
-    return RC_OK;
-}
-
-static void add_offer(const struct mqtt_session *session, struct bytes assigned_id,
-                      struct buf *block)
-{
-    const struct mqtt_session_limits *limits = session->limits;
-
-    if (session->expiry_s != session->asked_expiry_s)
-        broker_mqtt_properties_add_number(block, MQTT_SESSION_EXPIRY, session->expiry_s);
-    if (limits->receive_maximum != UINT16_MAX)
-        broker_mqtt_properties_add_number(block, MQTT_RECEIVE_MAXIMUM, limits->receive_maximum);
-    broker_mqtt_properties_add_number(block, MQTT_MAXIMUM_QOS, 1);
-    broker_mqtt_properties_add_number(block, MQTT_MAXIMUM_PACKET_SIZE, limits->packet_max);
-    if (session->unnamed)
-        broker_mqtt_properties_add_data(block, MQTT_ASSIGNED_CLIENT_ID, assigned_id);
-    if (limits->topic_alias_maximum != 0)
-        broker_mqtt_properties_add_number(block, MQTT_TOPIC_ALIAS_MAXIMUM,
-                                          limits->topic_alias_maximum);
-    if (session->wants_more_life)
-        broker_mqtt_properties_add_number(block, MQTT_SERVER_KEEP_ALIVE, session->keep_alive_s);
-    broker_mqtt_properties_add_number(block, MQTT_SHARED_AVAILABLE, 0);
-}
-
-/* An answer that found no room: the client does not read what it asked for. */
-static void settle(struct mqtt_session *session)
-{
-    if (session->out->broken && session->state != OVER)
-        finish(session, MQTT_QUOTA_EXCEEDED);
-}
-
-void broker_mqtt_session_accept(struct mqtt_session *session, bool session_present,
-                                struct bytes assigned_id, int64_t now_ms)
-{
-    AUTO_BUF(block, 256);
-    size_t before = session->out->len;
-    struct mqtt_connack connack = { .session_present = session_present };
-
-    if (session->state == OVER)
-        return;
-    assert(session->state == AWAITING_DECISION);
-    if (session->version == MQTT_5) {
-        add_offer(session, assigned_id, &block);
-        connack.properties = broker_mqtt_properties_of(&block, MQTT_CONNACK);
-    }
-    broker_mqtt_connack_write(&connack, session->version, session->out);
-    session->last_heard_ms = now_ms;
-    session->state = CONNECTED;
-    if (!fits_client(session, before))
-        finish(session, MQTT_PACKET_TOO_LARGE);
-    settle(session);
 }
 
 static enum rc resolve_alias(struct mqtt_session *session, struct mqtt_publish *publish,
@@ -356,107 +222,10 @@ enum rc broker_mqtt_session_acknowledge(struct mqtt_session *session, uint16_t p
         size_t before = session->out->len;
         struct mqtt_ack ack = { .packet_id = item.id, .reason = (enum mqtt_reason)item.reason };
         broker_mqtt_ack_write(MQTT_PUBACK, &ack, session->version, session->out);
-        (void)fits_client(session, before);
+        (void)broker_mqtt_session_fits_client(session, before);
     }
-    settle(session);
+    broker_mqtt_session_settle(session);
     return RC_OK;
-}
-
-/* Messages use three quarters of out; the rest is for answers. */
-static size_t room_for_messages(const struct mqtt_session *session)
-{
-    return session->out->max - session->out->max / 4;
-}
-
-static bool has_room(const struct mqtt_session *session, size_t size)
-{
-    size_t most = room_for_messages(session);
-
-    return !session->out->broken && session->out->len <= most &&
-           size <= most - session->out->len;
-}
-
-static uint32_t most_inflight(const struct mqtt_session *session)
-{
-    return session->client_receive_maximum < session->limits->inflight_max
-               ? session->client_receive_maximum
-               : session->limits->inflight_max;
-}
-
-/* [MQTT-3.1.2-25]: what the client would refuse is discarded as if it had been sent; so is what
- * would never find room. */
-static bool is_deliverable(const struct mqtt_session *session, const struct message *message,
-                           const struct message_delivery *how)
-{
-    size_t size = broker_message_size(message, how);
-
-    return !broker_message_has_expired(message, how->now_ms) &&
-           size <= session->client_packet_max && size <= room_for_messages(session);
-}
-
-static void send_waiting(struct mqtt_session *session, int64_t now_ms)
-{
-    const struct outbound_item *item;
-
-    while ((item = broker_mqtt_window_next(&session->outbound)) != NULL &&
-           session->outbound.unacknowledged < most_inflight(session)) {
-        struct message_delivery how = {
-            .version = session->version,
-            .qos = 1,
-            .retain = item->retain,
-            .packet_id = broker_mqtt_window_next_id(&session->outbound),
-            .identifiers = item->many != NULL ? item->many : &item->one,
-            .identifier_count = item->identifier_count,
-            .now_ms = now_ms,
-        };
-        if (!is_deliverable(session, item->message, &how)) {
-            session->dropped++;
-            broker_mqtt_window_skip(&session->outbound);
-            continue;
-        }
-        if (!has_room(session, broker_message_size(item->message, &how)))
-            return;
-        broker_message_write(item->message, &how, session->out);
-        broker_mqtt_window_sent(&session->outbound);
-    }
-}
-
-void broker_mqtt_session_resume(struct mqtt_session *session, int64_t now_ms)
-{
-    if (session->state == CONNECTED)
-        send_waiting(session, now_ms);
-}
-
-static enum mqtt_delivered drop(struct mqtt_session *session)
-{
-    session->dropped++;
-    return MQTT_DROPPED;
-}
-
-enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
-                                                struct message *message,
-                                                const struct message_delivery *how)
-{
-    struct message_delivery ours = *how;
-    uint8_t qos = broker_message_qos(message);
-
-    ours.version = session->version;
-    ours.qos = how->qos < qos ? how->qos : qos;
-    ours.qos = ours.qos > 1 ? 1 : ours.qos;
-    ours.dup = false;
-    if (session->state != CONNECTED || !is_deliverable(session, message, &ours))
-        return drop(session);
-    if (ours.qos == 0) {
-        if (!has_room(session, broker_message_size(message, &ours)))
-            return drop(session);
-        broker_message_write(message, &ours, session->out);
-        return MQTT_SENT;
-    }
-    if (broker_mqtt_window_queue(&session->outbound, session->limits->queue_max, message,
-                                 &ours) != RC_OK)
-        return drop(session);
-    send_waiting(session, how->now_ms);
-    return session->outbound.count == session->outbound.sent ? MQTT_SENT : MQTT_QUEUED;
 }
 
 static enum rc take_puback(struct mqtt_session *session, const struct mqtt_frame *frame,
@@ -500,9 +269,9 @@ void broker_mqtt_session_answer(struct mqtt_session *session, enum mqtt_type ask
     if (session->state != CONNECTED)
         return;
     broker_mqtt_suback_write(&suback, session->version, session->out);
-    if (!fits_client(session, before))
+    if (!broker_mqtt_session_fits_client(session, before))
         broker_mqtt_session_end(session, MQTT_PACKET_TOO_LARGE);
-    settle(session);
+    broker_mqtt_session_settle(session);
 }
 
 static enum rc take_pingreq(struct mqtt_session *session, const struct mqtt_frame *frame,
@@ -531,7 +300,7 @@ static enum rc take_disconnect(struct mqtt_session *session, const struct mqtt_f
         broker_message_release(session->will);
         session->will = NULL;
     }
-    finish(session, MQTT_SUCCESS);
+    broker_mqtt_session_finish(session, MQTT_SUCCESS);
     return RC_OK;
 }
 
@@ -542,7 +311,7 @@ struct step {
 
 /* What a client may send when. QoS 2 is not served, so its packets have no place. */
 static const struct step STEPS[STATES][MQTT_TYPES] = {
-    [AWAITING_CONNECT] = { [MQTT_CONNECT] = { take_connect } },
+    [AWAITING_CONNECT] = { [MQTT_CONNECT] = { broker_mqtt_session_take_connect } },
     [CONNECTED] = {
         [MQTT_PUBLISH] = { take_publish },
         [MQTT_PUBACK] = { take_puback },
@@ -598,7 +367,7 @@ enum rc broker_mqtt_session_take(struct mqtt_session *session, const struct mqtt
         broker_mqtt_session_end(session, why);
         return rc;
     }
-    settle(session);
+    broker_mqtt_session_settle(session);
     return session->out->broken
                ? fault(RC_LIMIT, "the client does not read its answers: %zu bytes wait",
                        session->out->len)

@@ -6,9 +6,14 @@
 
 enum { FIRST_ROOM = 64 };
 
+/* One for each node number; NULL where a node has no message. */
+struct place {
+    struct message *message;
+};
+
 struct retained {
     struct topic_tree *tree;
-    struct message **at; /* by node number; NULL where a node has none */
+    struct place *at;
     size_t room, count, bytes;
     struct retained_limits limits;
 };
@@ -22,7 +27,7 @@ enum rc broker_retained_new(const struct retained_limits *limits,
         return fault(RC_NOMEM, "retained messages");
     made->limits = *limits;
     TRY(broker_topic_tree_new(&limits->tree, key, &made->tree));
-    made->at = calloc(FIRST_ROOM, sizeof(struct message *));
+    made->at = calloc(FIRST_ROOM, sizeof *made->at);
     if (made->at == NULL)
         return fault(RC_NOMEM, "retained messages");
     made->room = FIRST_ROOM;
@@ -35,7 +40,7 @@ void broker_retained_free(struct retained *retained)
     if (retained == NULL)
         return;
     for (size_t i = 0; i < retained->room; i++)
-        broker_message_release(retained->at[i]);
+        broker_message_release(retained->at[i].message);
     broker_topic_tree_free(retained->tree);
     free(retained->at);
     free(retained);
@@ -53,7 +58,7 @@ size_t broker_retained_bytes(const struct retained *retained)
 
 static struct message *message_at(const struct retained *retained, uint32_t node)
 {
-    return node < retained->room ? retained->at[node] : NULL;
+    return node < retained->room ? retained->at[node].message : NULL;
 }
 
 static enum rc make_room(struct retained *retained, uint32_t node)
@@ -64,7 +69,7 @@ static enum rc make_room(struct retained *retained, uint32_t node)
         room *= 2;
     if (room == retained->room)
         return RC_OK;
-    struct message **at = realloc(retained->at, room * sizeof *at);
+    struct place *at = realloc(retained->at, room * sizeof *at);
     if (at == NULL)
         return fault(RC_NOMEM, "retained messages");
     memset(at + retained->room, 0, (room - retained->room) * sizeof *at);
@@ -75,10 +80,10 @@ static enum rc make_room(struct retained *retained, uint32_t node)
 
 static void clear_node(struct retained *retained, uint32_t node)
 {
-    retained->bytes -= broker_message_bytes(retained->at[node]);
+    retained->bytes -= broker_message_bytes(retained->at[node].message);
     retained->count--;
-    broker_message_release(retained->at[node]);
-    retained->at[node] = NULL;
+    broker_message_release(retained->at[node].message);
+    retained->at[node].message = NULL;
     broker_topic_tree_release(retained->tree, node);
 }
 
@@ -100,11 +105,11 @@ static enum rc check_limits(const struct retained *retained, const struct messag
 static enum rc set_node(struct retained *retained, uint32_t node, struct message *message)
 {
     TRY(make_room(retained, node));
-    TRY(check_limits(retained, retained->at[node], message));
+    TRY(check_limits(retained, retained->at[node].message, message));
     broker_message_hold(message);
-    if (retained->at[node] != NULL)
+    if (retained->at[node].message != NULL)
         clear_node(retained, node);
-    retained->at[node] = message;
+    retained->at[node].message = message;
     retained->bytes += broker_message_bytes(message);
     retained->count++;
     return RC_OK;
@@ -257,8 +262,8 @@ size_t broker_retained_expire(struct retained *retained, int64_t now_ms)
     size_t expired = 0;
 
     for (uint32_t node = 0; node < retained->room; node++)
-        if (retained->at[node] != NULL &&
-            broker_message_has_expired(retained->at[node], now_ms)) {
+        if (retained->at[node].message != NULL &&
+            broker_message_has_expired(retained->at[node].message, now_ms)) {
             clear_node(retained, node);
             expired++;
         }

@@ -91,19 +91,19 @@ static enum rc make_room(struct subscriptions *index)
     return RC_OK;
 }
 
-static void link_entry(struct subscriptions *index, uint32_t at)
+static void link_entry(struct subscriptions *index, struct subscriber *subscriber, uint32_t at)
 {
     struct entry *entry = &index->entries[at];
 
     entry->node_next = broker_topic_tree_value(index->tree, entry->node);
-    entry->own_next = entry->subscriber->first;
+    entry->own_next = subscriber->first;
     if (entry->node_next != NO_ENTRY)
         index->entries[entry->node_next].node_previous = at;
     if (entry->own_next != NO_ENTRY)
         index->entries[entry->own_next].own_previous = at;
     broker_topic_tree_set_value(index->tree, entry->node, at);
-    entry->subscriber->first = at;
-    entry->subscriber->count++;
+    subscriber->first = at;
+    subscriber->count++;
     index->count++;
 }
 
@@ -149,7 +149,7 @@ static enum rc add_entry(struct subscriptions *index, struct subscriber *subscri
         .subscription = *subscription,
         .node = node,
     };
-    link_entry(index, at);
+    link_entry(index, subscriber, at);
     return RC_OK;
 }
 

@@ -112,21 +112,31 @@ static void start_node(struct node *node, uint32_t parent)
     };
 }
 
+static enum rc start_tree(struct topic_tree *tree)
+{
+    TRY(grow_nodes(tree, FIRST_NODES));
+    TRY(grow_slots(tree, FIRST_SLOTS));
+    start_node(&tree->nodes[TOPIC_ROOT], TOPIC_NONE);
+    tree->node_used = 1;
+    return RC_OK;
+}
+
 enum rc broker_topic_tree_new(const struct topic_tree_limits *limits,
                               const struct topic_hash_key *key, struct topic_tree **tree)
 {
-    AUTO_OF(topic_tree) *made = calloc(1, sizeof *made);
+    struct topic_tree *made = calloc(1, sizeof *made);
 
     if (made == NULL)
         return fault(RC_NOMEM, "topic tree");
     made->limits = *limits;
     made->key = *key;
     made->free = TOPIC_NONE;
-    TRY(grow_nodes(made, FIRST_NODES));
-    TRY(grow_slots(made, FIRST_SLOTS));
-    start_node(&made->nodes[TOPIC_ROOT], TOPIC_NONE);
-    made->node_used = 1;
-    *tree = TAKE(made);
+    enum rc rc = start_tree(made);
+    if (rc != RC_OK) {
+        broker_topic_tree_free(made);
+        return rc;
+    }
+    *tree = made;
     return RC_OK;
 }
 

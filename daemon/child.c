@@ -213,6 +213,7 @@ enum rc daemon_child_jail(struct daemon_child *child, const struct sandbox *jail
     struct sandbox_report report;
     struct sandbox walls = *jail;
 
+    walls.landlock_abi_most = (int)child->config.sandbox.landlock_abi_most;
     if (walls.lock_memory != SANDBOX_LOCK_NOT &&
         child->config.sandbox.locked_memory == DAEMON_CONFIG_OPTIONAL)
         walls.lock_memory = SANDBOX_LOCK_IF_ALLOWED;

@@ -13,6 +13,7 @@ struct daemon_config {
     } supervisor;
     struct {
         int landlock, locked_memory; /* enum daemon_config_demand */
+        int64_t landlock_abi_most;   /* 0: the kernel's */
     } sandbox;
     struct {
         char *user; /* "": as touchmarkd runs, unless that is root */

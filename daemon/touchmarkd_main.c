@@ -132,7 +132,9 @@ static enum rc jail(struct supervision *s)
     const struct sandbox walls = { .name = "touchmarkd",
                                    .calls = SANDBOX_CALLS_CHILDREN,
                                    .paths = s->programs.paths,
-                                   .path_count = s->programs.count };
+                                   .path_count = s->programs.count,
+                                   .landlock_abi_most =
+                                       (int)s->config.sandbox.landlock_abi_most };
     struct sandbox_report report;
 
     TRY(allow_locked_memory());

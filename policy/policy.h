@@ -1,0 +1,104 @@
+/* A policy: rules as text, compiled once, immutable, and judged without allocation. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/own.h"
+#include "policy/topic.h"
+
+/*
+ * docs/policy-language.md has the language. In short: default deny, deny overrides allow,
+ * the order of rules has no meaning. A policy is plain memory behind a count of references:
+ * many sessions judge by the same one, and a new version replaces it whole.
+ */
+struct policy;
+
+enum policy_action {
+    POLICY_CONNECT,
+    POLICY_PUBLISH,
+    POLICY_SUBSCRIBE, /* implies POLICY_RECEIVE of what it covers */
+    POLICY_RECEIVE,   /* judged for every message at delivery */
+    POLICY_RETAIN,    /* in addition to POLICY_PUBLISH */
+    POLICY_WILL,      /* judged at connect and again when the will is due */
+    POLICY_ACTIONS
+};
+const char *policy_action_name(enum policy_action action);
+
+enum {
+    POLICY_TEXT_MAX = 1024 * 1024,
+    POLICY_RULES_MAX = 100000,
+    POLICY_ERRORS_MAX = 20, /* told of one text */
+    POLICY_NAME_MAX = 64,   /* of a device or group */
+    POLICY_GROUPS_MAX = 16, /* of one session */
+};
+
+/* What is wrong with a text, as many as are told; each is "line L column C: what was found,
+ * what was expected". */
+struct policy_errors {
+    size_t count;
+    struct policy_error {
+        unsigned line, column; /* from 1; columns count bytes */
+        char text[160];
+    } at[POLICY_ERRORS_MAX];
+};
+
+/*
+ * Compile. RC_MALFORMED: errors has at least one, and the fault is the first. RC_LIMIT,
+ * RC_NOMEM. version is the caller's number for it, told in decisions. *policy has one
+ * reference, the caller's.
+ */
+enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors *errors,
+                       struct policy **policy);
+struct policy *policy_ref(struct policy *policy);
+void policy_unref(struct policy *policy); /* NULL is fine; from the thread that compiled */
+AUTO_STRUCT(policy, policy_unref)
+
+uint64_t policy_version(const struct policy *policy);
+size_t policy_rule_count(const struct policy *policy);
+struct bytes policy_text(const struct policy *policy); /* as it was compiled from */
+
+/* Who asks. Borrowed for the session's life. */
+struct policy_facts {
+    struct bytes device_id;
+    const struct bytes *groups;
+    size_t group_count;
+};
+
+/* A policy bound to facts: no memory of its own; it holds a borrowed policy. Plain data. */
+struct policy_session {
+    const struct policy *policy;
+    struct bytes device_id;
+    uint32_t roots[2 + POLICY_GROUPS_MAX]; /* of tries: any device, this device, its groups */
+    size_t root_count;
+};
+
+/*
+ * RC_DENIED if a fact could change a rule's meaning: an id with a wildcard, a separator, a `$`
+ * in front or a control character (OpenBao GHSA-59w7-v8rr-pr4p; AWS client ids `+`). RC_LIMIT
+ * for more groups.
+ */
+enum rc policy_bind(const struct policy *policy, const struct policy_facts *facts,
+                    struct policy_session *session);
+
+struct policy_decision {
+    bool allowed;
+    bool by_rule;     /* false: no rule allowed it, which is a no */
+    uint32_t rule;    /* with by_rule: its place in the text, from 0 */
+    unsigned line;    /* with by_rule: where it starts */
+    uint64_t version; /* of the policy */
+};
+
+/* topic: a name that passed policy_topic_check_name(); ignored for POLICY_CONNECT. Not for
+ * POLICY_SUBSCRIBE. */
+struct policy_decision policy_decide(const struct policy_session *session,
+                                     enum policy_action action, struct bytes topic);
+
+/*
+ * May the session subscribe to this filter (which passed its check)? Yes if every topic that it
+ * matches is permitted by some rule, by one or by several together, and none is matched by a
+ * denial: exact, since filters are regular languages.
+ */
+struct policy_decision policy_decide_subscribe(const struct policy_session *session,
+                                               struct bytes filter);
+
+/* "allowed by line 3 of version 7", "no rule of version 7 allows it". */
+void policy_explain(const struct policy_decision *decision, struct buf *out);

@@ -1,0 +1,210 @@
+#include "policy/trie.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 64 };
+
+void policy_trie_clear(struct policy_trie *trie)
+{
+    free(trie->nodes);
+    free(trie->ends);
+    free(trie->slots);
+    *trie = (struct policy_trie){ 0 };
+}
+
+/* FNV-1a: policies are written by administrators, topics only look up what is there. */
+static size_t hash(uint32_t node, struct bytes level)
+{
+    uint64_t sum = 0xcbf29ce484222325 ^ node * UINT64_C(0x9e3779b97f4a7c15);
+
+    for (size_t i = 0; i < level.len; i++)
+        sum = (sum ^ level.at[i]) * 0x100000001b3;
+    return (size_t)(sum ^ sum >> 29);
+}
+
+/* Where the child by this level is, or would go. */
+static size_t find_slot(const struct policy_trie *trie, uint32_t node, struct bytes level)
+{
+    size_t at = hash(node, level) & (trie->slot_count - 1);
+
+    for (; trie->slots[at] != POLICY_NONE; at = (at + 1) & (trie->slot_count - 1)) {
+        const struct policy_node *child = &trie->nodes[trie->slots[at]];
+        if (child->parent == node && bytes_equal(child->level, level))
+            break;
+    }
+    return at;
+}
+
+uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node, struct bytes level)
+{
+    return trie->slot_count == 0 ? POLICY_NONE : trie->slots[find_slot(trie, node, level)];
+}
+
+static enum rc grow_slots(struct policy_trie *trie)
+{
+    size_t count = trie->slot_count ? trie->slot_count * 2 : FIRST_ROOM;
+    uint32_t *slots = malloc(count * sizeof *slots);
+
+    if (slots == NULL)
+        return fault(RC_NOMEM, "policy index");
+    memset(slots, 0xff, count * sizeof *slots);
+    free(trie->slots);
+    trie->slots = slots;
+    trie->slot_count = count;
+    for (uint32_t i = 0; i < trie->count; i++)
+        if (trie->nodes[i].edge == POLICY_EDGE_LITERAL)
+            slots[find_slot(trie, trie->nodes[i].parent, trie->nodes[i].level)] = i;
+    return RC_OK;
+}
+
+static enum rc add_node(struct policy_trie *trie, const struct policy_node *node,
+                        uint32_t *place)
+{
+    if (trie->count == trie->room) {
+        size_t room = trie->room ? trie->room * 2 : FIRST_ROOM;
+        struct policy_node *nodes = reallocarray(trie->nodes, room, sizeof *nodes);
+        if (nodes == NULL)
+            return fault(RC_NOMEM, "policy index");
+        trie->nodes = nodes;
+        trie->room = room;
+    }
+    *place = (uint32_t)trie->count;
+    trie->nodes[trie->count++] = *node;
+    return RC_OK;
+}
+
+static const struct policy_node FRESH = {
+    .parent = POLICY_NONE,
+    .first_child = POLICY_NONE,
+    .next_sibling = POLICY_NONE,
+    .plus = POLICY_NONE,
+    .first_fact = POLICY_NONE,
+    .exact = POLICY_NONE,
+    .below = POLICY_NONE,
+};
+
+enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root)
+{
+    struct policy_node node = FRESH;
+
+    node.edge = POLICY_EDGE_ROOT;
+    return add_node(trie, &node, root);
+}
+
+static bool has_fact(struct bytes level)
+{
+    return level.len > 1 && memmem(level.at, level.len, "${", 2) != NULL;
+}
+
+static enum policy_edge edge_of(struct bytes level)
+{
+    if (policy_topic_is_plus(level))
+        return POLICY_EDGE_PLUS;
+    return has_fact(level) ? POLICY_EDGE_FACT : POLICY_EDGE_LITERAL;
+}
+
+static uint32_t find_child(const struct policy_trie *trie, uint32_t parent,
+                           enum policy_edge edge, struct bytes level)
+{
+    uint32_t at = trie->nodes[parent].first_fact;
+
+    if (edge == POLICY_EDGE_LITERAL)
+        return policy_trie_child(trie, parent, level);
+    if (edge == POLICY_EDGE_PLUS)
+        return trie->nodes[parent].plus;
+    while (at != POLICY_NONE && !bytes_equal(trie->nodes[at].level, level))
+        at = trie->nodes[at].next_sibling;
+    return at;
+}
+
+static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes level,
+                         uint32_t *place)
+{
+    struct policy_node node = FRESH;
+
+    node.edge = edge_of(level);
+    node.level = level;
+    node.parent = parent;
+    *place = find_child(trie, parent, node.edge, level);
+    if (*place != POLICY_NONE)
+        return RC_OK;
+    if (node.edge == POLICY_EDGE_LITERAL && (trie->count + 1) * 2 > trie->slot_count)
+        TRY(grow_slots(trie));
+
+    struct policy_node *above = &trie->nodes[parent];
+    uint32_t *list = node.edge == POLICY_EDGE_FACT ? &above->first_fact : &above->first_child;
+    node.next_sibling = node.edge == POLICY_EDGE_PLUS ? POLICY_NONE : *list;
+    TRY(add_node(trie, &node, place));
+    above = &trie->nodes[parent]; /* the array may have moved */
+    if (node.edge == POLICY_EDGE_PLUS)
+        above->plus = *place;
+    else if (node.edge == POLICY_EDGE_FACT)
+        above->first_fact = *place;
+    else
+        above->first_child = *place;
+    if (node.edge == POLICY_EDGE_LITERAL)
+        trie->slots[find_slot(trie, parent, level)] = *place;
+    return RC_OK;
+}
+
+static enum rc add_ends(struct policy_trie *trie, uint32_t *place)
+{
+    if (*place != POLICY_NONE)
+        return RC_OK;
+    if (trie->end_count == trie->end_room) {
+        size_t room = trie->end_room ? trie->end_room * 2 : FIRST_ROOM;
+        struct policy_ends *ends = reallocarray(trie->ends, room, sizeof *ends);
+        if (ends == NULL)
+            return fault(RC_NOMEM, "policy index");
+        trie->ends = ends;
+        trie->end_room = room;
+    }
+    memset(&trie->ends[trie->end_count], 0xff, sizeof *trie->ends);
+    *place = (uint32_t)trie->end_count++;
+    return RC_OK;
+}
+
+static enum rc end_here(struct policy_trie *trie, uint32_t *place,
+                        const struct policy_rule *rule, uint32_t number)
+{
+    TRY(add_ends(trie, place));
+    for (unsigned action = 0; action < POLICY_ACTIONS; action++) {
+        uint32_t *first = &trie->ends[*place].rule[action][rule->effect];
+        if (rule->actions & 1U << action && *first == POLICY_NONE)
+            *first = number;
+    }
+    return RC_OK;
+}
+
+enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
+                        uint32_t number)
+{
+    struct policy_levels levels = policy_topic_levels(rule->filter);
+    uint32_t at = root;
+
+    levels.more = rule->filter.len > 0;
+    while (levels.more) {
+        struct bytes level = policy_topic_next(&levels);
+        if (policy_topic_is_hash(level))
+            return end_here(trie, &trie->nodes[at].below, rule, number);
+        TRY(add_child(trie, at, level, &at));
+    }
+    return end_here(trie, &trie->nodes[at].exact, rule, number);
+}
+
+bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level)
+{
+    struct bytes fact = bytes_of_text(POLICY_DEVICE_ID);
+
+    while (pattern.len > 0) {
+        bool here = bytes_start_with(pattern, fact);
+        struct bytes part = here ? device_id : (struct bytes){ pattern.at, 1 };
+        size_t used = here ? fact.len : 1;
+        if (!bytes_start_with(level, part))
+            return false;
+        level = (struct bytes){ level.at + part.len, level.len - part.len };
+        pattern = (struct bytes){ pattern.at + used, pattern.len - used };
+    }
+    return level.len == 0;
+}

@@ -1,0 +1,54 @@
+/* All filters of a policy as tries of levels, one for each set of principals; inside policy/
+ * only. */
+#pragma once
+
+#include "policy/parse.h"
+
+/*
+ * Nodes and edges live in flat arrays; children of all nodes share one hash table keyed by
+ * (node, level), so a step costs one probe however many rules there are. A level with
+ * a fact in it is an edge of its own, compared with the bound value when walked.
+ *
+ * A filter ends at a node either exactly or by `#` below it. What ends there is, for each
+ * action and effect, the first rule of the text that does.
+ */
+enum { POLICY_NONE = UINT32_MAX };
+
+struct policy_ends {
+    uint32_t rule[POLICY_ACTIONS][POLICY_EFFECTS]; /* POLICY_NONE: none */
+};
+
+enum policy_edge { POLICY_EDGE_ROOT, POLICY_EDGE_LITERAL, POLICY_EDGE_PLUS, POLICY_EDGE_FACT };
+
+struct policy_node {
+    struct bytes level; /* of the edge that leads here, borrowed from the text */
+    enum policy_edge edge;
+    uint32_t parent;
+    uint32_t first_child, next_sibling; /* literal children */
+    uint32_t plus;                      /* child by +, or POLICY_NONE */
+    uint32_t first_fact;   /* children by levels with a fact, linked by next_sibling */
+    uint32_t exact, below; /* places in ends: filters that end here, and here by # */
+};
+
+struct policy_trie {
+    struct policy_node *nodes;
+    size_t count, room;
+    struct policy_ends *ends;
+    size_t end_count, end_room;
+    uint32_t *slots; /* of the hash table: node numbers, POLICY_NONE where free */
+    size_t slot_count;
+};
+
+void policy_trie_clear(struct policy_trie *trie);
+/* A new root. */
+enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
+/* The rule's filter from this root; the first rule at a place stays. Connect rules end at the
+ * root itself. */
+enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
+                        uint32_t number);
+/* The child by this very level, or POLICY_NONE. */
+uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node, struct bytes level);
+
+/* Does a topic's level equal a level with facts in it, once they are replaced by the device's
+ * id? */
+bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level);

@@ -1,0 +1,181 @@
+"""From inside each running process, with its own system calls: what its jail lets out, which is nothing.
+
+The processes are those that ship, started by touchmarkd; inject.py makes them try. A call must
+end the process (SIGSYS) or fail; which of the two is the jail's business, that neither
+happened is the failure.
+"""
+# release
+import errno
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+import inject
+import place
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="ptrace of other users' processes needs root")
+
+AT_FDCWD, O_RDONLY, O_WRONLY, O_CREAT = -100, 0, 1, 0o100
+NOBODY = 61005
+PROCESSES = ("touchmark-signer", "signer-worker")
+
+
+def start_as_one_user(work):
+    """Without root all processes have the same uid: the jail alone stands between them."""
+    def drop():
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    os.chown(work, NOBODY, NOBODY)
+    subprocess.run([place.BIN / "touchmark", "init", work / "place"], check=True, preexec_fn=drop,
+                   capture_output=True)
+    return drop
+
+
+class SameUser(place.Supervisor):
+    def __init__(self, folder, drop):
+        super().__init__(folder)
+        self.drop = drop
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([place.BIN / "touchmarkd", "--config", self.config],
+                                            stderr=log, stdout=log, preexec_fn=self.drop)
+        return self
+
+
+@pytest.fixture(scope="module", params=["own uids", "own uids, landlock abi 2", "one uid"])
+def running(request):
+    sandbox = {"landlock_abi_most": 2} if "abi 2" in request.param else {}
+    with place.work_folder() as work:
+        folder = work / "place"
+        if request.param == "one uid":
+            system = SameUser(folder, start_as_one_user(work))
+        else:
+            place.init(folder)
+            system = place.Supervisor(folder)
+        place.add_settings(folder, sandbox=sandbox,
+                           supervisor={"restart_least": "5ms", "restart_most": "50ms", "log_level": "info"})
+        (folder / "bystander").write_text("not yours\n")
+        os.chmod(folder / "bystander", 0o666)
+        with system:
+            if "abi 2" in request.param:
+                assert "landlock abi 2" in system.log()
+            yield system
+
+
+def attempt(running, name, call, *arguments):
+    """What came of one call from inside a process of this name: an errno's or a signal's name."""
+    place.wait_for("all processes", lambda: all(running.pids(each) for each in PROCESSES))
+    restarts = len(running.events("process.ready"))
+    pid = running.pids(name)[0]
+    try:
+        result = inject.syscall(pid, call, *arguments)
+    except inject.Killed as killed:
+        running.wait_event("process.ready", count=restarts + 1)
+        return signal.Signals(killed.signal).name
+    return errno.errorcode[-result] if result < 0 else f"result {result}"
+
+
+REFUSED = {"SIGSYS", "EACCES", "EPERM"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("path", ["secrets/issuing.pin", "root/pin", "operator/admin.key", "bystander",
+                                  "keys/rules", "/etc/shadow", "/etc/passwd", "/proc/1/environ", "/dev/zero"])
+def test_files_outside_the_grant_cannot_be_read(running, name, path):
+    whole = os.fsencode(running.folder / path)
+    assert attempt(running, name, "openat", AT_FDCWD, whole, O_RDONLY, 0) in REFUSED
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("path", ["bystander", "new", "keys/rules", "hsm/issuing/tokens/new", "/tmp/touchmark-new"])
+def test_nothing_outside_the_grant_can_be_written_or_made(running, name, path):
+    whole = running.folder / path
+    existed = whole.exists()
+    assert attempt(running, name, "openat", AT_FDCWD, os.fsencode(whole), O_WRONLY | O_CREAT, 0o600) in REFUSED
+    assert whole.exists() == existed
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_no_file_outside_the_grant_can_be_removed_or_moved(running, name):
+    victim = os.fsencode(running.folder / "bystander")
+    assert attempt(running, name, "unlink", victim) in REFUSED | {"EROFS"}
+    assert attempt(running, name, "rename", victim, victim + b".moved") in REFUSED | {"EXDEV"}
+    assert (running.folder / "bystander").read_text() == "not yours\n"
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("call, arguments", [
+    ("socket", (2, 1, 0)),                       # AF_INET, SOCK_STREAM
+    ("socket", (10, 2, 0)),                      # AF_INET6, SOCK_DGRAM
+    ("socket", (1, 1, 0)),                       # AF_UNIX
+    ("socket", (16, 3, 0)),                      # AF_NETLINK
+    ("execve", (b"/bin/true", 0, 0)),
+    ("fork", ()),
+    ("clone", (0x11, 0, 0, 0, 0)),               # SIGCHLD: a process, not a thread
+    ("unshare", (0x10000000,)),                  # CLONE_NEWUSER
+    ("bpf", (5, 0, 0)),
+    ("io_uring_setup", (8, 0)),
+    ("keyctl", (0, 0)),
+    ("setuid", (0,)),
+    ("ptrace", (16, 1, 0, 0)),                   # PTRACE_ATTACH
+    ("prctl", (4, 1, 0, 0, 0)),                  # PR_SET_DUMPABLE
+    ("mmap", (0, 4096, 5, 0x22, -1, 0)),         # PROT_READ | PROT_EXEC, anonymous
+    ("landlock_restrict_self", (0, 0)),
+])
+def test_calls_that_no_duty_needs_are_refused(running, name, call, arguments):
+    assert attempt(running, name, call, *arguments) in REFUSED
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_siblings_cannot_be_signalled_traced_or_read(running, name):
+    def others():
+        return [running.process.pid, *(pid for each in PROCESSES for pid in running.pids(each))]
+    for index in range(len(others())):
+        own = running.pids(name)[0]
+        victim = others()[index]
+        if victim == own:
+            continue
+        assert attempt(running, name, "kill", victim, signal.SIGKILL) in REFUSED
+        assert attempt(running, name, "ptrace", 16, others()[index], 0, 0) in REFUSED
+        assert attempt(running, name, "process_vm_readv", others()[index], 0, 0, 0, 0, 0) in REFUSED
+        assert running.process.poll() is None
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_siblings_channel_cannot_be_reached(running, name):
+    """Its descriptors are visible in /proc to an equal; opening one, or fetching it, must fail."""
+    sibling = running.pids("signer-worker" if name == "touchmark-signer" else "touchmark-signer")[0]
+    for descriptor in os.listdir(f"/proc/{sibling}/fd"):
+        path = f"/proc/{sibling}/fd/{descriptor}".encode()
+        assert attempt(running, name, "openat", AT_FDCWD, path, 2, 0) in REFUSED | {"ENOENT"}
+        break
+    assert attempt(running, name, "pidfd_getfd", 0, 0, 0) in REFUSED
+    assert attempt(running, name, "openat", AT_FDCWD, f"/proc/{sibling}/mem".encode(), 2, 0) in REFUSED | {"ENOENT"}
+
+
+def test_the_supervisor_executes_nothing_but_its_programs(running):
+    pid = running.process.pid
+    for program in (b"/bin/sh", b"/usr/bin/openssl", os.fsencode(place.BIN / "touchmark")):
+        assert inject.syscall(pid, "execve", program, 0, 0) in (-errno.EACCES, -errno.EPERM)
+
+
+def test_a_jail_violation_is_told_as_what_it_is(running):
+    before = len(running.events("process.jail-violation"))
+    assert attempt(running, "touchmark-signer", "fork") == "SIGSYS"
+    running.wait_event("process.jail-violation", count=before + 1)
+
+
+def test_the_injected_calls_themselves_work():
+    """The control: in an unjailed process the same calls succeed."""
+    with subprocess.Popen(["sleep", "60"]) as free:
+        sleeping = pathlib.Path(f"/proc/{free.pid}/syscall")  # 230: clock_nanosleep
+        place.wait_for("sleep", lambda: sleeping.read_text().startswith("230 "), 10)
+        assert inject.syscall(free.pid, "openat", AT_FDCWD, b"/etc/passwd", O_RDONLY, 0) >= 0
+        assert inject.syscall(free.pid, "socket", 2, 1, 0) >= 0
+        assert inject.syscall(free.pid, "openat", AT_FDCWD, b"/nonexistent", O_RDONLY, 0) == -errno.ENOENT
+        free.kill()
