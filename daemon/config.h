@@ -26,6 +26,14 @@ struct daemon_config {
         char *journal;
         int64_t journal_segment, journal_most;
     } signer;
+    struct {
+        char *user;
+        char *registry;
+        int64_t map;
+        char *first_chain, *first_operator, *first_policy;
+        int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
+        char *door_names;
+    } authority;
 };
 
 enum daemon_config_demand { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };

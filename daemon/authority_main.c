@@ -1,0 +1,135 @@
+/* Decides and remembers: the registry, issuing, what the doors must know. Never sees the
+ * network. */
+#include <fcntl.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/file.h"
+#include "base/sandbox.h"
+#include "daemon/authority.h"
+#include "daemon/authority_first.h"
+#include "daemon/authority_policy.h"
+#include "daemon/child.h"
+
+enum { OPEN_FILES_MAX = 64 };
+
+struct process {
+    struct daemon_child *child;
+    struct store_schema schema; /* the store's for its life */
+    struct store *store;
+    struct daemon_authority *authority;
+    bool wrong_settings;
+};
+
+static enum rc open_registry(struct process *process)
+{
+    const struct daemon_config *config = daemon_child_config(process->child);
+    const struct store_settings settings = { .map_bytes = (uint64_t)config->authority.map,
+                                             .clock = daemon_child_clock(process->child) };
+    const struct daemon_authority_first first = { config->authority.first_chain,
+                                                  config->authority.first_operator,
+                                                  config->authority.first_policy };
+    AUTO_FD dir = -1;
+
+    process->schema =
+        (struct store_schema){ "registry", 1, registry_tables(), REGISTRY_TABLES };
+    TRY(file_open_dir(AT_FDCWD, config->authority.registry, &dir));
+    TRY(store_open(dir, &process->schema, &settings, &process->store));
+    enum rc rc = daemon_authority_fill(process->store, &first,
+                                       clock_wall_ms(daemon_child_clock(process->child)));
+    process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
+    return rc;
+}
+
+static enum rc open_authority(struct process *process)
+{
+    struct daemon_child *child = process->child;
+    const struct daemon_config *config = daemon_child_config(child);
+    const struct daemon_authority_setup setup = {
+        .loop = daemon_child_loop(child),
+        .clock = daemon_child_clock(child),
+        .store = process->store,
+        .log = daemon_child_log(child),
+        .check_policy = daemon_authority_check_policy,
+        .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
+                      .crl_every_ms = config->authority.crl_every_ms,
+                      .crl_valid_ms = config->authority.crl_valid_ms,
+                      .door_names = config->authority.door_names },
+    };
+
+    return daemon_authority_new(&setup, &process->authority);
+}
+
+static enum rc jail(struct process *process)
+{
+    const struct daemon_config *config = daemon_child_config(process->child);
+    const struct sandbox_path paths[] = {
+        { config->authority.registry, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE, false },
+    };
+    const struct sandbox sandbox = {
+        .name = "authority",
+        .calls = SANDBOX_CALLS_FILES | SANDBOX_CALLS_MAP | SANDBOX_CALLS_PASS,
+        .paths = paths,
+        .path_count = 1,
+        .files_max = OPEN_FILES_MAX,
+    };
+
+    return daemon_child_jail(process->child, &sandbox);
+}
+
+/* Also the end of a channel that comes when its peer was started again. */
+static enum rc take_channel(void *with, const char *name, int fd)
+{
+    struct process *process = with;
+    AUTO_FD owned = fd;
+
+    if (strcmp(name, "signer") == 0)
+        return daemon_authority_attach(process->authority, TAKE_FD(owned));
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        if (strcmp(name, registry_channel_name((enum registry_channel)i)) == 0)
+            return daemon_authority_serve(process->authority, (enum registry_channel)i,
+                                          TAKE_FD(owned));
+    return fault(RC_DENIED, "the authority has no channel to %s", name);
+}
+
+static enum rc take_channels(struct process *process)
+{
+    static const char *const NAMES[] = { "signer", "device-door", "operator-door" };
+    int fd = -1;
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (daemon_child_take(process->child, NAMES[i], &fd) == RC_OK)
+            TRY(take_channel(process, NAMES[i], fd));
+    return RC_OK;
+}
+
+static enum rc open_jail_serve(struct process *process)
+{
+    TRY(open_registry(process));
+    TRY(open_authority(process));
+    TRY(take_channels(process));
+    TRY(jail(process));
+    return daemon_child_serve(process->child, take_channel, process);
+}
+
+static int run(struct process *process)
+{
+    enum rc rc = open_jail_serve(process);
+
+    if (rc == RC_OK)
+        return 0;
+    return daemon_child_refuse(process->child, rc,
+                               process->wrong_settings ? EX_CONFIG : EX_TEMPFAIL);
+}
+
+int main(void)
+{
+    struct process process = { 0 };
+    enum rc rc = daemon_child_open("authority", &process.child);
+    int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
+
+    daemon_authority_free(process.authority);
+    store_close(process.store);
+    daemon_child_free(process.child);
+    return code;
+}
