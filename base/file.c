@@ -42,7 +42,8 @@ static enum rc fault_open(const char *name)
 
 enum rc file_read(int dir, const char *name, struct buf *out)
 {
-    AUTO_FD fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* O_NONBLOCK: a pipe of that name must not hold us up until somebody writes to it. */
+    AUTO_FD fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0)
         return fault_open(name);

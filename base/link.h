@@ -15,8 +15,7 @@
  * asking end until their lane has credit (an outstanding request holds one),
  * and the answering end hands urgent ones to its handler first within a turn.
  *
- * On the wire (docs/protocol/link.md): kind u16, flags u16 (bit 0 reply), id u32,
- * rc u16 and reserved u16 (0), body; big-endian; one datagram a message.
+ * Format: docs/protocol/link.md. One datagram a message.
  */
 enum link_lane { LINK_URGENT, LINK_NORMAL, LINK_BULK };
 enum { LINK_LANES = 3, LINK_BODY_MAX = 64 * 1024 };
@@ -34,7 +33,8 @@ struct link_protocol {
     const char *name;
     const struct link_kind *kinds;
     size_t count;
-    uint16_t credits[LINK_LANES]; /* outstanding requests a lane may have */
+    uint16_t credits[LINK_LANES]; /* outstanding requests a lane may have; below 65535 in all */
+    size_t waiting_max;           /* requests that may wait for credit, in each lane */
 };
 
 /* ---- The asking end ---- */
@@ -48,23 +48,35 @@ struct link_reply {
 };
 typedef void link_done(void *with, const struct link_reply *reply);
 
-/* A link over fd (owned from here on, also on failure). closed() is called once, after all
- * pending done()s. */
+/*
+ * A link over fd, which is owned from here on, also on failure. closed() is called
+ * once, after all pending done()s, when the link broke: fault_text() then says why, and the
+ * owner must still link_close() it, there or later. loop outlives the link, protocol too.
+ */
 enum rc link_open(struct loop *loop, int fd, const struct link_protocol *protocol,
                   void (*closed)(void *with), void *with, struct link **link);
-void link_close(
-    struct link *link); /* pending requests are answered RC_CLOSED first; NULL is fine */
+/* Pending requests are answered RC_CLOSED first; closed() is not called. Also from inside a
+ * done() or closed(); NULL is fine. */
+void link_close(struct link *link);
 AUTO_STRUCT(link, link_close)
 
 /*
- * Ask; done is called exactly once, later, from the loop, never from inside. RC_LIMIT when the
- * body is over the kind's cap or waiting_max requests of this lane already wait, RC_CLOSED. fd
- * -1 for none, else borrowed.
+ * Ask; done is called exactly once, later, and never from inside link_ask(): from the loop, or
+ * from link_close(). On failure it is not called: RC_LIMIT when the body is over the kind's cap
+ * or waiting_max requests of this lane already wait, RC_CLOSED, RC_NOMEM, RC_IO (no descriptor
+ * left). fd is -1 for none, else borrowed.
  */
 enum rc link_ask(struct link *link, uint16_t kind, struct bytes body, int fd, link_done *done,
                  void *with);
-/* Ask and wait, without a loop, for programs that have nothing else to do (fd is a raw end; no
- * link on it). */
+
+/*
+ * Ask and wait, without a loop, for programs that have nothing else to do: socket is a raw end
+ * with no link on it, kind one without descriptors. The reply is appended to reply. A refusal
+ * is returned as the other side's rc, with its text as the fault. After RC_BUSY (no answer in
+ * time), RC_CLOSED or RC_MALFORMED the outcome is unknown and the socket is shut down, so that
+ * a late answer cannot be taken for another's; those three are also what the other side may
+ * have answered.
+ */
 enum rc link_ask_and_wait(int socket, const struct link_protocol *protocol, uint16_t kind,
                           struct bytes body, int64_t timeout_ms, struct buf *reply);
 
@@ -80,16 +92,25 @@ struct link_request {
     int fd;            /* -1, or the handler's to keep */
 };
 
+/*
+ * fd is owned from here on, also on failure. What handle() returns other than RC_OK stops the
+ * loop with it: a refusal is an answer instead. closed() is called once when the link broke;
+ * fault_text() then says why, and the owner must still close the server. Requests that had not
+ * reached handle() by then never do.
+ */
 enum rc link_serve(struct loop *loop, int fd, const struct link_protocol *protocol,
                    enum rc (*handle)(void *with, const struct link_request *request),
                    void (*closed)(void *with), void *with, struct link_server **server);
+/* No more is handed out, closed() is not called. Requests kept by their handler must still be
+ * answered: the memory goes with the last of them. */
 void link_server_close(struct link_server *server);
 AUTO_STRUCT(link_server, link_server_close)
 
 /*
- * Answer. With rc != RC_OK the body is what the asker's log may know (usually fault_text()),
- * cut to 512 bytes. handle() may answer inside or keep {server, kind, id} and answer later; an
- * answer after the link closed is dropped.
+ * Answer, inside handle() or later: keep {server, kind, id} for that. With rc != RC_OK the body
+ * is what the asker's log may know (usually fault_text()), cut to 512 bytes; with RC_OK a body
+ * over the kind's cap becomes an RC_LIMIT answer. fd is borrowed; -1 unless the kind says
+ * reply_fd and rc is RC_OK. An answer after the link closed is dropped.
  */
 void link_answer(const struct link_request *request, enum rc rc, struct bytes body, int fd);
 

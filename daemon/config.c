@@ -1,0 +1,89 @@
+#include "daemon/config.h"
+
+#include <string.h>
+
+#include "keys/grant.h"
+
+#define FIELD(member) offsetof(struct daemon_config, member)
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+static const struct settings_row ROWS[] = {
+    { "supervisor", "pid_file", SETTINGS_TEXT, FIELD(supervisor.pid_file), 0, 4000, "", NULL,
+      "absolute path of a file that holds touchmarkd's process id; empty for none, as under "
+      "systemd" },
+    { "supervisor", "log_level", SETTINGS_CHOICE, FIELD(supervisor.log_level), 0, 0, "notice",
+      "debug,info,notice,warning,error", "least level of the events that any process logs" },
+    { "supervisor", "stop_within", SETTINGS_DURATION, FIELD(supervisor.stop_within_ms), 100,
+      60 * SECOND, "5s", NULL,
+      "time to stop everything: asked first, SIGTERM after 60 %, SIGKILL after 90 % of it" },
+    { "supervisor", "ready_within", SETTINGS_DURATION, FIELD(supervisor.ready_within_ms), 100,
+      10 * MINUTE, "60s", NULL,
+      "a process that does not serve after this is killed and started again" },
+    { "supervisor", "restart_least", SETTINGS_DURATION, FIELD(supervisor.restart_least_ms), 1,
+      MINUTE, "100ms", NULL, "wait before the first restart of a process" },
+    { "supervisor", "restart_most", SETTINGS_DURATION, FIELD(supervisor.restart_most_ms), 1,
+      HOUR, "30s", NULL, "the wait doubles with each restart up to this" },
+    { "supervisor", "calm", SETTINGS_DURATION, FIELD(supervisor.calm_ms), 1, 24 * HOUR, "60s",
+      NULL, "a process that served for so long starts again after the least wait" },
+    { "sandbox", "landlock", SETTINGS_CHOICE, FIELD(sandbox.landlock), 0, 0, "required",
+      "required,optional",
+      "whether a kernel without Landlock abi 2 is refused; optional gives up the jail for "
+      "files "
+      "there" },
+    { "signer", "user", SETTINGS_TEXT, FIELD(signer.user), 0, 32, "", NULL,
+      "name or number of the user that the signer becomes when touchmarkd is root; needed "
+      "then" },
+    { "signer", "pin_from", SETTINGS_TEXT, FIELD(signer.pin_from), 1, 4000,
+      "credential:signer-pin", NULL,
+      "where the token's PIN comes from: an absolute path, or credential:NAME for systemd's "
+      "LoadCredential=NAME:FILE" },
+    { "signer", "module", SETTINGS_PATH, FIELD(signer.module), 1, 4000,
+      "/usr/lib/softhsm/libsofthsm2.so", NULL, "the PKCS#11 module" },
+    { "signer", "grant", SETTINGS_CHOICE, FIELD(signer.grant), 0, 0, "softhsm",
+      KEYS_GRANT_CHOICES, "which holes the module needs in the jail; none may execute programs" },
+    { "signer", "module_conf", SETTINGS_TEXT, FIELD(signer.module_conf), 0, 4000, "", NULL,
+      "absolute path of the module's own settings (SoftHSM: SOFTHSM2_CONF); empty for none" },
+    { "signer", "module_folder", SETTINGS_TEXT, FIELD(signer.module_folder), 0, 4000, "", NULL,
+      "the one folder that the module may use while it serves (SoftHSM: directories.tokendir); "
+      "empty for none" },
+    { "signer", "token", SETTINGS_TEXT, FIELD(signer.token), 1, 32, "touchmark", NULL,
+      "label of the HSM token that holds the issuing keys" },
+    { "signer", "workers", SETTINGS_NUMBER, FIELD(signer.workers), 1, 16, "2", NULL,
+      "processes that sign; a token scales by process" },
+    { "signer", "rules", SETTINGS_PATH, FIELD(signer.rules), 1, 4000,
+      "/etc/touchmark/keys.rules", NULL, "what each key may sign (docs/protocol/key-rules.md)" },
+    { "signer", "rules_signature", SETTINGS_PATH, FIELD(signer.rules_signature), 1, 4000,
+      "/etc/touchmark/keys.rules.sig", NULL, "the ceremony key's signature over the rules, DER" },
+    { "signer", "rules_key", SETTINGS_PATH, FIELD(signer.rules_key), 1, 4000,
+      "/etc/touchmark/ceremony.spki", NULL,
+      "the ceremony key's SubjectPublicKeyInfo, DER: a file, trusted for its hash only" },
+    { "signer", "rules_key_sha256", SETTINGS_TEXT, FIELD(signer.rules_key_sha256), 0, 64, "",
+      NULL, "SHA-256 of that file in hexadecimal; needed: it is what the rules are trusted for" },
+    { "signer", "journal", SETTINGS_PATH, FIELD(signer.journal), 1, 4000,
+      "/var/lib/touchmark/signer", NULL, "folder of the signer's journal" },
+    { "signer", "journal_segment", SETTINGS_SIZE, FIELD(signer.journal_segment), 64 * 1024,
+      1024LL * 1024 * 1024, "64M", NULL, "size at which the journal begins a new file" },
+    { "signer", "journal_most", SETTINGS_SIZE, FIELD(signer.journal_most), 1024 * 1024,
+      1024LL * 1024 * 1024 * 1024, "16G", NULL,
+      "size of the whole journal at which nothing is signed any more" },
+};
+
+static const struct settings_table TABLE = { ROWS, sizeof ROWS / sizeof *ROWS };
+
+const struct settings_table *daemon_config_table(void)
+{
+    return &TABLE;
+}
+
+const char *daemon_config_user(const struct daemon_config *config, const char *process)
+{
+    for (size_t i = 0; i < TABLE.count; i++) {
+        const struct settings_row *row = &ROWS[i];
+        if (strcmp(row->section, process) == 0 && strcmp(row->key, "user") == 0) {
+            const void *field = (const char *)config + row->field;
+            return *(char *const *)field;
+        }
+    }
+    return NULL;
+}

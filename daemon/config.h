@@ -1,0 +1,39 @@
+/* The settings of all processes: one file, one table, one struct. */
+#pragma once
+
+#include "base/settings.h"
+
+/* A row in config.c for each field; a field or row that nothing reads goes. */
+struct daemon_config {
+    struct {
+        char *pid_file; /* "": none */
+        int log_level;  /* enum log_level */
+        int64_t stop_within_ms, ready_within_ms;
+        int64_t restart_least_ms, restart_most_ms, calm_ms;
+    } supervisor;
+    struct {
+        int landlock; /* enum daemon_config_landlock */
+    } sandbox;
+    struct {
+        char *user; /* "": as touchmarkd runs, unless that is root */
+        char *pin_from;
+        char *module, *module_conf, *module_folder;
+        int grant; /* enum keys_grant_name */
+        char *token;
+        int64_t workers;
+        char *rules, *rules_signature, *rules_key, *rules_key_sha256;
+        char *journal;
+        int64_t journal_segment, journal_most;
+    } signer;
+};
+
+enum daemon_config_landlock { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };
+
+const struct settings_table *daemon_config_table(void);
+static inline void daemon_config_clear(struct daemon_config *config)
+{
+    settings_clear(daemon_config_table(), config);
+}
+
+/* The setting `user` of a process's section; NULL for a process that has none. */
+const char *daemon_config_user(const struct daemon_config *config, const char *process);

@@ -1,0 +1,49 @@
+#include "daemon/events.h"
+
+static const struct log_event EVENTS[DAEMON_EVENTS] = {
+    [DAEMON_EVENT_SUPERVISOR_READY] = { "supervisor.ready", LOG_NOTICE,
+                                        "every process of the table serves" },
+    [DAEMON_EVENT_SUPERVISOR_STOPPING] = { "supervisor.stopping", LOG_NOTICE,
+                                           "the processes are being stopped, and why" },
+    [DAEMON_EVENT_SUPERVISOR_STOPPED] = { "supervisor.stopped", LOG_NOTICE,
+                                          "the last line of a run, with its exit code" },
+    [DAEMON_EVENT_SUPERVISOR_FAILED] = { "supervisor.failed", LOG_ERROR,
+                                         "the supervisor cannot go on, and why" },
+    [DAEMON_EVENT_SIGNAL_IGNORED] = { "signal.ignored", LOG_NOTICE,
+                                      "SIGHUP came; it is reserved and has no effect" },
+    [DAEMON_EVENT_PROCESS_STARTED] = { "process.started", LOG_INFO, "a process was executed" },
+    [DAEMON_EVENT_PROCESS_READY] = { "process.ready", LOG_NOTICE, "a process serves" },
+    [DAEMON_EVENT_PROCESS_NOT_READY] = { "process.not-ready", LOG_WARNING,
+                                         "a process did not come to serve in time and is "
+                                         "killed" },
+    [DAEMON_EVENT_PROCESS_NOT_STARTED] = { "process.not-started", LOG_ERROR,
+                                           "a process could not be executed" },
+    [DAEMON_EVENT_PROCESS_EXITED] = { "process.exited", LOG_WARNING,
+                                      "a process ended by itself, with its exit code" },
+    [DAEMON_EVENT_PROCESS_KILLED] = { "process.killed", LOG_WARNING,
+                                      "a signal ended a process" },
+    [DAEMON_EVENT_PROCESS_JAIL_VIOLATION] = { "process.jail-violation", LOG_ERROR,
+                                              "a process tried what its jail forbids and was "
+                                              "killed: a defect or an intruder" },
+    [DAEMON_EVENT_PROCESS_LINK_LOST] = { "process.link-lost", LOG_WARNING,
+                                         "a process closed or broke its control link and is "
+                                         "killed" },
+    [DAEMON_EVENT_PROCESS_RESTART] = { "process.restart", LOG_NOTICE,
+                                       "a process will be started again after so many ms" },
+    [DAEMON_EVENT_PROCESS_REFUSED] = { "process.refused", LOG_ERROR,
+                                       "wrong settings (78) or a wrong PIN (77): no restart, "
+                                       "everything stops" },
+    [DAEMON_EVENT_PROCESS_FORCED] = { "process.forced", LOG_WARNING,
+                                      "a process did not stop when asked and got this signal" },
+    [DAEMON_EVENT_PROCESS_JAILED] = { "process.jailed", LOG_INFO,
+                                      "what the kernel gave for the jail, and what it lacks" },
+    [DAEMON_EVENT_PROCESS_FAILED] = { "process.failed", LOG_ERROR,
+                                      "a process ends because it cannot go on, and why" },
+};
+
+static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };
+
+const struct log_events *daemon_events(void)
+{
+    return &TABLE;
+}

@@ -1,0 +1,32 @@
+/* Copies of a store: made while it serves, checked bit by bit, put back to work by opening
+ * them. */
+#pragma once
+
+#include "store/feed.h"
+
+/* What a copy holds. */
+struct store_copy {
+    uint64_t bytes;
+    uint64_t revision;
+    struct store_position position;
+};
+
+/*
+ * Copy the state of the last commit, without free pages, into a folder that
+ * holds no store (RC_EXISTS). On RC_OK it is on disk, with a manifest "store.copy" beside it
+ * that holds its SHA-256; after any error nothing of it is left. May be called from another
+ * thread than the store's, for as long as the store stays open; the engine starts a thread of
+ * its own for it.
+ *
+ * The copy is as secret as the store. The manifest shows damage, not forgery: whoever can
+ * alter the copy can alter the manifest.
+ */
+enum rc store_backup_copy(struct store *store, int dir, struct store_copy *copy);
+
+/*
+ * Read a whole copy again: its SHA-256, every page of it, and what it says it holds.
+ * RC_NOT_FOUND: no copy, or one that was not finished. RC_CORRUPT. Alters nothing.
+ * To put it to work: place it in a folder and store_open() it, which draws a new
+ * lineage and removes the manifest.
+ */
+enum rc store_backup_check(int dir, struct store_copy *copy);
