@@ -106,7 +106,7 @@ enum rc clock_to_civil(int64_t seconds, struct civil *civil)
 void clock_add_rfc3339(struct buf *buf, int64_t wall_ms)
 {
     int64_t seconds = wall_ms / 1000 - (wall_ms % 1000 < 0);
-    struct civil c;
+    struct civil c = { 0 };
 
     if (clock_to_civil(seconds, &c) != RC_OK) {
         buf->broken = true;

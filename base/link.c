@@ -1,4 +1,4 @@
-#include "base/link_message.h"
+#include "base/link_parcel.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,6 +59,16 @@ static void number_credits(struct link *link)
     }
 }
 
+static enum rc add_to_loop(struct link *link, struct loop *loop)
+{
+    link->credits = calloc(link_protocol_credits(link->protocol), sizeof *link->credits);
+    link->room = malloc(link->room_size);
+    if (link->credits == NULL || link->room == NULL)
+        return fault(RC_NOMEM, "link %s", link->protocol->name);
+    number_credits(link);
+    return loop_add(loop, &link->watch, link->watch.fd, LOOP_READ);
+}
+
 static enum rc on_ready(struct loop_watch *watch, unsigned ready);
 
 enum rc link_open(struct loop *loop, int fd, const struct link_protocol *protocol,
@@ -75,16 +85,11 @@ enum rc link_open(struct loop *loop, int fd, const struct link_protocol *protoco
                            .closed = closed,
                            .with = with,
                            .room_size = link_protocol_room(protocol, true) };
-    made->credits = calloc(link_protocol_credits(protocol), sizeof *made->credits);
-    made->room = malloc(made->room_size);
-    enum rc rc = made->credits != NULL && made->room != NULL
-                     ? loop_add(loop, &made->watch, fd, LOOP_READ)
-                     : fault(RC_NOMEM, "link %s", protocol->name);
+    enum rc rc = add_to_loop(made, loop);
     if (rc != RC_OK) {
         free_link(made);
         return rc;
     }
-    number_credits(made);
     *link = made;
     return RC_OK;
 }
@@ -108,7 +113,7 @@ static void answer_all_closed(struct link *link)
             answer_closed(link->credits[i].done, link->credits[i].with);
     for (int lane = 0; lane < LINK_LANES; lane++)
         for (;;) {
-            AUTO_OF(link_parcel) *parcel = link_queue_take(&link->waiting[lane]);
+            AUTO_OF(link_parcel) *parcel = link_parcel_take(&link->waiting[lane]);
             if (parcel == NULL)
                 break;
             answer_closed(parcel->done, parcel->with);
@@ -192,7 +197,7 @@ static enum rc wait_for_turn(struct link *link, const struct link_message *m, in
     TAKE_FD(copy);
     parcel->done = done;
     parcel->with = with;
-    link_queue_add(queue, parcel);
+    link_parcel_add(queue, parcel);
     return RC_OK;
 }
 
@@ -238,7 +243,7 @@ static enum rc send_waiting(struct link *link)
                 stop_sending(link);
                 return loop_want(&link->watch, LOOP_READ);
             }
-            link_parcel_free(link_queue_take(&link->waiting[lane]));
+            link_parcel_free(link_parcel_take(&link->waiting[lane]));
         }
     link->blocked = false;
     return loop_want(&link->watch, LOOP_READ);

@@ -1,63 +1,10 @@
 #include "base/link_message.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum { FLAG_REPLY = 1 };
-
-/* ---- The table ---- */
-
-void link_protocol_check(const struct link_protocol *protocol)
-{
-    size_t credits = 0;
-
-    for (int lane = 0; lane < LINK_LANES; lane++)
-        credits += protocol->credits[lane];
-    assert(credits > 0 && credits < UINT16_MAX);
-    for (size_t i = 0; i < protocol->count; i++) {
-        const struct link_kind *kind = &protocol->kinds[i];
-        assert(kind->kind != 0 && link_protocol_kind(protocol, kind->kind) == kind);
-        assert(kind->request_max <= LINK_BODY_MAX && kind->reply_max <= LINK_BODY_MAX);
-        assert((unsigned)kind->lane < LINK_LANES && protocol->credits[kind->lane] > 0);
-    }
-}
-
-const struct link_kind *link_protocol_kind(const struct link_protocol *protocol, uint16_t kind)
-{
-    for (size_t i = 0; i < protocol->count; i++)
-        if (protocol->kinds[i].kind == kind)
-            return &protocol->kinds[i];
-    return NULL;
-}
-
-uint16_t link_protocol_first_credit(const struct link_protocol *protocol, unsigned lane)
-{
-    unsigned first = 0;
-
-    for (unsigned before = 0; before < lane; before++)
-        first += protocol->credits[before];
-    return (uint16_t)first;
-}
-
-uint16_t link_protocol_credits(const struct link_protocol *protocol)
-{
-    return link_protocol_first_credit(protocol, LINK_LANES);
-}
-
-size_t link_protocol_room(const struct link_protocol *protocol, bool reply)
-{
-    size_t room = reply ? LINK_REASON_MAX : 0;
-
-    for (size_t i = 0; i < protocol->count; i++) {
-        const struct link_kind *kind = &protocol->kinds[i];
-        size_t most = reply ? kind->reply_max : kind->request_max;
-        room = most > room ? most : room;
-    }
-    return LINK_HEADER + room;
-}
 
 /* ---- The format ---- */
 
@@ -219,58 +166,4 @@ enum rc link_message_receive(int socket, uint8_t *room, size_t size, struct byte
     *datagram = (struct bytes){ room, (size_t)n };
     *fd = TAKE_FD(arrived);
     return RC_OK;
-}
-
-/* ---- Messages that wait ---- */
-
-enum rc link_parcel_new(const struct link_message *message, int fd, struct link_parcel **parcel)
-{
-    struct link_parcel *made = malloc(sizeof *made + message->body.len);
-
-    if (made == NULL)
-        return fault(RC_NOMEM, "message of %zu bytes", message->body.len);
-    *made = (struct link_parcel){ .message = *message, .fd = fd };
-    made->message.body.at = made->body;
-    if (message->body.len > 0)
-        memcpy(made->body, message->body.at, message->body.len);
-    *parcel = made;
-    return RC_OK;
-}
-
-void link_parcel_free(struct link_parcel *parcel)
-{
-    if (parcel == NULL)
-        return;
-    own_close(&parcel->fd);
-    free(parcel);
-}
-
-void link_queue_add(struct link_queue *queue, struct link_parcel *parcel)
-{
-    parcel->next = NULL;
-    if (queue->last != NULL)
-        queue->last->next = parcel;
-    else
-        queue->first = parcel;
-    queue->last = parcel;
-    queue->count++;
-}
-
-struct link_parcel *link_queue_take(struct link_queue *queue)
-{
-    struct link_parcel *parcel = queue->first;
-
-    if (parcel == NULL)
-        return NULL;
-    queue->first = parcel->next;
-    if (queue->first == NULL)
-        queue->last = NULL;
-    queue->count--;
-    return parcel;
-}
-
-void link_queue_clear(struct link_queue *queue)
-{
-    while (queue->first != NULL)
-        link_parcel_free(link_queue_take(queue));
 }

@@ -1,4 +1,4 @@
-#include "base/link_message.h"
+#include "base/link_parcel.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -44,6 +44,15 @@ static void free_if_done(struct link_server *server)
         free_server(server);
 }
 
+static enum rc add_to_loop(struct link_server *server, struct loop *loop)
+{
+    server->credits = calloc(link_protocol_credits(server->protocol), sizeof *server->credits);
+    server->room = malloc(server->room_size);
+    if (server->credits == NULL || server->room == NULL)
+        return fault(RC_NOMEM, "link %s", server->protocol->name);
+    return loop_add(loop, &server->watch, server->watch.fd, LOOP_READ);
+}
+
 static enum rc on_ready(struct loop_watch *watch, unsigned ready);
 
 enum rc link_serve(struct loop *loop, int fd, const struct link_protocol *protocol,
@@ -62,11 +71,7 @@ enum rc link_serve(struct loop *loop, int fd, const struct link_protocol *protoc
                                   .closed = closed,
                                   .with = with,
                                   .room_size = link_protocol_room(protocol, false) };
-    made->credits = calloc(link_protocol_credits(protocol), sizeof *made->credits);
-    made->room = malloc(made->room_size);
-    enum rc rc = made->credits != NULL && made->room != NULL
-                     ? loop_add(loop, &made->watch, fd, LOOP_READ)
-                     : fault(RC_NOMEM, "link %s", protocol->name);
+    enum rc rc = add_to_loop(made, loop);
     if (rc != RC_OK) {
         free_server(made);
         return rc;
@@ -84,8 +89,8 @@ static void end_server(struct link_server *server)
     own_close(&server->watch.fd);
     server->watch.fd = -1;
     for (int lane = 0; lane < LINK_LANES; lane++) {
-        link_queue_clear(&server->requests[lane]);
-        link_queue_clear(&server->answers[lane]);
+        link_parcel_clear(&server->requests[lane]);
+        link_parcel_clear(&server->answers[lane]);
     }
 }
 
@@ -125,7 +130,7 @@ static enum rc wait_for_room(struct link_server *server, const struct link_messa
     TRY(loop_want(&server->watch, LOOP_READ | LOOP_WRITE));
     TRY(link_parcel_new(m, copy, &parcel));
     TAKE_FD(copy);
-    link_queue_add(&server->answers[m->kind->lane], parcel);
+    link_parcel_add(&server->answers[m->kind->lane], parcel);
     server->blocked = true;
     return RC_OK;
 }
@@ -179,7 +184,7 @@ static enum rc send_waiting(struct link_server *server)
             if (rc == RC_BUSY)
                 return RC_OK;
             TRY(rc);
-            link_parcel_free(link_queue_take(&server->answers[lane]));
+            link_parcel_free(link_parcel_take(&server->answers[lane]));
         }
     server->blocked = false;
     return loop_want(&server->watch, LOOP_READ);
@@ -201,7 +206,7 @@ static enum rc take_request(struct link_server *server, struct bytes datagram, i
     TAKE_FD(owned);
     credit->kind = m.kind;
     credit->id = m.id;
-    link_queue_add(&server->requests[m.kind->lane], parcel);
+    link_parcel_add(&server->requests[m.kind->lane], parcel);
     return RC_OK;
 }
 
@@ -239,7 +244,7 @@ static enum rc hand_out_all(struct link_server *server)
 {
     for (int lane = 0; lane < LINK_LANES; lane++)
         while (server->requests[lane].count > 0 && !server->failed)
-            TRY(hand_out(server, link_queue_take(&server->requests[lane])));
+            TRY(hand_out(server, link_parcel_take(&server->requests[lane])));
     return RC_OK;
 }
 

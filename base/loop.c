@@ -29,16 +29,17 @@ struct loop {
 
 enum rc loop_new(const struct clock *clock, struct loop **loop)
 {
-    AUTO_OF(loop) *made = calloc(1, sizeof *made);
+    AUTO_FD epoll = epoll_create1(EPOLL_CLOEXEC);
 
+    if (epoll < 0)
+        return fault_errno("event loop");
+    struct loop *made = calloc(1, sizeof *made);
     if (made == NULL)
         return fault(RC_NOMEM, "event loop");
-    made->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (made->epoll < 0)
-        return fault_errno("event loop");
+    made->epoll = TAKE_FD(epoll);
     made->clock = clock;
     made->now_ms = clock_monotonic_ms(clock);
-    *loop = TAKE(made);
+    *loop = made;
     return RC_OK;
 }
 

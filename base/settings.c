@@ -309,7 +309,7 @@ void settings_clear(const struct settings_table *table, void *from)
     for (size_t i = 0; i < table->count; i++) {
         const struct settings_row *row = &table->rows[i];
         char *text = NULL;
-        if (!settings_kind_is_text(row->kind))
+        if (!settings_value_is_text(row->kind))
             continue;
         memcpy(&text, (const uint8_t *)from + row->field, sizeof text);
         free(text);

@@ -20,7 +20,7 @@ static const struct unit SIZES[] = {
     { "G", 1024 * 1024 * 1024 }, { "M", 1024 * 1024 }, { "k", 1024 }, { "", 1 }, { 0 },
 };
 
-bool settings_kind_is_text(enum settings_kind kind)
+bool settings_value_is_text(enum settings_kind kind)
 {
     return kind == SETTINGS_TEXT || kind == SETTINGS_PATH || kind == SETTINGS_ADDRESS;
 }
@@ -209,7 +209,7 @@ enum rc settings_value_read(const struct settings_row *row, struct bytes text,
 
     if (!read_plain(row, text, &got.number))
         return fault_value(row, text);
-    if (settings_kind_is_text(row->kind)) {
+    if (settings_value_is_text(row->kind)) {
         got.text = strndup(text.at != NULL ? (const char *)text.at : "", text.len);
         if (got.text == NULL)
             return fault(RC_NOMEM, "setting");

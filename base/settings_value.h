@@ -8,7 +8,7 @@ struct settings_value {
     char *text;     /* owned; of the kinds that are */
 };
 
-bool settings_kind_is_text(enum settings_kind kind);
+bool settings_value_is_text(enum settings_kind kind);
 /* RC_MALFORMED "is not ..., expected ...", RC_NOMEM. */
 enum rc settings_value_read(const struct settings_row *row, struct bytes text,
                             struct settings_value *value);

@@ -46,6 +46,9 @@ struct bytes broker_message_payload(const struct message *message);
 struct mqtt_properties broker_message_properties(const struct message *message);
 uint8_t broker_message_qos(const struct message *message);
 bool broker_message_is_retained(const struct message *message); /* sent with the retain flag */
+/* A will's expiry starts when it is published (3.1.3.2.4). Only while nobody else holds it
+ * (assert). */
+void broker_message_restart_expiry(struct message *message, int64_t now_ms);
 /* [MQTT-3.3.2-5]: what has expired must not be sent. */
 bool broker_message_has_expired(const struct message *message, int64_t now_ms);
 size_t

@@ -1,5 +1,5 @@
 /*
- * CONNECT and CONNACK (MQTT 5.0 and 3.1.1, sections 3.1 and 3.2).
+ * CONNECT (MQTT 5.0 and 3.1.1, section 3.1).
  *
  * There are no passwords in Touchmark: a user name and a password are checked for their form,
  * and then forgotten; only that they were there is told. Who the device is, its certificate
@@ -39,16 +39,3 @@ enum rc broker_mqtt_connect_read(const struct mqtt_frame *frame, struct mqtt_con
 enum mqtt_version broker_mqtt_connect_version(const struct mqtt_frame *frame);
 /* The client's side. */
 void broker_mqtt_connect_write(const struct mqtt_connect *connect, struct buf *out);
-
-struct mqtt_connack {
-    bool session_present;
-    enum mqtt_reason reason;
-    struct mqtt_properties properties; /* not written in 3.1.1 */
-};
-
-/* In 3.1.1 the reason becomes one of the return codes 0 to 5 of section 3.2.2.3. */
-void broker_mqtt_connack_write(const struct mqtt_connack *connack, enum mqtt_version version,
-                               struct buf *out);
-/* The client's side; in 3.1.1 the return code becomes the reason that it is written for. */
-enum rc broker_mqtt_connack_read(const struct mqtt_frame *frame, enum mqtt_version version,
-                                 struct mqtt_connack *connack, enum mqtt_reason *why);

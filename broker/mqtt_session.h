@@ -13,8 +13,10 @@
 #pragma once
 
 #include "broker/message.h"
+#include "broker/mqtt_connack.h"
 #include "broker/mqtt_connect.h"
 #include "broker/mqtt_disconnect.h"
+#include "broker/mqtt_suback.h"
 #include "broker/mqtt_subscribe.h"
 
 struct mqtt_session;
@@ -52,8 +54,7 @@ struct mqtt_session_events {
 /*
  * Packets to the client are appended to out, whose ceiling bounds what a slow reader can make
  * us keep: a quarter is left for answers, QoS 0 messages beyond the rest are dropped, QoS 1
- * messages wait. out, events and pool are borrowed for the session's life; the pool holds the
- * will.
+ * messages wait. All pointers are borrowed for the session's life; the pool holds the will.
  */
 enum rc broker_mqtt_session_new(const struct mqtt_session_limits *limits,
                                 const struct mqtt_session_events *events,
@@ -75,19 +76,19 @@ bool broker_mqtt_session_wants_input(const struct mqtt_session *session);
  */
 enum rc broker_mqtt_session_take(struct mqtt_session *session, const struct mqtt_frame *frame,
                                  int64_t now_ms);
-/* Framing failed with this reason: say farewell. */
-void broker_mqtt_session_refuse(struct mqtt_session *session, enum mqtt_reason reason);
-
 /*
- * Answer CONNECT. assigned_id is sent if the client left its id empty (MQTT 5).
- * In the accepted CONNACK: maximum QoS 1, no shared subscriptions, receive maximum, packet
- * size, topic alias maximum, keep alive and session expiry where they differ from what was
- * asked.
+ * Answer CONNECT; nothing happens if the session is over. assigned_id is sent if the client
+ * left its id empty (MQTT 5). In the accepted CONNACK: maximum QoS 1, no shared subscriptions,
+ * receive maximum, packet size, topic alias maximum, keep alive and session expiry where they
+ * differ from what was asked.
  */
 void broker_mqtt_session_accept(struct mqtt_session *session, bool session_present,
                                 struct bytes assigned_id, int64_t now_ms);
-/* Negative CONNACK, or after it DISCONNECT (MQTT 5 only); then over. MQTT_SUCCESS is not a
- * reason (assert). */
+/*
+ * Say farewell and be over: a negative CONNACK before the session is accepted, DISCONNECT after
+ * (MQTT 5 only), nothing where no packet may carry the reason. For the owner's decisions, and
+ * for a framing that failed. MQTT_SUCCESS is not a reason (assert).
+ */
 void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reason);
 
 /*
@@ -97,16 +98,15 @@ void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reas
  */
 enum rc broker_mqtt_session_acknowledge(struct mqtt_session *session, uint16_t packet_id,
                                         enum mqtt_reason reason);
-/* SUBACK or UNSUBACK: a code for each filter of the packet. */
-void broker_mqtt_session_answer(struct mqtt_session *session,
-                                const struct mqtt_subscribe *subscribe, struct bytes codes);
+/* SUBACK or UNSUBACK, as the type of the packet that asked wants it: a code for each filter. */
+void broker_mqtt_session_answer(struct mqtt_session *session, enum mqtt_type asked,
+                                uint16_t packet_id, struct bytes codes);
 
 enum mqtt_delivered { MQTT_SENT, MQTT_QUEUED, MQTT_DROPPED };
 /*
- * Hand a message to the client: at the lower of qos and the message's. Version, packet id and
- * dup of how are the session's. Dropped if it expired, exceeds the client's maximum packet
- * size, the queue is full (QoS 1) or out is (QoS 0). A queued message forgets its subscription
- * identifiers beyond the first.
+ * Hand a message to the client, at the lower of how->qos and the message's. Version, packet id
+ * and dup of how are the session's own. Dropped if it expired, exceeds the client's maximum
+ * packet size, or the queue (QoS 1) or out (QoS 0) is full.
  */
 enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
                                                 struct message *message,
@@ -120,6 +120,9 @@ int64_t broker_mqtt_session_deadline(const struct mqtt_session *session);
  * connect has passed. */
 void broker_mqtt_session_tick(struct mqtt_session *session, int64_t now_ms);
 
+/* The connection is gone without a word. */
+void broker_mqtt_session_lost(struct mqtt_session *session);
+
 bool broker_mqtt_session_is_over(const struct mqtt_session *session);
 /* Why it is over; MQTT_SUCCESS after an orderly DISCONNECT and for a connection that just
  * ended. */
@@ -127,10 +130,11 @@ enum mqtt_reason broker_mqtt_session_reason(const struct mqtt_session *session);
 /*
  * The will, to be owned by the caller, and after how many seconds to publish it, at most the
  * session expiry; NULL if there is none, or the client withdrew it by its DISCONNECT
- * ([MQTT-3.14.4-3]). Whether it may be published the owner decides.
+ * ([MQTT-3.14.4-3]). Whether it may be published the owner decides;
+ * when it is, its expiry starts (broker_message_restart_expiry).
  */
 struct message *broker_mqtt_session_take_will(struct mqtt_session *session, uint32_t *delay_s);
-/* Messages lost because the client did not keep up, for the owner's counters. */
+/* Messages that were dropped, for the owner's counters. */
 uint64_t broker_mqtt_session_dropped(const struct mqtt_session *session);
 
 /* The table of states, for the documents and their test: the packets a client may send. */

@@ -1,5 +1,5 @@
 /*
- * SUBSCRIBE, UNSUBSCRIBE and their acknowledgements (MQTT 5.0 and 3.1.1, sections 3.8 to 3.11).
+ * SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 and 3.1.1, sections 3.8 and 3.10).
  *
  * The filters stay in the packet: reading checks every one of them, next() walks them. A filter
  * whose *syntax* breaks section 4.7 does not refuse the packet; it gets its own reason code in
@@ -36,17 +36,3 @@ void broker_mqtt_subscribe_add(struct buf *filters, enum mqtt_type type, struct 
                                const struct mqtt_subscription_options *options);
 void broker_mqtt_subscribe_write(const struct mqtt_subscribe *subscribe,
                                  enum mqtt_version version, struct buf *out);
-
-/* SUBACK or UNSUBACK: one code per filter, in their order ([MQTT-3.9.3-1]). */
-struct mqtt_suback {
-    enum mqtt_type type; /* MQTT_SUBACK or MQTT_UNSUBACK */
-    uint16_t packet_id;
-    struct mqtt_properties properties; /* MQTT 5 only */
-    struct bytes codes; /* enum mqtt_reason, a byte each; 3.1.1's UNSUBACK carries none */
-};
-
-/* In 3.1.1 every failure becomes 0x80. */
-void broker_mqtt_suback_write(const struct mqtt_suback *suback, enum mqtt_version version,
-                              struct buf *out);
-enum rc broker_mqtt_suback_read(const struct mqtt_frame *frame, enum mqtt_version version,
-                                struct mqtt_suback *suback, enum mqtt_reason *why);

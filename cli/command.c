@@ -79,9 +79,9 @@ static const struct cli_command *find(const struct cli_table *table, const char 
                                       size_t argc, size_t *used)
 {
     for (size_t i = 0; i < table->count; i++) {
-        *used = named_by(&table->commands[i], argv, argc);
+        *used = named_by(table->commands[i], argv, argc);
         if (*used > 0)
-            return &table->commands[i];
+            return table->commands[i];
     }
     return NULL;
 }

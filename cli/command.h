@@ -40,7 +40,7 @@ struct cli_command {
 };
 
 struct cli_table {
-    const struct cli_command *commands;
+    const struct cli_command *const *commands;
     size_t count;
 };
 

@@ -18,7 +18,7 @@ void cli_manual_overview(const struct cli_table *table, struct buf *out)
     buf_addf(out, "touchmark: device identities, from the command line\n\n"
                   "Usage: touchmark COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
     for (size_t i = 0; i < table->count; i++) {
-        const struct cli_command *command = &table->commands[i];
+        const struct cli_command *command = table->commands[i];
         int width = (int)(strlen(command->name) + 1 + strlen(command->arguments));
         buf_addf(out, "  %s %s%*s%s\n", command->name, command->arguments,
                  width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "", command->summary);
@@ -93,7 +93,7 @@ void cli_manual_page(const struct cli_table *table, struct buf *out)
              "line\n.SH SYNOPSIS\n.B touchmark\nCOMMAND [OPTIONS] [ARGUMENTS]\n"
              ".SH COMMANDS\n");
     for (size_t i = 0; i < table->count; i++)
-        add_roff_command(out, &table->commands[i]);
+        add_roff_command(out, table->commands[i]);
     buf_addf(out, ".SH \"EXIT STATUS\"\n");
     for (int status = 0; cli_command_exit_meaning(status) != NULL; status++)
         buf_addf(out, ".TP\n.B %d\n%s\n", status, cli_command_exit_meaning(status));
@@ -103,10 +103,10 @@ void cli_manual_page(const struct cli_table *table, struct buf *out)
 static void add_words(const struct cli_table *table, struct buf *out)
 {
     for (size_t i = 0; i < table->count; i++) {
-        const char *name = table->commands[i].name;
+        const char *name = table->commands[i]->name;
         struct bytes first = { (const uint8_t *)name, strcspn(name, " ") };
         bool repeated =
-            i > 0 && bytes_start_with(bytes_of_text(table->commands[i - 1].name), first);
+            i > 0 && bytes_start_with(bytes_of_text(table->commands[i - 1]->name), first);
         if (!repeated)
             buf_addf(out, "%.*s ", BYTES_FMT(first));
     }
@@ -123,10 +123,10 @@ static void add_case(struct buf *out, const struct cli_command *command)
 static void add_second_words(struct buf *out, const struct cli_table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
-        const char *space = strchr(table->commands[i].name, ' ');
+        const char *space = strchr(table->commands[i]->name, ' ');
         if (space != NULL)
             buf_addf(out, "    %.*s) words=\"$words %s\" ;;&\n",
-                     (int)(space - table->commands[i].name), table->commands[i].name,
+                     (int)(space - table->commands[i]->name), table->commands[i]->name,
                      space + 1);
     }
 }
@@ -139,7 +139,7 @@ void cli_manual_completion(const struct cli_table *table, struct buf *out)
     add_words(table, out);
     buf_addf(out, "\" ;;\n");
     for (size_t i = 0; i < table->count; i++)
-        add_case(out, &table->commands[i]);
+        add_case(out, table->commands[i]);
     add_second_words(out, table);
     buf_addf(out, "  esac\n  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- "
                   "\"${COMP_WORDS[COMP_CWORD]}\")\n"

@@ -1,4 +1,5 @@
-/* The signer's two roles, both the program touchmark-signer: a parent, and the workers it starts. */
+/* The signer's two roles, both the program touchmark-signer: a parent, and the workers it
+ * starts. */
 #pragma once
 
 #include "daemon/child.h"
@@ -10,13 +11,14 @@
 #define DAEMON_SIGNER_WORK   "work"
 #define DAEMON_SIGNER_PIN    "pin"
 
-/* The key rules that the settings name, verified. RC_MALFORMED and RC_DENIED: wrong settings. */
+/* The key rules that the settings name, verified. RC_MALFORMED and RC_DENIED: wrong settings.
+ */
 enum rc daemon_signer_rules(const struct daemon_config *config, struct keys_rules **rules);
 
 /*
  * Start a worker and wait until it is ready: PEERS.md section 7, C_Initialize racing another
- * process's C_Login loses the token. *link is the asking end. On failure *code is what the worker
- * exited with, or 0.
+ * process's C_Login loses the token. *link is the asking end. On failure *code is what the
+ * worker exited with, or 0.
  */
 enum rc daemon_signer_start_worker(const struct daemon_config *config, int pin, int *link,
                                    int *code);

@@ -1,4 +1,5 @@
-/* Holds the issuing keys' journal, and the workers that hold the keys. Never sees the network. */
+/* Holds the issuing keys' journal, and the workers that hold the keys. Never sees the network.
+ */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

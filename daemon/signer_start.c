@@ -29,9 +29,9 @@ static enum rc spawn(const struct daemon_config *config, int control, int work, 
     AUTO_BUF(conf, PATH_ROOM);
     AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
     const int fds[] = { null, null, DAEMON_FD_LOG, DAEMON_FD_SETTINGS, control, work, pin };
-    const char *environment[] = {
-        "TOUCHMARK_DESCRIPTORS=" DAEMON_SIGNER_WORK "," DAEMON_SIGNER_PIN, NULL, NULL
-    };
+    const char *environment[] = { "TOUCHMARK_DESCRIPTORS=" DAEMON_SIGNER_WORK
+                                  "," DAEMON_SIGNER_PIN,
+                                  NULL, NULL };
     struct daemon_spawn what = { .name = DAEMON_SIGNER_WORKER,
                                  .environment = environment,
                                  .fds = fds,

@@ -11,6 +11,10 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
+/* A child that has lost its control link could not be stopped politely: it ends by itself, or
+ * is killed after this. */
+enum { END_GRACE_MS = 2000 };
+
 /* Named for what it waits for. */
 enum state {
     WAITS_FOR_TURN, /* the processes before it have to serve first */
@@ -140,17 +144,28 @@ static enum rc start_next(struct daemon_supervisor *s)
     return RC_OK;
 }
 
+static void kill_slow(struct process *process)
+{
+    struct log *log = process->of->log;
+
+    if (process->control == NULL)
+        log_write(log, DAEMON_EVENT_PROCESS_LINK_LOST,
+                  LOG_TEXT_FIELD("child", process->row->name));
+    else
+        log_write(log, DAEMON_EVENT_PROCESS_NOT_READY,
+                  LOG_TEXT_FIELD("child", process->row->name),
+                  LOG_NUMBER_FIELD("after_ms", process->of->plan->ready_within_ms));
+    ask_to_end(process);
+    signal_group(process, SIGKILL);
+}
+
 static enum rc on_due(struct loop_timer *timer)
 {
     struct process *process = (struct process *)timer;
 
     if (process->state == WAITS_FOR_RESTART)
         return start(process);
-    log_write(process->of->log, DAEMON_EVENT_PROCESS_NOT_READY,
-              LOG_TEXT_FIELD("child", process->row->name),
-              LOG_NUMBER_FIELD("after_ms", process->of->plan->ready_within_ms));
-    ask_to_end(process);
-    signal_group(process, SIGKILL);
+    kill_slow(process);
     return RC_OK;
 }
 
@@ -184,19 +199,15 @@ static void on_began(void *with, const struct link_reply *reply)
     }
 }
 
-/* A child that lives without its control link could not be stopped politely. */
+/* Usually it is ending and its code tells more: only one that lives on is killed. */
 static void on_control_lost(void *with)
 {
     struct process *process = with;
+    struct daemon_supervisor *s = process->of;
 
     link_close(TAKE(process->control));
-    if (process->pid == 0 || process->state == WAITS_FOR_END)
-        return;
-    log_write(process->of->log, DAEMON_EVENT_PROCESS_LINK_LOST,
-              LOG_TEXT_FIELD("child", process->row->name));
-    process->state = WAITS_FOR_END;
-    loop_disarm(&process->timer);
-    signal_group(process, SIGKILL);
+    if (loop_arm(s->loop, &process->timer, END_GRACE_MS) != RC_OK)
+        signal_group(process, SIGKILL);
 }
 
 static void on_told(void *with, const struct link_reply *reply)

@@ -9,7 +9,8 @@
 
 enum { SLOTS_MAX = 256, NAME_MAX_LEN = 32 };
 
-_Static_assert((int)KEYS_CEREMONY_SPKI == (int)KEYS_MODULE_SPKI, "one P-256 SubjectPublicKeyInfo");
+_Static_assert((int)KEYS_CEREMONY_SPKI == (int)KEYS_MODULE_SPKI,
+               "one P-256 SubjectPublicKeyInfo");
 
 struct keys_ceremony {
     struct keys_module *module;
@@ -69,8 +70,8 @@ static enum rc init_token(const struct keys_module *module, const char *label,
 }
 
 /* The slot is looked up again each time: SoftHSM renumbers it once its token is initialised. */
-static enum rc open_session(struct keys_ceremony *ceremony, const char *label, CK_USER_TYPE user,
-                            const struct secret *secret)
+static enum rc open_session(struct keys_ceremony *ceremony, const char *label,
+                            CK_USER_TYPE user, const struct secret *secret)
 {
     CK_FUNCTION_LIST *call = ceremony->module->call;
     CK_SLOT_ID slot = 0;
@@ -162,8 +163,7 @@ static enum rc check_private(const struct keys_ceremony *ceremony, CK_OBJECT_HAN
     CK_ATTRIBUTE asked[] = { { CKA_ALWAYS_SENSITIVE, &sensitive, sizeof sensitive },
                              { CKA_NEVER_EXTRACTABLE, &confined, sizeof confined } };
 
-    CK_RV rv =
-        ceremony->module->call->C_GetAttributeValue(ceremony->session, key, asked, 2);
+    CK_RV rv = ceremony->module->call->C_GetAttributeValue(ceremony->session, key, asked, 2);
     if (rv != CKR_OK)
         return keys_module_fault(RC_CRYPTO, "C_GetAttributeValue", rv);
     if (sensitive != CK_TRUE || confined != CK_TRUE)
@@ -183,9 +183,12 @@ static enum rc generate(const struct keys_ceremony *ceremony, const char *name,
 
     memcpy(label, name, len);
     CK_ATTRIBUTE public_wanted[] = {
-        { CKA_TOKEN, &yes, sizeof yes },  { CKA_VERIFY, &yes, sizeof yes },
-        { CKA_LABEL, label, len },        { CKA_ID, label, len },
-        { CKA_ENCRYPT, &no, sizeof no },  { CKA_WRAP, &no, sizeof no },
+        { CKA_TOKEN, &yes, sizeof yes },
+        { CKA_VERIFY, &yes, sizeof yes },
+        { CKA_LABEL, label, len },
+        { CKA_ID, label, len },
+        { CKA_ENCRYPT, &no, sizeof no },
+        { CKA_WRAP, &no, sizeof no },
         { CKA_EC_PARAMS, curve, sizeof curve },
     };
     CK_ATTRIBUTE private_wanted[] = {

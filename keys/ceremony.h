@@ -1,4 +1,5 @@
-/* The key ceremony: makes HSM tokens and keys, and signs without rules. Never part of the signer. */
+/* The key ceremony: makes HSM tokens and keys, and signs without rules. Never part of the
+ * signer. */
 #pragma once
 
 #include "base/buf.h"
@@ -27,8 +28,8 @@ void keys_ceremony_close(struct keys_ceremony *ceremony);
 AUTO_STRUCT(keys_ceremony, keys_ceremony_close)
 
 /*
- * Generate a P-256 pair under this label: sensitive, never extractable, good for signing only, and
- * checked to be so. spki: its SubjectPublicKeyInfo. RC_EXISTS if the label is taken.
+ * Generate a P-256 pair under this label: sensitive, never extractable, good for signing only,
+ * and checked to be so. spki: its SubjectPublicKeyInfo. RC_EXISTS if the label is taken.
  */
 enum rc keys_ceremony_make_key(struct keys_ceremony *ceremony, const char *name,
                                uint8_t spki[KEYS_CEREMONY_SPKI]);

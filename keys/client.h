@@ -1,12 +1,14 @@
-/* The asker's side of the signer's link: for the authority, and blocking for tests and tools. */
+/* The asker's side of the signer's link: for the authority, and blocking for tests and tools.
+ */
 #pragma once
 
 #include "keys/protocol.h"
 
 /*
  * Over a link: done is called exactly once, later, from the loop. rc is the request's own
- * fate, with fault_text() saying why; each item then has its own in the answers. RC_CLOSED: the outcome is unknown, and the
- * signer's journal tells it (keys_client_entries). What is read is borrowed for the call.
+ * fate, with fault_text() saying why; each item then has its own in the answers. RC_CLOSED: the
+ * outcome is unknown, and the signer's journal tells it (keys_client_entries). What is read is
+ * borrowed for the call.
  */
 struct keys_client;
 
@@ -21,7 +23,8 @@ typedef void keys_client_told_entries(void *with, enum rc rc,
                                       const struct keys_entries *entries);
 typedef void keys_client_told_list(void *with, enum rc rc, const struct keys_list *list);
 
-/* request is one of the four that carry an ask. Failure here means that done will not be called. */
+/* request is one of the four that carry an ask. Failure here means that done will not be
+ * called. */
 enum rc keys_client_sign(struct keys_client *client, enum keys_request request,
                          const struct keys_ask *ask, keys_client_signed *done, void *with);
 enum rc keys_client_head(struct keys_client *client, keys_client_told_head *done, void *with);

@@ -7,7 +7,8 @@
 /*
  * SoftHSM re-reads the token's and the key's file before each signature and takes a lock on
  * them for that; it opens them for writing only where objects change, which workers never do.
- * generic: a module that keeps its state in one folder, or talks to a daemon or device over a socket.
+ * generic: a module that keeps its state in one folder, or talks to a daemon or device over a
+ * socket.
  */
 static const struct keys_grant GRANTS[KEYS_GRANTS] = {
     [KEYS_GRANT_SOFTHSM] = { "softhsm", "SOFTHSM2_CONF", SANDBOX_CALLS_FILES,

@@ -1,4 +1,5 @@
-/* What a PKCS#11 module needs beyond its own memory, by name: the only holes in a worker's jail. */
+/* What a PKCS#11 module needs beyond its own memory, by name: the only holes in a worker's
+ * jail. */
 #pragma once
 
 #include "base/rc.h"
@@ -11,9 +12,10 @@
  */
 struct keys_grant {
     const char *name;
-    const char *conf_variable; /* environment variable that names the module's settings file, or NULL */
-    unsigned calls;            /* set of enum sandbox_calls */
-    unsigned folder_access;    /* set of enum sandbox_access, to the module's own folder */
+    const char *
+        conf_variable; /* environment variable that names the module's settings file, or NULL */
+    unsigned calls;    /* set of enum sandbox_calls */
+    unsigned folder_access; /* set of enum sandbox_access, to the module's own folder */
 };
 
 enum keys_grant_name { KEYS_GRANT_SOFTHSM, KEYS_GRANT_GENERIC, KEYS_GRANTS };

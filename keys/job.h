@@ -32,9 +32,10 @@ enum rc keys_job_new(const struct link_request *request, enum keys_kind kind,
 void keys_job_free(struct keys_job *job);
 AUTO_STRUCT(keys_job, keys_job_free)
 
-/* Journal (not committed) and put into the reply what a worker said. RC_CORRUPT: it said nonsense. */
+/* Journal (not committed) and put into the reply what a worker said. RC_CORRUPT: it said
+ * nonsense. */
 enum rc keys_job_settle(struct keys_job *job, struct journal *journal,
                         const struct keys_past *past, const struct keys_results *results);
 /* Refuse every item for this reason; not journaled unless told. */
-enum rc keys_job_refuse(struct keys_job *job, struct journal *journal, bool journaled, enum rc rc,
-                        const char *why);
+enum rc keys_job_refuse(struct keys_job *job, struct journal *journal, bool journaled,
+                        enum rc rc, const char *why);

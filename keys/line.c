@@ -151,7 +151,7 @@ enum rc keys_line_take_number(struct keys_line *line, uint64_t most, uint64_t *v
 
 /* Largest first: a duration is written in the largest unit that divides it. */
 static const struct {
-    char letter;
+    uint8_t letter;
     int64_t seconds;
 } UNITS[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
 enum { UNIT_COUNT = sizeof UNITS / sizeof *UNITS };

@@ -96,7 +96,8 @@ enum rc keys_memory_take(struct keys_memories *memories, const struct keys_rule 
 
     if (rule->rate_per_s == 0 && rule->rate_burst == 0)
         return RC_OK;
-    /* A thousandth of a signature a millisecond for each one a second; full long before it overflows. */
+    /* A thousandth of a signature a millisecond for each one a second; full long before it
+     * overflows. */
     int64_t passed_ms = monotonic_ms - past->tokens_ms;
     int64_t most_ms = full / (rule->rate_per_s > 0 ? rule->rate_per_s : 1) + 1;
     past->tokens += (passed_ms < most_ms ? passed_ms : most_ms) * rule->rate_per_s;
@@ -117,10 +118,11 @@ enum rc keys_memory_check_head(struct journal *journal, const struct keys_past *
     uint64_t sequence = finding->journal_sequence;
 
     if (sequence < past->vouched || sequence > journal_head(journal).sequence)
-        return fault(RC_DENIED,
-                     "checkpoint: vouches for the signer's journal at %llu; expected %llu to %llu",
-                     (unsigned long long)sequence, (unsigned long long)past->vouched,
-                     (unsigned long long)journal_head(journal).sequence);
+        return fault(
+            RC_DENIED,
+            "checkpoint: vouches for the signer's journal at %llu; expected %llu to %llu",
+            (unsigned long long)sequence, (unsigned long long)past->vouched,
+            (unsigned long long)journal_head(journal).sequence);
     if (sequence > 0) {
         TRY(journal_cursor_open(journal, sequence, &cursor));
         TRY(journal_cursor_next(cursor, &at));

@@ -1,4 +1,5 @@
-/* What the signer knows of each key between requests: what it signed last, and how fast it signs. */
+/* What the signer knows of each key between requests: what it signed last, and how fast it
+ * signs. */
 #pragma once
 
 #include "journal/journal.h"
@@ -10,8 +11,9 @@
  * start reads only the journal's end. Rates begin full at a start.
  */
 enum {
-    KEYS_MEMORY_SPACING = 4096,                /* entries between restatements, at most */
-    KEYS_MEMORY_SPAN = 4 * KEYS_MEMORY_SPACING /* entries read at a start; trimming leaves them */
+    KEYS_MEMORY_SPACING = 4096, /* entries between restatements, at most */
+    KEYS_MEMORY_SPAN =
+        4 * KEYS_MEMORY_SPACING /* entries read at a start; trimming leaves them */
 };
 
 struct keys_memories {
@@ -19,11 +21,12 @@ struct keys_memories {
     uint64_t restated; /* sequence after the latest restatement, or 0 */
     struct keys_past {
         struct keys_memory memory;
-        uint64_t vouched;   /* sequence of its latest checkpoint's entry: the next must look beyond */
-        bool busy;          /* a CRL or checkpoint by it is under way: the next needs its outcome */
-        int64_t tokens;     /* thousandths of a signature */
-        int64_t tokens_ms;  /* monotonic: when they were counted */
-        int64_t told_ms;    /* monotonic: when the latest "too fast" was journaled */
+        uint64_t
+            vouched; /* sequence of its latest checkpoint's entry: the next must look beyond */
+        bool busy;   /* a CRL or checkpoint by it is under way: the next needs its outcome */
+        int64_t tokens;    /* thousandths of a signature */
+        int64_t tokens_ms; /* monotonic: when they were counted */
+        int64_t told_ms;   /* monotonic: when the latest "too fast" was journaled */
     } of[KEYS_PER_RULES_MAX];
 };
 

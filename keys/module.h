@@ -18,7 +18,8 @@ struct keys_module {
     bool ours; /* to finalise */
 };
 
-/* path must be absolute. RC_MALFORMED if it is not a PKCS#11 module, RC_CRYPTO if it does not start. */
+/* path must be absolute. RC_MALFORMED if it is not a PKCS#11 module, RC_CRYPTO if it does not
+ * start. */
 enum rc keys_module_open(const char *path, struct keys_module **module);
 /* C_Finalize. The library stays mapped: unloading runs destructors that crash some modules. */
 void keys_module_close(struct keys_module *module);
@@ -36,7 +37,8 @@ enum rc keys_module_find_object(const struct keys_module *module, CK_SESSION_HAN
                                 CK_OBJECT_HANDLE *object);
 
 enum { KEYS_MODULE_SPKI = 91 };
-/* The SubjectPublicKeyInfo (RFC 5480) of the P-256 public key of this label. RC_CRYPTO if it is another kind of key. */
+/* The SubjectPublicKeyInfo (RFC 5480) of the P-256 public key of this label. RC_CRYPTO if it is
+ * another kind of key. */
 enum rc keys_module_read_public(const struct keys_module *module, CK_SESSION_HANDLE session,
                                 const char *label, uint8_t spki[KEYS_MODULE_SPKI]);
 

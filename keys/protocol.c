@@ -20,7 +20,8 @@ static const struct link_kind SIGNER[] = {
     { KEYS_ASK_KEYS, "keys", LINK_NORMAL, 0, 8192, false, false },
 };
 
-/* Few credits: what waits, waits in the parent, where an urgent request can still overtake it. */
+/* Few credits: what waits, waits in the parent, where an urgent request can still overtake it.
+ */
 static const struct link_kind WORKER[] = {
     { KEYS_WORK_READY, "ready", LINK_NORMAL, 0, 0, false, false },
     { KEYS_WORK_URGENT, "sign-urgent", LINK_URGENT, LINK_BODY_MAX, RESULTS_MAX, false, false },
@@ -325,8 +326,8 @@ enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list)
     for (size_t i = 0; i < read.count; i++) {
         struct keys_listed *one = &read.at[i];
         read_name(&r, one->name);
-        one->purpose = (enum keys_purpose)read_count(&r, KEYS_PURPOSE_CA,
-                                                     KEYS_PURPOSE_CHECKPOINT);
+        one->purpose =
+            (enum keys_purpose)read_count(&r, KEYS_PURPOSE_CA, KEYS_PURPOSE_CHECKPOINT);
         reader_copy(&r, one->public_key, sizeof one->public_key);
     }
     TRY(whole(&r, "the list of keys"));

@@ -7,16 +7,18 @@
 
 /*
  * docs/protocol/signer.md has the bytes. Both ends compile in both tables. Everything here
- * is plain data: texts and items are borrowed from the message that was read. Each reader refuses
- * a message that is cut short, has a tail, or a number out of its bounds, with RC_MALFORMED.
+ * is plain data: texts and items are borrowed from the message that was read. Each reader
+ * refuses a message that is cut short, has a tail, or a number out of its bounds, with
+ * RC_MALFORMED.
  */
 enum {
-    KEYS_ITEMS_MAX = 16,        /* to-be-signed bytes in one request */
-    KEYS_PROOF_NODES_MAX = 64,  /* a consistency proof of a tree below 2^63 leaves needs no more */
-    KEYS_CORRELATION = 16,      /* the authority's id for why it asked; all zero: none */
-    KEYS_SIGNATURE_MAX = 72,    /* ECDSA-Sig-Value of P-256 */
-    KEYS_TEXT_MAX = 240,        /* why an item was refused */
-    KEYS_ENTRIES_MAX = 256,     /* journal entries in one reply */
+    KEYS_ITEMS_MAX = 16, /* to-be-signed bytes in one request */
+    KEYS_PROOF_NODES_MAX =
+        64,                  /* a consistency proof of a tree below 2^63 leaves needs no more */
+    KEYS_CORRELATION = 16,   /* the authority's id for why it asked; all zero: none */
+    KEYS_SIGNATURE_MAX = 72, /* ECDSA-Sig-Value of P-256 */
+    KEYS_TEXT_MAX = 240,     /* why an item was refused */
+    KEYS_ENTRIES_MAX = 256,  /* journal entries in one reply */
 };
 
 /* Requests of the authority. */
@@ -77,7 +79,8 @@ struct keys_head {
 void keys_protocol_write_head(const struct keys_head *head, struct buf *body);
 enum rc keys_protocol_read_head(struct bytes body, struct keys_head *head);
 
-/* KEYS_ASK_ENTRIES: the first sequence wanted, u64. The reply ends where 64 KiB or the journal do. */
+/* KEYS_ASK_ENTRIES: the first sequence wanted, u64. The reply ends where 64 KiB or the journal
+ * do. */
 void keys_protocol_write_from(uint64_t from, struct buf *body);
 enum rc keys_protocol_read_from(struct bytes body, uint64_t *from);
 /* false when the entry does not fit behind the others; the body is as before then. */

@@ -87,8 +87,8 @@ enum rc keys_provider_key(struct keys_provider *provider, const char *name,
                           struct bytes public_key, const struct keys_provider_asker *asker,
                           struct evp_pkey_st **key)
 {
-    AUTO(EVP_PKEY_CTX) *making = EVP_PKEY_CTX_new_from_name(
-        provider->context, "EC", PROPERTIES);
+    AUTO(EVP_PKEY_CTX) *making =
+        EVP_PKEY_CTX_new_from_name(provider->context, "EC", PROPERTIES);
     uint8_t point[KEYS_PROVIDER_POINT], pointer[sizeof asker];
     char text[KEYS_NAME_MAX + 1] = "", group[] = "prime256v1";
     EVP_PKEY *made = NULL;

@@ -17,7 +17,8 @@ struct keys_provider;
 
 enum { KEYS_PROVIDER_MESSAGE_MAX = 1024 * 1024 };
 
-/* How to ask: append the ECDSA-Sig-Value over SHA-256 of message. It may block; the message is borrowed. */
+/* How to ask: append the ECDSA-Sig-Value over SHA-256 of message. It may block; the message is
+ * borrowed. */
 struct keys_provider_asker {
     enum rc (*sign)(void *with, const char *key, struct bytes message, struct buf *signature);
     void *with;
@@ -29,9 +30,9 @@ void keys_provider_close(struct keys_provider *provider);
 AUTO_STRUCT(keys_provider, keys_provider_close)
 
 /*
- * An EVP_PKEY for the key of this name and SubjectPublicKeyInfo (P-256); the caller frees it. asker
- * is borrowed for its life. When a signature fails, fault_text() has asker's reason: libcrypto's
- * error queue has none.
+ * An EVP_PKEY for the key of this name and SubjectPublicKeyInfo (P-256); the caller frees it.
+ * asker is borrowed for its life. When a signature fails, fault_text() has asker's reason:
+ * libcrypto's error queue has none.
  */
 enum rc keys_provider_key(struct keys_provider *provider, const char *name,
                           struct bytes public_key, const struct keys_provider_asker *asker,

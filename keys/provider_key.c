@@ -43,8 +43,8 @@ static int import_point(struct keys_provider_object *object, const OSSL_PARAM pa
     void *to = object->point;
     size_t len = 0;
 
-    return group != NULL && point != NULL && OSSL_PARAM_get_utf8_string_ptr(group, &name) == 1 &&
-           strcmp(name, GROUP) == 0 &&
+    return group != NULL && point != NULL &&
+           OSSL_PARAM_get_utf8_string_ptr(group, &name) == 1 && strcmp(name, GROUP) == 0 &&
            OSSL_PARAM_get_octet_string(point, &to, sizeof object->point, &len) == 1 &&
            len == sizeof object->point && object->point[0] == 0x04;
 }
@@ -156,7 +156,10 @@ static const char *operation_name(int operation)
     return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
 }
 
-#define ENTRY(id, function) { OSSL_FUNC_KEYMGMT_##id, (void (*)(void))(function) }
+#define ENTRY(id, function)                                                                    \
+    {                                                                                          \
+        OSSL_FUNC_KEYMGMT_##id, (void (*)(void))(function)                                     \
+    }
 
 const OSSL_DISPATCH keys_provider_key_dispatch[] = {
     ENTRY(NEW, new_object),

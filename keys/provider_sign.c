@@ -56,7 +56,8 @@ static int begin(void *with, const char *digest, void *key, const OSSL_PARAM par
     struct signing *signing = with;
 
     (void)params;
-    if (digest != NULL && strcasecmp(digest, "SHA256") != 0 && strcasecmp(digest, "SHA2-256") != 0)
+    if (digest != NULL && strcasecmp(digest, "SHA256") != 0 &&
+        strcasecmp(digest, "SHA2-256") != 0)
         return 0;
     if (key != NULL)
         signing->key = key;
@@ -131,7 +132,10 @@ static const OSSL_PARAM *gettable(void *with, void *provider)
     return KNOWN;
 }
 
-#define ENTRY(id, function) { OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function) }
+#define ENTRY(id, function)                                                                    \
+    {                                                                                          \
+        OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function)                                   \
+    }
 
 const OSSL_DISPATCH keys_provider_sign_dispatch[] = {
     ENTRY(NEWCTX, new_signing),

@@ -4,8 +4,6 @@
 
 #include "keys/rules_field.h"
 
-AUTO_STRUCT(keys_rules, free)
-
 static const char FIRST_LINE[] = "touchmark key rules 1";
 
 static enum rc take_revision(struct keys_line *line, uint64_t *revision)
@@ -107,23 +105,34 @@ static enum rc differ(struct bytes text, struct bytes canonical)
                  line, column);
 }
 
-enum rc keys_rules_read(struct bytes text, struct keys_rules **rules)
+static enum rc read_canonical(struct bytes text, struct keys_rules *rules)
 {
     AUTO_BUF(canonical, KEYS_RULES_TEXT_MAX);
-    AUTO_OF(keys_rules) *made = calloc(1, sizeof *made);
     struct bytes written;
 
-    if (made == NULL)
-        return fault(RC_NOMEM, "key rules");
+    TRY(take_rules(text, rules));
+    TRY(keys_rules_write(rules, &canonical));
+    TRY(buf_done(&canonical, &written));
+    return bytes_equal(text, written) ? RC_OK : differ(text, written);
+}
+
+enum rc keys_rules_read(struct bytes text, struct keys_rules **rules)
+{
+    struct keys_rules *made;
+    enum rc rc;
+
     if (text.len > KEYS_RULES_TEXT_MAX)
         return fault(RC_MALFORMED, "key rules of %zu bytes, expected %d at most", text.len,
                      KEYS_RULES_TEXT_MAX);
-    TRY(take_rules(text, made));
-    TRY(keys_rules_write(made, &canonical));
-    TRY(buf_done(&canonical, &written));
-    if (!bytes_equal(text, written))
-        return differ(text, written);
-    *rules = TAKE(made);
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return fault(RC_NOMEM, "key rules");
+    rc = read_canonical(text, made);
+    if (rc != RC_OK) {
+        free(made);
+        return rc;
+    }
+    *rules = made;
     return RC_OK;
 }
 

@@ -132,8 +132,8 @@ struct keys_rule {
     uint8_t key_id[KEYS_KEY_ID_MAX];
     size_t key_id_len;
     int64_t not_after_s; /* nothing that it signs is valid beyond */
-    int64_t backdate_most_s,
-        postdate_most_s; /* notBefore, thisUpdate against the signer's clock */
+    /* notBefore and thisUpdate against the signer's clock */
+    int64_t backdate_most_s, postdate_most_s;
 
     struct keys_certificate_rule certificate; /* with KEYS_CERTIFICATE in kinds */
     int64_t next_update_most_s;               /* with KEYS_CRL: nextUpdate - thisUpdate */

@@ -46,9 +46,8 @@ static void put_settled(struct keys_signer *signer, struct keys_job *job)
 
 static void answer(struct keys_signer *signer, struct keys_job *job, enum rc rc)
 {
-    struct keys_past *past = job->rule == NULL
-                                 ? NULL
-                                 : keys_memory_of(&signer->memories, job->rule);
+    struct keys_past *past =
+        job->rule == NULL ? NULL : keys_memory_of(&signer->memories, job->rule);
 
     if (job->holds)
         past->busy = false;
@@ -62,7 +61,8 @@ static void answer(struct keys_signer *signer, struct keys_job *job, enum rc rc)
     keys_job_free(job);
 }
 
-/* Journaled before it leaves: this is the only place from which an answer with a signature goes out. */
+/* Journaled before it leaves: this is the only place from which an answer with a signature goes
+ * out. */
 static enum rc commit_and_answer(struct keys_signer *signer)
 {
     struct keys_job *job = signer->settled;
@@ -242,8 +242,8 @@ static void worker_answered(void *with, const struct link_reply *reply)
     if (rc != RC_OK)
         rc = fault_while(RC_CORRUPT, "a worker's answer");
     else
-        rc = keys_job_settle(job, signer->journal,
-                             keys_memory_of(&signer->memories, job->rule), &results);
+        rc = keys_job_settle(job, signer->journal, keys_memory_of(&signer->memories, job->rule),
+                             &results);
     settle(signer, job, rc);
 }
 
@@ -379,8 +379,8 @@ enum rc keys_signer_new(struct loop *loop, const struct clock *clock, struct jou
         .loop = loop, .clock = clock, .journal = journal, .rules = rules
     };
     made->last = &made->settled;
-    enum rc rc = keys_memory_recover(journal, rules, clock_monotonic_ms(clock),
-                                     &made->memories);
+    enum rc rc =
+        keys_memory_recover(journal, rules, clock_monotonic_ms(clock), &made->memories);
     if (rc != RC_OK) {
         free(made);
         return rc;

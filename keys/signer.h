@@ -1,4 +1,5 @@
-/* The signer: takes requests, has workers sign them, and lets a signature out once it is journaled. */
+/* The signer: takes requests, has workers sign them, and lets a signature out once it is
+ * journaled. */
 #pragma once
 
 #include "base/loop.h"
@@ -7,10 +8,10 @@
 
 /*
  * The parent's duty. It has the journal and the asker's link, no token and no PIN. Even
- * what a broken worker signs against the rules leaves through here only, and so stands in the journal. For each
- * item it makes the digest itself, keeps the key's rate, and holds a checkpoint against the
- * key's memory and its own journal; the worker checks the rest. All that ended in one
- * turn of the loop is committed together and answered after that.
+ * what a broken worker signs against the rules leaves through here only, and so stands in the
+ * journal. For each item it makes the digest itself, keeps the key's rate, and holds a
+ * checkpoint against the key's memory and its own journal; the worker checks the rest. All that
+ * ended in one turn of the loop is committed together and answered after that.
  *
  * A refusal is journaled like a signature; "too fast" once a second and key, so that a flood
  * fills no disk. When the journal cannot take an entry, nothing leaves.
@@ -23,10 +24,13 @@ enum rc keys_signer_new(struct loop *loop, const struct clock *clock, struct jou
 void keys_signer_free(struct keys_signer *signer);
 AUTO_STRUCT(keys_signer, keys_signer_free)
 
-/* fd is the asking end of a worker that said it is ready; owned from here on, also on failure. */
+/* fd is the asking end of a worker that said it is ready; owned from here on, also on failure.
+ */
 enum rc keys_signer_add_worker(struct keys_signer *signer, int fd);
-/* fd is the answering end for the asker (the authority), in place of one that is gone; owned as above. */
+/* fd is the answering end for the asker (the authority), in place of one that is gone; owned as
+ * above. */
 enum rc keys_signer_serve(struct keys_signer *signer, int fd);
 
-/* After the loop stopped: RC_CLOSED if a worker ended, RC_CORRUPT if one broke the protocol, else RC_OK. */
+/* After the loop stopped: RC_CLOSED if a worker ended, RC_CORRUPT if one broke the protocol,
+ * else RC_OK. */
 enum rc keys_signer_outcome(const struct keys_signer *signer);

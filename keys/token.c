@@ -62,7 +62,8 @@ static enum rc start_helper(struct keys_token *token, const char *module)
         (rv = pkcs11h_setPINPromptHook(never_ask, NULL)) != CKR_OK)
         return keys_module_fault(RC_CRYPTO, "set up pkcs11-helper", rv);
     rv = set_provider(module);
-    return rv == CKR_OK ? RC_OK : keys_module_fault(RC_CRYPTO, "pkcs11h_initializeProvider", rv);
+    return rv == CKR_OK ? RC_OK
+                        : keys_module_fault(RC_CRYPTO, "pkcs11h_initializeProvider", rv);
 }
 
 static enum rc refuse_locked(const CK_TOKEN_INFO *info, const char *label)
@@ -70,8 +71,8 @@ static enum rc refuse_locked(const CK_TOKEN_INFO *info, const char *label)
     if (info->flags & CKF_USER_PIN_LOCKED)
         return fault(RC_DENIED, "the PIN of HSM token %s is locked", label);
     if (info->flags & CKF_USER_PIN_FINAL_TRY)
-        return fault(RC_DENIED, "HSM token %s allows one more PIN try: log in to it by hand first",
-                     label);
+        return fault(RC_DENIED,
+                     "HSM token %s allows one more PIN try: log in to it by hand first", label);
     if ((info->flags & CKF_USER_PIN_INITIALIZED) == 0)
         return fault(RC_DENIED, "HSM token %s has no user PIN", label);
     return RC_OK;
@@ -168,8 +169,8 @@ static bool climb(struct keys_token *token, struct token_key *key, enum keys_lad
     return false;
 }
 
-static enum rc sign_digest(struct keys_token *token, struct token_key *key,
-                           struct bytes digest, struct buf *signature)
+static enum rc sign_digest(struct keys_token *token, struct token_key *key, struct bytes digest,
+                           struct buf *signature)
 {
     uint8_t made[KEYS_MODULE_SIGNATURE];
     size_t len = 0;
@@ -240,7 +241,8 @@ enum rc keys_token_add_key(struct keys_token *token, const char *name, struct by
         return fault(RC_LIMIT, "key %s: too many keys, or too long a name", name);
     TRY(keys_module_read_public(token->module, token->session, name, found));
     if (!bytes_equal(BYTES_OF(found), public_key))
-        return fault(RC_CORRUPT, "the HSM token's key %s is not the one in the key rules", name);
+        return fault(RC_CORRUPT, "the HSM token's key %s is not the one in the key rules",
+                     name);
 
     struct token_key *key = &token->keys[token->count];
     *key = (struct token_key){ 0 };

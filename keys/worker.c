@@ -20,8 +20,7 @@ static enum rc check_and_sign(const struct keys_worker *worker, const struct key
                               struct bytes item, struct keys_finding *finding,
                               struct buf *signature)
 {
-    const struct keys_rule *rule =
-        keys_rules_find(worker->rules, bytes_of_text(work->ask.key));
+    const struct keys_rule *rule = keys_rules_find(worker->rules, bytes_of_text(work->ask.key));
     const struct keys_question question = { .kind = work->kind,
                                             .to_be_signed = item,
                                             .proof = work->ask.proof,
@@ -47,7 +46,8 @@ static void work_on(const struct keys_worker *worker, const struct keys_work *wo
     }
     struct bytes text = bytes_of_text(fault_text());
     buf_cut(room, before);
-    buf_add(room, (struct bytes){ text.at, text.len < KEYS_TEXT_MAX ? text.len : KEYS_TEXT_MAX });
+    buf_add(room,
+            (struct bytes){ text.at, text.len < KEYS_TEXT_MAX ? text.len : KEYS_TEXT_MAX });
     result->text = (struct bytes){ room->at + before, room->len - before };
 }
 
@@ -108,9 +108,8 @@ enum rc keys_worker_open(struct loop *loop, const struct clock *clock, struct ke
 
     if (made == NULL)
         return fault(RC_NOMEM, "worker");
-    *made = (struct keys_worker){
-        .loop = loop, .clock = clock, .token = token, .rules = rules
-    };
+    *made =
+        (struct keys_worker){ .loop = loop, .clock = clock, .token = token, .rules = rules };
     enum rc rc = link_serve(loop, TAKE_FD(owned), keys_protocol_worker(), handle, parent_gone,
                             made, &made->server);
     if (rc == RC_OK)

@@ -1,4 +1,5 @@
-/* The signer's worker: checks what it is given against the rules, and signs it in the HSM token. */
+/* The signer's worker: checks what it is given against the rules, and signs it in the HSM
+ * token. */
 #pragma once
 
 #include "base/loop.h"
@@ -12,7 +13,8 @@
  */
 struct keys_worker;
 
-/* Everything is borrowed for the worker's life but fd, the answering end, which is owned from here on. */
+/* Everything is borrowed for the worker's life but fd, the answering end, which is owned from
+ * here on. */
 enum rc keys_worker_open(struct loop *loop, const struct clock *clock, struct keys_token *token,
                          const struct keys_rules *rules, int fd, struct keys_worker **worker);
 void keys_worker_close(struct keys_worker *worker);

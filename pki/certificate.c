@@ -39,17 +39,44 @@ static void read_validity(struct der *tbs, struct pki_certificate *c)
     der_leave(tbs, &in);
 }
 
+/* AlgorithmIdentifier: RFC 5280 4.1.1.2; the parameters are anything, once. */
+static struct bytes read_algorithm(struct der *der)
+{
+    struct der copy = *der;
+    struct bytes whole = der_take_element(der, DER_SEQUENCE);
+    struct der in = der_enter(&copy, DER_SEQUENCE);
+
+    der_take_oid(&in);
+    if (der_peek(&in) != 0)
+        der_take_whole(&in);
+    der_leave(der, &in);
+    return whole;
+}
+
+/* SubjectPublicKeyInfo of whatever kind: RFC 5280 4.1. */
+static struct bytes read_public_key(struct der *tbs)
+{
+    struct der copy = *tbs;
+    struct bytes whole = der_take_element(tbs, DER_SEQUENCE);
+    struct der in = der_enter(&copy, DER_SEQUENCE);
+
+    read_algorithm(&in);
+    der_take_bits(&in);
+    der_leave(tbs, &in);
+    return whole;
+}
+
 static void read_tbs(struct der *outer, struct pki_certificate *c)
 {
     struct der tbs = der_enter(outer, DER_SEQUENCE);
 
     read_version(&tbs);
     c->serial = read_serial(&tbs);
-    c->algorithm = der_take_element(&tbs, DER_SEQUENCE);
+    c->algorithm = read_algorithm(&tbs);
     c->issuer = der_take_element(&tbs, DER_SEQUENCE);
     read_validity(&tbs, c);
     c->subject = der_take_element(&tbs, DER_SEQUENCE);
-    c->public_key = der_take_element(&tbs, DER_SEQUENCE);
+    c->public_key = read_public_key(&tbs);
     if (der_peek(&tbs) != 0) {
         struct der in = der_enter(&tbs, DER_CONTEXT_CONSTRUCTED(3));
         pki_extension_take_all(&in, &c->extensions);

@@ -161,7 +161,7 @@ enum rc store_feed_acknowledged(struct store_txn *txn, struct bytes follower,
 
 static enum rc lowest(struct store_txn *txn, struct MDB_cursor *cursor, uint64_t *sequence)
 {
-    struct bytes key, value;
+    struct bytes key = { 0 }, value;
     uint64_t low = txn->state.sequence;
 
     enum rc rc = store_engine_cursor_move(cursor, STORE_ENGINE_FIRST, &key, &value);

@@ -116,7 +116,7 @@ static enum rc check_nodes(const struct walk *w, uint64_t number, const uint8_t 
 
 static enum rc check_overflow(struct walk *w, uint64_t number, size_t data_bytes)
 {
-    const uint8_t *page = NULL;
+    const uint8_t *page = w->file.at;
 
     TRY(find_page(w, number, &page));
     if ((u16_at(page + 10) & IS_OVERFLOW) == 0)
@@ -155,7 +155,7 @@ static enum rc check_branch(struct walk *w, uint64_t number, unsigned depth, boo
 
 static enum rc check_leaf(struct walk *w, uint64_t number, bool holds_trees)
 {
-    const uint8_t *page = NULL;
+    const uint8_t *page = w->file.at;
     size_t count = 0;
 
     TRY(find_page(w, number, &page));
@@ -182,7 +182,7 @@ static enum rc check_level(struct walk *w, uint64_t number, unsigned depth, bool
 
 static enum rc check_branch(struct walk *w, uint64_t number, unsigned depth, bool holds_trees)
 {
-    const uint8_t *page = NULL;
+    const uint8_t *page = w->file.at;
     size_t count = 0;
 
     TRY(find_page(w, number, &page));

@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     VERSION = 1,
@@ -15,8 +14,6 @@ enum {
     AAD_MAX = 5 + 2 + UINT16_MAX + 2 + UINT16_MAX
 };
 static const uint64_t VALUES_MAX = 1ULL << 32; /* NIST SP 800-38D 8.3, random nonces */
-
-AUTO_TYPE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 
 struct store_seal {
     EVP_CIPHER_CTX *sealing, *opening; /* with the key's schedule in them */
@@ -153,10 +150,10 @@ static enum rc split(struct bytes bytes, struct sealed *sealed)
 static bool decrypt(EVP_CIPHER_CTX *with, const struct sealed *sealed, struct bytes aad,
                     uint8_t *to)
 {
-    uint8_t tag[TAG_BYTES], nothing[1];
+    void *tag = (void *)(uintptr_t)sealed->tag.at; /* not const in OpenSSL, and only read */
+    uint8_t nothing[1];
     int n = 0;
 
-    memcpy(tag, sealed->tag.at, sizeof tag); /* OpenSSL's argument is not const */
     return EVP_DecryptInit_ex(with, NULL, NULL, NULL, sealed->nonce.at) == 1 &&
            EVP_CIPHER_CTX_ctrl(with, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
            EVP_DecryptUpdate(with, NULL, &n, aad.at, (int)aad.len) == 1 &&
@@ -169,7 +166,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
                         struct bytes bytes, struct buf *out)
 {
     AUTO_BUF(aad, AAD_MAX);
-    struct sealed sealed;
+    struct sealed sealed = { 0 };
     size_t before = out->len;
 
     TRY(split(bytes, &sealed));
@@ -177,7 +174,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
         return fault(RC_NOT_FOUND, "seal: sealed under key %u, this is key %u", sealed.key_id,
                      seal->key_id);
     TRY(build_aad(seal, place, &aad));
-    uint8_t *to = buf_extend(out, sealed.text.len);
+    uint8_t *to = sealed.text.len > 0 ? buf_extend(out, sealed.text.len) : NULL;
     if (to == NULL && sealed.text.len > 0)
         return fault(RC_LIMIT, "seal: no room for %zu bytes", sealed.text.len);
     if (decrypt(seal->opening, &sealed, buf_bytes(&aad), to))
@@ -191,7 +188,7 @@ enum rc store_seal_open(struct store_seal *seal, const struct store_place *place
 
 enum rc store_seal_key_id(struct bytes bytes, uint32_t *key_id)
 {
-    struct sealed sealed;
+    struct sealed sealed = { 0 };
 
     TRY(split(bytes, &sealed));
     *key_id = sealed.key_id;

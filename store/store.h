@@ -66,7 +66,8 @@ struct store_settings {
 };
 
 /*
- * Open, or make, the store in a folder. dir is used during the call only.
+ * Open, or make, the store in a folder. dir is used during the call only; schema and clock are
+ * borrowed for the store's life. Needs /proc, so open before the jail.
  * RC_BUSY: another process has it open. RC_CORRUPT: the file is not a store, or is damaged:
  * both headers, the root and every inner page of each tree are held against the file's length,
  * so a truncated or foreign file never reaches the engine. A flipped bit in a leaf is not seen

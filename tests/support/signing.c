@@ -201,9 +201,9 @@ bool signing_verifies(const struct signing *s, const char *key, struct bytes mes
     EVP_MD_CTX *verify = EVP_MD_CTX_new();
 
     assert_non_null(public_key);
-    bool good = EVP_DigestVerifyInit(verify, NULL, EVP_sha256(), NULL, public_key) == 1 &&
-                EVP_DigestVerify(verify, signature.at, signature.len, message.at,
-                                 message.len) == 1;
+    bool good =
+        EVP_DigestVerifyInit(verify, NULL, EVP_sha256(), NULL, public_key) == 1 &&
+        EVP_DigestVerify(verify, signature.at, signature.len, message.at, message.len) == 1;
     EVP_MD_CTX_free(verify);
     EVP_PKEY_free(public_key);
     return good;

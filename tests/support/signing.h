@@ -1,4 +1,5 @@
-/* A signer with two workers, each a process, on a SoftHSM of its own: everything but exec and jail. */
+/* A signer with two workers, each a process, on a SoftHSM of its own: everything but exec and
+ * jail. */
 #pragma once
 
 #include <sys/types.h>

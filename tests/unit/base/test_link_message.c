@@ -7,8 +7,7 @@
 static const struct {
     const char *what;
     struct bytes sent;
-    bool reply;
-    int fds;
+    int reply, fds;
     bool good;
 } CASES[] = {
     { "a ping", LINK_RAW("\1", "\0", "\0\2", "\0", "\0", "x"), false, 0, true },
@@ -69,7 +68,7 @@ static void only_what_the_table_allows_is_taken(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        int one, other, fd = -1;
+        int one = -1, other = -1, fd = -1;
         struct link_message m = { .id = 77 };
         assert_int_equal(link_pair(&one, &other), RC_OK);
         size_t before = link_raw_open_descriptors();
@@ -88,8 +87,8 @@ static void only_what_the_table_allows_is_taken(void **state)
 
 static void what_was_sent_arrives(void **state)
 {
-    struct link_message got;
-    int one, other, fd = -1;
+    struct link_message got = { 0 };
+    int one = -1, other = -1, fd = -1;
     const struct link_message sent = {
         .kind = link_protocol_kind(&LINK_RAW_PROTOCOL, OPEN_FILE),
         .id = 0xabcd0003,
@@ -129,8 +128,8 @@ static void every_truncated_head_is_refused(void **state)
 static void a_message_is_as_long_as_it_may_be_and_no_longer(void **state)
 {
     static uint8_t message[LINK_MESSAGE_MAX + 1] = { 0, BULK_SIGN, 0, 0, 0, 0, 0, 5 };
-    struct link_message m;
-    int one, other, fd = -1;
+    struct link_message m = { 0 };
+    int one = -1, other = -1, fd = -1;
 
     (void)state;
     assert_int_equal(link_pair(&one, &other), RC_OK);
@@ -150,8 +149,8 @@ static void a_full_socket_is_busy_and_nothing_is_sent(void **state)
     const struct link_message m = { .kind = link_protocol_kind(&LINK_RAW_PROTOCOL, BULK_SIGN),
                                     .id = 5,
                                     .body = BYTES_OF(zeros) };
-    struct link_message got;
-    int one, other, fd = -1, sent = 0;
+    struct link_message got = { 0 };
+    int one = -1, other = -1, fd = -1, sent = 0;
 
     (void)state;
     assert_int_equal(link_pair(&one, &other), RC_OK);

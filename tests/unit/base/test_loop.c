@@ -149,17 +149,17 @@ static void a_hang_up_reaches_one_who_only_writes(void **state)
 static enum rc remove_all(struct loop_watch *watch, unsigned ready)
 {
     struct end **ends = ((struct end *)watch)->others;
-    unsigned *calls = &ends[0]->calls;
+    struct end *first = ends[0];
 
     (void)ready;
-    ++*calls;
-    assert_int_equal(*calls, 1);
+    first->calls++;
+    assert_int_equal(first->calls, 1);
     for (int i = WATCHES - 1; i > 0; i--) {
         close_end(ends[i]);
         free(ends[i]);
         ends[i] = NULL;
     }
-    loop_remove(&ends[0]->watch);
+    loop_remove(&first->watch);
     return RC_OK;
 }
 
@@ -267,9 +267,9 @@ struct alarm {
     struct bench *b;
     int64_t again_ms; /* -1: not again */
     struct alarm *disarms;
-    unsigned calls;
     int64_t at_ms;
     int *log, name;
+    unsigned calls;
 };
 
 static enum rc ring(struct loop_timer *timer)

@@ -32,7 +32,8 @@ static const struct cli_command COMMANDS[] = {
     { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo },
     { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, refuse },
 };
-static const struct cli_table TABLE = { COMMANDS, 3 };
+static const struct cli_command *const ALL[] = { &COMMANDS[0], &COMMANDS[1], &COMMANDS[2] };
+static const struct cli_table TABLE = { ALL, 3 };
 
 struct spoken {
     char *out, *messages;

@@ -41,11 +41,11 @@ static int describe_birth(const char *name)
     return 7;
 }
 
-static int waits_for_its_parent_to_die(void)
+static int wait_for_the_parent_to_die(void)
 {
     dprintf(2, "child %d\n", getpid());
-    for (;;)
-        pause();
+    pause();
+    return 1;
 }
 
 static void make_program(const char *name)
@@ -209,6 +209,6 @@ int main(int argc, char **argv)
     if (strcmp(argv[0], "patient-birth") == 0)
         return describe_birth(argv[0]);
     if (strcmp(argv[0], "patient-orphan") == 0)
-        return waits_for_its_parent_to_die();
+        return wait_for_the_parent_to_die();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,14 @@ static enum rc read_pin(struct daemon_child *child)
     return daemon_child_take(child, "pin", &fd) == RC_NOT_FOUND ? RC_OK : fault(RC_IO, "twice");
 }
 
+static enum rc cut_control(struct loop_timer *timer)
+{
+    (void)timer;
+    close(DAEMON_FD_CONTROL);
+    pause();
+    return RC_OK;
+}
+
 static enum rc jail(struct daemon_child *child)
 {
     const struct sandbox walls = { .name = "patient", .calls = SANDBOX_CALLS_PASS };
@@ -125,11 +133,13 @@ static enum rc serve(const char *name, struct daemon_child *child)
     }
     if (strcmp(name, "patient-pinned") == 0)
         TRY(read_pin(child));
-    if (strcmp(name, "patient-crash") == 0 || strcmp(name, "patient-intruder") == 0) {
-        patient.timer.due = strcmp(name, "patient-crash") == 0 ? crash : break_out;
-        TRY(loop_arm(daemon_child_loop(child), &patient.timer, 20));
-    }
     TRY(jail(child));
+    if (strcmp(name, "patient-crash") == 0)
+        patient.timer.due = crash;
+    else if (strcmp(name, "patient-intruder") == 0)
+        patient.timer.due = break_out;
+    if (patient.timer.due != NULL)
+        TRY(loop_arm(daemon_child_loop(child), &patient.timer, 20));
     return daemon_child_serve(child, NULL, NULL);
 }
 
@@ -145,6 +155,12 @@ static int live(const char *name)
         return be_refused(child, EX_NOPERM);
     if (rc == RC_OK && strcmp(name, "patient-wrong-settings") == 0)
         return be_refused(child, EX_CONFIG);
+    if (rc == RC_OK && strcmp(name, "patient-cut") == 0) {
+        struct loop_timer timer = { .due = cut_control };
+        rc = loop_arm(daemon_child_loop(child), &timer, 20);
+        return daemon_child_end(child,
+                                rc == RC_OK ? daemon_child_serve(child, NULL, NULL) : rc);
+    }
     if (rc == RC_OK && strcmp(name, "patient-deaf") == 0)
         return be_deaf(child);
     if (rc == RC_OK)
@@ -153,9 +169,10 @@ static int live(const char *name)
 }
 
 static const char *const PATIENTS[] = {
-    "patient-steady",  "patient-crash",  "patient-intruder",       "patient-deaf",
-    "patient-silent",  "patient-pinned", "patient-wrong-settings", "patient-wrong-pin",
-    "patient-greeter", "patient-hearer",
+    "patient-steady",         "patient-crash",     "patient-intruder",
+    "patient-deaf",           "patient-silent",    "patient-pinned",
+    "patient-wrong-settings", "patient-wrong-pin", "patient-greeter",
+    "patient-hearer",         "patient-cut",
 };
 
 /* ---- The supervisor under test ---- */
@@ -208,6 +225,7 @@ static void start(struct run *run, struct daemon_plan plan, const char *settings
     assert_true(run->log >= 0);
     run->pid = fork();
     if (run->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(run->log, 2);
         _exit(supervise(&plan, settings));
     }
@@ -415,9 +433,22 @@ static void kills_what_does_not_become_ready(void **state)
     plan.ready_within_ms = 50;
     start(&run, plan, "");
     wait_for(&run, "event=process.not-ready child=one after_ms=50", 2);
+    wait_for(&run, "event=process.restart child=one in_ms=20", 1);
     assert_int_equal(stop(&run), 0);
-    assert_non_null(strstr(run.text, "event=process.restart child=one in_ms=20"));
     assert_null(strstr(run.text, "event=supervisor.ready"));
+}
+
+static void kills_what_lives_on_without_its_control_link(void **state)
+{
+    static const struct daemon_process rows[] = { { "one", "patient-cut", NULL, 0 } };
+    const struct daemon_table table = { rows, 1, NULL, 0 };
+    struct run run;
+
+    (void)state;
+    start(&run, plan_of(&table), "");
+    wait_for(&run, "event=process.link-lost child=one", 1);
+    wait_for(&run, "event=process.started child=one", 2);
+    assert_int_equal(stop(&run), 0);
 }
 
 static void survivors_get_fresh_channels(void **state)
@@ -557,6 +588,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(calls_a_jail_violation_by_its_name),
         cmocka_unit_test(forces_what_does_not_stop),
         cmocka_unit_test(kills_what_does_not_become_ready),
+        cmocka_unit_test(kills_what_lives_on_without_its_control_link),
         cmocka_unit_test(survivors_get_fresh_channels),
         cmocka_unit_test(hands_over_what_was_supplied),
         cmocka_unit_test(tells_the_service_manager),

@@ -54,8 +54,9 @@ static int prepare(void **state)
     const unsigned char *at = spki;
     it->checker = d2i_PUBKEY(NULL, &at, len);
     assert_int_equal(keys_provider_open(&it->provider), RC_OK);
-    assert_int_equal(keys_provider_key(it->provider, "ocsp", (struct bytes){ spki, (size_t)len },
-                                       &it->asker, &it->key),
+    assert_int_equal(keys_provider_key(it->provider, "ocsp",
+                                       (struct bytes){ spki, (size_t)len }, &it->asker,
+                                       &it->key),
                      RC_OK);
     OPENSSL_free(spki);
     *state = it;
@@ -81,9 +82,9 @@ static X509 *make_certificate(struct fixture *it)
 
     assert_int_equal(X509_set_version(made, X509_VERSION_3), 1);
     assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(made), 7), 1);
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"x", 1, -1, 0),
-        1);
+    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                                (const unsigned char *)"x", 1, -1, 0),
+                     1);
     assert_int_equal(X509_set_issuer_name(made, name), 1);
     assert_non_null(X509_gmtime_adj(X509_getm_notBefore(made), 0));
     assert_non_null(X509_gmtime_adj(X509_getm_notAfter(made), 3600));
@@ -129,8 +130,7 @@ static void a_cms_signature_through_it_verifies(void **state)
     struct fixture *it = *state;
     X509 *signer = make_certificate(it);
     BIO *data = BIO_new_mem_buf("firmware", 8);
-    CMS_ContentInfo *made =
-        CMS_sign(signer, it->key, NULL, data, CMS_BINARY | CMS_NOSMIMECAP);
+    CMS_ContentInfo *made = CMS_sign(signer, it->key, NULL, data, CMS_BINARY | CMS_NOSMIMECAP);
 
     assert_non_null(made);
     unsigned char *der = NULL;
@@ -153,7 +153,8 @@ static void an_ocsp_answer_signed_through_it_verifies(void **state)
     OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha256(), signer, signer);
     ASN1_TIME *now = X509_gmtime_adj(NULL, 0);
 
-    assert_non_null(OCSP_basic_add1_status(made, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, now, NULL));
+    assert_non_null(
+        OCSP_basic_add1_status(made, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, now, NULL));
     assert_int_equal(OCSP_basic_sign(made, signer, it->key, EVP_sha256(), NULL, 0), 1);
     STACK_OF(X509) *certs = sk_X509_new_null();
     sk_X509_push(certs, signer);
@@ -172,8 +173,8 @@ static void a_message_in_pieces_is_asked_about_once_and_whole(void **state)
     uint8_t made[80];
     size_t len = sizeof made;
 
-    assert_int_equal(
-        EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, it->key, NULL), 1);
+    assert_int_equal(EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, it->key, NULL),
+                     1);
     assert_int_equal(EVP_DigestSignUpdate(context, "abc", 3), 1);
     assert_int_equal(EVP_DigestSignUpdate(context, "defg", 4), 1);
     assert_int_equal(EVP_DigestSignFinal(context, made, &len), 1);
@@ -195,8 +196,8 @@ static void a_refusal_of_the_signer_fails_the_signature(void **state)
     size_t len = sizeof made;
 
     it->answer = RC_DENIED;
-    assert_int_equal(
-        EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, it->key, NULL), 1);
+    assert_int_equal(EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, it->key, NULL),
+                     1);
     assert_int_not_equal(EVP_DigestSign(context, made, &len, (const uint8_t *)"x", 1), 1);
     for (size_t i = 0; i < sizeof made; i++)
         assert_int_equal(made[i], 0);
@@ -247,11 +248,11 @@ static void what_is_not_a_p256_key_makes_none(void **state)
     uint8_t spki[91] = { 0x30, 0x59 };
     EVP_PKEY *made = NULL;
 
-    assert_int_equal(keys_provider_key(it->provider, "ocsp", (struct bytes){ spki, 90 },
-                                       &it->asker, &made),
-                     RC_MALFORMED);
     assert_int_equal(
-        keys_provider_key(it->provider, "ocsp", BYTES_OF(spki), &it->asker, &made), RC_CRYPTO);
+        keys_provider_key(it->provider, "ocsp", (struct bytes){ spki, 90 }, &it->asker, &made),
+        RC_MALFORMED);
+    assert_int_equal(keys_provider_key(it->provider, "ocsp", BYTES_OF(spki), &it->asker, &made),
+                     RC_CRYPTO);
     assert_null(made);
 }
 

@@ -38,7 +38,7 @@ static int clean(void **state)
 /* ---- The journal, read by the offline judge ---- */
 
 struct seen {
-    unsigned count[4]; /* by enum keys_entry_kind */
+    unsigned count[4];   /* by enum keys_entry_kind */
     struct bytes wanted; /* a digest */
     unsigned found;
     struct keys_entry last;
@@ -119,9 +119,9 @@ static void a_batch_of_sixteen_is_signed_item_by_item(void **state)
         items[i] = one_device(s, i, &tbs[i]);
     }
     items[7] = BYTES("not a certificate");
-    assert_int_equal(signing_ask(s, KEYS_ASK_BATCH, "devices", items, KEYS_ITEMS_MAX, &room,
-                                 &answers),
-                     RC_OK);
+    assert_int_equal(
+        signing_ask(s, KEYS_ASK_BATCH, "devices", items, KEYS_ITEMS_MAX, &room, &answers),
+        RC_OK);
     assert_int_equal(answers.count, KEYS_ITEMS_MAX);
     for (unsigned i = 0; i < KEYS_ITEMS_MAX; i++) {
         assert_int_equal(answers.at[i].sequence, i + 1);
@@ -383,7 +383,8 @@ static void a_killed_worker_ends_the_signer_and_a_new_start_goes_on(void **state
     assert_int_equal(answers.at[0].rc, RC_OK);
 }
 
-static void a_token_folder_that_goes_refuses_then_ends_and_recovers_when_it_returns(void **state)
+static void
+a_token_folder_that_goes_refuses_then_ends_and_recovers_when_it_returns(void **state)
 {
     struct signing *s = *state;
     AUTO_BUF(tbs, TBS_ROOM);
@@ -548,8 +549,9 @@ static void frames_that_break_the_protocol_close_the_link_and_sign_nothing(void 
     static const uint8_t SHORT[3] = { 0, 1 };
     static const uint8_t HEAD_WITH_BODY[13] = { 0, KEYS_ASK_HEAD };
     static uint8_t long_one[80 * 1024] = { 0, KEYS_ASK_CHECKPOINT };
-    const struct bytes rows[] = { BYTES_OF(UNKNOWN_KIND), BYTES_OF(SHORT),
-                                  BYTES_OF(HEAD_WITH_BODY), { long_one, 9000 } };
+    const struct bytes rows[] = {
+        BYTES_OF(UNKNOWN_KIND), BYTES_OF(SHORT), BYTES_OF(HEAD_WITH_BODY), { long_one, 9000 }
+    };
     struct signing *s = *state;
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -80,9 +80,9 @@ static bool verifies(struct bytes spki, struct bytes message, struct bytes signa
     EVP_MD_CTX *verify = EVP_MD_CTX_new();
 
     assert_non_null(key);
-    bool good = EVP_DigestVerifyInit(verify, NULL, EVP_sha256(), NULL, key) == 1 &&
-                EVP_DigestVerify(verify, signature.at, signature.len, message.at,
-                                 message.len) == 1;
+    bool good =
+        EVP_DigestVerifyInit(verify, NULL, EVP_sha256(), NULL, key) == 1 &&
+        EVP_DigestVerify(verify, signature.at, signature.len, message.at, message.len) == 1;
     EVP_MD_CTX_free(verify);
     EVP_PKEY_free(key);
     return good;
@@ -101,8 +101,8 @@ static void a_signature_verifies_with_openssl_under_its_own_key_only(void **stat
         AUTO_BUF(message, 32);
 
         buf_addf(&message, "message %d", i);
-        assert_int_equal(
-            keys_token_sign(token, "devices", buf_bytes(&message), &signature), RC_OK);
+        assert_int_equal(keys_token_sign(token, "devices", buf_bytes(&message), &signature),
+                         RC_OK);
         assert_true(
             verifies(BYTES_OF(it->spki[0]), buf_bytes(&message), buf_bytes(&signature)));
         assert_false(
@@ -274,8 +274,9 @@ static void what_is_no_module_or_no_token_is_named(void **state)
     (void)state;
     assert_int_equal(keys_token_open("libsofthsm2.so", LABEL, &pin, &token), RC_MALFORMED);
     assert_int_equal(keys_token_open("/nowhere.so", LABEL, &pin, &token), RC_MALFORMED);
-    assert_int_equal(keys_token_open("/usr/lib/x86_64-linux-gnu/libcrypto.so.3", LABEL, &pin, &token),
-                     RC_MALFORMED);
+    assert_int_equal(
+        keys_token_open("/usr/lib/x86_64-linux-gnu/libcrypto.so.3", LABEL, &pin, &token),
+        RC_MALFORMED);
     assert_int_equal(keys_token_open(SOFTHSM_MODULE, "another", &pin, &token), RC_NOT_FOUND);
     assert_null(token);
 }
@@ -316,8 +317,8 @@ static void a_private_key_tells_nothing_of_itself(void **state)
     assert_int_equal(keys_module_find_slot(module, LABEL, &slot, NULL), RC_OK);
     assert_int_equal(
         module->call->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
-    assert_int_equal(
-        keys_module_find_object(module, session, CKO_PRIVATE_KEY, "devices", &key), RC_OK);
+    assert_int_equal(keys_module_find_object(module, session, CKO_PRIVATE_KEY, "devices", &key),
+                     RC_OK);
     assert_int_equal(module->call->C_GetAttributeValue(session, key, &asked, 1),
                      CKR_ATTRIBUTE_SENSITIVE);
 }

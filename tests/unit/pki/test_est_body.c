@@ -9,6 +9,11 @@
 #include "pki/est_body.h"
 #include "tests/support/soft_ca.h"
 
+#define BEGIN     "-----BEGIN CERTIFICATE REQUEST-----"
+#define END       "-----END CERTIFICATE REQUEST-----"
+#define BEGIN_NEW "-----BEGIN NEW CERTIFICATE REQUEST-----"
+#define END_NEW   "-----END NEW CERTIFICATE REQUEST-----"
+
 static void takes_what_clients_send(void **state)
 {
     static const char *const BODIES[] = {
@@ -17,8 +22,7 @@ static void takes_what_clients_send(void **state)
         "MAMC\nAQU=\n",
         " M A\tM C\r\nA Q U = \r\n\r\n",
         "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----\n",
-        "\r\n-----BEGIN NEW CERTIFICATE REQUEST-----\r\nMAMCAQU=\r\n"
-        "-----END NEW CERTIFICATE REQUEST-----",
+        "\r\n" BEGIN_NEW "\r\nMAMCAQU=\r\n" END_NEW,
     };
 
     (void)state;
@@ -47,8 +51,7 @@ static void refuses_what_is_no_body_and_leaves_the_buffer(void **state)
         "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----\nx",
         "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END NEW CERTIFICATE REQUEST-----",
         "x\n-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQU=\n-----END CERTIFICATE REQUEST-----",
-        "-----BEGIN CERTIFICATE REQUEST-----\nX: y\n\nMAMCAQU=\n-----END CERTIFICATE "
-        "REQUEST-----",
+        BEGIN "\nX: y\n\nMAMCAQU=\n" END,
         "-----BEGIN CERTIFICATE REQUEST----------END CERTIFICATE REQUEST-----",
         "-----BEGIN CERTIFICATE REQUEST-----",
         "-----",

@@ -70,3 +70,32 @@ static inline enum rc scratch_open(const struct scratch *scratch, const struct c
 
     return store_open(scratch->dir, &SCRATCH_SCHEMA, &settings, store);
 }
+
+/* A store in a folder of its own, under a clock that stands still. */
+struct scratch_world {
+    struct scratch scratch;
+    int64_t now;
+    struct clock clock;
+    struct store *store;
+};
+
+static inline int scratch_set_up(void **state)
+{
+    struct scratch_world *w = calloc(1, sizeof *w);
+
+    scratch_make(&w->scratch);
+    w->clock = scratch_clock(&w->now);
+    assert_int_equal(scratch_open(&w->scratch, &w->clock, &w->store), RC_OK);
+    *state = w;
+    return 0;
+}
+
+static inline int scratch_tear_down(void **state)
+{
+    struct scratch_world *w = *state;
+
+    store_close(w->store);
+    scratch_remove(&w->scratch);
+    free(w);
+    return 0;
+}

@@ -150,16 +150,63 @@ static void nothing_acknowledged_is_lost_to_kill(void **state)
     scratch_remove(&scratch);
 }
 
-static enum rc put_many(struct store_txn *txn, void *with)
+/* A small disk of its own, where a test may mount one. */
+static void small_disk(struct scratch *scratch, struct store **store, struct clock *clock)
+{
+    *clock = clock_system();
+    const struct store_settings settings = { .map_bytes = 256 << 20, .clock = clock };
+
+    scratch_make(scratch);
+    close(scratch->dir);
+    if (mount("tmpfs", scratch->path, "tmpfs", 0, "size=1m") != 0) {
+        rmdir(scratch->path);
+        skip();
+    }
+    scratch->dir = open(scratch->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(store_open(scratch->dir, &SCRATCH_SCHEMA, &settings, store), RC_OK);
+}
+
+static void unmount(struct scratch *scratch, struct store *store)
+{
+    store_close(store);
+    close(scratch->dir);
+    assert_int_equal(umount(scratch->path), 0);
+    rmdir(scratch->path);
+}
+
+struct rows {
+    struct store_job job;
+    uint64_t from, count;
+    bool answered;
+    enum rc answer;
+};
+
+static enum rc put_rows(struct store_txn *txn, struct store_job *job)
 {
     static const uint8_t VALUE[1000] = { 1 };
-    uint64_t *from = with;
+    const struct rows *rows = (struct rows *)job;
 
-    for (uint64_t i = 0; i < 50; i++) {
-        struct store_number key = store_key_number(*from + i);
+    for (uint64_t i = 0; i < rows->count; i++) {
+        struct store_number key = store_key_number(rows->from + i);
         TRY(store_txn_put(txn, BY_NUMBER, BYTES_OF(key.at), BYTES_OF(VALUE)));
     }
     return RC_OK;
+}
+
+static void note(struct store_job *job, enum rc rc)
+{
+    struct rows *rows = (struct rows *)job;
+
+    assert_false(rows->answered);
+    rows->answered = true;
+    rows->answer = rc;
+}
+
+static enum rc put_fifty(struct store_txn *txn, void *with)
+{
+    struct rows rows = { .from = *(uint64_t *)with, .count = 50 };
+
+    return put_rows(txn, &rows.job);
 }
 
 static enum rc count_numbers(struct store_txn *txn, void *with)
@@ -170,39 +217,57 @@ static enum rc count_numbers(struct store_txn *txn, void *with)
 static void full_disk_applies_nothing_and_heals(void **state)
 {
     struct scratch scratch;
-    struct clock clock = clock_system();
-    struct store_settings settings = { .map_bytes = 256 << 20, .clock = &clock };
+    struct clock clock;
     struct store *store = NULL;
     uint64_t from = 0, before = 0, after = 0;
     enum rc rc = RC_OK;
 
     (void)state;
-    scratch_make(&scratch);
-    close(scratch.dir);
-    if (mount("tmpfs", scratch.path, "tmpfs", 0, "size=1m") != 0) {
-        rmdir(scratch.path);
-        skip();
-    }
-    scratch.dir = open(scratch.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(store_open(scratch.dir, &SCRATCH_SCHEMA, &settings, &store), RC_OK);
+    small_disk(&scratch, &store, &clock);
     for (; rc == RC_OK; from += 50) {
         before = from;
-        rc = store_write(store, put_many, &from);
+        rc = store_write(store, put_fifty, &from);
     }
     assert_int_equal(rc, RC_LIMIT);
     assert_int_equal(store_read(store, count_numbers, &after), RC_OK);
     assert_int_equal(after, before);
     assert_int_equal(mount("tmpfs", scratch.path, "tmpfs", MS_REMOUNT, "size=2m"), 0);
-    assert_int_equal(store_write(store, put_many, &from), RC_OK);
-    store_close(store);
-    store = NULL;
-    assert_int_equal(store_open(scratch.dir, &SCRATCH_SCHEMA, &settings, &store), RC_OK);
+    assert_int_equal(store_write(store, put_fifty, &from), RC_OK);
     assert_int_equal(store_read(store, count_numbers, &after), RC_OK);
     assert_int_equal(after, before + 50);
-    store_close(store);
-    close(scratch.dir);
-    assert_int_equal(umount(scratch.path), 0);
-    rmdir(scratch.path);
+    unmount(&scratch, store);
+}
+
+static void a_job_too_large_for_the_disk_takes_no_neighbour_down(void **state)
+{
+    enum { COUNT = 7, LARGE = 4 };
+    const struct store_queue_limits limits = { .waiting = COUNT, .group = COUNT };
+    struct scratch scratch;
+    struct clock clock;
+    struct store *store = NULL;
+    struct store_queue *queue = NULL;
+    struct rows jobs[COUNT];
+    uint64_t rows = 0;
+
+    (void)state;
+    small_disk(&scratch, &store, &clock);
+    assert_int_equal(store_queue_new(store, &limits, &queue), RC_OK);
+    for (unsigned i = 0; i < COUNT; i++) {
+        jobs[i] = (struct rows){ .job = { .change = put_rows, .done = note },
+                                 .from = i * 10000,
+                                 .count = i == LARGE ? 2000 : 10 };
+        assert_int_equal(store_queue_add(queue, &jobs[i].job), RC_OK);
+    }
+    assert_int_equal(store_queue_commit(queue), RC_OK);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_true(jobs[i].answered);
+        assert_int_equal(jobs[i].answer, i == LARGE ? RC_LIMIT : RC_OK);
+    }
+    assert_int_equal(store_read(store, count_numbers, &rows), RC_OK);
+    assert_int_equal(rows, (COUNT - 1) * 10);
+    assert_int_equal(store_revision(store), COUNT - 1);
+    store_queue_free(queue);
+    unmount(&scratch, store);
 }
 
 int main(void)
@@ -210,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost_to_kill),
         cmocka_unit_test(full_disk_applies_nothing_and_heals),
+        cmocka_unit_test(a_job_too_large_for_the_disk_takes_no_neighbour_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,34 +5,6 @@
 
 #include <string.h>
 
-struct world {
-    struct scratch scratch;
-    int64_t now;
-    struct clock clock;
-    struct store *store;
-};
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-
-    scratch_make(&w->scratch);
-    w->clock = scratch_clock(&w->now);
-    assert_int_equal(scratch_open(&w->scratch, &w->clock, &w->store), RC_OK);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-
-    store_close(w->store);
-    scratch_remove(&w->scratch);
-    free(w);
-    return 0;
-}
-
 static enum rc add_records(struct store_txn *txn, void *with)
 {
     for (unsigned i = 0; i < *(unsigned *)with; i++)
@@ -77,7 +49,7 @@ static enum rc watch(struct store_txn *txn, void *with)
 
 static void watching_goes_on_where_it_ended(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct watching watching = { .most = 4, .expected = 1 };
 
     assert_int_equal(store_read(w->store, get_position, &watching.position), RC_OK);
@@ -94,7 +66,7 @@ static void watching_goes_on_where_it_ended(void **state)
 
 static void a_record_that_was_not_taken_comes_again(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct watching watching = { .most = 10, .expected = 1, .answer = RC_BUSY, .answer_at = 3 };
 
     assert_int_equal(store_read(w->store, get_position, &watching.position), RC_OK);
@@ -108,7 +80,7 @@ static void a_record_that_was_not_taken_comes_again(void **state)
 
 static void a_position_that_is_not_ours_needs_a_snapshot(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct watching watching = { .most = 1, .expected = 6 };
 
     assert_int_equal(store_write(w->store, add_records, &(unsigned){ 5 }), RC_OK);
@@ -156,7 +128,7 @@ static enum rc get_word(struct store_txn *txn, void *with)
 
 static void the_slowest_follower_counts(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     static const uint8_t LONG[STORE_FOLLOWER_MAX + 1] = { 'x' };
     struct word one = { .follower = BYTES("one") }, two = { .follower = BYTES("two") };
     uint64_t lowest = 0;
@@ -204,7 +176,7 @@ static enum rc trim(struct store_txn *txn, void *with)
 
 static void trims_what_is_old_and_acknowledged(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct trimming trimming = { .keep = { .age_ms = 100, .most = 20 }, .work = 100 };
     struct word slow = { .follower = BYTES("slow") };
     struct watching late = { .most = 1, .expected = 4 };
@@ -362,7 +334,7 @@ static enum rc take_snapshot(struct store_txn *txn, void *with)
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static void write_some(struct world *w, struct store_queue *queue, struct dice *dice,
+static void write_some(struct scratch_world *w, struct store_queue *queue, struct dice *dice,
                        struct model *truth)
 {
     struct edit edits[JOBS];
@@ -382,7 +354,7 @@ static void write_some(struct world *w, struct store_queue *queue, struct dice *
     assert_int_equal(store_queue_commit(queue), RC_OK);
 }
 
-static void follow_or_begin_again(struct world *w, struct follower *follower,
+static void follow_or_begin_again(struct scratch_world *w, struct follower *follower,
                                   unsigned *snapshots)
 {
     enum rc rc = store_read(w->store, follow, follower);
@@ -401,7 +373,7 @@ static void assert_same(const struct model *a, const struct model *b)
 
 static void snapshot_and_feed_equal_the_tables(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     const struct store_queue_limits limits = { .waiting = JOBS, .group = 5 };
     struct dice dice = { 20261122 };
     struct model truth = { 0 };
@@ -437,14 +409,18 @@ static void snapshot_and_feed_equal_the_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(watching_goes_on_where_it_ended, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_record_that_was_not_taken_comes_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_position_that_is_not_ours_needs_a_snapshot, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(the_slowest_follower_counts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(trims_what_is_old_and_acknowledged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(snapshot_and_feed_equal_the_tables, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(watching_goes_on_where_it_ended, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_record_that_was_not_taken_comes_again, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_position_that_is_not_ours_needs_a_snapshot,
+                                        scratch_set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(the_slowest_follower_counts, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(trims_what_is_old_and_acknowledged, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(snapshot_and_feed_equal_the_tables, scratch_set_up,
+                                        scratch_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

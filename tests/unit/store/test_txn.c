@@ -2,34 +2,6 @@
 
 #include <string.h>
 
-struct world {
-    struct scratch scratch;
-    int64_t now;
-    struct clock clock;
-    struct store *store;
-};
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-
-    scratch_make(&w->scratch);
-    w->clock = scratch_clock(&w->now);
-    assert_int_equal(scratch_open(&w->scratch, &w->clock, &w->store), RC_OK);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-
-    store_close(w->store);
-    scratch_remove(&w->scratch);
-    free(w);
-    return 0;
-}
-
 static enum rc put_ten(struct store_txn *txn, void *with)
 {
     static const char *const KEYS[] = { "a",    "aa",       "ab", "abc", "b",
@@ -100,7 +72,7 @@ static void scans_give_exactly_the_range(void **state)
         { { .prefix = BYTES("a"), .below = BYTES("z"), .backward = true }, "abc ab aa a" },
         { { .prefix = BYTES("c"), .below = BYTES("b"), .backward = true }, "" },
     };
-    struct world *w = *state;
+    struct scratch_world *w = *state;
 
     assert_int_equal(store_write(w->store, put_ten, NULL), RC_OK);
     for (size_t i = 0; i < sizeof SCANS / sizeof *SCANS; i++) {
@@ -130,7 +102,7 @@ static enum rc scan_and_remove(struct store_txn *txn, void *with)
 
 static void a_scan_goes_on_when_what_it_stands_on_is_removed(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct scan all = { { .prefix = BYTES("a") }, "a aa ab abc" };
 
     assert_int_equal(store_write(w->store, put_ten, NULL), RC_OK);
@@ -169,7 +141,7 @@ static enum rc try_everything_once(struct store_txn *txn, void *with)
 
 static void each_operation_does_what_its_word_says(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
 
     assert_int_equal(store_write(w->store, try_everything_once, NULL), RC_OK);
     assert_int_equal(store_revision(w->store), 1);
@@ -178,14 +150,14 @@ static void each_operation_does_what_its_word_says(void **state)
 static enum rc try_key_lengths(struct store_txn *txn, void *with)
 {
     static const struct {
-        unsigned table;
         size_t len;
+        unsigned table;
         enum rc rc;
     } LENGTHS[] = {
-        { DEVICES, 0, RC_LIMIT },          { DEVICES, 1, RC_OK },
-        { DEVICES, STORE_KEY_MAX, RC_OK }, { DEVICES, STORE_KEY_MAX + 1, RC_LIMIT },
-        { BY_NUMBER, 7, RC_LIMIT },        { BY_NUMBER, 8, RC_OK },
-        { BY_NUMBER, 9, RC_LIMIT },
+        { 0, DEVICES, RC_LIMIT },          { 1, DEVICES, RC_OK },
+        { STORE_KEY_MAX, DEVICES, RC_OK }, { STORE_KEY_MAX + 1, DEVICES, RC_LIMIT },
+        { 7, BY_NUMBER, RC_LIMIT },        { 8, BY_NUMBER, RC_OK },
+        { 9, BY_NUMBER, RC_LIMIT },
     };
     static const uint8_t KEY[STORE_KEY_MAX + 1] = { 9 };
     AUTO_OF(store_cursor) *cursor = NULL;
@@ -204,7 +176,7 @@ static enum rc try_key_lengths(struct store_txn *txn, void *with)
 
 static void keys_keep_to_their_bounds(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
 
     assert_int_equal(store_write(w->store, try_key_lengths, NULL), RC_OK);
 }
@@ -219,7 +191,7 @@ static enum rc only_look(struct store_txn *txn, void *with)
 
 static void a_change_that_changes_nothing_takes_no_revision(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
 
     assert_int_equal(store_write(w->store, put_ten, NULL), RC_OK);
     assert_int_equal(store_write(w->store, only_look, NULL), RC_OK);
@@ -235,7 +207,7 @@ static enum rc half(struct store_txn *txn, void *with)
 
 static void a_change_that_fails_leaves_nothing(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct scan none = { { .prefix = BYTES("zz") }, "" };
 
     assert_int_equal(store_write(w->store, half, NULL), RC_DENIED);
@@ -270,7 +242,7 @@ static enum rc expect_one_x(struct store_txn *txn, void *with)
 
 static void a_change_that_runs_again_counts_once(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     unsigned runs = 0;
 
     assert_int_equal(store_write(w->store, append_run, &runs), RC_OK);
@@ -298,7 +270,7 @@ static enum rc read_slowly(struct store_txn *txn, void *with)
 
 static void a_read_past_its_time_is_ended(void **state)
 {
-    struct world *w = *state;
+    struct scratch_world *w = *state;
     struct store_settings settings = { .map_bytes = 8 << 20,
                                        .clock = &w->clock,
                                        .read_most_ms = 1000 };
@@ -316,18 +288,22 @@ static void a_read_past_its_time_is_ended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(scans_give_exactly_the_range, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(scans_give_exactly_the_range, scratch_set_up,
+                                        scratch_tear_down),
         cmocka_unit_test_setup_teardown(a_scan_goes_on_when_what_it_stands_on_is_removed,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(each_operation_does_what_its_word_says, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(keys_keep_to_their_bounds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_change_that_changes_nothing_takes_no_revision, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_change_that_fails_leaves_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_change_that_runs_again_counts_once, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_read_past_its_time_is_ended, set_up, tear_down),
+                                        scratch_set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(each_operation_does_what_its_word_says, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(keys_keep_to_their_bounds, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_change_that_changes_nothing_takes_no_revision,
+                                        scratch_set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_change_that_fails_leaves_nothing, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_change_that_runs_again_counts_once, scratch_set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_read_past_its_time_is_ended, scratch_set_up,
+                                        scratch_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,54 @@
+#include "cli/ceremony.h"
+
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum { SETTINGS_MAX = 16 * 1024, POLICY_MAX = 1024 };
+
+static void add_path(struct buf *text, const struct cli_ceremony *c, const char *key,
+                     const char *name)
+{
+    buf_addf(text, "%s = ", key);
+    cli_place_add_path(&c->place, name, text);
+    buf_addf(text, "\n");
+}
+
+static void add_signer(struct buf *text, const struct cli_ceremony *c)
+{
+    const struct keys_grant *grant = keys_grant_of(c->tokens.grant);
+
+    buf_addf(text, "[signer]\n");
+    if (c->uid != geteuid())
+        buf_addf(text, "user = %s\n", c->signer_user);
+    add_path(text, c, "pin_from", CLI_TOKEN_ISSUING.pin);
+    buf_addf(text, "module = %s\ngrant = %s\ntoken = %s\n", c->tokens.module, grant->name,
+             CLI_TOKEN_ISSUING.label);
+    if (c->tokens.grant == KEYS_GRANT_SOFTHSM) {
+        add_path(text, c, "module_conf", "hsm/issuing/softhsm2.conf");
+        add_path(text, c, "module_folder", "hsm/issuing/tokens");
+    }
+    add_path(text, c, "rules", "keys/rules");
+    add_path(text, c, "rules_signature", "keys/rules.sig");
+    add_path(text, c, "rules_key", "keys/ceremony.spki");
+    buf_addf(text, "rules_key_sha256 = ");
+    text_add_hex(text, BYTES_OF(c->rules_key_hash));
+    buf_addf(text, "\n");
+    add_path(text, c, "journal", "signer/journal");
+}
+
+/* Last of all files: a place with settings is a finished one. */
+enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
+{
+    static const char NOTHING[] =
+        "# Nothing is allowed until a rule says so: docs/policy-language.md\n";
+    AUTO_BUF(text, SETTINGS_MAX);
+    struct bytes settings;
+
+    TRY(cli_place_add_file(&c->place, "policy/active.policy", bytes_of_text(NOTHING), false));
+    buf_addf(&text,
+             "# Made by touchmark init. `touchmarkd --manual` explains every setting.\n");
+    add_signer(&text, c);
+    TRY(buf_done(&text, &settings));
+    return cli_place_add_file(&c->place, "touchmark.conf", settings, false);
+}

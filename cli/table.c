@@ -1,0 +1,61 @@
+#include "cli/table.h"
+
+#include "cli/init.h"
+
+enum { TEXT_MAX = 256 * 1024 };
+
+static enum rc put(const struct cli_call *call, const struct buf *text)
+{
+    struct bytes bytes;
+
+    TRY(buf_done(text, &bytes));
+    if (fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
+        return fault_errno("write the answer");
+    return RC_OK;
+}
+
+static enum rc print_manual(const struct cli_call *call)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    cli_manual_page(cli_table(), &text);
+    return put(call, &text);
+}
+
+static enum rc print_completion(const struct cli_call *call)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    cli_manual_completion(cli_table(), &text);
+    return put(call, &text);
+}
+
+const struct cli_table *cli_table(void)
+{
+    static const struct cli_command COMPLETION = {
+        "completion",
+        "",
+        0,
+        0,
+        "print completion for bash",
+        "  touchmark completion > /etc/bash_completion.d/touchmark\n",
+        NULL,
+        0,
+        print_completion,
+    };
+    static const struct cli_command MANUAL = {
+        "manual",
+        "",
+        0,
+        0,
+        "print the manual page touchmark(1)",
+        "  touchmark manual | man -l -\n",
+        NULL,
+        0,
+        print_manual,
+    };
+    static const struct cli_command *const COMMANDS[] = { &CLI_INIT, &COMPLETION, &MANUAL };
+    static const struct cli_table TABLE = { COMMANDS, sizeof COMMANDS / sizeof *COMMANDS };
+
+    return &TABLE;
+}
