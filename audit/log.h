@@ -15,7 +15,7 @@
 enum audit_table {
     AUDIT_ENTRIES,     /* index -> entry (leaf.h) */
     AUDIT_NODES,       /* level u8, block u64 -> hashes (tree.h) */
-    AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> one zero octet */
+    AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> nothing */
     AUDIT_SPANS,       /* index / 256 -> earliest and latest wall_ms in there */
     AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken */
     AUDIT_CHECKPOINTS, /* tree size -> signed note */
