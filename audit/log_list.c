@@ -24,9 +24,8 @@ static enum rc look_at_span(struct search *s, uint64_t block)
     TRY(audit_span_get(s->log, s->txn, block, &span));
     s->span_block = block;
     s->span_known = true;
-    s->span_wanted =
-        span.latest_ms >= s->query->since_ms &&
-        (s->query->until_ms == 0 || span.earliest_ms <= s->query->until_ms);
+    s->span_wanted = span.latest_ms >= s->query->since_ms &&
+                     (s->query->until_ms == 0 || span.earliest_ms <= s->query->until_ms);
     return RC_OK;
 }
 
@@ -148,8 +147,8 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
     if (query->before != 0 && query->before < end)
         end = query->before;
     s.room = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
-    enum rc rc = choose_facet(query, &prefix) ? walk_facet(&s, &prefix, end)
-                                              : walk_entries(&s, end);
+    enum rc rc =
+        choose_facet(query, &prefix) ? walk_facet(&s, &prefix, end) : walk_entries(&s, end);
     buf_clear(&s.room);
     TRY(rc);
     *more = s.full && s.next > 0;

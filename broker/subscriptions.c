@@ -111,6 +111,7 @@ static void remove_entry(struct subscriptions *index, uint32_t at)
 {
     struct entry gone = index->entries[at];
 
+    assert(gone.subscriber != NULL);
     if (gone.node_previous != NO_ENTRY)
         index->entries[gone.node_previous].node_next = gone.node_next;
     else

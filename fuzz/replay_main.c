@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 /* A copy of exact size, so that AddressSanitizer sees a read of one byte too many. */
 static void run(const uint8_t *at, size_t len)
 {
-    uint8_t *exact = malloc(len);
+    uint8_t *exact = len > 0 ? malloc(len) : NULL;
 
     if (exact == NULL && len > 0)
         abort();

@@ -1,5 +1,6 @@
 #include "keys/signer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,9 +50,10 @@ static void answer(struct keys_signer *signer, struct keys_job *job, enum rc rc)
     struct keys_past *past =
         job->rule == NULL ? NULL : keys_memory_of(&signer->memories, job->rule);
 
-    if (job->holds)
+    assert(past != NULL || !(job->holds || job->remembers));
+    if (past != NULL && job->holds)
         past->busy = false;
-    if (rc == RC_OK && job->remembers) {
+    if (past != NULL && rc == RC_OK && job->remembers) {
         past->memory = job->memory;
         if (job->kind == KEYS_CHECKPOINT)
             past->vouched = job->sequence;

@@ -65,6 +65,11 @@ struct self {
     uint8_t key_id[PKI_KEY_ID_LEN];
 };
 
+static void clear_self(struct self *self)
+{
+    buf_clear(&self->name);
+}
+
 static enum rc describe_self(const struct pki_profile *profile, const struct pki_holder *holder,
                              const struct pki_hierarchy_wish *wish, struct bytes point,
                              struct self *self, struct pki_issuer *issuer)
@@ -88,8 +93,7 @@ enum rc pki_hierarchy_certify(const struct pki_hierarchy_wish *wish,
 {
     const struct pki_profile *profile = pki_profile_find(under == NULL ? "root" : "issuing");
     AUTO_BUF(common_name, COMMON_NAME_MAX);
-    [[gnu::cleanup(buf_clear)]] struct buf name = BUF_MAX(KEYS_NAME_DER_MAX);
-    struct self self = { .name = name };
+    [[gnu::cleanup(clear_self)]] struct self self = { .name = BUF_MAX(KEYS_NAME_DER_MAX) };
     AUTO_OF(pki_template) *template = NULL;
     struct pki_issuer issuer;
     struct pki_contents contents = { 0 };
@@ -103,7 +107,6 @@ enum rc pki_hierarchy_certify(const struct pki_hierarchy_wish *wish,
         issuer = pki_hierarchy_issuer(under);
     else
         TRY(describe_self(profile, &holder, wish, contents.point, &self, &issuer));
-    name = self.name;
     TRY(pki_template_new(profile, &issuer, &template));
     TRY(pki_template_validity(template, wish->now_s, 0, &contents.not_before,
                               &contents.not_after));

@@ -211,3 +211,9 @@ enum rc registry_fields_read(struct registry_fields fields, struct reader *r, vo
     }
     return RC_OK;
 }
+
+struct registry_fields registry_fields_at(const struct registry_fields *bodies, size_t count,
+                                          size_t at)
+{
+    return at < count ? bodies[at] : (struct registry_fields){ NULL, 0 };
+}

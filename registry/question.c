@@ -147,8 +147,7 @@ static const struct registry_fields BODIES[] = {
 
 static struct registry_fields body_of(enum registry_ask ask)
 {
-    return ask < sizeof BODIES / sizeof *BODIES ? BODIES[ask]
-                                                : (struct registry_fields){ NULL, 0 };
+    return registry_fields_at(BODIES, sizeof BODIES / sizeof *BODIES, ask);
 }
 
 enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,

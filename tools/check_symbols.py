@@ -38,7 +38,7 @@ def prefix_of(source):
 
 
 def name_fault(source, flags, name, reasons, used):
-    if flags[0] not in "gu!" or name.startswith(prefix_of(source)):
+    if flags[0] not in "gu!" or name.lower().startswith(prefix_of(source)):
         return None
     for entry in (f"{source}:{name}", f"{source}:{name.split('_')[0]}_"):
         if entry in reasons:

@@ -67,6 +67,8 @@ static const char *start_and_read(struct daemon_spawn *what, int expected_status
     ssize_t len = pread(log, said, sizeof said - 1, 0);
     assert_in_range(len, 1, sizeof said - 1);
     said[len] = '\0';
+    what->fds = NULL;
+    what->fd_count = 0;
     close(log);
     close(nothing);
     return said;

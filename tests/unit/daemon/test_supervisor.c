@@ -99,7 +99,9 @@ static int be_deaf(struct daemon_child *child)
     enum rc rc = daemon_child_serve(child, NULL, NULL);
 
     signal(SIGTERM, deaf);
-    while (rc == RC_OK)
+    if (rc != RC_OK)
+        return 1;
+    for (;;)
         pause();
     return 1;
 }

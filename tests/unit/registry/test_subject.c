@@ -32,7 +32,7 @@ static void groups_are_few_and_each_once(void **state)
     struct registry_groups groups = { 0 };
 
     (void)state;
-    for (uint8_t i = 0; i < REGISTRY_GROUPS_MAX; i++) {
+    for (unsigned i = 0; i < REGISTRY_GROUPS_MAX; i++) {
         const uint8_t name[] = { 'g', (uint8_t)('a' + i) };
         assert_int_equal(registry_groups_add(&groups, BYTES_OF(name)), RC_OK);
         assert_int_equal(registry_groups_add(&groups, BYTES_OF(name)),
