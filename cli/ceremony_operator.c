@@ -22,7 +22,7 @@ static enum rc journal_signature(const struct cli_ceremony *c, const struct keys
     const struct journal_limits limits = { SEGMENT_BYTES, 2ULL * SEGMENT_BYTES };
     const struct clock clock = clock_system();
     AUTO_OF(journal) *journal = NULL;
-    AUTO_FD above = -1, dir = -1;
+    AUTO_FD dir = -1;
     struct keys_entry entry = {
         .kind = KEYS_ENTRY_SIGNED,
         .of = KEYS_CERTIFICATE,

@@ -70,7 +70,6 @@ static enum rc read_hosts(struct bytes list, struct pki_hierarchy_names *names)
 
 static enum rc check_operator(const char *id)
 {
-    AUTO_BUF(name, KEYS_NAME_DER_MAX);
     struct pki_holder holder = { .id = bytes_of_text(id) };
     enum rc rc = pki_profile_check_holder(pki_profile_find("operator"), &holder);
 

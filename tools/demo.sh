@@ -70,7 +70,7 @@ step root "the root's token and PINs are carried away; what follows works withou
 
 # A container's root may lock 8 MiB only; a real machine keeps the default.
 printf '[sandbox]\nlocked_memory = optional\n[supervisor]\nlog_level = info\n' >>"$place/touchmark.conf"
-"$bin/touchmarkd" --config "$place/touchmark.conf" 2>"$log" &
+"$bin/touchmarkd" --config "$place/touchmark.conf" </dev/null >"$log" 2>&1 &
 daemon=$!
 wait_log supervisor.ready 1
 signer=$(signers)
@@ -109,7 +109,7 @@ step pin "a wrong PIN is tried once and ends everything; no token gets locked"
 cp -p "$work/pin" "$place/secrets/issuing.pin"
 
 if [[ $keep ]]; then
-    "$bin/touchmarkd" --config "$place/touchmark.conf" 2>>"$log" &
+    "$bin/touchmarkd" --config "$place/touchmark.conf" </dev/null >>"$log" 2>&1 &
     daemon=$!
     wait_log supervisor.ready 2
 fi

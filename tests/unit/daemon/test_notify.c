@@ -79,7 +79,7 @@ static void refuses_another_kind_of_socket(void **state)
 static void the_watchdog_is_ours_or_nobodys(void **state)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "\0tm-watchdog" };
-    AUTO_FD manager = manager_at(&at, strlen("@tm-watchdog"));
+    [[maybe_unused]] AUTO_FD manager = manager_at(&at, strlen("@tm-watchdog"));
     struct daemon_notify notify;
     AUTO_BUF(text, 16);
     const char *pid = "";

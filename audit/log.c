@@ -1,0 +1,343 @@
+#include "audit/log.h"
+
+#include "audit/log_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { NOTE_MAX = 4096, SOURCE_KEY = 1 + AUDIT_SPOOL_ID, SPAN_BYTES = 16 };
+
+static const struct store_table TABLES[] = {
+    [AUDIT_ENTRIES] = { "audit_entries", STORE_KEY_NUMBER, AUDIT_ENTRY_MAX },
+    [AUDIT_NODES] = { "audit_nodes", STORE_KEY_BYTES, AUDIT_BLOCK * PROOF_HASH },
+    [AUDIT_SEARCH] = { "audit_search", STORE_KEY_BYTES, 1 },
+    [AUDIT_SPANS] = { "audit_spans", STORE_KEY_NUMBER, SPAN_BYTES },
+    [AUDIT_SOURCES] = { "audit_sources", STORE_KEY_BYTES, 8 },
+    [AUDIT_CHECKPOINTS] = { "audit_checkpoints", STORE_KEY_NUMBER, NOTE_MAX },
+};
+
+const struct store_table *audit_log_tables(void)
+{
+    return TABLES;
+}
+
+enum rc audit_log_new(unsigned first_table, struct audit_log **log)
+{
+    AUTO_OF(audit_log) *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "audit log");
+    made->first_table = first_table;
+    made->record = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
+    made->entry = (struct buf)BUF_MAX(AUDIT_ENTRY_MAX);
+    TRY(audit_hasher_new(&made->hasher));
+    *log = TAKE(made);
+    return RC_OK;
+}
+
+void audit_log_free(struct audit_log *log)
+{
+    if (log == NULL)
+        return;
+    audit_hasher_free(log->hasher);
+    buf_clear(&log->record);
+    buf_clear(&log->entry);
+    explicit_bzero(log->salts, sizeof log->salts);
+    free(log);
+}
+
+static unsigned table(const struct audit_log *log, enum audit_table which)
+{
+    return log->first_table + which;
+}
+
+static struct audit_tree tree_of(const struct audit_log *log)
+{
+    return (struct audit_tree){ table(log, AUDIT_NODES), audit_hasher_digest(log->hasher) };
+}
+
+static enum rc take_salt(struct audit_log *log, uint8_t salt[AUDIT_SALT])
+{
+    uint8_t *from;
+
+    if (log->salts_left == 0) {
+        if (getrandom(log->salts, sizeof log->salts, 0) != sizeof log->salts)
+            return fault_errno("audit log: random octets for salts");
+        log->salts_left = AUDIT_SALTS;
+    }
+    from = log->salts[--log->salts_left];
+    memcpy(salt, from, AUDIT_SALT);
+    explicit_bzero(from, AUDIT_SALT);
+    return RC_OK;
+}
+
+void audit_facet_write(struct buf *key, enum audit_facet facet, struct bytes value)
+{
+    bool hash = facet == AUDIT_BY_CERTIFICATE || facet == AUDIT_BY_CORRELATION;
+
+    if (hash && value.len > AUDIT_FACET_HASH)
+        value.len = AUDIT_FACET_HASH;
+    buf_add_u8(key, (uint8_t)facet);
+    buf_add_u8(key, (uint8_t)value.len);
+    buf_add(key, value);
+}
+
+static enum rc add_facet(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         enum audit_facet facet, struct bytes value)
+{
+    AUTO_BUF(key, AUDIT_FACET_KEY_MAX);
+    struct bytes whole;
+
+    if (value.len == 0)
+        return RC_OK;
+    audit_facet_write(&key, facet, value);
+    buf_add_u64(&key, index);
+    TRY(buf_done(&key, &whole));
+    return store_txn_put(txn, table(log, AUDIT_SEARCH), whole, BYTES(""));
+}
+
+static enum rc add_facets(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          const struct audit_record *record)
+{
+    static const uint8_t NONE[AUDIT_CORRELATION] = { 0 };
+    const uint8_t action[2] = { (uint8_t)(record->action >> 8), (uint8_t)record->action };
+    const uint8_t decision = (uint8_t)record->decision;
+
+    TRY(add_facet(log, txn, index, AUDIT_BY_ACTION, BYTES_OF(action)));
+    if (record->decision != AUDIT_ALLOWED)
+        TRY(add_facet(log, txn, index, AUDIT_BY_DECISION, (struct bytes){ &decision, 1 }));
+    TRY(add_facet(log, txn, index, AUDIT_BY_ACTOR, record->actor));
+    TRY(add_facet(log, txn, index, AUDIT_BY_DEVICE, record->device));
+    if (record->actor_kind == AUDIT_DEVICE)
+        TRY(add_facet(log, txn, index, AUDIT_BY_DEVICE, record->actor));
+    TRY(add_facet(log, txn, index, AUDIT_BY_CERTIFICATE, record->certificate.fingerprint));
+    TRY(add_facet(log, txn, index, AUDIT_BY_CERTIFICATE,
+                  record->actor_certificate.fingerprint));
+    if (bytes_equal(BYTES_OF(record->correlation), BYTES_OF(NONE)))
+        return RC_OK;
+    return add_facet(log, txn, index, AUDIT_BY_CORRELATION, BYTES_OF(record->correlation));
+}
+
+enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                       struct audit_span *span)
+{
+    struct store_number key = store_key_number(block);
+    struct store_value value;
+
+    TRY(store_txn_get(txn, table(log, AUDIT_SPANS), BYTES_OF(key.at), &value));
+    struct reader r = READER(value.bytes);
+    span->earliest_ms = (int64_t)reader_u64(&r);
+    span->latest_ms = (int64_t)reader_u64(&r);
+    return RC_OK;
+}
+
+static enum rc widen_span(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          int64_t wall_ms)
+{
+    struct audit_span span = { wall_ms, wall_ms }, before;
+    struct store_number key = store_key_number(index / AUDIT_SPAN);
+    AUTO_BUF(value, SPAN_BYTES);
+    struct bytes whole;
+
+    if (index % AUDIT_SPAN != 0) {
+        TRY(audit_span_get(log, txn, index / AUDIT_SPAN, &before));
+        if (wall_ms >= before.earliest_ms && wall_ms <= before.latest_ms)
+            return RC_OK;
+        if (before.earliest_ms < wall_ms)
+            span.earliest_ms = before.earliest_ms;
+        if (before.latest_ms > wall_ms)
+            span.latest_ms = before.latest_ms;
+    }
+    buf_add_u64(&value, (uint64_t)span.earliest_ms);
+    buf_add_u64(&value, (uint64_t)span.latest_ms);
+    TRY(buf_done(&value, &whole));
+    return store_txn_put(txn, table(log, AUDIT_SPANS), BYTES_OF(key.at), whole);
+}
+
+static enum rc append(struct audit_log *log, struct store_txn *txn,
+                      const struct audit_record *record, uint64_t *index)
+{
+    struct audit_tree tree = tree_of(log);
+    uint8_t salt[AUDIT_SALT];
+    struct bytes record_bytes, entry_bytes;
+    struct audit_entry entry;
+    uint64_t at;
+
+    buf_reset(&log->record);
+    buf_reset(&log->entry);
+    TRY(audit_record_write(record, &log->record));
+    TRY(buf_done(&log->record, &record_bytes));
+    TRY(take_salt(log, salt));
+    audit_leaf_write(log->hasher, record_bytes, salt, &log->entry);
+    TRY(buf_done(&log->entry, &entry_bytes));
+    TRY(audit_leaf_read(entry_bytes, &entry));
+    TRY(audit_log_size(log, txn, &at));
+    struct store_number key = store_key_number(at);
+    struct proof_hash leaf = audit_leaf_hash(log->hasher, &entry);
+    TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), entry_bytes));
+    TRY(audit_tree_append(&tree, txn, at, &leaf));
+    TRY(widen_span(log, txn, at, record->wall_ms));
+    TRY(add_facets(log, txn, at, record));
+    if (index != NULL)
+        *index = at;
+    return RC_OK;
+}
+
+enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
+                         const struct audit_record *record, uint64_t *index)
+{
+    struct audit_record ours = *record;
+
+    ours.source = AUDIT_FROM_AUTHORITY;
+    ours.source_sequence = 0;
+    return append(log, txn, &ours, index);
+}
+
+static void source_key(const struct audit_origin *origin, uint8_t key[SOURCE_KEY])
+{
+    key[0] = (uint8_t)origin->source;
+    memcpy(key + 1, origin->spool, AUDIT_SPOOL_ID);
+}
+
+enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
+                        const struct audit_origin *origin, uint64_t *sequence)
+{
+    uint8_t key[SOURCE_KEY];
+    struct store_value value;
+
+    source_key(origin, key);
+    enum rc rc = store_txn_get(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), &value);
+    if (rc == RC_NOT_FOUND) {
+        *sequence = 0;
+        return RC_OK;
+    }
+    TRY(rc);
+    struct reader r = READER(value.bytes);
+    uint64_t last = reader_u64(&r);
+    if (!reader_done(&r))
+        return fault(RC_CORRUPT, "audit log: the last sequence of a spool is damaged");
+    *sequence = last;
+    return RC_OK;
+}
+
+enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_origin *origin, struct bytes record, bool *taken)
+{
+    struct store_number sequence = store_key_number(origin->sequence);
+    uint8_t key[SOURCE_KEY];
+    struct audit_record read;
+    uint64_t last;
+
+    TRY(audit_log_taken(log, txn, origin, &last));
+    if (origin->sequence <= last) {
+        *taken = false;
+        return RC_OK;
+    }
+    if (origin->sequence != last + 1)
+        return fault(RC_DENIED, "audit log: %s spool continues with %llu after %llu",
+                     audit_source_name(origin->source), (unsigned long long)origin->sequence,
+                     (unsigned long long)last);
+    TRY(audit_record_read(record, &read));
+    if (read.source != 0)
+        return fault(RC_MALFORMED, "audit log: a spooled record names its own source");
+    read.source = origin->source;
+    read.source_sequence = origin->sequence;
+    TRY(append(log, txn, &read, NULL));
+    source_key(origin, key);
+    TRY(store_txn_put(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), BYTES_OF(sequence.at)));
+    *taken = true;
+    return RC_OK;
+}
+
+enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *size)
+{
+    return store_txn_count(txn, table(log, AUDIT_ENTRIES), size);
+}
+
+enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                      struct bytes *entry)
+{
+    struct store_number key = store_key_number(index);
+    struct store_value value;
+
+    TRY(store_txn_get(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), &value));
+    *entry = value.bytes;
+    return RC_OK;
+}
+
+static enum rc check_size(struct audit_log *log, struct store_txn *txn, uint64_t size)
+{
+    uint64_t now;
+
+    TRY(audit_log_size(log, txn, &now));
+    if (size > now)
+        return fault(RC_NOT_FOUND, "audit log: size %llu was asked, it has %llu records",
+                     (unsigned long long)size, (unsigned long long)now);
+    return RC_OK;
+}
+
+enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,
+                       struct proof_hash *root)
+{
+    struct audit_tree tree = tree_of(log);
+
+    TRY(check_size(log, txn, size));
+    return audit_tree_root(&tree, txn, size, root);
+}
+
+enum rc audit_log_prove_inclusion(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                                  uint64_t size, struct proof_hash *nodes, size_t *count)
+{
+    struct audit_tree tree = tree_of(log);
+
+    TRY(check_size(log, txn, size));
+    if (index >= size)
+        return fault(RC_NOT_FOUND, "audit log: record %llu in a tree of %llu",
+                     (unsigned long long)index, (unsigned long long)size);
+    return audit_tree_prove_inclusion(&tree, txn, index, size, nodes, count);
+}
+
+enum rc audit_log_prove_consistency(struct audit_log *log, struct store_txn *txn,
+                                    uint64_t old_size, uint64_t new_size,
+                                    struct proof_hash *nodes, size_t *count)
+{
+    struct audit_tree tree = tree_of(log);
+
+    TRY(check_size(log, txn, new_size));
+    if (old_size > new_size)
+        return fault(RC_NOT_FOUND, "audit log: from size %llu back to %llu",
+                     (unsigned long long)old_size, (unsigned long long)new_size);
+    return audit_tree_prove_consistency(&tree, txn, old_size, new_size, nodes, count);
+}
+
+enum rc audit_log_keep_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t size,
+                                  struct bytes note)
+{
+    struct store_number key = store_key_number(size);
+    uint64_t now;
+
+    TRY(audit_log_size(log, txn, &now));
+    if (size > now)
+        return fault(RC_DENIED, "audit log: a checkpoint of %llu records, there are %llu",
+                     (unsigned long long)size, (unsigned long long)now);
+    return store_txn_put(txn, table(log, AUDIT_CHECKPOINTS), BYTES_OF(key.at), note);
+}
+
+enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t most,
+                             uint64_t *size, struct bytes *note)
+{
+    struct store_number below = store_key_number(most == UINT64_MAX ? most : most + 1);
+    struct store_range range = { .below = BYTES_OF(below.at), .backward = true };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+
+    TRY(store_cursor_open(txn, table(log, AUDIT_CHECKPOINTS), &range, &cursor));
+    if (store_cursor_next(cursor, &key, &value) != RC_OK)
+        return fault(RC_NOT_FOUND, "audit log: no checkpoint of %llu records or less",
+                     (unsigned long long)most);
+    *size = store_key_read_number(key);
+    *note = value.bytes;
+    return RC_OK;
+}

@@ -1,0 +1,84 @@
+/* The audit log: records as leaves of a Merkle tree, searchable, in tables of the authority's
+ * store. */
+#pragma once
+
+#include "audit/leaf.h"
+#include "audit/query.h"
+#include "audit/tree.h"
+#include "store/txn.h"
+
+/*
+ * The caller's schema holds these tables in this order, beginning at `first_table`. Everything
+ * runs in the caller's transaction: a change and its record commit together or not at all.
+ * Records are numbered from 0 (the leaf's index); a number once given is never given again.
+ */
+enum audit_table {
+    AUDIT_ENTRIES,     /* index -> entry (leaf.h) */
+    AUDIT_NODES,       /* level u8, block u64 -> hashes (tree.h) */
+    AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> nothing */
+    AUDIT_SPANS,       /* index / 256 -> earliest and latest wall_ms in there */
+    AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken */
+    AUDIT_CHECKPOINTS, /* tree size -> signed note */
+    AUDIT_TABLES
+};
+const struct store_table *audit_log_tables(void);
+
+/* Holds no state of the log: only the hashes' contexts and random octets in stock. One
+ * thread's. */
+struct audit_log;
+enum rc audit_log_new(unsigned first_table, struct audit_log **log);
+void audit_log_free(struct audit_log *log);
+AUTO_STRUCT(audit_log, audit_log_free)
+
+/* One record of the authority's own; source and sequence are filled in here. *index (may be
+ * NULL) is its number if the transaction commits. RC_MALFORMED: record.h. */
+enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
+                         const struct audit_record *record, uint64_t *index);
+
+/* Where a record of a spool comes from: the channel's word, not the record's. */
+struct audit_origin {
+    enum audit_source source;
+    uint8_t spool[AUDIT_SPOOL_ID];
+    uint64_t sequence;
+};
+/*
+ * Take in a record of a spool, once: *taken is false if it is there already. RC_DENIED: the
+ * sequence leaves a gap, so records are missing; nothing is taken. RC_MALFORMED: not a record.
+ */
+enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_origin *origin, struct bytes record, bool *taken);
+/* The last sequence taken from this spool: what to ask READ after; 0 if none. */
+enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
+                        const struct audit_origin *origin, uint64_t *sequence);
+
+enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *size);
+/* The entry's bytes, borrowed (leaf.h reads them). RC_NOT_FOUND. */
+enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                      struct bytes *entry);
+
+/* Newest first. Calls each() for what the query wants, at most query->most; *next is where the
+ * next page begins, *more whether there can be one. A page may be short although there is
+ * more: a query looks at AUDIT_QUERY_STEPS entries at most. */
+enum { AUDIT_QUERY_STEPS = 20000 };
+enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_query *query,
+                       enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
+                       uint64_t *next, bool *more);
+
+/* Root of the tree when it had this size; proofs between sizes (RFC 9162 2.1.3.1, 2.1.4.1).
+ * nodes has PROOF_NODES_MAX places. RC_NOT_FOUND: the log is not that long. */
+enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,
+                       struct proof_hash *root);
+enum rc audit_log_prove_inclusion(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                                  uint64_t size, struct proof_hash *nodes, size_t *count);
+enum rc audit_log_prove_consistency(struct audit_log *log, struct store_txn *txn,
+                                    uint64_t old_size, uint64_t new_size,
+                                    struct proof_hash *nodes, size_t *count);
+
+/* Keep a signed checkpoint of this size, replacing one of the same size. RC_DENIED: the log is
+ * not that long. The caller verified it. */
+enum rc audit_log_keep_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t size,
+                                  struct bytes note);
+/* The newest one of this size or less, borrowed. RC_NOT_FOUND. */
+enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t most,
+                             uint64_t *size, struct bytes *note);

@@ -1,0 +1,53 @@
+/* What to look for in the audit log, and the page that comes back; also as bytes, for a link. */
+#pragma once
+
+#include "audit/leaf.h"
+
+/* All that is given must hold. Borrowed; empty, 0 and AUDIT_ANY are not given. */
+struct audit_query {
+    struct bytes device;      /* as the actor, or as what the record is about */
+    struct bytes actor;       /* id of the actor, of whatever kind */
+    struct bytes certificate; /* fingerprint, shown or acted upon */
+    struct bytes correlation; /* 16 octets */
+    struct bytes target;      /* exactly this */
+    struct bytes peer;        /* begins with this: an address without its port */
+    uint16_t action;          /* of enum audit_action */
+    uint8_t decision;         /* of enum audit_decision */
+    uint32_t rule;
+    int64_t since_ms, until_ms; /* wall, both included; until 0: no end */
+    uint64_t before; /* only records with a lower index: the next page; 0: from the newest */
+    uint32_t most;   /* at most so many */
+};
+
+enum { AUDIT_QUERY_MOST = 1000, AUDIT_QUERY_MAX = 2048 };
+
+/* RC_MALFORMED: a field that no record can have, or most outside 1 to AUDIT_QUERY_MOST. */
+enum rc audit_query_check(const struct audit_query *query);
+bool audit_query_wants(const struct audit_query *query, const struct audit_record *record);
+
+/* Append; read strictly and check. */
+void audit_query_write(const struct audit_query *query, struct buf *buf);
+enum rc audit_query_read(struct bytes bytes, struct audit_query *query);
+
+/* One record found, with what proves it. Borrowed. */
+struct audit_hit {
+    uint64_t index;
+    struct proof_hash leaf;
+    struct bytes entry;
+    const struct audit_record *record; /* not in a page's bytes: audit_page_next() reads it */
+};
+
+/* A page: next u64, more u8, then hits: index u64, leaf hash 32, entry sized16. */
+void audit_page_write_head(struct buf *page, uint64_t next, bool more);
+void audit_page_write_hit(struct buf *page, const struct audit_hit *hit);
+struct audit_page {
+    uint64_t next;
+    bool more;
+    struct reader left;
+    struct buf room;            /* audit_page_clear() */
+    struct audit_record record; /* the latest hit's */
+};
+enum rc audit_page_read(struct bytes bytes, struct audit_page *page);
+/* RC_NOT_FOUND at the end; RC_MALFORMED. The hit borrows from the page until the next call. */
+enum rc audit_page_next(struct audit_page *page, struct audit_hit *hit);
+void audit_page_clear(struct audit_page *page);

@@ -1,0 +1,34 @@
+/* RFC 9162 2.1: a Merkle tree that grows in a table of the store. */
+#pragma once
+
+#include "journal/proof.h"
+#include "store/txn.h"
+
+/*
+ * The table (STORE_KEY_BYTES, values of AUDIT_BLOCK * 32 octets) holds the hashes of every
+ * fourth level, the leaves' first, in blocks of 16: key level u8 || block u64. Hashes never
+ * change, blocks only grow, so a tree of an older size lies in there as well. Appending touches
+ * one block, and the next level's each sixteenth time; a proof reads O(log n) of them. The tree's
+ * size is the caller's to know. Sixteen blocks are a tile of C2SP tlog-tiles.
+ */
+enum { AUDIT_BLOCK = 16, AUDIT_BLOCK_LEVELS = 4, AUDIT_NODE_KEY = 9 };
+
+struct audit_tree {
+    unsigned table;
+    struct journal_digest *digest; /* borrowed */
+};
+
+/* Add the leaf with this index; those below it are there. */
+enum rc audit_tree_append(const struct audit_tree *tree, struct store_txn *txn, uint64_t index,
+                          const struct proof_hash *leaf);
+/* RC_CORRUPT: a hash that must be there is not. */
+enum rc audit_tree_root(const struct audit_tree *tree, struct store_txn *txn, uint64_t size,
+                        struct proof_hash *root);
+/* index < size; nodes has PROOF_NODES_MAX places. */
+enum rc audit_tree_prove_inclusion(const struct audit_tree *tree, struct store_txn *txn,
+                                   uint64_t index, uint64_t size, struct proof_hash *nodes,
+                                   size_t *count);
+/* old_size <= new_size. */
+enum rc audit_tree_prove_consistency(const struct audit_tree *tree, struct store_txn *txn,
+                                     uint64_t old_size, uint64_t new_size,
+                                     struct proof_hash *nodes, size_t *count);
