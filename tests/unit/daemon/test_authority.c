@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "daemon/authority.h"
+#include "daemon/authority_audit.h"
 #include "pki/hierarchy.h"
 #include "pki/pem.h"
 #include "registry/answer.h"
@@ -19,14 +19,14 @@
 #include "tests/support/tbs.h"
 #include "tests/unit/store/scratch.h"
 
-enum { ISSUING = 3, WAIT_MS = 30000, AUDIT_TABLE = REGISTRY_TABLES, TABLE_COUNT };
+enum { ISSUING = 3, WAIT_MS = 30000 };
 enum { ADMIN = 0xa1, AUDITOR = 0xa2, STRANGER = 0xee };
 
 struct world {
     struct signing signing;
     struct soft_key root, device;
     struct scratch scratch;
-    struct store_table tables[TABLE_COUNT];
+    struct store_table tables[DAEMON_AUTHORITY_TABLES];
     struct store_schema schema;
     struct buf root_der, issuing_der[ISSUING], authorities;
     pid_t authority;
@@ -34,23 +34,30 @@ struct world {
     const char *dies_at; /* action at whose commit the authority kills itself */
 };
 
-/* ---- A small audit log: texts by number, in the same store ---- */
+/* ---- The audit log, and a death in the middle of a commit ---- */
+
+struct deadly {
+    const struct world *world;
+    struct daemon_authority_audit audit;
+};
 
 static enum rc append(void *with, struct store_txn *txn,
                       const struct daemon_authority_event *event)
 {
-    const struct world *w = with;
-    uint64_t count = 0;
-    AUTO_BUF(text, 1000);
+    const struct deadly *deadly = with;
+    const char *dies_at = deadly->world->dies_at;
 
-    if (w->dies_at != NULL && strcmp(w->dies_at, event->action) == 0 && event->rc == RC_OK)
+    if (dies_at != NULL && strcmp(dies_at, event->action) == 0 && event->rc == RC_OK)
         raise(SIGKILL);
-    TRY(store_txn_count(txn, AUDIT_TABLE, &count));
-    struct store_number key = store_key_number(count + 1);
-    buf_addf(&text, "%s %s by %s: %s %s", event->action, event->target,
-             event->actor == NULL ? "nobody" : event->actor->id, rc_name(event->rc),
-             event->reason);
-    return store_txn_put(txn, AUDIT_TABLE, BYTES_OF(key.at), buf_bytes(&text));
+    return deadly->audit.append(deadly->audit.with, txn, event);
+}
+
+static enum rc ask_log(void *with, struct store_txn *txn, enum registry_ask ask,
+                       struct bytes query, struct buf *answer)
+{
+    const struct deadly *deadly = with;
+
+    return deadly->audit.ask(deadly->audit.with, txn, ask, query, answer);
 }
 
 static enum rc check_policy(struct bytes text, struct buf *errors)
@@ -157,13 +164,16 @@ static enum rc be_authority(struct world *w, const int *doors)
     AUTO_OF(loop) *loop = NULL;
     AUTO_OF(store) *store = open_store(w);
     AUTO_OF(daemon_authority) *authority = NULL;
+    struct daemon_authority_book book;
 
     TRY(loop_new(&w->signing.clock, &loop));
+    TRY(daemon_authority_book_open(&book, &w->signing.clock));
+    struct deadly deadly = { w, daemon_authority_book_audit(&book) };
     const struct daemon_authority_setup setup = {
         .loop = loop,
         .clock = &w->signing.clock,
         .store = store,
-        .audit = { .append = append, .with = w },
+        .audit = { .append = append, .ask = ask_log, .with = &deadly },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
@@ -221,9 +231,8 @@ static int prepare(void **state)
     soft_key_make(&w->root, "root");
     soft_key_make(&w->device, "device");
     make_hierarchy(w);
-    memcpy(w->tables, registry_tables(), REGISTRY_TABLES * sizeof *w->tables);
-    w->tables[AUDIT_TABLE] = (struct store_table){ "audit", STORE_KEY_NUMBER, 1000 };
-    w->schema = (struct store_schema){ "registry", 1, w->tables, TABLE_COUNT };
+    daemon_authority_tables(w->tables);
+    w->schema = (struct store_schema){ "registry", 1, w->tables, DAEMON_AUTHORITY_TABLES };
     struct store *store = open_store(w);
     assert_int_equal(store_write(store, fill, w), RC_OK);
     store_close(store);
@@ -342,39 +351,28 @@ static enum rc enrol(struct world *w, const struct soft_key *key, const struct t
     return rc;
 }
 
-static unsigned count_audit(struct world *w, const char *text);
-
-struct counting {
-    const char *text;
-    unsigned found;
-};
-
-static enum rc count_texts(struct store_txn *txn, void *with)
+/* Records of an action with this decision, as an operator finds them. */
+static unsigned count_audit(struct world *w, enum audit_action action,
+                            enum audit_decision decision)
 {
-    static const struct store_range ALL;
-    struct counting *counting = with;
-    AUTO_OF(store_cursor) *cursor = NULL;
-    struct store_value value;
-    struct bytes key;
+    const struct audit_query query = { .action = (uint16_t)action,
+                                       .decision = (uint8_t)decision,
+                                       .most = 100 };
+    struct audit_page page;
+    struct audit_hit hit;
+    unsigned found = 0;
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+    AUTO_TOLD(told);
 
-    counting->found = 0;
-    TRY(store_cursor_open(txn, AUDIT_TABLE, &ALL, &cursor));
-    while (store_cursor_next(cursor, &key, &value) == RC_OK)
-        counting->found += memmem(value.bytes.at, value.bytes.len, counting->text,
-                                  strlen(counting->text)) != NULL;
-    return RC_OK;
-}
-
-/* Ends the authority: only one process has a store. */
-static unsigned count_audit(struct world *w, const char *text)
-{
-    struct counting counting = { text, 0 };
-
-    stop(w);
-    struct store *store = open_store(w);
-    assert_int_equal(store_read(store, count_texts, &counting), RC_OK);
-    store_close(store);
-    return counting.found;
+    audit_query_write(&query, &asked);
+    struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
+    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    for (; audit_page_next(&page, &hit) == RC_OK; found++)
+        assert_int_equal(
+            hit.record->correlation[0] == 7 || hit.record->actor_kind == AUDIT_PROCESS, true);
+    audit_page_clear(&page);
+    return found;
 }
 
 static void write_pem(const char *name, struct bytes der, const char *label)
@@ -416,7 +414,8 @@ static void a_token_gives_one_certificate_that_openssl_verifies(void **state)
     assert_null(strstr(shown, "CA:TRUE"));
 
     assert_int_equal(enrol(w, &w->device, &token, &again), RC_DENIED);
-    assert_int_equal(count_audit(w, "enrol device dev-1 by nobody: ok"), 1);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ISSUE, AUDIT_ALLOWED), 1);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ISSUE, AUDIT_DENIED), 1);
 }
 
 static void a_projection_learns_of_a_certificate_and_of_its_end(void **state)
@@ -484,7 +483,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
         { REGISTRY_OPERATOR_DOOR, AUDITOR, REGISTRY_ASK_POLICY_APPLY, RC_DENIED },
         { REGISTRY_OPERATOR_DOOR, AUDITOR, REGISTRY_ASK_STATUS, RC_OK },
         { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_OPERATOR_LIST, RC_OK },
-        { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_AUDIT_LIST, RC_NOT_FOUND },
+        { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_AUDIT_CHECKPOINT, RC_MALFORMED },
     };
     struct world *w = *state;
 
@@ -495,7 +494,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
                                 &told.answer, &told.reply),
                          ROWS[i].rc);
     }
-    assert_int_equal(count_audit(w, "denied"), 5);
+    assert_int_equal(count_audit(w, (enum audit_action)0, AUDIT_DENIED), 5);
 }
 
 static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
@@ -596,7 +595,7 @@ static void a_kill_between_signature_and_commit_leaves_a_revoked_orphan(void **s
     assert_int_equal(told.answer.status.orphans, 1);
     assert_int_equal(told.answer.status.devices[REGISTRY_ACTIVE], 1);
     assert_true(told.answer.status.signer);
-    assert_int_equal(count_audit(w, "orphan serial"), 1);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ORPHAN, AUDIT_ALLOWED), 1);
 }
 
 static void a_crl_says_what_was_revoked(void **state)
@@ -675,7 +674,7 @@ static void an_altered_certificate_is_named_in_the_audit_log(void **state)
                             &looked.answer, &looked.reply),
                      RC_OK);
     assert_int_equal(looked.answer.verdict, REGISTRY_FOREIGN);
-    assert_int_equal(count_audit(w, "look-up"), 1);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_LOOK_UP, AUDIT_DENIED), 1);
 }
 
 static void doors_and_operators_get_certificates_of_their_own_kind(void **state)
