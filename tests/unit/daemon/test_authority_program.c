@@ -98,34 +98,35 @@ static void start(struct world *w)
 
     assert_int_equal(link_pair(&w->door, &answering), RC_OK);
     assert_int_equal(link_pair(&w->control, &its_control), RC_OK);
-    const int fds[] = { null, null, log, settings, its_control, answering };
-    struct daemon_spawn what = { .name = "authority",
-                                 .environment = ENVIRONMENT,
-                                 .fds = fds,
-                                 .fd_count = sizeof fds / sizeof *fds };
     find_program(&path);
+    const int fds[] = { null, null, log, settings, its_control, answering };
+    struct daemon_spawn what = { .name = "authority", .environment = ENVIRONMENT, .fds = fds };
+    what.fd_count = sizeof fds / sizeof *fds;
     assert_int_equal(buf_text(&path, &what.path), RC_OK);
-    assert_int_equal(daemon_spawn_start(&what, &w->pid), RC_OK);
-    close(answering);
+    enum rc rc = daemon_spawn_start(&what, &w->pid);
     close(its_control);
+    close(answering);
+    assert_int_equal(rc, RC_OK);
 }
 
-static int ended(struct world *w)
+static void let_go(struct world *w)
 {
-    int status = 0;
-
-    assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
     w->pid = 0;
     close(w->door);
     close(w->control);
     w->door = w->control = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-static int stop(struct world *w)
+/* How it ends: its code, after this signal; 0: by itself. */
+static int ended_by(struct world *w, int signal)
 {
-    assert_int_equal(kill(w->pid, SIGTERM), 0);
-    return ended(w);
+    int status = 0;
+
+    assert_int_equal(kill(w->pid, signal), 0);
+    assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
+    let_go(w);
+    assert_true(WIFEXITED(status) || signal == SIGKILL);
+    return WEXITSTATUS(status);
 }
 
 static int clean(void **state)
@@ -133,10 +134,8 @@ static int clean(void **state)
     struct world *w = *state;
     AUTO_FD registry = openat(w->scratch.dir, "registry", O_RDONLY | O_DIRECTORY);
 
-    if (w->pid > 0) {
-        kill(w->pid, SIGKILL);
-        ended(w);
-    }
+    if (w->pid > 0)
+        ended_by(w, SIGKILL);
     struct scratch inner = { .dir = registry };
     memcpy(inner.path, w->scratch.path, strlen(w->scratch.path) + 1);
     memcpy(inner.path + strlen(inner.path), "/registry", sizeof "/registry");
@@ -201,7 +200,7 @@ static void it_serves_from_inside_its_jail_what_init_left(void **state)
             assert_int_equal(ask(w, REGISTRY_ASK_LOOK_UP, &leaf, &answer, &reply), RC_OK);
         struct registry_question door = { .der = BYTES("\x30\x00") };
         assert_int_equal(ask(w, REGISTRY_ASK_DOOR, &door, &answer, &reply), RC_BUSY);
-        assert_int_equal(stop(w), 0);
+        assert_int_equal(ended_by(w, SIGTERM), 0);
         unlinkat(w->scratch.dir, "ada.pem", 0); /* read in its first life only */
     }
 }
@@ -212,7 +211,7 @@ static void an_empty_registry_without_its_files_is_wrong_settings(void **state)
 
     assert_int_equal(unlinkat(w->scratch.dir, "ada.pem", 0), 0);
     start(w);
-    assert_int_equal(ended(w), EX_CONFIG);
+    assert_int_equal(ended_by(w, 0), EX_CONFIG);
 }
 
 static void a_second_authority_on_the_same_registry_does_not_start(void **state)
@@ -225,8 +224,8 @@ static void a_second_authority_on_the_same_registry_does_not_start(void **state)
     start(w);
     fill(w, projection);
     start(&second);
-    assert_int_equal(ended(&second), EX_TEMPFAIL);
-    assert_int_equal(stop(w), 0);
+    assert_int_equal(ended_by(&second, 0), EX_TEMPFAIL);
+    assert_int_equal(ended_by(w, SIGTERM), 0);
 }
 
 #define WITH_PROGRAM(test) cmocka_unit_test_setup_teardown(test, prepare, clean)
