@@ -217,7 +217,6 @@ static void an_empty_registry_without_its_files_is_wrong_settings(void **state)
 static void a_second_authority_on_the_same_registry_does_not_start(void **state)
 {
     struct world *w = *state, second = *w;
-    AUTO_BUF(reply, LINK_BODY_MAX);
     AUTO_OF(registry_projection) *projection = NULL;
 
     assert_int_equal(registry_projection_new(NULL, &projection), RC_OK);
