@@ -162,8 +162,8 @@ static enum rc ask(struct world *w, enum registry_ask ask, struct registry_quest
 static void fill(struct world *w, struct registry_projection *projection)
 {
     struct registry_question question = { 0 };
-    struct registry_answer answer;
-    struct registry_change change;
+    struct registry_answer answer = { 0 };
+    struct registry_change change = { 0 };
     uint64_t sequence = 0;
     AUTO_BUF(reply, LINK_BODY_MAX);
 
