@@ -22,11 +22,14 @@ struct daemon_authority;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
-    const char *action; /* the request's name ("enrol"), or "crl", "orphan" */
+    const char *action;        /* the request's name ("enrol"), or "crl", "orphan" */
+    enum registry_ask ask;     /* 0: the authority's own doing */
+    enum registry_state state; /* DEVICE_STATE: what the device shall become */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
     const char *target;                   /* "device dev-1"; "" for none */
+    const char *device;                   /* that it is about; "" for none */
     const struct registry_fingerprint *certificate; /* that it is about; NULL for none */
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */

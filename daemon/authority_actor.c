@@ -49,10 +49,15 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
     const struct registry_fingerprint *certificate = &request->row.fingerprint;
     const struct daemon_authority_event event = {
         .action = request->request.kind->name,
+        .ask = request->ask,
+        .state = request->question.state,
         .preamble = &request->question.preamble,
         .channel = request->channel,
         .actor = request->actor.kind == 0 ? NULL : &request->actor,
         .target = request->target,
+        .device = request->kind != REGISTRY_DEVICE ? ""
+                  : request->id[0] != '\0'         ? request->id
+                                                   : request->question.id,
         .certificate =
             bytes_equal(BYTES_OF(certificate->at), BYTES_OF(NONE.at)) ? NULL : certificate,
         .rc = rc,

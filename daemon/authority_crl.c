@@ -111,7 +111,11 @@ static enum rc put(struct store_txn *txn, struct store_job *job)
     struct making *making = (void *)job;
     const struct daemon_authority_audit *audit = &making->authority->setup.audit;
     const struct daemon_authority_event event = {
-        .action = "crl", .target = making->issuer->key, .reason = "", .now_ms = making->now_ms
+        .action = "crl",
+        .target = making->issuer->key,
+        .device = "",
+        .reason = "",
+        .now_ms = making->now_ms,
     };
 
     TRY(registry_crl_put(txn, bytes_of_text(making->issuer->key), making->number,

@@ -170,9 +170,9 @@ static void snapshot(struct daemon_authority_request *request)
 
 /* ---- LOOK_UP: a leaf that no projection knows ---- */
 
-static enum rc look_up(struct store_txn *txn, struct store_job *job)
+static enum rc read_leaf(struct store_txn *txn, void *with)
 {
-    struct daemon_authority_request *request = daemon_authority_of(job);
+    struct daemon_authority_request *request = with;
     struct pki_certificate leaf;
     struct registry_leaf known = { 0 };
 
@@ -181,12 +181,14 @@ static enum rc look_up(struct store_txn *txn, struct store_job *job)
     memcpy(known.key_hash, leaf.key_hash, sizeof known.key_hash);
     TRY(pki_key_hash(leaf.issuer, known.issuer_hash));
     known.serial = leaf.serial;
-    TRY(registry_certificate_look_up(txn, &known, request->now_ms, &request->answer.verdict,
-                                     &request->answer.certificate, &request->answer.subject));
-    if (request->answer.verdict != REGISTRY_ALTERED)
-        return RC_OK;
     request->row.fingerprint = known.fingerprint;
-    return daemon_authority_record(txn, request, RC_DENIED,
+    return registry_certificate_look_up(txn, &known, request->now_ms, &request->answer.verdict,
+                                        &request->answer.certificate, &request->answer.subject);
+}
+
+static enum rc record_altered(struct store_txn *txn, struct store_job *job)
+{
+    return daemon_authority_record(txn, daemon_authority_of(job), RC_DENIED,
                                    "altered: another fingerprint of a certificate or key that "
                                    "is in the registry");
 }
@@ -201,6 +203,17 @@ static void looked_up(struct store_job *job, enum rc rc)
         daemon_authority_turn_away(request, rc);
 }
 
+/* A stranger costs a read; only what was altered costs a commit. */
+static void look_up(struct daemon_authority_request *request)
+{
+    enum rc rc = store_read(request->authority->setup.store, read_leaf, request);
+
+    if (rc == RC_OK && request->answer.verdict == REGISTRY_ALTERED)
+        daemon_authority_queue(request, record_altered, looked_up);
+    else
+        looked_up(&request->job, rc);
+}
+
 void daemon_authority_follow(struct daemon_authority_request *request)
 {
     if (request->ask == REGISTRY_ASK_WATCH)
@@ -208,7 +221,7 @@ void daemon_authority_follow(struct daemon_authority_request *request)
     else if (request->ask == REGISTRY_ASK_SNAPSHOT)
         snapshot(request);
     else if (request->ask == REGISTRY_ASK_LOOK_UP)
-        daemon_authority_queue(request, look_up, looked_up);
+        look_up(request);
     else
         begin_to_wait(request);
 }

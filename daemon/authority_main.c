@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/sandbox.h"
 #include "daemon/authority.h"
+#include "daemon/authority_audit.h"
 #include "daemon/authority_first.h"
 #include "daemon/authority_policy.h"
 #include "daemon/child.h"
@@ -15,7 +16,10 @@ enum { OPEN_FILES_MAX = 64 };
 
 struct process {
     struct daemon_child *child;
-    struct store_schema schema; /* the store's for its life */
+    struct store_table
+        tables[DAEMON_AUTHORITY_TABLES]; /* these two are the store's for its life */
+    struct store_schema schema;
+    struct daemon_authority_book book;
     struct store *store;
     struct daemon_authority *authority;
     bool wrong_settings;
@@ -45,11 +49,14 @@ static enum rc open_authority(struct process *process)
 {
     struct daemon_child *child = process->child;
     const struct daemon_config *config = daemon_child_config(child);
+
+    TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),
         .store = process->store,
         .log = daemon_child_log(child),
+        .audit = daemon_authority_book_audit(&process->book),
         .check_policy = daemon_authority_check_policy,
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
                       .crl_every_ms = config->authority.crl_every_ms,
@@ -129,6 +136,7 @@ int main(void)
     int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
 
     daemon_authority_free(process.authority);
+    daemon_authority_book_close(&process.book);
     store_close(process.store);
     daemon_child_free(process.child);
     return code;

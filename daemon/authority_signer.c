@@ -110,6 +110,7 @@ static enum rc record_orphan(struct store_txn *txn, const struct daemon_authorit
     AUTO_BUF(target, 128);
     struct daemon_authority_event event = {
         .action = "orphan",
+        .device = "",
         .rc = RC_OK,
         .reason = "signed, never registered: revoked",
         .now_ms = now_ms,

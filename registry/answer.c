@@ -74,7 +74,7 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
      NUMBER("doors behind", status.doors_behind));
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
-BODY(AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
+BODY(OF_AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
 
 static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_WATCH] = REGISTRY_FIELDS(WATCH),
@@ -98,22 +98,18 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_STATUS] = REGISTRY_FIELDS(STATUS),
     [REGISTRY_ASK_APPLIED] = REGISTRY_FIELDS(APPLIED),
     [REGISTRY_ASK_POLICY_LIST] = REGISTRY_FIELDS(PAGE),
-    [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(AUDIT),
-    [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(AUDIT),
-    [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(OF_AUDIT),
+    [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(OF_AUDIT),
+    [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(OF_AUDIT),
 };
-
-static struct registry_fields body_of(enum registry_ask ask)
-{
-    return registry_fields_at(BODIES, sizeof BODIES / sizeof *BODIES, ask);
-}
+static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 
 enum rc registry_answer_write(enum registry_ask ask, const struct registry_answer *answer,
                               struct buf *out)
 {
     struct bytes done;
 
-    registry_fields_write(body_of(ask), answer, out);
+    registry_fields_write(registry_bodies_get(ALL, ask), answer, out);
     if (buf_done(out, &done) != RC_OK)
         return fault(RC_LIMIT, "door protocol: a field of answer %d is too long", (int)ask);
     return RC_OK;
@@ -125,7 +121,7 @@ enum rc registry_answer_read(enum registry_ask ask, struct bytes from,
     struct registry_answer read = { 0 };
     struct reader r = READER(from);
 
-    TRY(registry_fields_read(body_of(ask), &r, &read));
+    TRY(registry_fields_read(registry_bodies_get(ALL, ask), &r, &read));
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "door protocol: %zu octets behind answer %d", r.left.len,
                      (int)ask);

@@ -40,16 +40,16 @@ enum rc registry_change_watch(struct store_txn *txn, struct registry_position *p
 
 /* A cursor is the table that comes next (u8) and the key behind which it goes on. */
 struct stage {
-    enum registry_table table;
     struct bytes prefix; /* of its keys */
+    enum registry_table table;
     enum registry_change_kind kind;
 };
 
 static const struct stage STAGES[] = {
-    { REGISTRY_FACTS, { (const uint8_t *)"authorities", 11 }, REGISTRY_CHANGE_AUTHORITIES },
-    { REGISTRY_FACTS, { (const uint8_t *)"crl/", 4 }, REGISTRY_CHANGE_CRL },
-    { REGISTRY_SUBJECTS, { NULL, 0 }, REGISTRY_CHANGE_SUBJECT },
-    { REGISTRY_CERTIFICATES, { NULL, 0 }, REGISTRY_CHANGE_CERTIFICATE },
+    { { (const uint8_t *)"authorities", 11 }, REGISTRY_FACTS, REGISTRY_CHANGE_AUTHORITIES },
+    { { (const uint8_t *)"crl/", 4 }, REGISTRY_FACTS, REGISTRY_CHANGE_CRL },
+    { { NULL, 0 }, REGISTRY_SUBJECTS, REGISTRY_CHANGE_SUBJECT },
+    { { NULL, 0 }, REGISTRY_CERTIFICATES, REGISTRY_CHANGE_CERTIFICATE },
 };
 enum { STAGES_COUNT = sizeof STAGES / sizeof *STAGES, POLICY_STAGE = STAGES_COUNT };
 

@@ -6,6 +6,11 @@
 
 enum { FORM_MAX = 4096 }; /* of a subject or certificate: far above the longest */
 
+struct registry_fields registry_bodies_get(struct registry_bodies bodies, size_t number)
+{
+    return number < bodies.count ? bodies.of[number] : (struct registry_fields){ NULL, 0 };
+}
+
 static void add_sized8(struct buf *out, const char *text, size_t most)
 {
     struct bytes bytes = bytes_of_text(text);
@@ -210,10 +215,4 @@ enum rc registry_fields_read(struct registry_fields fields, struct reader *r, vo
             return fault_while(RC_MALFORMED, "door protocol: %s", field->name);
     }
     return RC_OK;
-}
-
-struct registry_fields registry_fields_at(const struct registry_fields *bodies, size_t count,
-                                          size_t at)
-{
-    return at < count ? bodies[at] : (struct registry_fields){ NULL, 0 };
 }

@@ -36,9 +36,13 @@ struct registry_fields {
         (table), sizeof(table) / sizeof *(table)                                               \
     }
 
-/* bodies[at], or no fields for a place that the table lacks. */
-struct registry_fields registry_fields_at(const struct registry_fields *bodies, size_t count,
-                                          size_t at);
+/* The fields of each of several messages, by number; none for one that is not there. */
+struct registry_bodies {
+    const struct registry_fields *of;
+    size_t count;
+};
+struct registry_fields registry_bodies_get(struct registry_bodies bodies, size_t number);
+
 /* A value over its bound breaks out. */
 void registry_fields_write(struct registry_fields fields, const void *from, struct buf *out);
 /* RC_MALFORMED names the field. to is zeroed by the caller, and worthless on failure; r goes on

@@ -144,11 +144,7 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(AUDIT),
 };
-
-static struct registry_fields body_of(enum registry_ask ask)
-{
-    return registry_fields_at(BODIES, sizeof BODIES / sizeof *BODIES, ask);
-}
+static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 
 enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,
                                 struct buf *out)
@@ -156,7 +152,7 @@ enum rc registry_question_write(enum registry_ask ask, const struct registry_que
     struct bytes done;
 
     registry_fields_write((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), question, out);
-    registry_fields_write(body_of(ask), question, out);
+    registry_fields_write(registry_bodies_get(ALL, ask), question, out);
     if (buf_done(out, &done) != RC_OK)
         return fault(RC_LIMIT, "door protocol: a field of request %d is too long", (int)ask);
     return RC_OK;
@@ -179,7 +175,7 @@ enum rc registry_question_read(enum registry_ask ask, struct bytes from,
 
     TRY(registry_fields_read((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), &r, &read));
     TRY(check_actor(&read.preamble.actor));
-    TRY(registry_fields_read(body_of(ask), &r, &read));
+    TRY(registry_fields_read(registry_bodies_get(ALL, ask), &r, &read));
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "door protocol: %zu octets behind request %d", r.left.len,
                      (int)ask);

@@ -44,21 +44,21 @@ struct registry_question {
     struct registry_preamble preamble; /* in all of them */
     struct registry_position position;
     struct bytes cursor;
-    uint16_t most; /* items in the answer; 0: as many as fit */
     struct bytes der;
+    struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
+    struct bytes text, query;
+    struct registry_groups groups;
+    uint64_t version, sequence;
     enum registry_kind kind;
-    char id[REGISTRY_ID_MAX + 1], group[REGISTRY_ID_MAX + 1];
     enum registry_state state;
     enum registry_role role;
-    char label[REGISTRY_LABEL_MAX + 1];
-    struct registry_groups groups;
-    struct registry_fingerprint fingerprint;
-    uint8_t reason;                      /* CRLReason, RFC 5280 5.3.1 */
-    struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
     uint32_t lifetime_s;
-    uint64_t version, sequence;
+    uint16_t most;  /* items in the answer; 0: as many as fit */
+    uint8_t reason; /* CRLReason, RFC 5280 5.3.1 */
     bool only_check;
-    struct bytes text, query;
+    struct registry_fingerprint fingerprint;
+    char id[REGISTRY_ID_MAX + 1], group[REGISTRY_ID_MAX + 1];
+    char label[REGISTRY_LABEL_MAX + 1];
 };
 
 /* RC_MALFORMED, RC_LIMIT as out becomes broken. */

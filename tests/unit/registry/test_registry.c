@@ -87,7 +87,7 @@ static void valid_certificates_of_one_subject_are_bounded(void **state)
     struct act later = { .run = do_register, .certificate = sample_certificate(77, "dev-1") };
 
     world_add_device(w, "dev-1");
-    for (unsigned i = 1; i <= REGISTRY_CERTIFICATES_PER_SUBJECT; i++)
+    for (int i = 1; i <= REGISTRY_CERTIFICATES_PER_SUBJECT; i++)
         assert_int_equal(world_register(w, (uint8_t)i, "dev-1"), RC_OK);
     assert_int_equal(world_do(w, &later), RC_LIMIT);
     later.now_ms = 201000;

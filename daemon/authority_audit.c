@@ -1,0 +1,222 @@
+#include "daemon/authority_audit.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "registry/answer.h"
+
+enum { REASON_ROOM = 4096 };
+
+void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
+{
+    memcpy(tables, registry_tables(), REGISTRY_TABLES * sizeof *tables);
+    memcpy(tables + REGISTRY_TABLES, audit_log_tables(), AUDIT_TABLES * sizeof *tables);
+}
+
+/* ---- Events as records ---- */
+
+static enum audit_action of_state(enum registry_state state)
+{
+    if (state == REGISTRY_SUSPENDED)
+        return AUDIT_DEVICE_SUSPEND;
+    return state == REGISTRY_REVOKED ? AUDIT_DEVICE_REVOKE : AUDIT_DEVICE_RESUME;
+}
+
+static enum audit_action action_of(const struct daemon_authority_event *event)
+{
+    static const enum audit_action ACTIONS[] = {
+        [REGISTRY_ASK_WATCH] = AUDIT_API_REQUEST,
+        [REGISTRY_ASK_SNAPSHOT] = AUDIT_API_REQUEST,
+        [REGISTRY_ASK_LOOK_UP] = AUDIT_CERTIFICATE_LOOK_UP,
+        [REGISTRY_ASK_DOOR] = AUDIT_DOOR_CERTIFY,
+        [REGISTRY_ASK_ENROL] = AUDIT_CERTIFICATE_ISSUE,
+        [REGISTRY_ASK_REENROL] = AUDIT_CERTIFICATE_RENEW,
+        [REGISTRY_ASK_DEVICE_ADD] = AUDIT_DEVICE_ADD,
+        [REGISTRY_ASK_DEVICE_LIST] = AUDIT_DEVICE_READ,
+        [REGISTRY_ASK_DEVICE_SHOW] = AUDIT_DEVICE_READ,
+        [REGISTRY_ASK_CERTIFICATE_LIST] = AUDIT_CERTIFICATE_READ,
+        [REGISTRY_ASK_CERTIFICATE_REVOKE] = AUDIT_CERTIFICATE_REVOKE,
+        [REGISTRY_ASK_TOKEN_NEW] = AUDIT_TOKEN_NEW,
+        [REGISTRY_ASK_OPERATOR_ADD] = AUDIT_OPERATOR_ADD,
+        [REGISTRY_ASK_OPERATOR_LIST] = AUDIT_OPERATOR_READ,
+        [REGISTRY_ASK_OPERATOR_REVOKE] = AUDIT_OPERATOR_REVOKE,
+        [REGISTRY_ASK_POLICY_SHOW] = AUDIT_POLICY_READ,
+        [REGISTRY_ASK_POLICY_APPLY] = AUDIT_POLICY_APPLY,
+        [REGISTRY_ASK_STATUS] = AUDIT_STATUS_READ,
+        [REGISTRY_ASK_APPLIED] = AUDIT_STATUS_READ,
+        [REGISTRY_ASK_POLICY_LIST] = AUDIT_POLICY_READ,
+        [REGISTRY_ASK_AUDIT_LIST] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_AUDIT_CHECKPOINT] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_AUDIT_PROOF] = AUDIT_LOG_READ,
+    };
+
+    if (event->ask == 0)
+        return strcmp(event->action, "crl") == 0 ? AUDIT_CRL_ISSUE : AUDIT_CERTIFICATE_ORPHAN;
+    return event->ask == REGISTRY_ASK_DEVICE_STATE ? of_state(event->state)
+                                                   : ACTIONS[event->ask];
+}
+
+/* No is DENIED; what could not be decided or done is FAILED. */
+static enum audit_decision decision_of(enum rc rc)
+{
+    if (rc == RC_OK)
+        return AUDIT_ALLOWED;
+    if (rc == RC_DENIED || rc == RC_EXISTS || rc == RC_LIMIT || rc == RC_MALFORMED ||
+        rc == RC_NOT_FOUND)
+        return AUDIT_DENIED;
+    return AUDIT_FAILED;
+}
+
+static void add_actor(struct audit_record *record, const struct daemon_authority_event *event)
+{
+    const struct registry_preamble *preamble = event->preamble;
+
+    record->actor_kind = AUDIT_NOBODY;
+    if (preamble == NULL) {
+        record->actor_kind = AUDIT_PROCESS;
+        record->actor = BYTES("authority");
+        return;
+    }
+    if (event->actor != NULL) {
+        record->actor_kind = (enum audit_actor_kind)event->actor->kind;
+        record->actor = bytes_of_text(event->actor->id);
+    }
+    if (preamble->actor.known)
+        record->actor_certificate.fingerprint = BYTES_OF(preamble->actor.fingerprint.at);
+    memcpy(record->correlation, preamble->correlation, sizeof record->correlation);
+    record->peer = bytes_of_text(preamble->peer);
+    record->tls = bytes_of_text(preamble->tls);
+}
+
+static enum rc append(void *with, struct store_txn *txn,
+                      const struct daemon_authority_event *event)
+{
+    const struct daemon_authority_book *book = with;
+    struct audit_record record = { .action = action_of(event),
+                                   .decision = decision_of(event->rc),
+                                   .wall_ms = event->now_ms,
+                                   .monotonic_ms = clock_monotonic_ms(book->clock),
+                                   .target = bytes_of_text(event->target) };
+    const struct audit_action_row *row = audit_action_get(record.action);
+    AUTO_BUF(reason, REASON_ROOM);
+
+    add_actor(&record, event);
+    if (!bytes_equal_text(record.actor, event->device))
+        record.device = bytes_of_text(event->device);
+    if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
+        record.certificate.fingerprint = BYTES_OF(event->certificate->at);
+    text_add_escaped(&reason, bytes_of_text(event->reason));
+    record.reason = buf_bytes(&reason);
+    if (record.reason.len > AUDIT_REASON_MAX)
+        record.reason.len = AUDIT_REASON_MAX;
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
+/* ---- What doors may ask ---- */
+
+struct listing {
+    struct buf *hits;
+    size_t room;
+    uint64_t last;
+    bool full;
+};
+
+static enum rc add_hit(void *with, const struct audit_hit *hit)
+{
+    struct listing *listing = with;
+
+    if (listing->hits->len + AUDIT_ENTRY_MAX + 64 > listing->room) {
+        listing->full = true;
+        return RC_LIMIT;
+    }
+    audit_page_write_hit(listing->hits, hit);
+    listing->last = hit->index;
+    return RC_OK;
+}
+
+static enum rc list(const struct daemon_authority_book *book, struct store_txn *txn,
+                    struct bytes asked, struct buf *answer)
+{
+    struct audit_query query;
+    uint64_t next = 0;
+    bool more = false;
+    AUTO_BUF(hits, REGISTRY_LIST_MAX);
+    struct listing listing = { &hits, REGISTRY_LIST_MAX - 16, 0, false };
+
+    TRY(audit_query_read(asked, &query));
+    enum rc rc = audit_log_list(book->log, txn, &query, add_hit, &listing, &next, &more);
+    if (rc != RC_OK && !listing.full)
+        return rc;
+    if (listing.full) {
+        next = listing.last;
+        more = true;
+    }
+    audit_page_write_head(answer, next, more);
+    buf_add(answer, buf_bytes(&hits));
+    return RC_OK;
+}
+
+static enum rc checkpoint(const struct daemon_authority_book *book, struct store_txn *txn,
+                          struct bytes asked, struct buf *answer)
+{
+    struct reader r = READER(asked);
+    uint64_t most = reader_u64(&r), size = 0;
+    struct bytes note;
+
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "a checkpoint is asked for by its size, u64");
+    TRY(audit_log_checkpoint(book->log, txn, most == 0 ? UINT64_MAX : most, &size, &note));
+    buf_add_u64(answer, size);
+    buf_add(answer, note);
+    return RC_OK;
+}
+
+static enum rc prove(const struct daemon_authority_book *book, struct store_txn *txn,
+                     struct bytes asked, struct buf *answer)
+{
+    struct reader r = READER(asked);
+    uint8_t kind = reader_u8(&r);
+    uint64_t first = reader_u64(&r), second = reader_u64(&r);
+    struct proof_hash nodes[PROOF_NODES_MAX];
+    size_t count = 0;
+
+    if (!reader_done(&r) || kind < 1 || kind > 2)
+        return fault(RC_MALFORMED, "a proof is asked for by its kind, 1 or 2, and two u64");
+    if (kind == 1)
+        TRY(audit_log_prove_inclusion(book->log, txn, first, second, nodes, &count));
+    else
+        TRY(audit_log_prove_consistency(book->log, txn, first, second, nodes, &count));
+    for (size_t i = 0; i < count; i++)
+        buf_add(answer, BYTES_OF(nodes[i].at));
+    return RC_OK;
+}
+
+static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
+                   struct bytes query, struct buf *answer)
+{
+    const struct daemon_authority_book *book = with;
+
+    if (what == REGISTRY_ASK_AUDIT_LIST)
+        return list(book, txn, query, answer);
+    if (what == REGISTRY_ASK_AUDIT_CHECKPOINT)
+        return checkpoint(book, txn, query, answer);
+    return prove(book, txn, query, answer);
+}
+
+enum rc daemon_authority_book_open(struct daemon_authority_book *book,
+                                   const struct clock *clock)
+{
+    book->clock = clock;
+    return audit_log_new(REGISTRY_TABLES, &book->log);
+}
+
+void daemon_authority_book_close(struct daemon_authority_book *book)
+{
+    audit_log_free(book->log);
+    book->log = NULL;
+}
+
+struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
+{
+    return (struct daemon_authority_audit){ append, ask, book };
+}

@@ -1,0 +1,27 @@
+/* The authority's audit log: its events as records, and what doors may ask of it. */
+#pragma once
+
+#include "audit/log.h"
+#include "daemon/authority.h"
+
+/*
+ * The log's tables stand behind the registry's in the same store. What is asked and answered:
+ *   AUDIT_LIST        an audit_query; an audit_page
+ *   AUDIT_CHECKPOINT  u64 the greatest tree size wanted, 0 for the newest; size u64, then the
+ * note AUDIT_PROOF       u8 1, index u64, size u64 (inclusion) or u8 2, old u64, new u64
+ *                     (consistency); nodes, 32 octets each
+ */
+struct daemon_authority_book {
+    struct audit_log *log;
+    const struct clock *clock; /* borrowed */
+};
+
+/* Registry's and audit's tables, in this order: count is their sum. */
+enum { DAEMON_AUTHORITY_TABLES = (int)REGISTRY_TABLES + (int)AUDIT_TABLES };
+void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES]);
+
+enum rc daemon_authority_book_open(struct daemon_authority_book *book,
+                                   const struct clock *clock);
+void daemon_authority_book_close(struct daemon_authority_book *book);
+/* For a setup; book is borrowed. */
+struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book);

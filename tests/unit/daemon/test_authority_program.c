@@ -1,0 +1,241 @@
+/* The real program, started as touchmarkd starts it, in its jail; without a signer. */
+#include "tests/support/check.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include "base/file.h"
+#include "daemon/spawn.h"
+#include "pki/certificate.h"
+#include "pki/pem.h"
+#include "registry/answer.h"
+#include "tests/support/soft_ca.h"
+#include "tests/unit/store/scratch.h"
+
+enum { WAIT_MS = 60000 };
+
+struct world {
+    struct scratch scratch;
+    struct soft_ca ca;
+    struct registry_fingerprint operator;
+    pid_t pid;
+    int door, control;
+};
+
+static void put_file(const struct world *w, const char *name, struct bytes bytes)
+{
+    assert_int_equal(file_write(w->scratch.dir, name, bytes, 0600), RC_OK);
+}
+
+static void put_first_files(struct world *w)
+{
+    const struct pki_holder holder = { .id = BYTES("ada") };
+    struct pki_certificate read;
+    struct soft_key key;
+    AUTO_BUF(der, 4096);
+    AUTO_BUF(pem, 16384);
+
+    pki_pem_add(&pem, "CERTIFICATE", buf_bytes(&w->ca.issuing_der));
+    pki_pem_add(&pem, "CERTIFICATE", buf_bytes(&w->ca.root_der));
+    put_file(w, "chain.pem", buf_bytes(&pem));
+    soft_key_make(&key, "ada");
+    soft_ca_issue(&w->ca, pki_profile_find("operator"), &holder, &key, &der);
+    soft_key_clear(&key);
+    assert_int_equal(pki_certificate_read(buf_bytes(&der), &read), RC_OK);
+    memcpy(w->operator.at, read.fingerprint, sizeof w->operator.at);
+    buf_reset(&pem);
+    pki_pem_add(&pem, "CERTIFICATE", buf_bytes(&der));
+    put_file(w, "ada.pem", buf_bytes(&pem));
+    put_file(w, "policy", BYTES("# nothing\n"));
+}
+
+static int prepare(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    AUTO_BUF(settings, 4096);
+
+    assert_non_null(w);
+    w->door = w->control = -1;
+    scratch_make(&w->scratch);
+    soft_ca_open(&w->ca);
+    assert_int_equal(mkdirat(w->scratch.dir, "registry", 0700), 0);
+    put_first_files(w);
+    buf_addf(&settings,
+             "[sandbox]\nlandlock = optional\n[authority]\nregistry = %s/registry\n"
+             "first_chain = %s/chain.pem\nfirst_operator = %s/ada.pem\nfirst_policy = "
+             "%s/policy\nmap = 256M\n",
+             w->scratch.path, w->scratch.path, w->scratch.path, w->scratch.path);
+    put_file(w, "settings", buf_bytes(&settings));
+    *state = w;
+    return 0;
+}
+
+/* Beside the tests stands bin/. */
+static void find_program(struct buf *path)
+{
+    char self[4096] = "";
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    assert_true(len > 0);
+    *strrchr(self, '/') = '\0';
+    buf_addf(path, "%s/bin/touchmark-authority", self);
+}
+
+static void start(struct world *w)
+{
+    static const char *const ENVIRONMENT[] = { "TOUCHMARK_DESCRIPTORS=device-door", NULL };
+    AUTO_BUF(path, 4200);
+    int answering = -1, its_control = -1;
+    AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    AUTO_FD log =
+        openat(w->scratch.dir, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    AUTO_FD settings = openat(w->scratch.dir, "settings", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(link_pair(&w->door, &answering), RC_OK);
+    assert_int_equal(link_pair(&w->control, &its_control), RC_OK);
+    find_program(&path);
+    const int fds[] = { null, null, log, settings, its_control, answering };
+    struct daemon_spawn what = { .name = "authority", .environment = ENVIRONMENT, .fds = fds };
+    what.fd_count = sizeof fds / sizeof *fds;
+    assert_int_equal(buf_text(&path, &what.path), RC_OK);
+    enum rc rc = daemon_spawn_start(&what, &w->pid);
+    close(its_control);
+    close(answering);
+    assert_int_equal(rc, RC_OK);
+}
+
+static void let_go(struct world *w)
+{
+    w->pid = 0;
+    close(w->door);
+    close(w->control);
+    w->door = w->control = -1;
+}
+
+/* How it ends: its code, after this signal; 0: by itself. */
+static int ended_by(struct world *w, int signal)
+{
+    int status = 0;
+
+    assert_int_equal(kill(w->pid, signal), 0);
+    assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
+    let_go(w);
+    assert_true(WIFEXITED(status) || signal == SIGKILL);
+    return WEXITSTATUS(status);
+}
+
+static int clean(void **state)
+{
+    struct world *w = *state;
+    AUTO_FD registry = openat(w->scratch.dir, "registry", O_RDONLY | O_DIRECTORY);
+
+    if (w->pid > 0)
+        ended_by(w, SIGKILL);
+    struct scratch inner = { .dir = registry };
+    memcpy(inner.path, w->scratch.path, strlen(w->scratch.path) + 1);
+    memcpy(inner.path + strlen(inner.path), "/registry", sizeof "/registry");
+    scratch_empty(&inner);
+    rmdir(inner.path);
+    scratch_remove(&w->scratch);
+    soft_ca_close(&w->ca);
+    free(w);
+    return 0;
+}
+
+static enum rc ask(struct world *w, enum registry_ask ask, struct registry_question *question,
+                   struct registry_answer *answer, struct buf *reply)
+{
+    AUTO_BUF(body, LINK_BODY_MAX);
+
+    assert_int_equal(registry_question_write(ask, question, &body), RC_OK);
+    buf_reset(reply);
+    TRY(link_ask_and_wait(w->door, registry_door_protocol(), (uint16_t)ask, buf_bytes(&body),
+                          WAIT_MS, reply));
+    return registry_answer_read(ask, buf_bytes(reply), answer);
+}
+
+static void fill(struct world *w, struct registry_projection *projection)
+{
+    struct registry_question question = { 0 };
+    struct registry_answer answer = { 0 };
+    struct registry_change change = { 0 };
+    uint64_t sequence = 0;
+    AUTO_BUF(reply, LINK_BODY_MAX);
+
+    assert_int_equal(ask(w, REGISTRY_ASK_SNAPSHOT, &question, &answer, &reply), RC_OK);
+    struct reader r = READER(answer.list);
+    while (registry_answer_next_change(&r, &sequence, &change) == RC_OK)
+        assert_int_equal(registry_projection_apply(projection, &change), RC_OK);
+    assert_int_equal(answer.cursor.len, 0);
+}
+
+static void it_serves_from_inside_its_jail_what_init_left(void **state)
+{
+    struct world *w = *state;
+    uint64_t version = 0;
+    AUTO_BUF(reply, LINK_BODY_MAX);
+    struct registry_answer answer;
+    AUTO_OF(registry_projection) *projection = NULL;
+
+    assert_int_equal(registry_projection_new(NULL, &projection), RC_OK);
+    for (int life = 0; life < 2; life++) {
+        start(w);
+        registry_projection_reset(projection);
+        fill(w, projection);
+        assert_int_equal(registry_projection_count(projection), 1);
+        const struct registry_subject *ada =
+            registry_projection_subject(projection, REGISTRY_OPERATOR, BYTES("ada"));
+        assert_non_null(ada);
+        assert_int_equal(ada->role, REGISTRY_ADMIN);
+        assert_true(
+            bytes_equal_text(registry_projection_policy(projection, &version), "# nothing\n"));
+        assert_true(registry_projection_authorities(projection).len > 0);
+        struct registry_question leaf = { .der = buf_bytes(&w->ca.root_der) };
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(ask(w, REGISTRY_ASK_LOOK_UP, &leaf, &answer, &reply), RC_OK);
+        struct registry_question door = { .der = BYTES("\x30\x00") };
+        assert_int_equal(ask(w, REGISTRY_ASK_DOOR, &door, &answer, &reply), RC_BUSY);
+        assert_int_equal(ended_by(w, SIGTERM), 0);
+        unlinkat(w->scratch.dir, "ada.pem", 0); /* read in its first life only */
+    }
+}
+
+static void an_empty_registry_without_its_files_is_wrong_settings(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(unlinkat(w->scratch.dir, "ada.pem", 0), 0);
+    start(w);
+    assert_int_equal(ended_by(w, 0), EX_CONFIG);
+}
+
+static void a_second_authority_on_the_same_registry_does_not_start(void **state)
+{
+    struct world *w = *state, second = *w;
+    AUTO_OF(registry_projection) *projection = NULL;
+
+    assert_int_equal(registry_projection_new(NULL, &projection), RC_OK);
+    start(w);
+    fill(w, projection);
+    start(&second);
+    assert_int_equal(ended_by(&second, 0), EX_TEMPFAIL);
+    assert_int_equal(ended_by(w, SIGTERM), 0);
+}
+
+#define WITH_PROGRAM(test) cmocka_unit_test_setup_teardown(test, prepare, clean)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PROGRAM(it_serves_from_inside_its_jail_what_init_left),
+        WITH_PROGRAM(an_empty_registry_without_its_files_is_wrong_settings),
+        WITH_PROGRAM(a_second_authority_on_the_same_registry_does_not_start),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
