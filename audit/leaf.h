@@ -8,8 +8,8 @@
  * leaf  = head (48) || commitment (32)
  * entry = leaf || salt (16) || body, or the leaf alone once the body was erased
  *
- * commitment = HMAC-SHA-256(key = salt, body). Without the salt it tells nothing about the body:
- * that rests on HMAC being a pseudo-random function (what it was proven to be), where
+ * commitment = HMAC-SHA-256(key = salt, body). Without the salt it tells nothing about the
+ * body: that rests on HMAC being a pseudo-random function (what it was proven to be), where
  * SHA-256(salt || body) would need SHA-256 itself to be a random oracle, and could be extended.
  * It binds because SHA-256 has no known collisions and the salt's length is fixed (HMAC keys of
  * different lengths can be equal). The salt has 128 bits: nobody who was not given it can test

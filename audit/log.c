@@ -10,7 +10,7 @@ enum { NOTE_MAX = 4096, SOURCE_KEY = 1 + AUDIT_SPOOL_ID, SPAN_BYTES = 16 };
 
 static const struct store_table TABLES[] = {
     [AUDIT_ENTRIES] = { "audit_entries", STORE_KEY_NUMBER, AUDIT_ENTRY_MAX },
-    [AUDIT_NODES] = { "audit_nodes", STORE_KEY_BYTES, AUDIT_BLOCK * PROOF_HASH },
+    [AUDIT_NODES] = { "audit_nodes", STORE_KEY_BYTES, AUDIT_BLOCK *PROOF_HASH },
     [AUDIT_SEARCH] = { "audit_search", STORE_KEY_BYTES, 1 },
     [AUDIT_SPANS] = { "audit_spans", STORE_KEY_NUMBER, SPAN_BYTES },
     [AUDIT_SOURCES] = { "audit_sources", STORE_KEY_BYTES, 8 },

@@ -24,9 +24,8 @@ static enum rc look_at_span(struct search *s, uint64_t block)
     TRY(audit_span_get(s->log, s->txn, block, &span));
     s->span_block = block;
     s->span_known = true;
-    s->span_wanted =
-        span.latest_ms >= s->query->since_ms &&
-        (s->query->until_ms == 0 || span.earliest_ms <= s->query->until_ms);
+    s->span_wanted = span.latest_ms >= s->query->since_ms &&
+                     (s->query->until_ms == 0 || span.earliest_ms <= s->query->until_ms);
     return RC_OK;
 }
 
@@ -56,7 +55,9 @@ static enum rc visit(struct search *s, uint64_t index)
     TRY(look_at_span(s, index / AUDIT_SPAN));
     if (!s->span_wanted)
         return RC_OK;
-    TRY(audit_log_get(s->log, s->txn, index, &hit.entry));
+    if (audit_log_get(s->log, s->txn, index, &hit.entry) == RC_NOT_FOUND)
+        return fault(RC_CORRUPT, "audit log: record %llu is missing",
+                     (unsigned long long)index);
     if (audit_leaf_read(hit.entry, &entry) != RC_OK ||
         audit_leaf_record(&entry, &s->room, &record) != RC_OK)
         return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
@@ -137,7 +138,7 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                        uint64_t *next, bool *more)
 {
-    [[gnu::cleanup(buf_clear)]] struct buf prefix = BUF_MAX(AUDIT_FACET_KEY_MAX);
+    AUTO_BUF(prefix, AUDIT_FACET_KEY_MAX);
     struct search s = { .log = log, .txn = txn, .query = query, .each = each, .with = with };
     uint64_t end;
 
@@ -148,8 +149,8 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
     if (query->before != 0 && query->before < end)
         end = query->before;
     s.room = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
-    enum rc rc = choose_facet(query, &prefix) ? walk_facet(&s, &prefix, end)
-                                              : walk_entries(&s, end);
+    enum rc rc =
+        choose_facet(query, &prefix) ? walk_facet(&s, &prefix, end) : walk_entries(&s, end);
     buf_clear(&s.room);
     TRY(rc);
     *more = s.full && s.next > 0;

@@ -3,8 +3,8 @@
 static enum rc check_length(const char *what, struct bytes value, size_t least, size_t most)
 {
     if (value.len != 0 && (value.len < least || value.len > most))
-        return fault(RC_MALFORMED, "audit query: %s of %zu octets, %zu to %zu are allowed", what,
-                     value.len, least, most);
+        return fault(RC_MALFORMED, "audit query: %s of %zu octets, %zu to %zu are allowed",
+                     what, value.len, least, most);
     return RC_OK;
 }
 

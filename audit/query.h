@@ -1,4 +1,5 @@
-/* What to look for in the audit log, and the page that comes back; also as bytes, for a link. */
+/* What to look for in the audit log, and the page that comes back; also as bytes, for a link.
+ */
 #pragma once
 
 #include "audit/leaf.h"

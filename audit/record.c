@@ -121,7 +121,8 @@ static enum rc check_actor(enum audit_actor_kind kind, struct bytes id)
         return fault(RC_MALFORMED, "audit record: a %s with an id of %zu octets",
                      audit_actor_kind_name(kind), id.len);
     if (!is_clean_text(id))
-        return fault(RC_MALFORMED, "audit record: actor is not UTF-8 without control characters");
+        return fault(RC_MALFORMED,
+                     "audit record: actor is not UTF-8 without control characters");
     return RC_OK;
 }
 

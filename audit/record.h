@@ -35,8 +35,8 @@ struct audit_record {
     enum audit_decision decision;
     int64_t wall_ms, monotonic_ms;
     uint8_t correlation[AUDIT_CORRELATION]; /* of the request or session; zeros: none */
-    enum audit_source source;               /* both are zero in a spool: the log fills them in */
-    uint64_t source_sequence;               /* 0: the authority's own */
+    enum audit_source source; /* both are zero in a spool: the log fills them in */
+    uint64_t source_sequence; /* 0: the authority's own */
 
     enum audit_actor_kind actor_kind;
     struct bytes actor;                         /* id; empty for AUDIT_NOBODY */

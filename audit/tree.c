@@ -45,8 +45,7 @@ static struct proof_hash fold(const struct audit_tree *tree, struct run *run)
 {
     for (size_t count = run->count; count > 1; count /= 2)
         for (size_t i = 0; i < count / 2; i++)
-            run->at[i] =
-                journal_proof_node(tree->digest, &run->at[2 * i], &run->at[2 * i + 1]);
+            run->at[i] = journal_proof_node(tree->digest, &run->at[2 * i], &run->at[2 * i + 1]);
     return run->at[0];
 }
 
@@ -77,9 +76,8 @@ enum rc audit_tree_append(const struct audit_tree *tree, struct store_txn *txn, 
             TRY(read_run(tree, txn, level, place - before, before, &run));
         run.at[before] = hash;
         run.count = before + 1;
-        TRY(store_txn_put(
-            txn, tree->table, BYTES_OF(key.at),
-            (struct bytes){ (const uint8_t *)run.at, run.count * PROOF_HASH }));
+        TRY(store_txn_put(txn, tree->table, BYTES_OF(key.at),
+                          (struct bytes){ (const uint8_t *)run.at, run.count * PROOF_HASH }));
         if (run.count < AUDIT_BLOCK)
             return RC_OK;
         hash = fold(tree, &run);

@@ -8,8 +8,8 @@
  * The table (STORE_KEY_BYTES, values of AUDIT_BLOCK * 32 octets) holds the hashes of every
  * fourth level, the leaves' first, in blocks of 16: key level u8 || block u64. Hashes never
  * change, blocks only grow, so a tree of an older size lies in there as well. Appending touches
- * one block, and the next level's each sixteenth time; a proof reads O(log n) of them. The tree's
- * size is the caller's to know. Sixteen blocks are a tile of C2SP tlog-tiles.
+ * one block, and the next level's each sixteenth time; a proof reads O(log n) of them. The
+ * tree's size is the caller's to know. Sixteen blocks are a tile of C2SP tlog-tiles.
  */
 enum { AUDIT_BLOCK = 16, AUDIT_BLOCK_LEVELS = 4, AUDIT_NODE_KEY = 9 };
 
