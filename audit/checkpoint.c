@@ -16,7 +16,6 @@ enum { HASH_TEXT = 44, SIGNATURE_MAX = 80 };
 
 AUTO_TYPE(BIO, BIO_free_all)
 AUTO_TYPE(X509, X509_free)
-AUTO_TYPE(EVP_PKEY, EVP_PKEY_free)
 AUTO_TYPE(EVP_MD_CTX, EVP_MD_CTX_free)
 
 struct audit_checkpoint_key {
