@@ -55,7 +55,9 @@ static enum rc visit(struct search *s, uint64_t index)
     TRY(look_at_span(s, index / AUDIT_SPAN));
     if (!s->span_wanted)
         return RC_OK;
-    TRY(audit_log_get(s->log, s->txn, index, &hit.entry));
+    if (audit_log_get(s->log, s->txn, index, &hit.entry) == RC_NOT_FOUND)
+        return fault(RC_CORRUPT, "audit log: record %llu is missing",
+                     (unsigned long long)index);
     if (audit_leaf_read(hit.entry, &entry) != RC_OK ||
         audit_leaf_record(&entry, &s->room, &record) != RC_OK)
         return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
@@ -136,7 +138,7 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                        uint64_t *next, bool *more)
 {
-    [[gnu::cleanup(buf_clear)]] struct buf prefix = BUF_MAX(AUDIT_FACET_KEY_MAX);
+    AUTO_BUF(prefix, AUDIT_FACET_KEY_MAX);
     struct search s = { .log = log, .txn = txn, .query = query, .each = each, .with = with };
     uint64_t end;
 

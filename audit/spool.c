@@ -1,0 +1,136 @@
+#include "audit/spool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/file.h"
+
+static const char ID_FILE[] = "spool.id";
+enum { RECORD_KIND = 1, BATCH_HEAD = AUDIT_SPOOL_ID + 8, SIZE_BYTES = 2 };
+
+struct audit_spool {
+    struct journal *journal;
+    struct buf room;
+    uint8_t id[AUDIT_SPOOL_ID];
+};
+
+/* The journal's lock is held, so nobody else makes one. */
+static enum rc open_id(int dir, uint8_t id[AUDIT_SPOOL_ID])
+{
+    AUTO_BUF(octets, AUDIT_SPOOL_ID);
+    uint8_t made[AUDIT_SPOOL_ID];
+
+    enum rc rc = file_read(dir, ID_FILE, &octets);
+    if (rc == RC_NOT_FOUND) {
+        if (getrandom(made, sizeof made, 0) != sizeof made)
+            return fault_errno("audit spool: random octets for its id");
+        TRY(file_create(dir, ID_FILE, BYTES_OF(made), 0600));
+        memcpy(id, made, sizeof made);
+        return RC_OK;
+    }
+    TRY(rc);
+    if (octets.len != AUDIT_SPOOL_ID)
+        return fault(RC_CORRUPT, "audit spool: %s has %zu octets, expected %d", ID_FILE,
+                     octets.len, AUDIT_SPOOL_ID);
+    memcpy(id, octets.at, AUDIT_SPOOL_ID);
+    return RC_OK;
+}
+
+enum rc audit_spool_open(int dir, const struct journal_limits *limits,
+                         const struct clock *clock, struct audit_spool **spool)
+{
+    AUTO_OF(audit_spool) *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "audit spool");
+    made->room = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
+    TRY(journal_open(dir, limits, clock, NULL, &made->journal));
+    TRY(open_id(dir, made->id));
+    *spool = TAKE(made);
+    return RC_OK;
+}
+
+void audit_spool_close(struct audit_spool *spool)
+{
+    if (spool == NULL)
+        return;
+    if (spool->journal != NULL)
+        journal_close(spool->journal);
+    buf_clear(&spool->room);
+    free(spool);
+}
+
+enum rc audit_spool_add(struct audit_spool *spool, const struct audit_record *record)
+{
+    struct audit_record ours = *record;
+    struct bytes bytes;
+
+    ours.source = 0;
+    ours.source_sequence = 0;
+    buf_reset(&spool->room);
+    TRY(audit_record_write(&ours, &spool->room));
+    TRY(buf_done(&spool->room, &bytes));
+    return journal_append(spool->journal, RECORD_KIND, bytes, NULL);
+}
+
+enum rc audit_spool_commit(struct audit_spool *spool)
+{
+    return journal_commit(spool->journal);
+}
+
+static enum rc fill(struct journal_cursor *cursor, size_t most, struct buf *batch)
+{
+    struct journal_entry entry;
+    size_t start = batch->len;
+    enum rc rc;
+
+    while ((rc = journal_cursor_next(cursor, &entry)) == RC_OK) {
+        if (batch->len - start + SIZE_BYTES + entry.body.len > most)
+            return RC_OK;
+        buf_add_sized16(batch, entry.body);
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
+                         struct buf *batch)
+{
+    AUTO_OF(journal_cursor) *cursor = NULL;
+    uint64_t last = journal_head(spool->journal).sequence;
+
+    if (after > last)
+        return fault(RC_DENIED, "audit spool: asked what follows %llu, it ends with %llu",
+                     (unsigned long long)after, (unsigned long long)last);
+    TRY(journal_cursor_open(spool->journal, after + 1, &cursor));
+    buf_add(batch, BYTES_OF(spool->id));
+    buf_add_u64(batch, after + 1);
+    TRY(fill(cursor, most > BATCH_HEAD ? most - BATCH_HEAD : 0, batch));
+    TRY(buf_done(batch, &(struct bytes){ 0 }));
+    return journal_trim(spool->journal, after + 1);
+}
+
+enum rc audit_batch_read(struct bytes bytes, struct audit_batch *batch)
+{
+    struct audit_batch made = { .left = READER(bytes) };
+
+    reader_copy(&made.left, made.spool, sizeof made.spool);
+    made.sequence = reader_u64(&made.left);
+    if (made.left.broken || made.sequence == 0)
+        return fault(RC_MALFORMED, "audit batch: its head is cut short, or sequence 0");
+    *batch = made;
+    return RC_OK;
+}
+
+enum rc audit_batch_next(struct audit_batch *batch, uint64_t *sequence, struct bytes *record)
+{
+    if (reader_done(&batch->left))
+        return RC_NOT_FOUND;
+    struct bytes bytes = reader_sized16(&batch->left, AUDIT_RECORD_MAX);
+    if (batch->left.broken)
+        return fault(RC_MALFORMED, "audit batch: record %llu is cut short or too long",
+                     (unsigned long long)batch->sequence);
+    *sequence = batch->sequence++;
+    *record = bytes;
+    return RC_OK;
+}

@@ -1,0 +1,43 @@
+/* Where a door or the signer writes its audit records before it acts; the authority pulls them.
+ */
+#pragma once
+
+#include "audit/leaf.h"
+#include "journal/journal.h"
+
+/*
+ * A folder with a journal and the spool's id, 16 random octets drawn when it was made, so that
+ * a new spool's sequences are not taken for an old one's. audit_spool_add() buffers;
+ * audit_spool_commit() makes all of a turn durable, and only then may what they tell of be
+ * done. Bounded: RC_LIMIT from add means that the act must not happen (administration,
+ * certificates) or the session is closed (devices); nothing is dropped. One thread's.
+ */
+struct audit_spool;
+
+/* dir is borrowed, clock copied. RC_BUSY, RC_CORRUPT: journal.h. */
+enum rc audit_spool_open(int dir, const struct journal_limits *limits,
+                         const struct clock *clock, struct audit_spool **spool);
+void audit_spool_close(struct audit_spool *spool);
+AUTO_STRUCT(audit_spool, audit_spool_close)
+
+/* source and source_sequence of the record are ignored. RC_MALFORMED, RC_LIMIT. */
+enum rc audit_spool_add(struct audit_spool *spool, const struct audit_record *record);
+enum rc audit_spool_commit(struct audit_spool *spool);
+
+/*
+ * Append to batch what follows this sequence, which is thereby acknowledged: id 16, sequence of
+ * the first u64, then records sized16, as many as fit into `most` octets. RC_NOT_FOUND: what
+ * follows was acknowledged before. RC_DENIED: the spool never got that far: it lost records.
+ */
+enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
+                         struct buf *batch);
+
+/* The other side of it. Records borrow from the bytes. */
+struct audit_batch {
+    uint8_t spool[AUDIT_SPOOL_ID];
+    uint64_t sequence; /* of the next record */
+    struct reader left;
+};
+enum rc audit_batch_read(struct bytes bytes, struct audit_batch *batch);
+/* RC_NOT_FOUND at the end; RC_MALFORMED. */
+enum rc audit_batch_next(struct audit_batch *batch, uint64_t *sequence, struct bytes *record);

@@ -1,0 +1,125 @@
+#include "tests/unit/audit/logs.h"
+
+#include "audit/aggregate.h"
+
+struct sink {
+    uint64_t single, total, targets, records;
+    bool capped, broken;
+};
+
+static enum rc keep(void *with, const struct audit_record *record)
+{
+    struct sink *sink = with;
+
+    if (sink->broken)
+        return fault(RC_LIMIT, "full");
+    sink->records++;
+    sink->single += record->aggregate.count == 0;
+    sink->total += record->aggregate.count == 0 ? 1 : record->aggregate.count;
+    sink->targets += record->aggregate.targets;
+    sink->capped = sink->capped || record->aggregate.targets_capped;
+    return RC_OK;
+}
+
+static struct audit_aggregate *make(struct sink *sink)
+{
+    const struct audit_aggregate_limits limits = { 1000, 3, 4, 5 };
+    const struct audit_aggregate_out out = { keep, sink };
+    struct audit_aggregate *aggregate = NULL;
+
+    assert_int_equal(audit_aggregate_new(&limits, &out, &aggregate), RC_OK);
+    return aggregate;
+}
+
+static struct audit_record denial(const char *device, const char *topic, int64_t now_ms)
+{
+    return (struct audit_record){ .action = AUDIT_PUBLISH,
+                                  .decision = AUDIT_DENIED,
+                                  .wall_ms = now_ms,
+                                  .monotonic_ms = now_ms,
+                                  .actor_kind = AUDIT_DEVICE,
+                                  .actor = bytes_of_text(device),
+                                  .target = bytes_of_text(topic) };
+}
+
+static void tells_a_flood_in_few_records_and_keeps_its_count(void **state)
+{
+    (void)state;
+    struct sink sink = { 0 };
+    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+
+    for (int64_t i = 0; i < 900; i++) {
+        struct audit_record record = denial("dev-1", i % 2 == 0 ? "a" : "b", i);
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    }
+    assert_int_equal(sink.records, 3);
+    assert_int_equal(audit_aggregate_flush(aggregate, 999), RC_OK);
+    assert_int_equal(sink.records, 3);
+    assert_int_equal(audit_aggregate_flush(aggregate, 1000), RC_OK);
+    assert_int_equal(sink.records, 4);
+    assert_int_equal(sink.total, 900);
+    assert_int_equal(sink.targets, 2);
+    assert_false(sink.capped);
+}
+
+static void keeps_every_count_with_more_keys_and_targets_than_it_has_room_for(void **state)
+{
+    (void)state;
+    static const char *const DEVICES[] = { "a", "b", "c", "d", "e", "f", "g" };
+    static const char *const TOPICS[] = { "1", "2", "3", "4", "5", "6", "7", "8" };
+    struct sink sink = { 0 };
+    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    uint64_t dice = 5;
+
+    for (int64_t i = 0; i < 20000; i++) {
+        struct audit_record record = denial(DEVICES[logs_dice(&dice) % (i < 10000 ? 7 : 3)],
+                                            TOPICS[logs_dice(&dice) % 8], i / 10);
+        if (logs_dice(&dice) % 3 == 0)
+            record.decision = AUDIT_ALLOWED;
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    }
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
+    assert_int_equal(sink.total, 20000);
+    assert_true(sink.capped);
+}
+
+static void keeps_the_count_when_it_cannot_be_sent(void **state)
+{
+    (void)state;
+    struct sink sink = { 0 };
+    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct audit_record record = denial("dev-1", "a", 0);
+
+    for (int64_t i = 0; i < 10; i++)
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    sink.broken = true;
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_LIMIT);
+    sink.broken = false;
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
+    assert_int_equal(sink.total, 10);
+}
+
+static void sends_administrative_acts_one_by_one(void **state)
+{
+    (void)state;
+    struct sink sink = { 0 };
+    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct audit_record record = denial("dev-1", "a", 0);
+
+    record.action = AUDIT_DEVICE_REVOKE;
+    for (int64_t i = 0; i < 10; i++)
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    assert_int_equal(sink.single, 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_a_flood_in_few_records_and_keeps_its_count),
+        cmocka_unit_test(keeps_every_count_with_more_keys_and_targets_than_it_has_room_for),
+        cmocka_unit_test(keeps_the_count_when_it_cannot_be_sent),
+        cmocka_unit_test(sends_administrative_acts_one_by_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+#include "tests/unit/audit/logs.h"
+
+enum { RECORDS = 1200, QUERIES = 400 };
+
+struct found {
+    uint64_t at[RECORDS];
+    size_t count;
+};
+
+static enum rc keep(void *with, const struct audit_hit *hit)
+{
+    struct found *found = with;
+
+    found->at[found->count++] = hit->index;
+    return RC_OK;
+}
+
+struct asked {
+    struct logs *logs;
+    struct audit_query query;
+    struct found found;
+    uint64_t next;
+    bool more;
+};
+
+static enum rc ask(struct store_txn *txn, void *with)
+{
+    struct asked *asked = with;
+
+    asked->found.count = 0;
+    return audit_log_list(asked->logs->log, txn, &asked->query, keep, &asked->found,
+                          &asked->next, &asked->more);
+}
+
+/* Some fields of some record, so that most queries find something. */
+static struct audit_query query_like(const struct audit_record *record, uint64_t *dice)
+{
+    struct audit_query query = { .most = 1 + (uint32_t)logs_dice(dice) % 50 };
+    unsigned fields = (unsigned)logs_dice(dice) & (unsigned)logs_dice(dice);
+
+    if ((fields & 1) != 0)
+        query.device = record->actor_kind == AUDIT_DEVICE ? record->actor : record->device;
+    if ((fields & 2) != 0)
+        query.actor = record->actor;
+    if ((fields & 4) != 0)
+        query.certificate = record->actor_certificate.fingerprint;
+    if ((fields & 8) != 0 && record->correlation[0] != 0)
+        query.correlation = BYTES_OF(record->correlation);
+    if ((fields & 16) != 0)
+        query.target = record->target;
+    if ((fields & 32) != 0)
+        query.peer = BYTES("192.0.2.1:");
+    if ((fields & 64) != 0)
+        query.action = (uint16_t)record->action;
+    if ((fields & 128) != 0)
+        query.decision = (uint8_t)record->decision;
+    if ((fields & 256) != 0)
+        query.rule = record->rule;
+    if ((fields & 512) != 0)
+        query.since_ms = record->wall_ms;
+    if ((fields & 1024) != 0)
+        query.until_ms = record->wall_ms;
+    return query;
+}
+
+static void check_against_all(struct asked *asked, const struct audit_record *records)
+{
+    size_t expected = RECORDS;
+    unsigned pages = 0;
+
+    do {
+        assert_int_equal(store_read(asked->logs->store, ask, asked), RC_OK);
+        for (size_t i = 0; i < asked->found.count; i++) {
+            while (expected > 0 && !audit_query_wants(&asked->query, &records[expected - 1]))
+                expected--;
+            assert_true(expected > 0);
+            assert_int_equal(asked->found.at[i], --expected);
+        }
+        asked->query.before = asked->next;
+    } while (asked->more && ++pages < RECORDS);
+    while (expected > 0)
+        assert_false(audit_query_wants(&asked->query, &records[--expected]));
+}
+
+static void finds_what_a_look_at_every_record_finds(void **state)
+{
+    static struct audit_record records[RECORDS];
+    struct asked asked = { .logs = *state };
+    uint64_t dice = 7;
+
+    logs_fill(*state, records, RECORDS);
+    for (size_t i = 0; i < QUERIES; i++) {
+        asked.query = query_like(&records[logs_dice(&dice) % RECORDS], &dice);
+        check_against_all(&asked, records);
+    }
+    asked.query = (struct audit_query){ .most = AUDIT_QUERY_MOST };
+    check_against_all(&asked, records);
+}
+
+struct taking {
+    struct logs *logs;
+    struct audit_origin origin;
+    struct bytes record;
+    bool taken;
+    uint64_t size, last;
+};
+
+static enum rc take(struct store_txn *txn, void *with)
+{
+    struct taking *t = with;
+
+    return audit_log_take(t->logs->log, txn, &t->origin, t->record, &t->taken);
+}
+
+static enum rc look(struct store_txn *txn, void *with)
+{
+    struct taking *t = with;
+
+    TRY(audit_log_taken(t->logs->log, txn, &t->origin, &t->last));
+    return audit_log_size(t->logs->log, txn, &t->size);
+}
+
+static void takes_each_record_of_a_spool_once(void **state)
+{
+    AUTO_BUF(buf, AUDIT_RECORD_MAX);
+    uint64_t dice = 3;
+    struct audit_record record = logs_record(&dice);
+    struct taking t = { .logs = *state, .origin = { AUDIT_FROM_SIGNER, { 1 }, 1 } };
+
+    assert_int_equal(audit_record_write(&record, &buf), RC_OK);
+    t.record = buf_bytes(&buf);
+    for (unsigned round = 0; round < 2; round++)
+        for (t.origin.sequence = 1; t.origin.sequence <= 3; t.origin.sequence++) {
+            assert_int_equal(store_write(t.logs->store, take, &t), RC_OK);
+            assert_int_equal(t.taken, round == 0);
+        }
+    t.origin.sequence = 5;
+    assert_int_equal(store_write(t.logs->store, take, &t), RC_DENIED);
+    /* Another spool of the same source counts for itself. */
+    t.origin.spool[0] = 2;
+    t.origin.sequence = 1;
+    assert_int_equal(store_write(t.logs->store, take, &t), RC_OK);
+    assert_true(t.taken);
+    assert_int_equal(store_read(t.logs->store, look, &t), RC_OK);
+    assert_int_equal(t.size, 4);
+    assert_int_equal(t.last, 1);
+}
+
+static void refuses_a_spooled_record_that_names_its_source(void **state)
+{
+    AUTO_BUF(buf, AUDIT_RECORD_MAX);
+    uint64_t dice = 3;
+    struct audit_record record = logs_record(&dice);
+    struct taking t = { .logs = *state, .origin = { AUDIT_FROM_DEVICE_DOOR, { 1 }, 1 } };
+
+    record.source = AUDIT_FROM_AUTHORITY;
+    assert_int_equal(audit_record_write(&record, &buf), RC_OK);
+    t.record = buf_bytes(&buf);
+    assert_int_equal(store_write(t.logs->store, take, &t), RC_MALFORMED);
+    assert_int_equal(store_read(t.logs->store, look, &t), RC_OK);
+    assert_int_equal(t.size, 0);
+}
+
+struct proving {
+    struct logs *logs;
+    struct proof_hash leaf;
+};
+
+static enum rc keep_leaf(void *with, const struct audit_hit *hit)
+{
+    *(struct proof_hash *)with = hit->leaf;
+    return RC_OK;
+}
+
+static enum rc prove(struct store_txn *txn, void *with)
+{
+    struct proving *p = with;
+    struct proof_hash root, nodes[PROOF_NODES_MAX];
+    size_t count;
+    uint64_t next;
+    bool more;
+
+    TRY(audit_log_root(p->logs->log, txn, 300, &root));
+    for (uint64_t index = 0; index < 300; index++) {
+        struct audit_query query = { .before = index + 1, .most = 1 };
+        TRY(audit_log_list(p->logs->log, txn, &query, keep_leaf, &p->leaf, &next, &more));
+        TRY(audit_log_prove_inclusion(p->logs->log, txn, index, 300, nodes, &count));
+        TRY(journal_proof_check_inclusion(index, 300, &p->leaf, nodes, count, &root));
+    }
+    assert_int_equal(audit_log_root(p->logs->log, txn, 301, &root), RC_NOT_FOUND);
+    assert_int_equal(audit_log_prove_inclusion(p->logs->log, txn, 300, 300, nodes, &count),
+                     RC_NOT_FOUND);
+    return RC_OK;
+}
+
+static void proves_what_it_lists(void **state)
+{
+    static struct audit_record records[300];
+    struct proving p = { .logs = *state };
+
+    logs_fill(*state, records, 300);
+    assert_int_equal(store_read(p.logs->store, prove, &p), RC_OK);
+}
+
+static void reads_back_queries_and_refuses_their_truncations(void **state)
+{
+    (void)state;
+    uint64_t dice = 11;
+
+    for (size_t i = 0; i < 200; i++) {
+        AUTO_BUF(buf, AUDIT_QUERY_MAX);
+        AUTO_BUF(again, AUDIT_QUERY_MAX);
+        struct audit_record record = logs_record(&dice);
+        struct audit_query query = query_like(&record, &dice), back;
+        audit_query_write(&query, &buf);
+        assert_int_equal(audit_query_read(buf_bytes(&buf), &back), RC_OK);
+        audit_query_write(&back, &again);
+        assert_true(bytes_equal(buf_bytes(&buf), buf_bytes(&again)));
+        for (size_t len = 0; len < buf.len; len++)
+            assert_int_equal(audit_query_read((struct bytes){ buf.at, len }, &back),
+                             RC_MALFORMED);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(finds_what_a_look_at_every_record_finds, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(takes_each_record_of_a_spool_once, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_spooled_record_that_names_its_source,
+                                        logs_set_up, logs_tear_down),
+        cmocka_unit_test_setup_teardown(proves_what_it_lists, logs_set_up, logs_tear_down),
+        cmocka_unit_test(reads_back_queries_and_refuses_their_truncations),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+#include "tests/unit/audit/logs.h"
+
+#include "base/text.h"
+
+enum { SIZES = 300, PAIRS = 64 };
+
+struct ground {
+    struct logs *logs;
+    struct audit_tree tree;
+    struct proof_hash leaves[SIZES];
+    size_t count;
+};
+
+/* RFC 9162 2.1.1 word by word: MTH(D[n]). */
+static struct proof_hash naive(const struct ground *g, size_t begin, size_t end)
+{
+    size_t k = 1;
+
+    if (begin == end)
+        return journal_proof_empty();
+    if (end - begin == 1)
+        return g->leaves[begin];
+    while (2 * k < end - begin)
+        k *= 2;
+    struct proof_hash left = naive(g, begin, begin + k), right = naive(g, begin + k, end);
+    return journal_proof_node(g->tree.digest, &left, &right);
+}
+
+static bool same(const struct proof_hash *a, const struct proof_hash *b)
+{
+    return bytes_equal(BYTES_OF(a->at), BYTES_OF(b->at));
+}
+
+static enum rc grow(struct store_txn *txn, void *with)
+{
+    struct ground *g = with;
+
+    for (size_t i = 0; i < g->count; i++)
+        TRY(audit_tree_append(&g->tree, txn, i, &g->leaves[i]));
+    return RC_OK;
+}
+
+static enum rc compare_roots(struct store_txn *txn, void *with)
+{
+    struct ground *g = with;
+
+    for (size_t size = 0; size <= g->count; size++) {
+        struct proof_hash want = naive(g, 0, size), got;
+        TRY(audit_tree_root(&g->tree, txn, size, &got));
+        assert_true(same(&want, &got));
+    }
+    return RC_OK;
+}
+
+static enum rc prove_pairs(struct store_txn *txn, void *with)
+{
+    struct ground *g = with;
+    struct proof_hash nodes[PROOF_NODES_MAX];
+    size_t count;
+
+    for (size_t new = 0; new <= PAIRS; new ++) {
+        struct proof_hash new_root = naive(g, 0, new);
+        for (size_t old = 0; old <= new; old++) {
+            struct proof_hash old_root = naive(g, 0, old);
+            TRY(audit_tree_prove_consistency(&g->tree, txn, old, new, nodes, &count));
+            TRY(journal_proof_check_consistency(old, &old_root, new, &new_root, nodes, count));
+        }
+        for (size_t index = 0; index < new; index++) {
+            TRY(audit_tree_prove_inclusion(&g->tree, txn, index, new, nodes, &count));
+            TRY(journal_proof_check_inclusion(index, new, &g->leaves[index], nodes, count,
+                                              &new_root));
+        }
+    }
+    return RC_OK;
+}
+
+static enum rc prove_at_the_bounds(struct store_txn *txn, void *with)
+{
+    static const size_t SIZES_OF_INTEREST[] = { 1, 15, 16, 17, 255, 256, 257, SIZES };
+    enum { N = sizeof SIZES_OF_INTEREST / sizeof *SIZES_OF_INTEREST };
+    struct ground *g = with;
+    struct proof_hash nodes[PROOF_NODES_MAX];
+    struct proof_hash root = naive(g, 0, SIZES);
+    size_t count;
+
+    for (size_t i = 0; i < N; i++) {
+        struct proof_hash old_root = naive(g, 0, SIZES_OF_INTEREST[i]);
+        TRY(audit_tree_prove_consistency(&g->tree, txn, SIZES_OF_INTEREST[i], SIZES, nodes,
+                                         &count));
+        TRY(journal_proof_check_consistency(SIZES_OF_INTEREST[i], &old_root, SIZES, &root,
+                                            nodes, count));
+        TRY(audit_tree_prove_inclusion(&g->tree, txn, SIZES_OF_INTEREST[i] - 1, SIZES, nodes,
+                                       &count));
+        TRY(journal_proof_check_inclusion(SIZES_OF_INTEREST[i] - 1, SIZES,
+                                          &g->leaves[SIZES_OF_INTEREST[i] - 1], nodes, count,
+                                          &root));
+    }
+    return audit_tree_root(&g->tree, txn, SIZES + 1, &root) == RC_CORRUPT
+               ? RC_OK
+               : fault(RC_CORRUPT, "a leaf that is not there has a root");
+}
+
+static void ground_make(struct ground *g, void **state, struct audit_hasher *hasher)
+{
+    *g = (struct ground){ .logs = *state, .count = SIZES };
+    g->tree = (struct audit_tree){ AUDIT_NODES, audit_hasher_digest(hasher) };
+    for (size_t i = 0; i < SIZES; i++) {
+        const uint8_t leaf[2] = { (uint8_t)(i >> 8), (uint8_t)i };
+        g->leaves[i] = journal_proof_leaf(g->tree.digest, BYTES_OF(leaf));
+    }
+}
+
+static void equals_the_naive_tree_at_every_size(void **state)
+{
+    AUTO_OF(audit_hasher) *hasher = NULL;
+    struct ground g;
+
+    assert_int_equal(audit_hasher_new(&hasher), RC_OK);
+    ground_make(&g, state, hasher);
+    assert_int_equal(store_write(g.logs->store, grow, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, compare_roots, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, prove_pairs, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, prove_at_the_bounds, &g), RC_OK);
+}
+
+/* The leaves and roots that certificate-transparency's tests made well known (RFC 6962). */
+static void has_the_roots_of_rfc_6962(void **state)
+{
+    static const struct {
+        const char *leaf, *root;
+    } known[] = {
+        { "", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d" },
+        { "00", "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125" },
+        { "10", "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77" },
+        { "2021", "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7" },
+        { "3031", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4" },
+        { "40414243", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef" },
+        { "5051525354555657",
+          "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c" },
+        { "606162636465666768696a6b6c6d6e6f",
+          "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328" },
+    };
+    AUTO_OF(audit_hasher) *hasher = NULL;
+    struct ground g;
+
+    assert_int_equal(audit_hasher_new(&hasher), RC_OK);
+    ground_make(&g, state, hasher);
+    for (g.count = 0; g.count < sizeof known / sizeof *known; g.count++) {
+        AUTO_BUF(leaf, 16);
+        assert_int_equal(text_read_hex(bytes_of_text(known[g.count].leaf), &leaf), RC_OK);
+        g.leaves[g.count] = journal_proof_leaf(g.tree.digest, buf_bytes(&leaf));
+    }
+    for (size_t i = 0; i < g.count; i++) {
+        AUTO_BUF(root, PROOF_HASH);
+        struct proof_hash computed = naive(&g, 0, i + 1);
+        assert_int_equal(text_read_hex(bytes_of_text(known[i].root), &root), RC_OK);
+        assert_true(bytes_equal(buf_bytes(&root), BYTES_OF(computed.at)));
+    }
+    assert_int_equal(store_write(g.logs->store, grow, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, compare_roots, &g), RC_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(equals_the_naive_tree_at_every_size, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(has_the_roots_of_rfc_6962, logs_set_up, logs_tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
