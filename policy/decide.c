@@ -1,6 +1,6 @@
 #include "policy/bound.h"
 
-/* The best of what a walk has met, for one action and its stand-in. */
+/* The first rules that a walk has met, for one action and its stand-in. */
 struct verdict {
     enum policy_action action, also; /* receive is also allowed and denied by subscribe */
     uint32_t rule[POLICY_EFFECTS];   /* lowest number met */
@@ -9,6 +9,8 @@ struct verdict {
 struct walk {
     const struct policy_trie *trie;
     struct bytes device_id;
+    struct policy_path path;
+    bool system; /* of the topic or filter: wildcards at the first level are not for it */
     struct verdict verdict;
 };
 
@@ -29,28 +31,28 @@ static void meet(struct walk *walk, uint32_t ends)
         meet_action(&walk->verdict, &walk->trie->ends[ends], walk->verdict.also);
 }
 
-/* Depth is at most POLICY_LEVELS_MAX; breadth is what the policy's author wrote. */
-static void descend(struct walk *walk, uint32_t at, struct policy_levels levels, bool first)
+/* Nodes passed: policy_trie's steps, which compiling bounds. */
+static void descend(struct walk *walk, uint32_t at, size_t depth)
 {
     const struct policy_node *node = &walk->trie->nodes[at];
-    bool system = first && levels.left.len > 0 && levels.left.at[0] == '$';
+    const struct policy_level *level = &walk->path.at[depth];
+    bool system = walk->system && depth == 0;
 
     if (!system)
         meet(walk, node->below);
-    if (!levels.more) {
+    if (depth == walk->path.count) {
         meet(walk, node->exact);
         return;
     }
-    struct bytes level = policy_topic_next(&levels);
     uint32_t child = policy_trie_child(walk->trie, at, level);
     if (child != POLICY_NONE)
-        descend(walk, child, levels, false);
+        descend(walk, child, depth + 1);
     if (node->plus != POLICY_NONE && !system)
-        descend(walk, node->plus, levels, false);
+        descend(walk, node->plus, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level))
-            descend(walk, child, levels, false);
+        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+            descend(walk, child, depth + 1);
 }
 
 static struct policy_decision conclude(const struct policy_session *session,
@@ -71,105 +73,109 @@ static struct policy_decision conclude(const struct policy_session *session,
     return decision;
 }
 
-static struct walk begin(const struct policy_session *session, enum policy_action action)
+/* False: nothing can match, which is a no. The path is big and filled in place. */
+static bool begin(struct walk *walk, const struct policy_session *session,
+                  enum policy_action action, struct bytes topic)
 {
-    return (struct walk){
-        .trie = policy_bound_trie(session->policy),
-        .device_id = session->device_id,
-        .verdict = { .action = action,
-                     .also = action == POLICY_RECEIVE ? POLICY_SUBSCRIBE : action,
-                     .rule = { POLICY_NONE, POLICY_NONE } },
+    walk->trie = policy_bound_trie(session->policy);
+    walk->device_id = session->device_id;
+    walk->system = topic.len > 0 && topic.at[0] == '$';
+    walk->verdict = (struct verdict){
+        .action = action,
+        .also = action == POLICY_RECEIVE ? POLICY_SUBSCRIBE : action,
+        .rule = { POLICY_NONE, POLICY_NONE },
     };
+    return policy_trie_split(topic, &walk->path);
 }
 
 struct policy_decision policy_decide(const struct policy_session *session,
                                      enum policy_action action, struct bytes topic)
 {
-    struct walk walk = begin(session, action);
+    struct walk walk;
+    bool fits = begin(&walk, session, action, topic);
 
     for (size_t i = 0; i < session->root_count; i++) {
         if (action == POLICY_CONNECT)
             meet(&walk, walk.trie->nodes[session->roots[i]].exact);
-        else
-            descend(&walk, session->roots[i], policy_topic_levels(topic), true);
+        else if (fits)
+            descend(&walk, session->roots[i], 0);
     }
     return conclude(session, &walk.verdict);
 }
 
 /* ---- Filters: overlap with denials ---- */
 
-static void meet_subtree(struct walk *walk, uint32_t at, bool not_system)
+/* Only what can still name an earlier denial is worth a look; POLICY_NONE never is. */
+static bool is_worth(const struct walk *walk, uint32_t at)
 {
-    const struct policy_node *node = &walk->trie->nodes[at];
-    uint32_t lists[] = { node->first_child, node->first_fact };
+    return at != POLICY_NONE && walk->trie->nodes[at].denied < walk->verdict.rule[POLICY_DENY];
+}
 
-    meet(walk, node->exact);
-    meet(walk, node->below);
-    if (node->plus != POLICY_NONE)
-        meet_subtree(walk, node->plus, false);
+static void meet_denied(struct walk *walk, uint32_t at)
+{
+    if (is_worth(walk, at))
+        walk->verdict.rule[POLICY_DENY] = walk->trie->nodes[at].denied;
+}
+
+static void overlap(struct walk *walk, uint32_t at, size_t depth);
+
+/* The child takes the filter's level at this depth; under # all there is below it counts. */
+static void overlap_child(struct walk *walk, uint32_t child, size_t depth)
+{
+    if (policy_topic_is_hash(walk->path.at[depth].text))
+        meet_denied(walk, child);
+    else if (is_worth(walk, child))
+        overlap(walk, child, depth + 1);
+}
+
+static void overlap_wildcard(struct walk *walk, const struct policy_node *node, size_t depth)
+{
+    uint32_t lists[] = { node->first_denied, node->first_fact };
+
     for (size_t i = 0; i < 2; i++)
         for (uint32_t child = lists[i]; child != POLICY_NONE;
-             child = walk->trie->nodes[child].next_sibling) {
-            struct bytes level = walk->trie->nodes[child].level;
-            bool system = level.len > 0 && level.at[0] == '$' && lists[i] == node->first_child;
-            if (!(not_system && system))
-                meet_subtree(walk, child, false);
-        }
+             child = walk->trie->nodes[child].next_sibling)
+            if (depth > 0 || !policy_trie_is_system(walk->trie->nodes[child].level))
+                overlap_child(walk, child, depth);
 }
 
-static void overlap(struct walk *walk, uint32_t at, struct policy_levels filter, bool first);
-
-static void overlap_every_child(struct walk *walk, const struct policy_node *node,
-                                struct policy_levels rest, bool first)
+static void overlap_literal(struct walk *walk, uint32_t at, size_t depth)
 {
-    for (uint32_t child = node->first_child; child != POLICY_NONE;
-         child = walk->trie->nodes[child].next_sibling) {
-        struct bytes level = walk->trie->nodes[child].level;
-        if (!(first && level.len > 0 && level.at[0] == '$'))
-            overlap(walk, child, rest, false);
-    }
-    for (uint32_t child = node->first_fact; child != POLICY_NONE;
-         child = walk->trie->nodes[child].next_sibling)
-        overlap(walk, child, rest, false);
-}
-
-static void overlap_one_child(struct walk *walk, uint32_t at, struct bytes level,
-                              struct policy_levels rest)
-{
+    const struct policy_level *level = &walk->path.at[depth];
     uint32_t child = policy_trie_child(walk->trie, at, level);
 
-    if (child != POLICY_NONE)
-        overlap(walk, child, rest, false);
+    overlap_child(walk, child, depth);
     for (child = walk->trie->nodes[at].first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level))
-            overlap(walk, child, rest, false);
+        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+            overlap_child(walk, child, depth);
 }
 
-/* Meets every rule that shares at least one topic with the filter. */
-static void overlap(struct walk *walk, uint32_t at, struct policy_levels filter, bool first)
+/* Meets the first denial that shares at least one topic with the filter. Nodes passed:
+ * policy_trie's denials, which compiling bounds. */
+static void overlap(struct walk *walk, uint32_t at, size_t depth)
 {
     const struct policy_node *node = &walk->trie->nodes[at];
-    bool system = first && filter.left.len > 0 && filter.left.at[0] == '$';
+    bool system = walk->system && depth == 0;
 
     if (!system)
         meet(walk, node->below);
-    if (!filter.more) {
+    if (depth == walk->path.count) {
         meet(walk, node->exact);
         return;
     }
-    struct bytes level = policy_topic_next(&filter);
-    if (policy_topic_is_hash(level)) {
-        meet_subtree(walk, at, first);
-        return;
-    }
+    struct bytes level = walk->path.at[depth].text;
+    bool hash = policy_topic_is_hash(level);
+    if (hash)
+        meet(walk, node->exact);
     if (node->plus != POLICY_NONE && !system)
-        overlap(walk, node->plus, filter, false);
-    if (policy_topic_is_plus(level))
-        overlap_every_child(walk, node, filter, first);
+        overlap_child(walk, node->plus, depth);
+    if (hash || policy_topic_is_plus(level))
+        overlap_wildcard(walk, node, depth);
     else
-        overlap_one_child(walk, at, level, filter);
+        overlap_literal(walk, at, depth);
 }
+
 /* ---- Filters: containment in permits ---- */
 
 /*
@@ -221,35 +227,34 @@ static void meet_permit(struct cover *cover, uint32_t ends)
         cover->walk.verdict.rule[POLICY_ALLOW] = rule;
 }
 
-static void cover_filter(struct cover *cover, uint32_t at, struct policy_levels filter,
-                         bool first)
+static void cover_filter(struct cover *cover, uint32_t at, size_t depth)
 {
     const struct policy_trie *trie = cover->walk.trie;
     const struct policy_node *node = &trie->nodes[at];
-    bool system = first && filter.left.len > 0 && filter.left.at[0] == '$';
+    const struct policy_level *level = &cover->walk.path.at[depth];
+    bool system = cover->walk.system && depth == 0;
 
     if (!system)
         meet_permit(cover, node->below);
-    if (!filter.more) {
+    if (depth == cover->walk.path.count) {
         meet_permit(cover, node->exact);
         return;
     }
-    struct bytes level = policy_topic_next(&filter);
-    if (policy_topic_is_hash(level)) {
+    if (policy_topic_is_hash(level->text)) {
         cover_tail(cover, at);
         return;
     }
     if (node->plus != POLICY_NONE && !system)
-        cover_filter(cover, node->plus, filter, false);
-    if (policy_topic_is_plus(level))
+        cover_filter(cover, node->plus, depth + 1);
+    if (policy_topic_is_plus(level->text))
         return;
     uint32_t child = policy_trie_child(trie, at, level);
     if (child != POLICY_NONE)
-        cover_filter(cover, child, filter, false);
+        cover_filter(cover, child, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(trie->nodes[child].level, cover->walk.device_id, level))
-            cover_filter(cover, child, filter, false);
+        if (policy_trie_fact_is(trie->nodes[child].level, cover->walk.device_id, level->text))
+            cover_filter(cover, child, depth + 1);
 }
 
 /* No topic has no levels: behind the root, # starts at one. */
@@ -270,18 +275,18 @@ static void conclude_tail(struct cover *cover, bool whole_filter)
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
                                                struct bytes filter)
 {
-    struct cover cover = { .walk = begin(session, POLICY_SUBSCRIBE) };
-    struct walk denials = begin(session, POLICY_SUBSCRIBE);
+    struct cover cover = { .has_tail = false };
+    bool fits = begin(&cover.walk, session, POLICY_SUBSCRIBE, filter);
 
     for (size_t i = 0; i <= POLICY_LEVELS_MAX; i++)
         cover.tail.goes_on[i] = POLICY_NONE;
-    for (size_t i = 0; i < session->root_count; i++) {
-        cover_filter(&cover, session->roots[i], policy_topic_levels(filter), true);
-        overlap(&denials, session->roots[i], policy_topic_levels(filter), true);
-    }
+    for (size_t i = 0; fits && i < session->root_count; i++)
+        overlap(&cover.walk, session->roots[i], 0);
+    cover.walk.verdict.rule[POLICY_ALLOW] = POLICY_NONE; /* that they overlap is not enough */
+    for (size_t i = 0; fits && i < session->root_count; i++)
+        cover_filter(&cover, session->roots[i], 0);
     if (cover.has_tail)
         conclude_tail(&cover, filter.len == 1);
-    cover.walk.verdict.rule[POLICY_DENY] = denials.verdict.rule[POLICY_DENY];
     return conclude(session, &cover.walk.verdict);
 }
 

@@ -1,15 +1,13 @@
 #include "policy/parse.h"
+#include "policy/source.h"
 
 #include "base/text.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 const char POLICY_DEVICE_ID[] = "${device.id}";
 
-enum token_kind { TOKEN_WORD, TOKEN_TEXT, TOKEN_COMMA, TOKEN_END, TOKEN_BAD };
+enum token_kind { TOKEN_WORD, TOKEN_TEXT, TOKEN_COMMA, TOKEN_END, TOKEN_BAD, TOKEN_TORN };
 
 struct token {
     enum token_kind kind;
@@ -20,6 +18,7 @@ struct token {
 struct parser {
     struct reader r;
     unsigned line, column;
+    unsigned end_line, end_column; /* behind the last token */
     struct token next;
     struct policy_errors *errors;
     struct policy_rules rules;
@@ -37,23 +36,11 @@ const char *policy_action_name(enum policy_action action)
     return ACTIONS[action];
 }
 
-PRINTF_LIKE(3, 4)
-static void complain(struct parser *p, const struct token *at, const char *fmt, ...)
+/* return complain(p, &token, fault(...)) */
+static bool complain(struct parser *p, const struct token *at, enum rc rc)
 {
-    char *text = NULL;
-    va_list ap;
-
-    if (p->errors->count == POLICY_ERRORS_MAX)
-        return;
-    struct policy_error *error = &p->errors->at[p->errors->count++];
-    *error = (struct policy_error){ .line = at->line, .column = at->column };
-    va_start(ap, fmt);
-    int len = vasprintf(&text, fmt, ap);
-    va_end(ap);
-    if (len < 0)
-        return;
-    memcpy(error->text, text, strnlen(text, sizeof error->text - 1));
-    free(text);
+    policy_source_add(p->errors, at->line, at->column, rc);
+    return false;
 }
 
 static int peek(const struct parser *p)
@@ -77,21 +64,28 @@ static bool is_word(int letter)
            (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.';
 }
 
-/* A rule goes on as long as its next line is indented; *ended says that this one is not. */
-static void skip_blank(struct parser *p, bool *ended)
+size_t policy_parse_id_len(struct bytes text)
 {
-    for (;; step(p)) {
-        while (peek(p) == '#' || peek(p) == '\r') {
-            if (peek(p) == '\r')
+    size_t len = 0;
+
+    while (len < text.len && (is_word(text.at[len]) || text.at[len] == ':'))
+        len++;
+    return len;
+}
+
+static bool is_blank(int letter)
+{
+    return letter == ' ' || letter == '\t' || letter == '\r' || letter == '\n';
+}
+
+/* A rule goes on as long as its next line is indented; false says that this one is not. */
+static bool skip_blank(struct parser *p)
+{
+    for (; is_blank(peek(p)) || peek(p) == '#'; step(p))
+        if (peek(p) == '#')
+            while (peek(p) != '\n' && peek(p) != -1)
                 step(p);
-            else
-                while (peek(p) != '\n' && peek(p) != -1)
-                    step(p);
-        }
-        if (peek(p) != ' ' && peek(p) != '\t' && peek(p) != '\n')
-            break;
-    }
-    *ended = p->column == 1 || peek(p) == -1;
+    return p->column > 1 && peek(p) != -1;
 }
 
 static void take_text(struct parser *p)
@@ -102,31 +96,40 @@ static void take_text(struct parser *p)
     while (peek(p) != '"' && peek(p) != '\n' && peek(p) != -1)
         step(p);
     p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
-    p->next.kind = peek(p) == '"' ? TOKEN_TEXT : TOKEN_BAD;
+    p->next.kind = peek(p) == '"' ? TOKEN_TEXT : TOKEN_TORN;
     if (peek(p) == '"')
         step(p);
     else
-        complain(p, &p->next, "this text has no closing quote on its line");
+        complain(p, &p->next,
+                 fault(RC_MALFORMED, "this text has no closing quote on its line"));
+}
+
+/* The token that starts here. */
+static void take_token(struct parser *p)
+{
+    const uint8_t *start = p->r.left.at;
+    int letter = peek(p);
+
+    p->next = (struct token){ TOKEN_END, { start, 0 }, p->line, p->column };
+    if (letter == '"') {
+        take_text(p);
+        return;
+    }
+    p->next.kind = letter == ',' ? TOKEN_COMMA : is_word(letter) ? TOKEN_WORD : TOKEN_BAD;
+    step(p);
+    while (p->next.kind == TOKEN_WORD ? is_word(peek(p)) : (peek(p) & ~0x3f) == 0x80)
+        step(p);
+    p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
 }
 
 static void advance(struct parser *p)
 {
-    bool ended = false;
-
-    skip_blank(p, &ended);
-    p->next = (struct token){ TOKEN_END, { p->r.left.at, 0 }, p->line, p->column };
-    if (ended)
-        return;
-    if (peek(p) == '"') {
-        take_text(p);
-        return;
-    }
-    const uint8_t *start = p->r.left.at;
-    p->next.kind = peek(p) == ',' ? TOKEN_COMMA : is_word(peek(p)) ? TOKEN_WORD : TOKEN_BAD;
-    step(p);
-    while (p->next.kind == TOKEN_WORD && is_word(peek(p)))
-        step(p);
-    p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
+    p->end_line = p->line;
+    p->end_column = p->column;
+    if (skip_blank(p))
+        take_token(p);
+    else
+        p->next = (struct token){ TOKEN_END, { p->r.left.at, 0 }, p->end_line, p->end_column };
 }
 
 /* For a message: what was found, safe to print. */
@@ -149,9 +152,10 @@ static bool want(struct parser *p, const char *expected)
 {
     AUTO_BUF(room, 512);
 
-    if (p->next.kind != TOKEN_BAD || p->next.text.len < 2)
-        complain(p, &p->next, "found %s, expected %s", found(p, &room), expected);
-    return false;
+    if (p->next.kind == TOKEN_TORN) /* told already */
+        return false;
+    const char *was = found(p, &room);
+    return complain(p, &p->next, fault(RC_MALFORMED, "found %s, expected %s", was, expected));
 }
 
 static bool is_next(const struct parser *p, const char *word)
@@ -159,14 +163,16 @@ static bool is_next(const struct parser *p, const char *word)
     return p->next.kind == TOKEN_WORD && bytes_equal_text(p->next.text, word);
 }
 
+/* A name that no device can have would be a denial that never denies. */
 static bool take_name(struct parser *p, struct policy_rule *rule)
 {
     struct bytes name = p->next.text;
 
-    if (name.len == 0 || name.len > POLICY_NAME_MAX || !text_is_printable(name)) {
-        complain(p, &p->next, "a name has 1 to %d printable characters", POLICY_NAME_MAX);
-        return false;
-    }
+    if (name.len == 0 || name.len > POLICY_NAME_MAX || policy_parse_id_len(name) < name.len)
+        return complain(p, &p->next,
+                        fault(RC_MALFORMED,
+                              "a name is 1 to %d letters, digits and . _ : - without wildcards",
+                              POLICY_NAME_MAX));
     rule->name = name;
     advance(p);
     return true;
@@ -192,10 +198,8 @@ static bool take_action(struct parser *p, struct policy_rule *rule)
     for (unsigned i = 0; i < POLICY_ACTIONS; i++) {
         if (!is_next(p, ACTIONS[i]))
             continue;
-        if (rule->actions & 1U << i) {
-            complain(p, &p->next, "%s is named twice", ACTIONS[i]);
-            return false;
-        }
+        if (rule->actions & 1U << i)
+            return complain(p, &p->next, fault(RC_MALFORMED, "%s is named twice", ACTIONS[i]));
         rule->actions |= 1U << i;
         advance(p);
         return true;
@@ -223,11 +227,11 @@ static bool check_facts(struct parser *p, struct bytes filter)
     for (size_t i = 0; i < filter.len; i++) {
         struct bytes rest = { filter.at + i, filter.len - i };
         if (filter.at[i] == '$' && rest.len > 1 && rest.at[1] == '{' &&
-            !bytes_start_with(rest, fact)) {
-            complain(p, &p->next, "unknown fact at character %zu of the topic; there is %s",
-                     i + 1, POLICY_DEVICE_ID);
-            return false;
-        }
+            !bytes_start_with(rest, fact))
+            return complain(p, &p->next,
+                            fault(RC_MALFORMED,
+                                  "unknown fact at byte %zu of the topic, expected %s", i + 1,
+                                  POLICY_DEVICE_ID));
     }
     return true;
 }
@@ -236,18 +240,16 @@ static bool take_filter(struct parser *p, struct policy_rule *rule)
 {
     bool wanted = (rule->actions & ~(1U << POLICY_CONNECT)) != 0;
 
-    if (wanted && (rule->actions & 1U << POLICY_CONNECT)) {
-        complain(p, &p->next, "connect has no topic: give it a rule of its own");
-        return false;
-    }
+    if (wanted && (rule->actions & 1U << POLICY_CONNECT))
+        return complain(p, &p->next,
+                        fault(RC_MALFORMED, "connect has no topic: give it a rule of its own"));
     if (!wanted)
         return true;
     if (p->next.kind != TOKEN_TEXT)
         return want(p, "a topic filter in quotes");
-    if (policy_topic_check_filter(p->next.text) != RC_OK) {
-        complain(p, &p->next, "%s", fault_text());
-        return false;
-    }
+    enum rc rc = policy_topic_check_filter(p->next.text);
+    if (rc != RC_OK)
+        return complain(p, &p->next, rc);
     if (!check_facts(p, p->next.text))
         return false;
     rule->filter = p->next.text;
@@ -293,30 +295,16 @@ static void recover(struct parser *p)
         advance(p);
 }
 
-/* The token that ended one rule begins the next. */
-static void begin_rule(struct parser *p)
-{
-    const uint8_t *start = p->r.left.at;
-
-    p->next = (struct token){ TOKEN_END, { start, 0 }, p->line, p->column };
-    if (peek(p) == -1)
-        return;
-    p->next.kind = is_word(peek(p)) ? TOKEN_WORD : TOKEN_BAD;
-    step(p);
-    while (p->next.kind == TOKEN_WORD && is_word(peek(p)))
-        step(p);
-    p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
-}
-
 static enum rc parse_rules(struct parser *p)
 {
     advance(p);
-    if (p->next.kind != TOKEN_END) {
-        complain(p, &p->next, "a rule starts at the beginning of its line");
-        recover(p);
-    }
-    for (begin_rule(p); p->next.kind != TOKEN_END; begin_rule(p)) {
+    if (p->next.kind != TOKEN_END)
+        complain(p, &p->next,
+                 fault(RC_MALFORMED, "a rule starts at the beginning of its line"));
+    recover(p);
+    while (peek(p) != -1) {
         struct policy_rule rule;
+        take_token(p);
         if (take_rule(p, &rule))
             TRY(add_rule(p, &rule));
         else
@@ -329,13 +317,11 @@ enum rc policy_parse(struct bytes text, struct policy_errors *errors,
                      struct policy_rules *rules)
 {
     struct parser p = { .r = READER(text), .line = 1, .column = 1, .errors = errors };
+    enum rc rc = RC_OK;
 
-    if (text.len > POLICY_TEXT_MAX)
-        return fault(RC_LIMIT, "policy of %zu bytes, limit %d", text.len, POLICY_TEXT_MAX);
-    if (text.len > 0 && !text_is_utf8(text))
-        return fault(RC_MALFORMED, "a policy is UTF-8 text");
-    errors->count = 0;
-    enum rc rc = parse_rules(&p);
+    policy_source_check(text, errors);
+    if (errors->count == 0)
+        rc = parse_rules(&p);
     if (rc == RC_OK && errors->count > 0)
         rc = fault(RC_MALFORMED, "line %u column %u: %s", errors->at[0].line,
                    errors->at[0].column, errors->at[0].text);

@@ -27,5 +27,9 @@ struct policy_rules {
 enum rc policy_parse(struct bytes text, struct policy_errors *errors,
                      struct policy_rules *rules);
 
+/* How many of the first bytes may stand in the id of a device or group: letters, digits and
+ * . _ : - as in registry/. */
+size_t policy_parse_id_len(struct bytes text);
+
 /* The fact's name as it stands in a filter. */
 extern const char POLICY_DEVICE_ID[];

@@ -1,4 +1,5 @@
 #include "policy/bound.h"
+#include "policy/source.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -75,9 +76,57 @@ static enum rc index_rules(struct policy *policy)
         uint32_t root = policy->any_device;
         if (rule->principal != POLICY_ANY_DEVICE)
             root = find_named(policy, rule->principal, rule->name)->root;
-        TRY(policy_trie_add(&policy->trie, root, rule, i));
+        enum rc rc = policy_trie_add(&policy->trie, root, rule, i);
+        if (rc != RC_OK)
+            return fault_while(rc, "line %u", rule->line);
     }
+    policy_trie_close(&policy->trie);
     return RC_OK;
+}
+
+/* Where the rules of a root begin, for a message about all of them. */
+static unsigned first_line(const struct policy *policy, const struct named *whose)
+{
+    const struct policy_rule *rule = policy->rules.at;
+
+    while (rule->principal != whose->principal || !bytes_equal(rule->name, whose->name))
+        rule++;
+    return rule->line;
+}
+
+static enum rc check_cost(const struct policy *policy, const struct named *whose,
+                          struct policy_errors *errors)
+{
+    const struct policy_node *root = &policy->trie.nodes[whose->root];
+    enum rc rc = RC_OK;
+
+    if (root->steps > POLICY_STEPS_MAX)
+        rc = fault(RC_MALFORMED,
+                   "one topic takes %u steps through the rules from here on, limit %d: fewer "
+                   "+ beside spelt-out levels, fewer ${device.id} beside each other",
+                   root->steps, POLICY_STEPS_MAX);
+    else if (root->denials > POLICY_DENIALS_MAX)
+        rc = fault(RC_MALFORMED,
+                   "one subscription has %u levels of denials to compare with from here on, "
+                   "limit %d: deny to subscribe by wider filters",
+                   root->denials, POLICY_DENIALS_MAX);
+    if (rc != RC_OK)
+        policy_source_add(errors, first_line(policy, whose), 1, rc);
+    return rc;
+}
+
+static enum rc check_costs(const struct policy *policy, struct policy_errors *errors)
+{
+    const struct named any = { POLICY_ANY_DEVICE, { NULL, 0 }, policy->any_device };
+    enum rc rc = check_cost(policy, &any, errors);
+
+    for (size_t i = 0; i < policy->named_count; i++)
+        if (check_cost(policy, &policy->named[i], errors) != RC_OK)
+            rc = RC_MALFORMED;
+    if (rc != RC_OK)
+        rc = fault(rc, "line %u column %u: %s", errors->at[0].line, errors->at[0].column,
+                   errors->at[0].text);
+    return rc;
 }
 
 static enum rc copy_text(struct policy *policy, struct bytes text)
@@ -106,6 +155,7 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     TRY(copy_text(made, text));
     TRY(policy_parse(policy_text(made), errors, &made->rules));
     TRY(index_rules(made));
+    TRY(check_costs(made, errors));
     *policy = TAKE(made);
     return RC_OK;
 }
@@ -154,18 +204,18 @@ unsigned policy_bound_line(const struct policy *policy, uint32_t rule)
 }
 
 /* One level, nothing that a filter gives a meaning to, and no second ${...}. */
-static enum rc check_fact(struct bytes value, const char *fact)
+static enum rc check_device_id(struct bytes id)
 {
-    if (value.len == 0 || value.len > POLICY_NAME_MAX)
-        return fault(RC_DENIED, "%s has %zu bytes, 1 to %d are allowed", fact, value.len,
+    size_t good = policy_parse_id_len(id);
+
+    if (id.len == 0 || id.len > POLICY_NAME_MAX)
+        return fault(RC_DENIED, "device.id has %zu bytes, 1 to %d are allowed", id.len,
                      POLICY_NAME_MAX);
-    for (size_t i = 0; i < value.len; i++) {
-        uint8_t letter = value.at[i];
-        if (letter <= ' ' || letter >= 0x7f || strchr("+#/$\"\\", letter) != NULL)
-            return fault(RC_DENIED,
-                         "%s has the byte 0x%02x at %zu, which a topic gives a meaning", fact,
-                         letter, i);
-    }
+    if (good < id.len)
+        return fault(RC_DENIED,
+                     "device.id has the byte 0x%02x at %zu, letters, digits and . _ : - are "
+                     "allowed",
+                     id.at[good], good);
     return RC_OK;
 }
 
@@ -183,7 +233,7 @@ enum rc policy_bind(const struct policy *policy, const struct policy_facts *fact
 {
     struct policy_session bound = { .policy = policy, .device_id = facts->device_id };
 
-    TRY(check_fact(facts->device_id, "device.id"));
+    TRY(check_device_id(facts->device_id));
     if (facts->group_count > POLICY_GROUPS_MAX)
         return fault(RC_LIMIT, "%zu groups, limit %d", facts->group_count, POLICY_GROUPS_MAX);
     bound.roots[bound.root_count++] = policy->any_device;

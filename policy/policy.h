@@ -24,15 +24,25 @@ enum policy_action {
 const char *policy_action_name(enum policy_action action);
 
 enum {
-    POLICY_TEXT_MAX = 1024 * 1024,
+    POLICY_TEXT_MAX = 16 * 1024 * 1024,
     POLICY_RULES_MAX = 100000,
     POLICY_ERRORS_MAX = 20, /* told of one text */
     POLICY_NAME_MAX = 64,   /* of a device or group */
     POLICY_GROUPS_MAX = 16, /* of one session */
+
+    /*
+     * What one judgement may cost, for each of the sets of rules that concern a session (any
+     * device, this device, each group). A topic is walked down a tree of levels in which every
+     * node has one way in; it may follow a spelt-out level, + and ${device.id} at once, and
+     * a subscription with wildcards all denials. Compiling counts the worst there can be and
+     * refuses a policy above these, so no topic or filter is slow, however it was chosen.
+     */
+    POLICY_STEPS_MAX = 1024,
+    POLICY_DENIALS_MAX = 16384,
 };
 
-/* What is wrong with a text, as many as are told; each is "line L column C: what was found,
- * what was expected". */
+/* What is wrong with a text, as many as are told; each says what was found and what was
+ * expected. Nothing in a text is unprintable. */
 struct policy_errors {
     size_t count;
     struct policy_error {
@@ -42,9 +52,10 @@ struct policy_errors {
 };
 
 /*
- * Compile. RC_MALFORMED: errors has at least one, and the fault is the first. RC_LIMIT,
- * RC_NOMEM. version is the caller's number for it, told in decisions. *policy has one
- * reference, the caller's.
+ * Compile. RC_MALFORMED: errors has at least one, and the fault is the first, "line L column C:
+ * ...". RC_LIMIT (text, rules, levels of all rules together), RC_NOMEM: it may have none.
+ * version is the caller's number for it, told in decisions. *policy has one reference, the
+ * caller's.
  */
 enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors *errors,
                        struct policy **policy);
@@ -72,9 +83,9 @@ struct policy_session {
 };
 
 /*
- * RC_DENIED if a fact could change a rule's meaning: an id with a wildcard, a separator, a `$`
- * in front or a control character (OpenBao GHSA-59w7-v8rr-pr4p; AWS client ids `+`). RC_LIMIT
- * for more groups.
+ * RC_DENIED if a fact could change a rule's meaning: an id is letters, digits and . _ : - only,
+ * so it holds no wildcard, no separator, no `$` and no other fact (OpenBao GHSA-59w7-v8rr-pr4p;
+ * AWS client ids `+`). RC_LIMIT for more groups.
  */
 enum rc policy_bind(const struct policy *policy, const struct policy_facts *facts,
                     struct policy_session *session);
@@ -88,14 +99,16 @@ struct policy_decision {
 };
 
 /* topic: a name that passed policy_topic_check_name(); ignored for POLICY_CONNECT. Not for
- * POLICY_SUBSCRIBE. */
+ * POLICY_SUBSCRIBE. The rule told is the first denial that matches, or else the first permit.
+ */
 struct policy_decision policy_decide(const struct policy_session *session,
                                      enum policy_action action, struct bytes topic);
 
 /*
  * May the session subscribe to this filter (which passed its check)? Yes if every topic that it
  * matches is permitted by some rule, by one or by several together, and none is matched by a
- * denial: exact, since filters are regular languages.
+ * denial: exact, since filters are regular languages; as if topics could have any number of
+ * levels. Of a shared subscription, ask for the filter behind $share/NAME/.
  */
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
                                                struct bytes filter);

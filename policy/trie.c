@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 64, HASHED = 64 };
 
 void policy_trie_clear(struct policy_trie *trie)
 {
@@ -13,32 +13,49 @@ void policy_trie_clear(struct policy_trie *trie)
     *trie = (struct policy_trie){ 0 };
 }
 
-/* FNV-1a: policies are written by administrators, topics only look up what is there. */
-static size_t hash(uint32_t node, struct bytes level)
+/* FNV-1a over what tells levels apart: a topic of one level of 64 KiB costs no more than
+ * another, and rules whose levels differ only behind that are few. */
+static uint64_t hash_level(struct bytes level)
 {
-    uint64_t sum = 0xcbf29ce484222325 ^ node * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t sum = 0xcbf29ce484222325 ^ level.len;
+    size_t n = level.len < HASHED ? level.len : HASHED;
 
-    for (size_t i = 0; i < level.len; i++)
+    for (size_t i = 0; i < n; i++)
         sum = (sum ^ level.at[i]) * 0x100000001b3;
-    return (size_t)(sum ^ sum >> 29);
+    return sum;
+}
+
+bool policy_trie_split(struct bytes topic, struct policy_path *path)
+{
+    struct policy_levels levels = policy_topic_levels(topic);
+
+    for (path->count = 0; levels.more && path->count < POLICY_LEVELS_MAX; path->count++) {
+        struct bytes level = policy_topic_next(&levels);
+        path->at[path->count] = (struct policy_level){ level, hash_level(level) };
+    }
+    return !levels.more;
 }
 
 /* Where the child by this level is, or would go. */
-static size_t find_slot(const struct policy_trie *trie, uint32_t node, struct bytes level)
+static size_t find_slot(const struct policy_trie *trie, uint32_t node, struct bytes level,
+                        uint64_t hash)
 {
-    size_t at = hash(node, level) & (trie->slot_count - 1);
+    uint64_t mixed = (hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+    size_t at = (mixed ^ mixed >> 32) & (trie->slot_count - 1);
 
     for (; trie->slots[at] != POLICY_NONE; at = (at + 1) & (trie->slot_count - 1)) {
         const struct policy_node *child = &trie->nodes[trie->slots[at]];
-        if (child->parent == node && bytes_equal(child->level, level))
+        if (child->parent == node && child->hash == hash && bytes_equal(child->level, level))
             break;
     }
     return at;
 }
 
-uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node, struct bytes level)
+uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
+                           const struct policy_level *level)
 {
-    return trie->slot_count == 0 ? POLICY_NONE : trie->slots[find_slot(trie, node, level)];
+    return trie->slot_count == 0 ? POLICY_NONE
+                                 : trie->slots[find_slot(trie, node, level->text, level->hash)];
 }
 
 static enum rc grow_slots(struct policy_trie *trie)
@@ -52,15 +69,19 @@ static enum rc grow_slots(struct policy_trie *trie)
     free(trie->slots);
     trie->slots = slots;
     trie->slot_count = count;
-    for (uint32_t i = 0; i < trie->count; i++)
-        if (trie->nodes[i].edge == POLICY_EDGE_LITERAL)
-            slots[find_slot(trie, trie->nodes[i].parent, trie->nodes[i].level)] = i;
+    for (uint32_t i = 0; i < trie->count; i++) {
+        const struct policy_node *node = &trie->nodes[i];
+        if (node->edge == POLICY_EDGE_LITERAL)
+            slots[find_slot(trie, node->parent, node->level, node->hash)] = i;
+    }
     return RC_OK;
 }
 
 static enum rc add_node(struct policy_trie *trie, const struct policy_node *node,
                         uint32_t *place)
 {
+    if (trie->count == POLICY_NODES_MAX)
+        return fault(RC_LIMIT, "the rules have more than %d levels together", POLICY_NODES_MAX);
     if (trie->count == trie->room) {
         size_t room = trie->room ? trie->room * 2 : FIRST_ROOM;
         struct policy_node *nodes = reallocarray(trie->nodes, room, sizeof *nodes);
@@ -76,12 +97,13 @@ static enum rc add_node(struct policy_trie *trie, const struct policy_node *node
 
 static const struct policy_node FRESH = {
     .parent = POLICY_NONE,
-    .first_child = POLICY_NONE,
-    .next_sibling = POLICY_NONE,
     .plus = POLICY_NONE,
     .first_fact = POLICY_NONE,
+    .first_denied = POLICY_NONE,
+    .next_sibling = POLICY_NONE,
     .exact = POLICY_NONE,
     .below = POLICY_NONE,
+    .denied = POLICY_NONE,
 };
 
 enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root)
@@ -104,16 +126,17 @@ static enum policy_edge edge_of(struct bytes level)
     return has_fact(level) ? POLICY_EDGE_FACT : POLICY_EDGE_LITERAL;
 }
 
-static uint32_t find_child(const struct policy_trie *trie, uint32_t parent,
-                           enum policy_edge edge, struct bytes level)
+static uint32_t find_child(const struct policy_trie *trie, const struct policy_node *node)
 {
-    uint32_t at = trie->nodes[parent].first_fact;
+    const struct policy_node *above = &trie->nodes[node->parent];
+    struct policy_level level = { node->level, node->hash };
+    uint32_t at = above->first_fact;
 
-    if (edge == POLICY_EDGE_LITERAL)
-        return policy_trie_child(trie, parent, level);
-    if (edge == POLICY_EDGE_PLUS)
-        return trie->nodes[parent].plus;
-    while (at != POLICY_NONE && !bytes_equal(trie->nodes[at].level, level))
+    if (node->edge == POLICY_EDGE_LITERAL)
+        return policy_trie_child(trie, node->parent, &level);
+    if (node->edge == POLICY_EDGE_PLUS)
+        return above->plus;
+    while (at != POLICY_NONE && !bytes_equal(trie->nodes[at].level, node->level))
         at = trie->nodes[at].next_sibling;
     return at;
 }
@@ -125,26 +148,22 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
 
     node.edge = edge_of(level);
     node.level = level;
+    node.hash = hash_level(level);
     node.parent = parent;
-    *place = find_child(trie, parent, node.edge, level);
+    *place = find_child(trie, &node);
     if (*place != POLICY_NONE)
         return RC_OK;
     if (node.edge == POLICY_EDGE_LITERAL && (trie->count + 1) * 2 > trie->slot_count)
         TRY(grow_slots(trie));
-
-    struct policy_node *above = &trie->nodes[parent];
-    uint32_t *list = node.edge == POLICY_EDGE_FACT ? &above->first_fact : &above->first_child;
-    node.next_sibling = node.edge == POLICY_EDGE_PLUS ? POLICY_NONE : *list;
+    if (node.edge == POLICY_EDGE_FACT)
+        node.next_sibling = trie->nodes[parent].first_fact;
     TRY(add_node(trie, &node, place));
-    above = &trie->nodes[parent]; /* the array may have moved */
     if (node.edge == POLICY_EDGE_PLUS)
-        above->plus = *place;
+        trie->nodes[parent].plus = *place;
     else if (node.edge == POLICY_EDGE_FACT)
-        above->first_fact = *place;
+        trie->nodes[parent].first_fact = *place;
     else
-        above->first_child = *place;
-    if (node.edge == POLICY_EDGE_LITERAL)
-        trie->slots[find_slot(trie, parent, level)] = *place;
+        trie->slots[find_slot(trie, parent, level, node.hash)] = *place;
     return RC_OK;
 }
 
@@ -193,6 +212,54 @@ enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct po
     return end_here(trie, &trie->nodes[at].exact, rule, number);
 }
 
+static uint32_t denial(const struct policy_trie *trie, uint32_t ends)
+{
+    return ends == POLICY_NONE ? POLICY_NONE
+                               : trie->ends[ends].rule[POLICY_SUBSCRIBE][POLICY_DENY];
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A wildcard that comes to a node on the way to a denial looks at it and at its facts. */
+static void close_node(const struct policy_trie *trie, struct policy_node *node)
+{
+    node->steps += 1 + node->literal_steps;
+    node->denied = least(node->denied, denial(trie, node->exact));
+    node->denied = least(node->denied, denial(trie, node->below));
+    if (node->denied == POLICY_NONE)
+        return;
+    node->denials++;
+    for (uint32_t fact = node->first_fact; fact != POLICY_NONE;
+         fact = trie->nodes[fact].next_sibling)
+        node->denials++;
+}
+
+/* Children stand behind their parents, so one pass from the end sees every child first. The
+ * worst topic passes one literal child, + and all facts. */
+void policy_trie_close(struct policy_trie *trie)
+{
+    for (size_t i = trie->count; i-- > 0;) {
+        struct policy_node *node = &trie->nodes[i];
+        close_node(trie, node);
+        if (node->edge == POLICY_EDGE_ROOT)
+            continue;
+        struct policy_node *above = &trie->nodes[node->parent];
+        above->denied = least(above->denied, node->denied);
+        above->denials += node->denials;
+        if (node->edge != POLICY_EDGE_LITERAL)
+            above->steps += node->steps;
+        else if (above->literal_steps < node->steps)
+            above->literal_steps = node->steps;
+        if (node->edge == POLICY_EDGE_LITERAL && node->denied != POLICY_NONE) {
+            node->next_sibling = above->first_denied;
+            above->first_denied = (uint32_t)i;
+        }
+    }
+}
+
 bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level)
 {
     struct bytes fact = bytes_of_text(POLICY_DEVICE_ID);
@@ -207,4 +274,9 @@ bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct by
         pattern = (struct bytes){ pattern.at + used, pattern.len - used };
     }
     return level.len == 0;
+}
+
+bool policy_trie_is_system(struct bytes level)
+{
+    return level.len > 0 && level.at[0] == '$' && !(level.len > 1 && level.at[1] == '{');
 }

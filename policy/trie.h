@@ -5,14 +5,14 @@
 #include "policy/parse.h"
 
 /*
- * Nodes and edges live in flat arrays; children of all nodes share one hash table keyed by
+ * Nodes lie in one flat array; literal children of all nodes share one hash table keyed by
  * (node, level), so a step costs one probe however many rules there are. A level with
  * a fact in it is an edge of its own, compared with the bound value when walked.
  *
  * A filter ends at a node either exactly or by `#` below it. What ends there is, for each
  * action and effect, the first rule of the text that does.
  */
-enum { POLICY_NONE = UINT32_MAX };
+enum { POLICY_NONE = UINT32_MAX, POLICY_NODES_MAX = 1000000 };
 
 struct policy_ends {
     uint32_t rule[POLICY_ACTIONS][POLICY_EFFECTS]; /* POLICY_NONE: none */
@@ -22,12 +22,20 @@ enum policy_edge { POLICY_EDGE_ROOT, POLICY_EDGE_LITERAL, POLICY_EDGE_PLUS, POLI
 
 struct policy_node {
     struct bytes level; /* of the edge that leads here, borrowed from the text */
+    uint64_t hash;      /* of that level */
     enum policy_edge edge;
     uint32_t parent;
-    uint32_t first_child, next_sibling; /* literal children */
-    uint32_t plus;                      /* child by +, or POLICY_NONE */
+    uint32_t plus;         /* child by +, or POLICY_NONE */
     uint32_t first_fact;   /* children by levels with a fact, linked by next_sibling */
+    uint32_t first_denied; /* literal children with a denial, linked by next_sibling */
+    uint32_t next_sibling;
     uint32_t exact, below; /* places in ends: filters that end here, and here by # */
+
+    /* Known once the trie is closed: */
+    uint32_t denied;  /* first rule at or below that denies to subscribe, or POLICY_NONE */
+    uint32_t denials; /* nodes at or below that a wildcard may have to ask for that */
+    uint32_t steps;   /* nodes at or below that the worst topic passes */
+    uint32_t literal_steps; /* the share of its worst literal child in steps */
 };
 
 struct policy_trie {
@@ -39,16 +47,33 @@ struct policy_trie {
     size_t slot_count;
 };
 
+/* A topic or filter taken apart once for all the tries of a session. */
+struct policy_path {
+    size_t count;
+    struct policy_level {
+        struct bytes text;
+        uint64_t hash;
+    } at[POLICY_LEVELS_MAX];
+};
+
+/* False: more levels than any rule can have. */
+bool policy_trie_split(struct bytes topic, struct policy_path *path);
+
 void policy_trie_clear(struct policy_trie *trie);
-/* A new root. */
+/* A new root. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
 /* The rule's filter from this root; the first rule at a place stays. Connect rules end at the
- * root itself. */
+ * root itself. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
                         uint32_t number);
-/* The child by this very level, or POLICY_NONE. */
-uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node, struct bytes level);
+/* After the last rule: works out denied, denials and steps. */
+void policy_trie_close(struct policy_trie *trie);
 
+/* The child by this very level, or POLICY_NONE. */
+uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
+                           const struct policy_level *level);
 /* Does a topic's level equal a level with facts in it, once they are replaced by the device's
  * id? */
 bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level);
+/* As a first level, is it out of reach of wildcards [MQTT-4.7.2-1]? No id starts with `$`. */
+bool policy_trie_is_system(struct bytes level);
