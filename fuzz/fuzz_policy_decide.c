@@ -1,0 +1,52 @@
+/* Target: policy_decide, policy_decide_subscribe */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/policy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+
+static struct bytes line_of(struct bytes *rest)
+{
+    const uint8_t *end = rest->len > 0 ? memchr(rest->at, '\n', rest->len) : NULL;
+    struct bytes line = { rest->at, end == NULL ? rest->len : (size_t)(end - rest->at) };
+    size_t used = line.len + (end != NULL);
+
+    *rest = (struct bytes){ rest->at + used, rest->len - used };
+    return line;
+}
+
+/* What may be subscribed to may be received: one permits no more than the other. */
+static void judge(const struct policy_session *session, struct bytes topic, struct bytes filter)
+{
+    struct policy_decision wide = { 0 };
+
+    if (policy_topic_check_filter(filter) == RC_OK)
+        wide = policy_decide_subscribe(session, filter);
+    if (policy_topic_check_name(topic) != RC_OK)
+        return;
+    struct policy_decision receive = policy_decide(session, POLICY_RECEIVE, topic);
+    struct policy_decision same = policy_decide_subscribe(session, topic);
+    if (same.allowed && !receive.allowed && !receive.by_rule)
+        abort();
+    if (wide.allowed && policy_topic_match(filter, topic) && !same.allowed)
+        abort();
+}
+
+/* A line each: device id, topic, filter; the rest is the policy. */
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
+{
+    struct bytes rest = { at, len };
+    struct bytes id = line_of(&rest), topic = line_of(&rest), filter = line_of(&rest);
+    const struct bytes groups[] = { BYTES("g") };
+    struct policy_facts facts = { id, groups, 1 };
+    struct policy_session session;
+    struct policy_errors errors;
+    AUTO_OF(policy) *policy = NULL;
+
+    if (policy_compile(rest, 1, &errors, &policy) == RC_OK &&
+        policy_bind(policy, &facts, &session) == RC_OK)
+        judge(&session, topic, filter);
+    return 0;
+}
