@@ -1,3 +1,4 @@
+#include "tests/support/rfc6962.h"
 #include "tests/unit/audit/logs.h"
 
 #include "base/text.h"
