@@ -40,8 +40,7 @@ static void add_signer(struct buf *text, const struct cli_ceremony *c)
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
-    static const char NOTHING[] =
-        "# Nothing is allowed until a rule says so: docs/policy-language.md\n";
+    static const char NOTHING[] = "# Nothing is allowed until a rule says so.\n";
     AUTO_BUF(text, SETTINGS_MAX);
     struct bytes settings;
 

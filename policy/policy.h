@@ -6,7 +6,7 @@
 #include "policy/topic.h"
 
 /*
- * docs/policy-language.md has the language. In short: default deny, deny overrides allow,
+ * The language in short: default deny, deny overrides allow,
  * the order of rules has no meaning. A policy is plain memory behind a count of references:
  * many sessions judge by the same one, and a new version replaces it whole.
  */
