@@ -148,9 +148,9 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     errors->count = 0;
     if (made == NULL)
         return fault(RC_NOMEM, "policy");
+    made->references = 1;
     if (text.len > POLICY_TEXT_MAX)
         return fault(RC_LIMIT, "policy of %zu bytes, limit %d", text.len, POLICY_TEXT_MAX);
-    made->references = 1;
     made->version = version;
     TRY(copy_text(made, text));
     TRY(policy_parse(policy_text(made), errors, &made->rules));

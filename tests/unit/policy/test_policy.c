@@ -1,0 +1,185 @@
+/* wraps: malloc calloc reallocarray */
+#include "tests/support/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/policy.h"
+
+static unsigned fails_at; /* 0: never */
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__real_calloc(size_t count, size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+void *__real_reallocarray(void *at, size_t count, size_t n);
+void *__wrap_reallocarray(void *at, size_t count, size_t n);
+
+static bool fails_now(void)
+{
+    return fails_at > 0 && --fails_at == 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails_now() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t count, size_t n)
+{
+    return fails_now() ? NULL : __real_calloc(count, n);
+}
+
+void *__wrap_reallocarray(void *at, size_t count, size_t n)
+{
+    return fails_now() ? NULL : __real_reallocarray(at, count, n);
+}
+
+static enum rc compile(const char *text, struct policy_errors *errors, struct policy **policy)
+{
+    return policy_compile(bytes_of_text(text), 3, errors, policy);
+}
+
+static void leaves_nothing_behind_when_memory_ends(void **state)
+{
+    static const char TEXT[] = "allow device \"a\" publish \"a/+/${device.id}/b\"\n"
+                               "deny group \"g\" subscribe, receive \"b/#\"\n";
+    enum rc rc = RC_NOMEM;
+    unsigned nth = 0;
+
+    (void)state;
+    while (rc != RC_OK) {
+        AUTO_OF(policy) *policy = NULL;
+        struct policy_errors errors;
+        fails_at = ++nth;
+        rc = compile(TEXT, &errors, &policy);
+        fails_at = 0;
+        assert_true(rc == RC_OK || (rc == RC_NOMEM && policy == NULL));
+    }
+    assert_true(nth > 6);
+}
+
+static void binds_only_ids_that_mean_nothing_else(void **state)
+{
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    char many[POLICY_NAME_MAX + 1];
+
+    (void)state;
+    memset(many, 'a', sizeof many);
+    assert_int_equal(compile("allow device connect\n", &errors, &policy), RC_OK);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        const uint8_t id[] = { 'a', (uint8_t)byte };
+        struct policy_facts facts = { BYTES_OF(id), NULL, 0 };
+        struct policy_session session;
+        bool good = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                    (byte >= 'A' && byte <= 'Z') || (byte != 0 && strchr("._:-", (int)byte));
+        assert_int_equal(policy_bind(policy, &facts, &session), good ? RC_OK : RC_DENIED);
+    }
+    for (size_t len = 0; len <= sizeof many; len++) {
+        struct policy_facts facts = { { (const uint8_t *)many, len }, NULL, 0 };
+        struct policy_session session;
+        assert_int_equal(policy_bind(policy, &facts, &session),
+                         len >= 1 && len <= POLICY_NAME_MAX ? RC_OK : RC_DENIED);
+    }
+}
+
+static void binds_no_more_groups_than_it_has_room_for(void **state)
+{
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    struct bytes groups[POLICY_GROUPS_MAX + 1];
+    struct policy_facts facts = { BYTES("a"), groups, POLICY_GROUPS_MAX };
+    struct policy_session session;
+
+    (void)state;
+    for (size_t i = 0; i <= POLICY_GROUPS_MAX; i++)
+        groups[i] = BYTES("g");
+    assert_int_equal(
+        compile("allow group \"g\" connect\ndeny device \"a\" connect\n", &errors, &policy),
+        RC_OK);
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    assert_int_equal(session.root_count, 2 + POLICY_GROUPS_MAX);
+    facts.group_count++;
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_LIMIT);
+}
+
+/* Words and + beside each other at each of n levels: 2^n ways for one topic. */
+static void write_every_way(struct buf *text, unsigned levels)
+{
+    for (unsigned code = 0; code < 1U << levels; code++) {
+        buf_addf(text, "allow group \"g\" publish \"a");
+        for (unsigned i = 0; i < levels; i++)
+            buf_addf(text, code >> i & 1 ? "/+" : "/b");
+        buf_addf(text, "\"\n");
+    }
+}
+
+static void refuses_rules_that_make_a_topic_slow(void **state)
+{
+    (void)state;
+    for (unsigned levels = 1; levels <= 11; levels++) {
+        AUTO_BUF(text, 1 << 20);
+        AUTO_OF(policy) *policy = NULL;
+        struct policy_errors errors;
+        buf_addf(&text, "allow device connect\n");
+        write_every_way(&text, levels);
+        enum rc rc = policy_compile(buf_bytes(&text), 1, &errors, &policy);
+        /* root, a, and 2 + 4 + ... + 2^n below it */
+        bool fits = 2U + (2U << levels) - 2 <= POLICY_STEPS_MAX;
+        assert_int_equal(rc, fits ? RC_OK : RC_MALFORMED);
+        assert_int_equal(errors.count, fits ? 0 : 1);
+        if (!fits)
+            assert_int_equal(errors.at[0].line, 2);
+    }
+}
+
+static void refuses_more_denials_than_a_wildcard_may_visit(void **state)
+{
+    (void)state;
+    for (unsigned count = POLICY_DENIALS_MAX - 1; count <= POLICY_DENIALS_MAX; count++) {
+        AUTO_BUF(text, 4 << 20);
+        AUTO_OF(policy) *policy = NULL;
+        struct policy_errors errors;
+        for (unsigned i = 0; i < count; i++)
+            buf_addf(&text, "deny device subscribe \"%u\"\n", i);
+        enum rc rc = policy_compile(buf_bytes(&text), 1, &errors, &policy);
+        assert_int_equal(rc, count < POLICY_DENIALS_MAX ? RC_OK : RC_MALFORMED); /* + root */
+    }
+}
+
+static void refuses_a_text_above_its_limits(void **state)
+{
+    AUTO_BUF(text, POLICY_TEXT_MAX + 1);
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+
+    (void)state;
+    memset(buf_extend(&text, POLICY_TEXT_MAX), ' ', POLICY_TEXT_MAX);
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_OK);
+    buf_add_u8(&text, ' ');
+    policy_unref(TAKE(policy));
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_LIMIT);
+    buf_reset(&text);
+    for (unsigned i = 0; i < POLICY_RULES_MAX; i++)
+        buf_addf(&text, "deny device connect\n");
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_OK);
+    assert_int_equal(policy_rule_count(policy), POLICY_RULES_MAX);
+    policy_unref(TAKE(policy));
+    buf_addf(&text, "deny device connect\n");
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leaves_nothing_behind_when_memory_ends),
+        cmocka_unit_test(binds_only_ids_that_mean_nothing_else),
+        cmocka_unit_test(binds_no_more_groups_than_it_has_room_for),
+        cmocka_unit_test(refuses_rules_that_make_a_topic_slow),
+        cmocka_unit_test(refuses_more_denials_than_a_wildcard_may_visit),
+        cmocka_unit_test(refuses_a_text_above_its_limits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
