@@ -1,0 +1,49 @@
+/* HTTP inside a door: EST, /v1, CRLs and CA certificates; libmicrohttpd over streams that the
+ * door has decrypted. */
+#pragma once
+
+#include "broker/front.h"
+
+/*
+ * Belongs to the door's main thread and its loop: libmicrohttpd's epoll descriptor is watched
+ * there, it has no thread of its own. A route is a row of one table (route.h): method, path,
+ * the right it needs, the most bytes of its body, its handler. What a channel does not serve,
+ * it does not have: the device door has EST and the public files, the operator door /v1 as
+ * well.
+ *
+ * Handlers do not decide: they read, ask the authority (front.h), and write what it said.
+ */
+struct api;
+
+enum api_service {
+    API_PUBLIC = 1,   /* CRLs, CA certificates: all that plain HTTP may serve */
+    API_EST = 2,      /* RFC 7030 */
+    API_OPERATORS = 4 /* /v1, /metrics */
+};
+
+struct api_setup {
+    struct loop *loop; /* all borrowed for the api's life */
+    const struct clock *clock;
+    struct log *log;
+    struct broker_front *front;
+    enum registry_channel channel;
+    unsigned connections_max;
+    /* NULL or: called once for each request that was answered, before the answer leaves; for
+     * the door's audit. status is HTTP's; target is the route with its path; what the authority
+     * records itself is not told here. */
+    void (*refused)(void *with, const struct broker_peer *peer, const char *target,
+                    unsigned status, const char *reason);
+    void *with;
+};
+
+enum rc api_new(const struct api_setup *setup, struct api **api);
+void api_free(struct api *api);
+AUTO_STRUCT(api, api_free)
+
+/*
+ * Serve HTTP/1.1 on this stream, which is owned from here on, also on failure: one end of a
+ * socketpair whose other end the door pumps, or a plain socket. services is a set of enum
+ * api_service. peer is copied.
+ */
+enum rc api_adopt(struct api *api, int stream, unsigned services,
+                  const struct broker_peer *peer);
