@@ -3,6 +3,7 @@
 #pragma once
 
 #include "broker/front.h"
+#include "registry/rights.h"
 
 /*
  * Belongs to the door's main thread and its loop: libmicrohttpd's epoll descriptor is watched
