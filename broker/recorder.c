@@ -80,19 +80,17 @@ static enum rc take_message(struct broker_recorder *recorder, struct broker_mail
 
 static enum rc take(struct broker_recorder *recorder, struct broker_mail *mail)
 {
-    switch (mail->kind) {
-    case BROKER_MAIL_RECORDS:
+    if (mail->kind == BROKER_MAIL_RECORDS)
         return take_records(recorder, mail);
-    case BROKER_MAIL_RETAIN:
+    if (mail->kind == BROKER_MAIL_RETAIN)
         return take_message(recorder, mail);
-    case BROKER_MAIL_SPOOL:
+    if (mail->kind == BROKER_MAIL_SPOOL) {
         recorder->asked = true;
         recorder->after = mail->number;
-        return RC_OK;
-    default:
+    } else {
         recorder->stopping = true;
-        return RC_OK;
     }
+    return RC_OK;
 }
 
 /* ---- Committing, and answering ---- */
