@@ -56,8 +56,8 @@ struct connection {
     struct client *client;
     struct stream *stream;
     struct connection *next_peer; /* of the same id, in the worker's table of peers */
-    struct connection *next_dirty, *next_again;
-    bool dirty, again, peered;
+    struct connection *next_dirty, *next_again, *next_closed;
+    bool admitted, dirty, again, peered, buried;
 };
 
 /* ---- Workers ---- */
@@ -87,7 +87,7 @@ struct worker {
     struct loop_watch mqtts, https;
 
     struct connection **slots;
-    size_t slot_room, connections;
+    size_t slot_room, slot_hint, connections; /* no free slot is below the hint */
     uint32_t *uses;
     struct connection *peers[PEER_BUCKETS];
     struct connection *dirty, *again, *closed;
@@ -153,7 +153,6 @@ void broker_worker_mark(struct connection *connection);
 /* Come back to it in the next turn: it has more to read than one turn may take. */
 void broker_worker_mark_again(struct connection *connection);
 enum rc broker_worker_admit(struct worker *worker, struct connection *connection);
-void broker_worker_dismiss(struct worker *worker, struct connection *connection);
 
 /* ---- connection.c ---- */
 enum rc broker_connection_accept(struct worker *worker, const struct listener *listener, int fd,
