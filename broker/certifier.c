@@ -5,8 +5,8 @@
 enum { AGAIN_MS = 1000, AGAIN_MOST_MS = 30 * 1000, LOOK_MS = 60 * 1000 };
 
 /*
- * Sees to it that the door has a certificate of its own: the one kept in the memfd if it is good,
- * else a new key's; another one at a third of its life (DESIGN.md D10).
+ * Sees to it that the door has a certificate of its own: the one kept in the memfd if it is
+ * good, else a new key's; another one at a third of its life (DESIGN.md D10).
  */
 struct certifier {
     struct broker_door *door;
@@ -124,7 +124,8 @@ void broker_certifier_go_on(struct certifier *certifier)
         return;
     if (certifier->key == NULL && recall(certifier) == RC_OK)
         return;
-    if (certifier->key != NULL && now_s(certifier) < broker_own_key_renew_at_s(certifier->key)) {
+    if (certifier->key != NULL &&
+        now_s(certifier) < broker_own_key_renew_at_s(certifier->key)) {
         arm(certifier, LOOK_MS);
         return;
     }

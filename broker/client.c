@@ -23,9 +23,9 @@ enum rc broker_client_new(struct connection *connection, struct client **client)
                                                  .subscribe = broker_client_on_subscribe,
                                                  .delivered = on_delivered,
                                                  .with = made };
-    enum rc rc = broker_mqtt_session_new(&worker->mqtt_limits, &made->events, worker->pool,
-                                         &connection->out, loop_now_ms(worker->loop),
-                                         &made->session);
+    enum rc rc =
+        broker_mqtt_session_new(&worker->mqtt_limits, &made->events, worker->pool,
+                                &connection->out, loop_now_ms(worker->loop), &made->session);
     if (rc != RC_OK) {
         free(made);
         return rc;
@@ -78,8 +78,8 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
 
     for (size_t i = 0; i < subject->groups.count; i++)
         groups[i] = bytes_of_text(subject->groups.names[i]);
-    client->bound = worker->policy != NULL &&
-                    policy_bind(worker->policy, &facts, &client->policy) == RC_OK;
+    client->bound =
+        worker->policy != NULL && policy_bind(worker->policy, &facts, &client->policy) == RC_OK;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));
     return decided->allowed;
 }
@@ -101,9 +101,8 @@ static bool take_frame(struct client *client, struct bytes *left)
 
     if (left->len == 0 || !broker_mqtt_session_wants_input(session))
         return false;
-    enum rc rc =
-        broker_mqtt_packet_next(*left, broker_mqtt_session_version(session),
-                                broker_mqtt_session_packet_max(session), &frame, &why);
+    enum rc rc = broker_mqtt_packet_next(*left, broker_mqtt_session_version(session),
+                                         broker_mqtt_session_packet_max(session), &frame, &why);
     if (rc != RC_OK) {
         broker_mqtt_session_end(session, why);
         broke_protocol(client);
@@ -182,5 +181,6 @@ void broker_client_finish(struct client *client, const char *reason)
     enum mqtt_reason why = broker_mqtt_session_reason(client->session);
     if (!client->told)
         broker_client_witness(client, AUDIT_SESSION_CLOSE, true, BYTES(""),
-                              why == MQTT_SUCCESS ? reason : broker_mqtt_reason_name(why), NULL);
+                              why == MQTT_SUCCESS ? reason : broker_mqtt_reason_name(why),
+                              NULL);
 }

@@ -17,11 +17,11 @@ struct client {
     struct mqtt_session_events events;
     struct subscriber subscriber;
     struct policy_session policy;
-    bool bound;    /* policy is */
-    bool claimed;  /* its seat in the directory */
-    bool accepted; /* CONNACK was sent */
-    bool cut;      /* by us: its will and what waited for it are gone */
-    bool told;     /* the audit log knows why it ended */
+    bool bound;       /* policy is */
+    bool claimed;     /* its seat in the directory */
+    bool accepted;    /* CONNACK was sent */
+    bool cut;         /* by us: its will and what waited for it are gone */
+    bool told;        /* the audit log knows why it ended */
     uint64_t awaited; /* the ticket that CONNACK waits for; 0: none */
     struct client *next_opening;
     uint64_t round; /* of the worker's matching, in which match is its place */

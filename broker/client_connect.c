@@ -7,8 +7,8 @@ static struct registry_subject judge(struct client *client)
     struct registry_subject subject;
 
     broker_identity_judge(&connection->identity, connection->worker->door->front,
-                          connection->listener->kinds,
-                          broker_worker_now_s(connection->worker), &subject);
+                          connection->listener->kinds, broker_worker_now_s(connection->worker),
+                          &subject);
     return subject;
 }
 
@@ -71,8 +71,8 @@ static enum rc claim(struct client *client)
     struct broker_seat former;
     bool taken = false;
 
-    TRY(broker_directory_claim(worker->door->directory,
-                               bytes_of_text(connection->identity.id), &seat, &former, &taken));
+    TRY(broker_directory_claim(worker->door->directory, bytes_of_text(connection->identity.id),
+                               &seat, &former, &taken));
     client->claimed = true;
     if (taken)
         send_take_over(worker, &former);
@@ -125,8 +125,7 @@ void broker_client_open(struct client *client)
     client->awaited = 0;
     if (broker_mqtt_session_is_over(client->session))
         return;
-    broker_mqtt_session_accept(client->session, false,
-                               bytes_of_text(connection->identity.id),
+    broker_mqtt_session_accept(client->session, false, bytes_of_text(connection->identity.id),
                                loop_now_ms(connection->worker->loop));
     client->accepted = true;
     broker_metric_add(BROKER_SESSIONS, 1);

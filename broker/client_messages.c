@@ -39,8 +39,7 @@ static bool may_publish(struct client *client, const struct mqtt_publish *publis
     return decided.allowed;
 }
 
-enum rc broker_client_retain(struct client *client, struct message *message,
-                             uint16_t packet_id)
+enum rc broker_client_retain(struct client *client, struct message *message, uint16_t packet_id)
 {
     struct worker *worker = client->connection->worker;
     const struct broker_mail mail = { .kind = BROKER_MAIL_RETAIN,
@@ -288,8 +287,7 @@ void broker_client_deliver(struct client *client, struct message *message,
         .now_ms = loop_now_ms(worker->loop),
     };
 
-    for (size_t at = match->identifier;
-         at != 0 && how.identifier_count < MATCH_IDENTIFIERS;
+    for (size_t at = match->identifier; at != 0 && how.identifier_count < MATCH_IDENTIFIERS;
          at = worker->identifiers[at - 1].next)
         identifiers[how.identifier_count++] = worker->identifiers[at - 1].identifier;
     hand_over(client, message, &how);

@@ -1,6 +1,6 @@
 #include <errno.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -267,8 +267,7 @@ void broker_connection_alarm(struct connection *connection, int64_t at_ms)
 /* The certificate's last second is over: the same judgement as everywhere. */
 static void judge_age(struct connection *connection)
 {
-    int64_t left_s =
-        connection->identity.expires_s - broker_worker_now_s(connection->worker);
+    int64_t left_s = connection->identity.expires_s - broker_worker_now_s(connection->worker);
 
     if (!connection->identity.shown || connection->identity.expires_s == 0)
         return;

@@ -31,7 +31,8 @@ static void on_changed(void *with, const struct registry_change *change)
     struct broker_door *door = with;
 
     if (broker_review_post(door, change) != RC_OK) {
-        /* A cut that cannot be ordered is never acknowledged; better a door that starts anew. */
+        /* A cut that cannot be ordered is never acknowledged; better a door that starts anew.
+         */
         broker_door_tell(door, BROKER_DOOR_LINE, "", fault_text());
         loop_stop(door->setup.loop);
     }
@@ -385,7 +386,8 @@ void broker_door_free(struct broker_door *door)
         return;
     stop_threads(door);
     broker_front_free(door->front); /* answers what waits: to the parts below */
-    for (unsigned i = 0; door->post != NULL && i < BROKER_POST_WORKER + door->setup.workers; i++)
+    for (unsigned i = 0; door->post != NULL && i < BROKER_POST_WORKER + door->setup.workers;
+         i++)
         empty_inbox(door, i);
     for (size_t i = 0; door->workers != NULL && i < door->setup.workers; i++)
         broker_worker_close(&door->workers[i]);

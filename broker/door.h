@@ -21,16 +21,16 @@ struct broker_door;
 enum { BROKER_WORKERS_MAX = 64 };
 
 struct broker_door_limits {
-    size_t connections;     /* of all workers together */
-    uint32_t packet_max;    /* octets of an MQTT packet */
-    int64_t handshake_ms;   /* from accept to the end of the TLS handshake */
-    int64_t connect_ms;     /* from there to CONNECT */
+    size_t connections;   /* of all workers together */
+    uint32_t packet_max;  /* octets of an MQTT packet */
+    int64_t handshake_ms; /* from accept to the end of the TLS handshake */
+    int64_t connect_ms;   /* from there to CONNECT */
     uint16_t keep_alive_max_s;
-    size_t subscriptions;   /* of one session */
-    size_t out_bytes;       /* that wait for a slow reader */
-    uint16_t queue_max;     /* QoS 1 messages that wait for one session */
-    size_t message_bytes;   /* of all messages alive in a worker */
-    int64_t tls_timeout_s;  /* of a session that may be resumed */
+    size_t subscriptions;  /* of one session */
+    size_t out_bytes;      /* that wait for a slow reader */
+    uint16_t queue_max;    /* QoS 1 messages that wait for one session */
+    size_t message_bytes;  /* of all messages alive in a worker */
+    int64_t tls_timeout_s; /* of a session that may be resumed */
     size_t tls_sessions;
     int64_t audit_window_ms;
 };

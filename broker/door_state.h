@@ -2,6 +2,7 @@
  * files that run in one. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "audit/aggregate.h"
@@ -100,9 +101,9 @@ struct worker {
     struct mqtt_session_limits mqtt_limits;
 
     struct audit_aggregate *aggregate;
-    struct buf *records;            /* of this turn, each sized16; NULL: none yet */
-    uint64_t ticket;                /* of those */
-    struct connection *about;       /* whom the record that goes out is about; may be NULL */
+    struct buf *records;      /* of this turn, each sized16; NULL: none yet */
+    uint64_t ticket;          /* of those */
+    struct connection *about; /* whom the record that goes out is about; may be NULL */
 
     struct match *matches; /* of the message that is being routed */
     size_t match_count, match_room;
@@ -182,8 +183,8 @@ struct witness {
     enum audit_action action;
     enum audit_decision decision;
     struct bytes target;
-    const char *reason;                     /* may be NULL */
-    const struct policy_decision *decided;  /* NULL: no policy was asked */
+    const char *reason;                    /* may be NULL */
+    const struct policy_decision *decided; /* NULL: no policy was asked */
 };
 /* Record; the connection's ticket is then the one to wait for. Allowed traffic is counted in
  * the connection's own tally. */
@@ -197,8 +198,8 @@ void broker_witness_send(struct worker *worker);
 /* ---- review.c: the cut ---- */
 struct broker_review {
     atomic_uint holds;
-    bool all, policy;              /* judge everybody; a policy comes along */
-    enum registry_kind kind;       /* of whom this is about, unless all */
+    bool all, policy;        /* judge everybody; a policy comes along */
+    enum registry_kind kind; /* of whom this is about, unless all */
     char id[REGISTRY_ID_MAX + 1];
     uint64_t version;
     struct buf text; /* of the policy */

@@ -16,8 +16,8 @@ void broker_review_release(struct broker_review *review)
 
 static enum rc add_policy(struct broker_door *door, struct broker_review *review)
 {
-    struct bytes text = registry_projection_policy(broker_front_projection(door->front),
-                                                   &review->version);
+    struct bytes text =
+        registry_projection_policy(broker_front_projection(door->front), &review->version);
     AUTO_OF(policy) *policy = NULL;
     struct policy_errors errors;
 
@@ -115,10 +115,9 @@ bool broker_review_one(struct connection *connection)
 
     if (connection->state != CONNECTION_OPEN || !connection->identity.shown)
         return true;
-    enum registry_verdict verdict =
-        broker_identity_judge(&connection->identity, worker->door->front,
-                              connection->listener->kinds, broker_worker_now_s(worker),
-                              &subject);
+    enum registry_verdict verdict = broker_identity_judge(
+        &connection->identity, worker->door->front, connection->listener->kinds,
+        broker_worker_now_s(worker), &subject);
     if (verdict != REGISTRY_ACCEPTED) {
         cut(connection, registry_verdict_name(verdict), MQTT_ADMINISTRATIVE_ACTION, NULL);
         return false;
@@ -139,8 +138,8 @@ static void use_policy(struct worker *worker, const struct broker_review *review
     struct policy_errors errors;
 
     worker->policy = NULL; /* fail closed: without one everything is denied */
-    enum rc rc = policy_compile(buf_bytes(&review->text), review->version, &errors,
-                                &worker->policy);
+    enum rc rc =
+        policy_compile(buf_bytes(&review->text), review->version, &errors, &worker->policy);
     (void)rc; /* the main thread told of it */
     for (size_t i = 0; i < worker->slot_room; i++)
         if (worker->slots[i] != NULL)

@@ -9,11 +9,13 @@ struct stream {
     struct connection *connection;
     int fd;
     struct loop_watch watch;
-    bool ended;      /* it has said all: what is in out is the last of it */
+    bool ended;       /* it has said all: what is in out is the last of it */
     bool half_closed; /* the client has said all */
 };
 
-enum { OUT_MOST = 32 * 1024 /* that wait for a slow reader: more is left with libmicrohttpd */ };
+enum {
+    OUT_MOST = 32 * 1024 /* that wait for a slow reader: more is left with libmicrohttpd */
+};
 
 /* ---- From the client ---- */
 

@@ -145,8 +145,8 @@ static void record_one(struct connection *connection, const struct witness *what
     record.action = what->action;
     record.decision = what->decision;
     record.target = target;
-    record.reason =
-        clean(bytes_of_text(what->reason == NULL ? "" : what->reason), AUDIT_REASON_MAX, &reason);
+    record.reason = clean(bytes_of_text(what->reason == NULL ? "" : what->reason),
+                          AUDIT_REASON_MAX, &reason);
     if (what->decided != NULL) {
         record.policy_version = what->decided->version;
         record.rule = what->decided->by_rule ? what->decided->line : 0;

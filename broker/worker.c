@@ -356,9 +356,9 @@ static void stop(struct worker *worker)
 static enum rc take_mail(struct worker *worker, const struct broker_mail *mail)
 {
     static void (*const TAKE_MAIL[])(struct worker *, const struct broker_mail *) = {
-        [BROKER_MAIL_REVIEW] = review,       [BROKER_MAIL_LOOKED_UP] = looked_up,
-        [BROKER_MAIL_RECORDED] = recorded,   [BROKER_MAIL_RETAINED] = retained,
-        [BROKER_MAIL_PUBLISH] = published,   [BROKER_MAIL_TAKE_OVER] = taken_over,
+        [BROKER_MAIL_REVIEW] = review,     [BROKER_MAIL_LOOKED_UP] = looked_up,
+        [BROKER_MAIL_RECORDED] = recorded, [BROKER_MAIL_RETAINED] = retained,
+        [BROKER_MAIL_PUBLISH] = published, [BROKER_MAIL_TAKE_OVER] = taken_over,
     };
 
     if (mail->kind == BROKER_MAIL_OPEN)
@@ -392,8 +392,8 @@ static enum rc on_window(struct loop_timer *timer)
     for (size_t i = 0; i < worker->slot_room; i++)
         if (worker->slots[i] != NULL)
             broker_witness_flush(worker->slots[i]);
-    enum rc rc = audit_aggregate_flush(worker->aggregate,
-                                       clock_monotonic_ms(worker->door->setup.clock));
+    enum rc rc =
+        audit_aggregate_flush(worker->aggregate, clock_monotonic_ms(worker->door->setup.clock));
     (void)rc; /* what could not go out is counted on */
     return loop_arm(worker->loop, timer, window_ms);
 }
@@ -500,9 +500,9 @@ enum rc broker_worker_open(struct broker_door *door, unsigned place)
     set_limits(&door->setup.limits, &worker->mqtt_limits);
     TRY(broker_message_pool_new(&pool, &worker->pool));
     TRY(open_index(worker));
-    return audit_aggregate_new(
-        &aggregate, &(struct audit_aggregate_out){ broker_witness_emit, worker },
-        &worker->aggregate);
+    return audit_aggregate_new(&aggregate,
+                               &(struct audit_aggregate_out){ broker_witness_emit, worker },
+                               &worker->aggregate);
 }
 
 static void free_connections(struct worker *worker)
