@@ -60,9 +60,8 @@ static inline int64_t world_monotonic(void *with)
 
 /* ---- The authority's end ---- */
 
-static inline struct registry_certificate world_certificate(uint8_t number,
-                                                            enum registry_kind kind,
-                                                            const char *id)
+static inline struct registry_certificate
+world_certificate(uint8_t number, enum registry_kind kind, const char *id)
 {
     struct registry_certificate one = { .kind = kind,
                                         .state = REGISTRY_CERTIFICATE_ACTIVE,
@@ -138,8 +137,8 @@ static inline void world_snapshot(const struct world *world, struct buf *list)
     AUTO_BUF(authorities, LINK_BODY_MAX);
 
     for (size_t i = 0; i < sizeof WORLD_PEOPLE / sizeof *WORLD_PEOPLE; i++) {
-        struct registry_certificate certificate = world_certificate(
-            WORLD_PEOPLE[i].number, WORLD_PEOPLE[i].kind, WORLD_PEOPLE[i].id);
+        struct registry_certificate certificate =
+            world_certificate(WORLD_PEOPLE[i].number, WORLD_PEOPLE[i].kind, WORLD_PEOPLE[i].id);
         struct registry_subject subject =
             world_subject(WORLD_PEOPLE[i].kind, WORLD_PEOPLE[i].id, WORLD_PEOPLE[i].role);
         world_add_certificate(list, &certificate);
@@ -171,9 +170,9 @@ static inline enum rc world_handle(void *with, const struct link_request *reques
 
     if (ask == REGISTRY_ASK_SNAPSHOT) {
         world_snapshot(world, &list);
-        world_answer(request, ask,
-                     &(struct registry_answer){ .position.sequence = 1,
-                                                .list = buf_bytes(&list) });
+        world_answer(
+            request, ask,
+            &(struct registry_answer){ .position.sequence = 1, .list = buf_bytes(&list) });
         return RC_OK;
     }
     if (ask == REGISTRY_ASK_WATCH) {
@@ -231,8 +230,9 @@ static inline bool world_settled(void *with, uint64_t sequence)
 
 static inline void world_copy(char *to, size_t room, const char *from)
 {
-    size_t len = strnlen(from, room - 1);
+    size_t len = strlen(from);
 
+    len = len < room ? len : room - 1;
     memcpy(to, from, len);
     to[len] = '\0';
 }
@@ -288,11 +288,11 @@ static inline struct world *world_open(enum registry_channel channel)
     world->reason = "";
     soft_ca_open(&world->ca);
     assert_int_equal(loop_new(&world->clock, &world->loop), RC_OK);
-    const struct broker_front_setup front = { .loop = world->loop,
-                                              .clock = &world->clock,
-                                              .observer = { .changed = world_changed,
-                                                            .is_settled = world_settled,
-                                                            .with = world } };
+    const struct broker_front_setup front = {
+        .loop = world->loop,
+        .clock = &world->clock,
+        .observer = { .changed = world_changed, .is_settled = world_settled, .with = world }
+    };
     assert_int_equal(broker_front_new(&front, &world->front), RC_OK);
     const struct api_setup api = { .loop = world->loop,
                                    .clock = &world->clock,
@@ -339,8 +339,8 @@ static inline int world_dial_as(struct world *world, const struct broker_peer *p
 {
     int ends[2];
 
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+                     0);
     assert_int_equal(api_adopt(world->api, ends[0], services, peer), RC_OK);
     return ends[1];
 }
