@@ -360,6 +360,19 @@ static void proofs_are_lists_of_hashes(void **state)
     expect(world, AUDITOR, "GET /v1/audit/checkpoint", "", "", 200, "\r\n\r\nnote\n");
 }
 
+static void entries_and_copies_are_asked_for(void **state)
+{
+    struct world *world = *state;
+
+    world->answer.query = BYTES("entries");
+    world->answer.text = BYTES("registry-20260101");
+    expect(world, AUDITOR, "GET /v1/audit/entries?from=7", "", "", 200, "\r\n\r\nentries");
+    assert_true(bytes_equal(world->question.query, BYTES("\0\0\0\0\0\0\0\7")));
+    expect(world, AUDITOR, "GET /v1/audit/entries", "", "", 400, "from: missing");
+    expect(world, ADMIN, "POST /v1/backups", "", "", 201, "{\"name\":\"registry-20260101\"}");
+    expect(world, AUDITOR, "POST /v1/backups", "", "", 403, NULL);
+}
+
 static void public_files_come_from_the_projection(void **state)
 {
     struct world *world = *state;
@@ -557,6 +570,7 @@ int main(void)
         TEST(policies_tell_their_errors),
         TEST(audit_queries_travel_in_audits_own_form),
         TEST(proofs_are_lists_of_hashes),
+        TEST(entries_and_copies_are_asked_for),
         TEST(public_files_come_from_the_projection),
         TEST(metrics_hold_the_registrys_numbers),
         TEST(a_connection_is_kept_and_pipelined),
