@@ -4,22 +4,12 @@
 
 enum { TEXT_MAX = 256 * 1024 };
 
-static enum rc put(const struct cli_call *call, const struct buf *text)
-{
-    struct bytes bytes;
-
-    TRY(buf_done(text, &bytes));
-    if (fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
-        return fault_errno("write the answer");
-    return RC_OK;
-}
-
 static enum rc print_manual(const struct cli_call *call)
 {
     AUTO_BUF(text, TEXT_MAX);
 
     cli_manual_page(cli_table(), &text);
-    return put(call, &text);
+    return cli_command_put(call, &text);
 }
 
 static enum rc print_completion(const struct cli_call *call)
@@ -27,7 +17,7 @@ static enum rc print_completion(const struct cli_call *call)
     AUTO_BUF(text, TEXT_MAX);
 
     cli_manual_completion(cli_table(), &text);
-    return put(call, &text);
+    return cli_command_put(call, &text);
 }
 
 const struct cli_table *cli_table(void)
@@ -42,6 +32,7 @@ const struct cli_table *cli_table(void)
         NULL,
         0,
         print_completion,
+        false,
     };
     static const struct cli_command MANUAL = {
         "manual",
@@ -53,6 +44,7 @@ const struct cli_table *cli_table(void)
         NULL,
         0,
         print_manual,
+        false,
     };
     static const struct cli_command *const COMMANDS[] = { &CLI_INIT, &COMPLETION, &MANUAL };
     static const struct cli_table TABLE = { COMMANDS, sizeof COMMANDS / sizeof *COMMANDS };
