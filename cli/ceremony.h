@@ -14,6 +14,7 @@ struct cli_ceremony {
     struct cli_place place;
     struct pki_hierarchy_names names;
     const char *operator_id;
+    const char *server;      /* the operator door, for operator.conf */
     const char *signer_user; /* name or number as given, or NULL */
     uid_t uid;
     gid_t gid;

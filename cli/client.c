@@ -165,11 +165,11 @@ static enum rc set_body(CURL *curl, const struct cli_client_question *question,
         return RC_OK;
     TRY(check(curl_easy_setopt(curl, CURLOPT_POST, 1L)));
     TRY(check(curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, question->method)));
-    TRY(check(curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                               (curl_off_t)question->body.len)));
-    TRY(check(curl_easy_setopt(
-        curl, CURLOPT_POSTFIELDS,
-        question->body.at != NULL ? (const char *)question->body.at : "")));
+    TRY(check(
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)question->body.len)));
+    TRY(check(
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+                         question->body.at != NULL ? (const char *)question->body.at : "")));
     TRY(add_header(headers, "Expect", ""));
     return question->content_type == NULL
                ? RC_OK

@@ -13,8 +13,8 @@ struct cli_call {
     const struct cli_command *command;
     const char *const *words; /* the positional arguments */
     size_t word_count;
-    const char *const *values; /* by place in the command's options: NULL if absent, "" for a
-                                  switch that is given */
+    const char *const *values;    /* by place in the command's options: NULL if absent, "" for a
+                                     switch that is given */
     const char *profile, *server; /* of a remote command: as given, or NULL */
     bool json;
     FILE *out, *messages;

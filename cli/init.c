@@ -158,7 +158,8 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
 static enum rc run_ceremony(const struct cli_call *call, struct cli_ceremony *c)
 {
     TRY(sandbox_begin());
-    TRY(read_hosts(bytes_of_text(cli_command_value(call, HOSTS, "localhost,127.0.0.1,::1")), &c->names));
+    TRY(read_hosts(bytes_of_text(cli_command_value(call, HOSTS, "localhost,127.0.0.1,::1")),
+                   &c->names));
     TRY(check_operator(c->operator_id));
     TRY(cli_ceremony_begin(c));
     if (call->values[CHAIN] != NULL)
@@ -176,9 +177,11 @@ static enum rc run(const struct cli_call *call)
     struct cli_ceremony c = {
         .tokens = { module, call->values[MODULE] ? KEYS_GRANT_GENERIC : KEYS_GRANT_SOFTHSM },
         .place = { .dir = -1, .finished = true },
-        .names = { .organization = bytes_of_text(cli_command_value(call, ORGANIZATION, "Touchmark")),
+        .names = { .organization =
+                       bytes_of_text(cli_command_value(call, ORGANIZATION, "Touchmark")),
                    .origin = cli_command_value(call, ORIGIN, "touchmark.invalid/log") },
         .operator_id = cli_command_value(call, OPERATOR, "admin"),
+        .server = "https://127.0.0.1:9443",
         .signer_user = call->values[SIGNER_USER],
         .now_s = clock_wall_ms(&clock) / 1000,
     };

@@ -27,9 +27,8 @@ void cli_manual_overview(const struct cli_table *table, struct buf *out)
                   "Usage: touchmark COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
     for (size_t i = 0; i < table->count; i++)
         add_line(table->commands[i], out);
-    buf_addf(out,
-             "\nEvery command: --json for an answer that programs read, --help for more.\n"
-             "\nExit status:\n");
+    buf_addf(out, "\nEvery command: --json for an answer that programs read, --help for more.\n"
+                  "\nExit status:\n");
     for (int status = 0; cli_command_exit_meaning(status) != NULL; status++)
         buf_addf(out, "  %d  %s\n", status, cli_command_exit_meaning(status));
 }

@@ -19,6 +19,8 @@ static const struct settings_row ROWS[] = {
       "the operator's certificate, PEM" },
     { "operator", "key", SETTINGS_TEXT, FIELD(key), 1, 180, NULL, NULL,
       "the operator's private key, PEM" },
+    { "operator", "checkpoint_key", SETTINGS_TEXT, FIELD(checkpoint_key), 1, 180,
+      "checkpoints.pub.pem", NULL, "public key of the audit log's checkpoints, PEM" },
 };
 static const struct settings_table TABLE = { ROWS, sizeof ROWS / sizeof *ROWS };
 
@@ -98,6 +100,7 @@ static enum rc complete(const char *file, const char *server, struct cli_profile
     TRY(use_server(profile, server));
     TRY(resolve(file, &profile->authorities));
     TRY(resolve(file, &profile->certificate));
+    TRY(resolve(file, &profile->checkpoint_key));
     return resolve(file, &profile->key);
 }
 
@@ -123,10 +126,10 @@ void cli_profile_clear(struct cli_profile *profile)
     settings_clear(&TABLE, profile);
 }
 
-void cli_profile_write(struct buf *out, const struct cli_profile *profile)
+void cli_profile_write(struct buf *out, const struct cli_profile_names *names)
 {
     buf_addf(out,
              "# For touchmark --profile. Paths are relative to this file.\n"
              "[operator]\nserver = %s\nauthorities = %s\ncertificate = %s\nkey = %s\n",
-             profile->server, profile->authorities, profile->certificate, profile->key);
+             names->server, names->authorities, names->certificate, names->key);
 }

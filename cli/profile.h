@@ -1,5 +1,5 @@
-/* Where the operator door is, and who asks: operator.conf, which touchmark init writes beside the
- * operator's certificate. */
+/* Where the operator door is, and who asks: operator.conf, which touchmark init writes beside
+ * the operator's certificate. */
 #pragma once
 
 #include "base/buf.h"
@@ -9,10 +9,11 @@
  * operator's own machine as it is.
  */
 struct cli_profile {
-    char *server;      /* "https://127.0.0.1:9443", without a slash at the end */
-    char *authorities; /* PEM: the CA of the doors */
-    char *certificate; /* PEM */
-    char *key;         /* PEM, a secret */
+    char *server;         /* "https://127.0.0.1:9443", without a slash at the end */
+    char *authorities;    /* PEM: the CA of the doors */
+    char *certificate;    /* PEM */
+    char *key;            /* PEM, a secret */
+    char *checkpoint_key; /* PEM: the public key of the audit log's checkpoints */
 };
 
 /*
@@ -27,4 +28,7 @@ void cli_profile_clear(struct cli_profile *profile);
 /* "https://host:port": nothing else is spoken to. RC_MALFORMED. */
 enum rc cli_profile_check_server(const char *server);
 /* Append the text of an operator.conf; the names are of files beside it. */
-void cli_profile_write(struct buf *out, const struct cli_profile *profile);
+struct cli_profile_names {
+    const char *server, *authorities, *certificate, *key;
+};
+void cli_profile_write(struct buf *out, const struct cli_profile_names *names);

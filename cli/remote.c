@@ -53,7 +53,8 @@ static void add_detail(struct buf *out, struct bytes body)
         buf_addf(out, ": ");
         cli_show_value(detail, out);
     }
-    json_array_foreach(errors, i, one) {
+    json_array_foreach(errors, i, one)
+    {
         buf_addf(out, "%s", i == 0 ? ": " : "; ");
         cli_show_value(one, out);
     }
@@ -97,7 +98,8 @@ static enum rc ask_json(struct cli_remote *remote, const struct cli_client_quest
 
     TRY(ask(remote, question, &body));
     struct bytes bytes = buf_bytes(&body);
-    json_t *read = json_loadb((const char *)bytes.at, bytes.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *read =
+        json_loadb((const char *)bytes.at, bytes.len, JSON_REJECT_DUPLICATES, &error);
     if (read == NULL || !json_is_object(read)) {
         json_decref(read);
         return fault(RC_IO, "%s%s: the answer is no JSON object", remote->profile.server,
@@ -109,8 +111,8 @@ static enum rc ask_json(struct cli_remote *remote, const struct cli_client_quest
 
 enum rc cli_remote_get(struct cli_remote *remote, const char *path, json_t **answer)
 {
-    return ask_json(remote, &(const struct cli_client_question){ .method = "GET", .path = path },
-                    answer);
+    return ask_json(
+        remote, &(const struct cli_client_question){ .method = "GET", .path = path }, answer);
 }
 
 enum rc cli_remote_get_bytes(struct cli_remote *remote, const char *path, struct buf *out)

@@ -1,10 +1,10 @@
 #include "cli/show.h"
 
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_MAX = 64 * 1024, COLUMNS_MAX = 16, PATH_MAX_MEMBER = 64 };
+enum { CELL_MAX = 64 * 1024, COLUMNS_MAX = 16, MEMBER_MAX = 64, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* C0, DEL, and C1 (U+0080 to U+009F: C2 80 to C2 9F in UTF-8); jansson has made sure that it is
  * UTF-8. */
@@ -35,7 +35,8 @@ void cli_show_value(const json_t *value, struct buf *out)
     else if (json_is_boolean(value))
         buf_addf(out, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_array(value) && json_array_size(value) > 0)
-        json_array_foreach(value, i, item) {
+        json_array_foreach(value, i, item)
+        {
             buf_addf(out, "%s", i > 0 ? "," : "");
             cli_show_value(item, out);
         }
@@ -46,7 +47,7 @@ void cli_show_value(const json_t *value, struct buf *out)
 static const json_t *find(const json_t *object, const char *path)
 {
     while (object != NULL && *path != '\0') {
-        char member[PATH_MAX_MEMBER] = "";
+        char member[MEMBER_MAX] = "";
         size_t len = strcspn(path, ".");
         if (len >= sizeof member)
             return NULL;
@@ -94,14 +95,16 @@ void cli_show_table(const json_t *rows, const struct cli_show_column *columns, s
 
     for (size_t c = 0; c < count; c++) {
         widths[c] = strlen(columns[c].heading);
-        json_array_foreach(rows, i, row) {
+        json_array_foreach(rows, i, row)
+        {
             size_t width = cell_width(row, columns[c].member);
             widths[c] = width > widths[c] ? width : widths[c];
         }
     }
     for (size_t c = 0; c < count; c++)
         add_cell(out, bytes_of_text(columns[c].heading), widths[c], c + 1 == count);
-    json_array_foreach(rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         for (size_t c = 0; c < count; c++) {
             AUTO_BUF(cell, CELL_MAX);
             cli_show_value(find(row, columns[c].member), &cell);
@@ -136,4 +139,55 @@ enum rc cli_show_json(const json_t *value, struct buf *out)
     buf_addf(out, "%s\n", text);
     free(text);
     return RC_OK;
+}
+
+static enum rc put_json(const struct cli_call *call, const json_t *answer)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    TRY(cli_show_json(answer, &text));
+    return cli_command_put(call, &text);
+}
+
+enum rc cli_show_rows(const struct cli_call *call, const json_t *answer, const char *member,
+                      const struct cli_show_column *columns, size_t count)
+{
+    AUTO_BUF(text, TEXT_MAX);
+    const json_t *rows = json_object_get(answer, member);
+    const char *next = json_string_value(json_object_get(answer, "next"));
+
+    if (call->json)
+        return put_json(call, answer);
+    if (json_array_size(rows) == 0) {
+        fprintf(call->messages, "There are no %s.\n", member);
+        return RC_OK;
+    }
+    cli_show_table(rows, columns, count, &text);
+    TRY(cli_command_put(call, &text));
+    if (next != NULL)
+        fprintf(call->messages, "There are more: --cursor %s\n", next);
+    return RC_OK;
+}
+
+enum rc cli_show_object(const struct cli_call *call, const json_t *answer,
+                        const struct cli_show_column *facts, size_t count)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (call->json)
+        return put_json(call, answer);
+    cli_show_facts(answer, facts, count, &text);
+    return cli_command_put(call, &text);
+}
+
+enum rc cli_show_line(const struct cli_call *call, const json_t *answer, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (call->json)
+        return put_json(call, answer);
+    va_start(ap, fmt);
+    int wrote = vfprintf(call->out, fmt, ap);
+    va_end(ap);
+    return wrote < 0 ? fault_errno("write the answer") : RC_OK;
 }

@@ -27,3 +27,14 @@ void cli_show_facts(const json_t *object, const struct cli_show_column *facts, s
 void cli_show_value(const json_t *value, struct buf *out);
 /* The document on a line of its own, members in the order that the server gave. */
 enum rc cli_show_json(const json_t *value, struct buf *out);
+
+/* The answer to a call: as JSON with --json, else a table of the array `member`, with a word
+ * when it is empty. */
+enum rc cli_show_rows(const struct cli_call *call, const json_t *answer, const char *member,
+                      const struct cli_show_column *columns, size_t count);
+/* ... or facts of the object. */
+enum rc cli_show_object(const struct cli_call *call, const json_t *answer,
+                        const struct cli_show_column *facts, size_t count);
+/* ... or this line. */
+PRINTF_LIKE(3, 4)
+enum rc cli_show_line(const struct cli_call *call, const json_t *answer, const char *fmt, ...);

@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include "cli/commands.h"
 #include "cli/init.h"
 
 enum { TEXT_MAX = 256 * 1024 };
@@ -46,7 +47,15 @@ const struct cli_table *cli_table(void)
         print_manual,
         false,
     };
-    static const struct cli_command *const COMMANDS[] = { &CLI_INIT, &COMPLETION, &MANUAL };
+    static const struct cli_command *const COMMANDS[] = {
+        &CLI_INIT,         &CLI_STATUS,         &CLI_DEVICE_ADD,       &CLI_DEVICE_LIST,
+        &CLI_DEVICE_SHOW,  &CLI_DEVICE_SUSPEND, &CLI_DEVICE_RESUME,    &CLI_DEVICE_REVOKE,
+        &CLI_TOKEN_NEW,    &CLI_ENROLL,         &CLI_CERTIFICATE_LIST, &CLI_CERTIFICATE_REVOKE,
+        &CLI_POLICY_CHECK, &CLI_POLICY_APPLY,   &CLI_POLICY_SHOW,      &CLI_POLICY_LIST,
+        &CLI_OPERATOR_ADD, &CLI_OPERATOR_LIST,  &CLI_OPERATOR_REVOKE,  &CLI_LINE_ADD,
+        &CLI_LINE_REVOKE,  &CLI_AUDIT_LIST,     &CLI_AUDIT_SHOW,       &CLI_AUDIT_CHECKPOINT,
+        &CLI_AUDIT_EXPORT, &CLI_AUDIT_VERIFY,   &COMPLETION,           &MANUAL,
+    };
     static const struct cli_table TABLE = { COMMANDS, sizeof COMMANDS / sizeof *COMMANDS };
 
     return &TABLE;

@@ -29,7 +29,8 @@ static const struct cli_option OPTIONS[] = {
 
 static const struct cli_command COMMANDS[] = {
     { "init", "DIR", 1, 1, "make a new one", "Makes.\n", OPTIONS, 2, echo, false },
-    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo, false },
+    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo,
+      false },
     { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, refuse, true },
 };
 static const struct cli_command *const ALL[] = { &COMMANDS[0], &COMMANDS[1], &COMMANDS[2] };
