@@ -46,8 +46,7 @@ bool policy_trie_split(struct bytes topic, struct policy_path *path)
 static bool is_child(const struct policy_node *child, uint32_t node,
                      const struct policy_level *level)
 {
-    return child->parent == node && child->hash == level->hash &&
-           bytes_equal(child->level, level->text);
+    return child->parent == node && bytes_equal(policy_trie_level(child), level->text);
 }
 
 /* Where the child by this level is, or would go. */
@@ -78,7 +77,8 @@ uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
 static void take_slot(const struct policy_trie *trie, uint32_t child)
 {
     const struct policy_node *node = &trie->nodes[child];
-    struct policy_level level = { node->level, node->hash };
+    struct bytes text = policy_trie_level(node);
+    struct policy_level level = { text, hash_level(text) };
 
     trie->slots[find_slot(trie, node->parent, &level)] = child;
 }
@@ -172,31 +172,49 @@ static enum policy_edge edge_of(struct bytes level)
     return has_fact(level) ? POLICY_EDGE_FACT : POLICY_EDGE_LITERAL;
 }
 
-static uint32_t find_child(const struct policy_trie *trie, const struct policy_node *node)
+static uint32_t find_child(const struct policy_trie *trie, uint32_t parent,
+                           enum policy_edge edge, struct bytes text)
 {
-    const struct policy_node *above = &trie->nodes[node->parent];
-    struct policy_level level = { node->level, node->hash };
+    const struct policy_node *above = &trie->nodes[parent];
+    struct policy_level level = { text, hash_level(text) };
     uint32_t at = above->first_fact;
 
-    if (node->edge == POLICY_EDGE_LITERAL)
-        return policy_trie_child(trie, node->parent, &level);
-    if (node->edge == POLICY_EDGE_PLUS)
+    if (edge == POLICY_EDGE_LITERAL)
+        return policy_trie_child(trie, parent, &level);
+    if (edge == POLICY_EDGE_PLUS)
         return above->plus;
-    while (at != POLICY_NONE && !bytes_equal(trie->nodes[at].level, node->level))
+    while (at != POLICY_NONE && !bytes_equal(policy_trie_level(&trie->nodes[at]), text))
         at = trie->nodes[at].next_sibling;
     return at;
+}
+
+struct bytes policy_trie_level(const struct policy_node *node)
+{
+    bool near = node->level_len <= POLICY_NEAR_MAX;
+
+    return (struct bytes){ near ? node->level.near : node->level.far, node->level_len };
+}
+
+static struct policy_node make_node(uint32_t parent, enum policy_edge edge, struct bytes level)
+{
+    struct policy_node node = FRESH;
+
+    node.parent = parent;
+    node.edge = (uint16_t)edge;
+    node.level_len = (uint16_t)level.len; /* POLICY_TOPIC_MAX */
+    if (level.len > POLICY_NEAR_MAX)
+        node.level.far = level.at;
+    else if (level.len > 0)
+        memcpy(node.level.near, level.at, level.len);
+    return node;
 }
 
 static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes level,
                          uint32_t *place)
 {
-    struct policy_node node = FRESH;
+    struct policy_node node = make_node(parent, edge_of(level), level);
 
-    node.edge = edge_of(level);
-    node.level = level;
-    node.hash = hash_level(level);
-    node.parent = parent;
-    *place = find_child(trie, &node);
+    *place = find_child(trie, parent, node.edge, level);
     if (*place != POLICY_NONE)
         return RC_OK;
     if (node.edge == POLICY_EDGE_LITERAL && (trie->slots_used + 2) * 2 > trie->slot_count)

@@ -23,11 +23,16 @@ struct policy_ends {
 
 enum policy_edge { POLICY_EDGE_ROOT, POLICY_EDGE_LITERAL, POLICY_EDGE_PLUS, POLICY_EDGE_FACT };
 
+enum { POLICY_NEAR_MAX = 24 };
+
 /* A cache line: among 100,000 rules, what a step costs is the lines that it touches. */
 struct policy_node {
-    struct bytes level; /* of the edge that leads here, borrowed from the text */
-    uint64_t hash;      /* of that level */
-    enum policy_edge edge;
+    union {
+        uint8_t near[POLICY_NEAR_MAX];
+        const uint8_t *far; /* borrowed from the text */
+    } level;                /* of the edge that leads here: policy_trie_level() */
+    uint16_t level_len;     /* near if it fits there */
+    uint16_t edge;          /* enum policy_edge */
     uint32_t parent;
     uint32_t plus;         /* child by +, or POLICY_NONE */
     uint32_t literal;      /* the only literal child, POLICY_NONE, or POLICY_MANY: in slots */
@@ -79,6 +84,8 @@ enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct po
 /* After the last rule: works out denied and the costs. RC_NOMEM. */
 enum rc policy_trie_close(struct policy_trie *trie);
 
+/* Borrowed from the node. */
+struct bytes policy_trie_level(const struct policy_node *node);
 /* The child by this very level, or POLICY_NONE. */
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
                            const struct policy_level *level);
