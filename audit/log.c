@@ -266,6 +266,11 @@ enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t ind
     return RC_OK;
 }
 
+struct proof_hash audit_log_leaf_hash(struct audit_log *log, const struct audit_entry *entry)
+{
+    return audit_leaf_hash(log->hasher, entry);
+}
+
 static enum rc check_size(struct audit_log *log, struct store_txn *txn, uint64_t size)
 {
     uint64_t now;

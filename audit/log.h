@@ -56,6 +56,8 @@ enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *s
 enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
                       struct bytes *entry);
 
+struct proof_hash audit_log_leaf_hash(struct audit_log *log, const struct audit_entry *entry);
+
 /* Newest first. Calls each() for what the query wants, at most query->most; *next is where the
  * next page begins, *more whether there can be one. A page may be short although there is
  * more: a query looks at AUDIT_QUERY_STEPS entries at most. */

@@ -10,7 +10,19 @@
 
 enum { CHAIN_MAX = 64 * 1024 };
 
-enum { ORGANIZATION, ORIGIN, HOSTS, OPERATOR, SIGNER_USER, MODULE, UNDER, CHAIN };
+enum {
+    ORGANIZATION,
+    ORIGIN,
+    HOSTS,
+    OPERATOR,
+    SIGNER_USER,
+    AUTHORITY_USER,
+    DEVICE_DOOR_USER,
+    OPERATOR_DOOR_USER,
+    MODULE,
+    UNDER,
+    CHAIN
+};
 
 static const struct cli_option OPTIONS[] = {
     [ORGANIZATION] = { "--organization", "NAME", "in the CAs' names (Touchmark)" },
@@ -19,7 +31,15 @@ static const struct cli_option OPTIONS[] = {
                 "what doors may be called (localhost,127.0.0.1,::1); .suffix and 10.0.0.0/8 "
                 "too" },
     [OPERATOR] = { "--operator", "ID", "the first operator, an administrator (admin)" },
-    [SIGNER_USER] = { "--signer-user", "USER", "whom the signer becomes; needed as root" },
+    [SIGNER_USER] = { "--signer-user", "USER",
+                      "whom the signer becomes, as root (touchmark-signer)" },
+    [AUTHORITY_USER] = { "--authority-user", "USER",
+                         "whom the authority becomes, as root (touchmark-authority)" },
+    [DEVICE_DOOR_USER] = { "--device-door-user", "USER",
+                           "whom the device door becomes, as root (touchmark-device-door)" },
+    [OPERATOR_DOOR_USER] = { "--operator-door-user", "USER",
+                             "whom the operator door becomes, as root "
+                             "(touchmark-operator-door)" },
     [MODULE] = { "--module", "FILE", "a PKCS#11 module instead of SoftHSM2" },
     [UNDER] = { "--under", NULL, "no root of our own: write csr/*.pem for yours to sign" },
     [CHAIN] = { "--chain", "FILE",
@@ -45,8 +65,12 @@ static const char TEACHING[] =
     "  touchmark init /srv/touchmark --chain got.pem   all certificates in one file\n"
     "The root token then holds the key that signs the rules, and nothing else.\n"
     "\n"
+    "As root each process gets a user of its own: those of deploy/sysusers.d if the machine "
+    "has\n"
+    "them, else name four with --signer-user and the like.\n"
+    "\n"
     "Example:\n"
-    "  touchmark init /srv/touchmark --organization Acme --signer-user touchmark-signer\n"
+    "  touchmark init /srv/touchmark --organization Acme --hosts iot.acme.example\n"
     "  touchmarkd --config /srv/touchmark/touchmark.conf\n";
 
 static const char *given(const struct cli_call *call, size_t option, const char *otherwise)
@@ -184,7 +208,10 @@ static enum rc run(const struct cli_call *call)
         .names = { .organization = bytes_of_text(given(call, ORGANIZATION, "Touchmark")),
                    .origin = given(call, ORIGIN, "touchmark.invalid/log") },
         .operator_id = given(call, OPERATOR, "admin"),
-        .signer_user = call->values[SIGNER_USER],
+        .users.of = { [CLI_SIGNER].name = call->values[SIGNER_USER],
+                      [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
+                      [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],
+                      [CLI_OPERATOR_DOOR].name = call->values[OPERATOR_DOOR_USER] },
         .now_s = clock_wall_ms(&clock) / 1000,
     };
 

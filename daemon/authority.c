@@ -130,8 +130,12 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_AUDIT_LIST:
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
+    case REGISTRY_ASK_AUDIT_ENTRIES:
         daemon_authority_command(request);
         return;
+    case REGISTRY_ASK_SPOOL:
+    case REGISTRY_ASK_BACKUP:
+        break;
     }
     daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
 }

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "registry/answer.h"
 
-enum { REASON_ROOM = 4096 };
+enum { REASON_ROOM = 4096, ENTRY_HEAD = 8 + 4 + PROOF_HASH };
 
 void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 {
@@ -48,6 +48,9 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_CHECKPOINT] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_PROOF] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_SPOOL] = AUDIT_PROCESS_STOP,
+        [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
     };
 
     if (event->ask == 0)
@@ -191,6 +194,32 @@ static enum rc prove(const struct daemon_authority_book *book, struct store_txn 
     return RC_OK;
 }
 
+/* As many as fit, from the first one wanted. */
+static enum rc entries(const struct daemon_authority_book *book, struct store_txn *txn,
+                       struct bytes asked, struct buf *answer)
+{
+    struct reader r = READER(asked);
+    uint64_t index = reader_u64(&r), size = 0;
+    struct bytes bytes;
+    struct audit_entry entry;
+
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "entries are asked for by the first one's index, u64");
+    TRY(audit_log_size(book->log, txn, &size));
+    for (; index < size; index++) {
+        TRY(audit_log_get(book->log, txn, index, &bytes));
+        if (answer->len + ENTRY_HEAD + bytes.len > answer->max)
+            return RC_OK;
+        TRY(audit_leaf_read(bytes, &entry));
+        struct proof_hash leaf = audit_log_leaf_hash(book->log, &entry);
+        buf_add_u64(answer, index);
+        buf_add_u32(answer, (uint32_t)bytes.len);
+        buf_add(answer, BYTES_OF(leaf.at));
+        buf_add(answer, bytes);
+    }
+    return RC_OK;
+}
+
 static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
                    struct bytes query, struct buf *answer)
 {
@@ -200,6 +229,8 @@ static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
         return list(book, txn, query, answer);
     if (what == REGISTRY_ASK_AUDIT_CHECKPOINT)
         return checkpoint(book, txn, query, answer);
+    if (what == REGISTRY_ASK_AUDIT_ENTRIES)
+        return entries(book, txn, query, answer);
     return prove(book, txn, query, answer);
 }
 

@@ -10,6 +10,7 @@
  *   AUDIT_CHECKPOINT  u64 the greatest tree size wanted, 0 for the newest; size u64, then the
  * note AUDIT_PROOF       u8 1, index u64, size u64 (inclusion) or u8 2, old u64, new u64
  *                     (consistency); nodes, 32 octets each
+ *   AUDIT_ENTRIES     u64 the first index; entries: index u64, length u32, leaf hash, entry
  */
 struct daemon_authority_book {
     struct audit_log *log;

@@ -35,8 +35,9 @@ static enum rc open_registry(struct process *process)
                                                   config->authority.first_policy };
     AUTO_FD dir = -1;
 
+    daemon_authority_tables(process->tables);
     process->schema =
-        (struct store_schema){ "registry", 1, registry_tables(), REGISTRY_TABLES };
+        (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
     TRY(file_open_dir(AT_FDCWD, config->authority.registry, &dir));
     TRY(store_open(dir, &process->schema, &settings, &process->store));
     enum rc rc = daemon_authority_fill(process->store, &first,

@@ -121,7 +121,7 @@ static enum rc spawn(const struct daemon_plan *plan, size_t place, const struct 
     AUTO_BUF(path, PATH_BYTES_MAX);
     AUTO_BUF(names, NAMES_MAX + 32);
     const struct daemon_process *row = &plan->table->processes[place];
-    struct daemon_spawn what = { .name = row->program,
+    struct daemon_spawn what = { .name = row->name,
                                  .fds = given->fds,
                                  .fd_count = given->count,
                                  .user = plan->users[place] };

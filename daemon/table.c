@@ -4,15 +4,27 @@
 
 static const struct daemon_descriptor SIGNER[] = {
     { DAEMON_SUPPLIED, "pin" },
+    { DAEMON_CHANNEL, "authority" },
+};
+
+static const struct daemon_descriptor AUTHORITY[] = {
+    { DAEMON_CHANNEL, "signer" },
 };
 
 static const struct daemon_process PROCESSES[] = {
     { "signer", "touchmark-signer", SIGNER, sizeof SIGNER / sizeof *SIGNER },
+    { "authority", "touchmark-authority", AUTHORITY, sizeof AUTHORITY / sizeof *AUTHORITY },
+};
+
+static const struct daemon_channel CHANNELS[] = {
+    { .asking = "authority", .answering = "signer" },
 };
 
 static const struct daemon_table SHIPPED = {
     .processes = PROCESSES,
     .process_count = sizeof PROCESSES / sizeof *PROCESSES,
+    .channels = CHANNELS,
+    .channel_count = sizeof CHANNELS / sizeof *CHANNELS,
 };
 
 const struct daemon_table *daemon_table_shipped(void)

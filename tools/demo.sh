@@ -50,8 +50,8 @@ signers() { pgrep -P "$daemon" -x touchmark-signe; }
 
 chmod 755 "$work"
 user=()
-# Nobody on Debian has this number; a real machine has the user of deploy/sysusers.d.
-((EUID != 0)) || user=(--signer-user 61001)
+# Nobody on Debian has these numbers; a real machine has the users of deploy/sysusers.d.
+((EUID != 0)) || user=(--signer-user 61001 --authority-user 61002 --device-door-user 61003 --operator-door-user 61004)
 
 "$bin/touchmark" init "$place" --organization Demo --operator ada "${user[@]}" >"$work/told"
 step ceremony "$(grep 'Root certificate' "$work/told")"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="ptrace of other users
 
 AT_FDCWD, O_RDONLY, O_WRONLY, O_CREAT = -100, 0, 1, 0o100
 NOBODY = 61005
-PROCESSES = ("touchmark-signer", "signer-worker")
+PROCESSES = ("signer", "signer-worker", "authority")
 
 
 def start_as_one_user(work):
@@ -91,6 +91,18 @@ def test_files_outside_the_grant_cannot_be_read(running, name, path):
     assert attempt(running, name, "openat", AT_FDCWD, whole, O_RDONLY, 0) in REFUSED
 
 
+@pytest.mark.parametrize("name, theirs", [
+    ("authority", "signer/journal/*.segment"), ("authority", "hsm/issuing/tokens/*"),
+    ("signer", "authority/registry/*.mdb"), ("signer-worker", "authority/registry/*.mdb"),
+    ("signer-worker", "signer/journal/*.segment"),
+])
+def test_what_another_process_keeps_cannot_be_read(running, name, theirs):
+    found = list(running.folder.glob(theirs))
+    assert found
+    for path in found:
+        assert attempt(running, name, "openat", AT_FDCWD, os.fsencode(path), O_RDONLY, 0) in REFUSED
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("path", ["bystander", "new", "keys/rules", "hsm/issuing/tokens/new", "/tmp/touchmark-new"])
 def test_nothing_outside_the_grant_can_be_written_or_made(running, name, path):
@@ -149,7 +161,7 @@ def test_siblings_cannot_be_signalled_traced_or_read(running, name):
 @pytest.mark.parametrize("name", PROCESSES)
 def test_a_siblings_channel_cannot_be_reached(running, name):
     """Its descriptors are visible in /proc to an equal; opening one, or fetching it, must fail."""
-    sibling = running.pids("signer-worker" if name == "touchmark-signer" else "touchmark-signer")[0]
+    sibling = running.pids("signer-worker" if name == "signer" else "signer")[0]
     for descriptor in os.listdir(f"/proc/{sibling}/fd"):
         path = f"/proc/{sibling}/fd/{descriptor}".encode()
         assert attempt(running, name, "openat", AT_FDCWD, path, 2, 0) in REFUSED | {"ENOENT"}
@@ -166,7 +178,7 @@ def test_the_supervisor_executes_nothing_but_its_programs(running):
 
 def test_a_jail_violation_is_told_as_what_it_is(running):
     before = len(running.events("process.jail-violation"))
-    assert attempt(running, "touchmark-signer", "fork") == "SIGSYS"
+    assert attempt(running, "signer", "fork") == "SIGSYS"
     running.wait_event("process.jail-violation", count=before + 1)
 
 
