@@ -5,7 +5,6 @@ writes what is signed.
 """
 import datetime
 import hashlib
-import os
 import pathlib
 import tempfile
 
@@ -42,14 +41,15 @@ def twin(certificate):
 
 def sign_in_token(folder, key, message):
     """ECDSA by an issuing key in the HSM token of that place."""
-    os.environ["SOFTHSM2_CONF"] = str(folder / "hsm/issuing/softhsm2.conf")
     with tempfile.TemporaryDirectory() as work:
         digest, signature = pathlib.Path(work, "digest"), pathlib.Path(work, "signature")
         digest.write_bytes(hashlib.sha256(message).digest())
-        world.run("pkcs11-tool", "--module", MODULE, "--token-label", "touchmark", "--login",
+        world.run("env", f"SOFTHSM2_CONF={folder}/hsm/issuing/softhsm2.conf", "pkcs11-tool", "--module", MODULE, "--token-label", "touchmark", "--login",
                   "--pin", (folder / "secrets/issuing.pin").read_text().strip(), "--sign", "--mechanism", "ECDSA",
-                  "--signature-format", "openssl", "--label", key, "--input-file", digest, "--output-file", signature)
-        return signature.read_bytes()
+                  "--signature-format", "rs", "--id", key.encode().hex(), "--input-file", digest, "--output-file", signature)
+        octets = signature.read_bytes()
+        half = len(octets) // 2
+        return utils.encode_dss_signature(int.from_bytes(octets[:half], "big"), int.from_bytes(octets[half:], "big"))
 
 
 def names(kind, name):
@@ -59,25 +59,29 @@ def names(kind, name):
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:touchmark:{kind}:{name}")]))
 
 
-def builder(issuer, issuer_key, name, key, *, kind="device", begin=None, end=None,
+def builder(issuer, issuer_key_id, name, key, *, kind="device", begin=None, end=None,
             usage=ExtendedKeyUsageOID.CLIENT_AUTH, serial=None):
     now = datetime.datetime.utcnow()
     subject, alternative = names(kind, name)
     return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
             .serial_number(serial or x509.random_serial_number())
             .not_valid_before(begin or now - DAY).not_valid_after(end or now + 30 * DAY)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), False)
+            .add_extension(x509.AuthorityKeyIdentifier(issuer_key_id, None, None), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
             .add_extension(x509.ExtendedKeyUsage([usage]), False)
             .add_extension(alternative, False))
 
 
+def key_id(issuer):
+    return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+
+
 def stolen(place, name, *, ca="devices", **options):
     """Signed by our own CA, behind the registry's back."""
     key, anything = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.load_pem_x509_certificate((place.folder / f"ca/{ca}.pem").read_bytes())
-    draft = builder(issuer.subject, issuer.public_key(), name, key, **options).sign(anything, hashes.SHA256())
+    draft = builder(issuer.subject, key_id(issuer), name, key, **options).sign(anything, hashes.SHA256())
     signature = sign_in_token(place.folder, ca, draft.tbs_certificate_bytes)
     made = x509.load_der_x509_certificate(assemble(draft.tbs_certificate_bytes, signature))
     issuer.public_key().verify(made.signature, made.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
@@ -87,15 +91,16 @@ def stolen(place, name, *, ca="devices", **options):
 def self_signed(place, name):
     key = ec.generate_private_key(ec.SECP256R1())
     subject, _ = names("device", name)
-    made = builder(subject, key.public_key(), name, key).sign(key, hashes.SHA256())
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+    made = builder(subject, own_id, name, key).sign(key, hashes.SHA256())
     return place.keep(f"self-{name}", made, key)
 
 
 def other_ca(place, name):
     """By a CA that calls itself as ours does, with another key."""
     key, ca_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = x509.load_pem_x509_certificate((place.folder / "ca/devices.pem").read_bytes()).subject
-    made = builder(issuer, ca_key.public_key(), name, key).sign(ca_key, hashes.SHA256())
+    issuer = x509.load_pem_x509_certificate((place.folder / "ca/devices.pem").read_bytes())
+    made = builder(issuer.subject, key_id(issuer), name, key).sign(ca_key, hashes.SHA256())
     return place.keep(f"other-{name}", made, key)
 
 

@@ -25,7 +25,7 @@ import world
 
 KILLS = int(os.environ.get("TOUCHMARK_KILLS", "6"))
 SEED = int(os.environ.get("TOUCHMARK_SEED", str(random.randrange(10**6))))
-VICTIMS = ("touchmark-signer", "signer-worker", "authority", "device-door", "operator-door")
+VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door")
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain "kept/#"\n')
 TOPICS = 40
@@ -274,7 +274,7 @@ def test_each_process_comes_back_alone(quiet, victim):
                    pid not in quiet.running.pids(victim), 60)
     quiet.wait_healthy()
     quiet.enrol(f"after-{victim}")
-    if not victim.startswith(("touchmark-signer", "signer-worker")):
+    if not victim.startswith(("signer", "signer-worker")):
         assert others.items() <= quiet.running.children().items(), "another process was restarted, too"
 
 
