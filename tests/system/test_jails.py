@@ -174,7 +174,6 @@ def test_others_cannot_be_signalled_traced_or_read(running, name, other):
             continue
         words = (16, victim, 0, 0) if call == "ptrace" else (victim, *arguments)
         assert attempt(running, name, call, *words) in REFUSED
-        assert place.command_of(victim), "the victim is gone"
     assert running.process.poll() is None
 
 
