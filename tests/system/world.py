@@ -314,10 +314,9 @@ class World:
     # ---- the command line ----
 
     def touchmark(self, *words, check=True):
-        return place.touchmark(*words, *self.profile(), check=check)
-
-    def profile(self):
-        return ["--profile", self.folder / "operator/admin.profile"]
+        """As the first operator."""
+        return place.touchmark(*words, "--profile", self.folder / "operator/operator.conf",
+                               "--server", f"https://127.0.0.1:{self.ports['operator']}", check=check)
 
 
 PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
