@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shlex
 import ssl
 import subprocess
@@ -172,26 +173,18 @@ class World:
         key = (door, self.ports[door], who if isinstance(who, str) or who is None else who.fingerprint)
         if key not in kept:
             kept[key] = self.connection(door, who)
+        sock = kept[key].sock
+        if sock is not None and select.select([sock], [], [], 0)[0]:
+            kept[key].close()  # the door has ended it meanwhile
         return kept[key]
 
     def call(self, method, path, body=None, *, door="operator", who="admin", headers=None):
-        """One request; a kept connection that the door had closed meanwhile is opened once more."""
+        """One request, over a connection that is kept as long as the door keeps it."""
         headers = dict(headers or {})
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
-        connection = self.kept(door, who)
-        fresh = connection.sock is None
-        try:
-            return self.ask(connection, method, path, body, headers)
-        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLError):
-            connection.close()
-            if fresh or method != "GET":
-                raise
-            return self.ask(connection, method, path, body, headers)
-        except OSError:
-            connection.close()
-            raise
+        return self.ask(self.kept(door, who), method, path, body, headers)
 
     @staticmethod
     def ask(connection, method, path, body=None, headers=None):
@@ -199,7 +192,7 @@ class World:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        except http.client.HTTPException:
+        except (OSError, http.client.HTTPException):
             connection.close()
             raise
 
