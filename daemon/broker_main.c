@@ -86,7 +86,7 @@ static enum rc take_descriptors(struct process *process)
 
     for (int64_t i = 0; i < process->config->workers && is_device_door(process); i++)
         TRY(daemon_child_take(child, "mqtts", &process->mqtts[i]));
-    if (process->config->http_served)
+    if (is_device_door(process) && *process->config->http != '\0')
         TRY(daemon_child_take(child, "http", &process->http));
     TRY(daemon_child_take(child, "https", &process->https));
     return daemon_child_take(child, "key", &process->key);

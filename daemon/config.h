@@ -8,8 +8,7 @@
 /* A door's. What the operator door has no row for is zero there. */
 struct daemon_config_door {
     char *user;
-    char *mqtts, *https, *http;
-    bool http_served;
+    char *mqtts, *https, *http; /* http "": none */
     int64_t workers;
     char *spool, *journal;
     int64_t spool_most, journal_most;

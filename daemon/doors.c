@@ -45,7 +45,7 @@ enum rc daemon_doors_open(const struct daemon_config *config, struct daemon_door
     doors->count = 0;
     TRY(listen_on(doors, DEVICES, "mqtts", devices->mqtts, (size_t)devices->workers));
     TRY(listen_on(doors, DEVICES, "https", devices->https, 1));
-    if (devices->http_served)
+    if (*devices->http != '\0')
         TRY(listen_on(doors, DEVICES, "http", devices->http, 1));
     else
         add(doors, DEVICES, "http", -1);
