@@ -15,6 +15,7 @@ struct cli_ceremony {
     struct cli_place place;
     struct pki_hierarchy_names names;
     const char *operator_id;
+    const char *server;     /* the operator door, for operator.conf */
     struct cli_users users; /* names as given */
     int64_t now_s;
 

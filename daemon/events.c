@@ -52,6 +52,14 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                          "revoked" },
     [DAEMON_EVENT_AUTHORITY_NO_CRL] = { "authority.no-crl", LOG_ERROR,
                                         "a CRL could not be made; it is tried again" },
+    [DAEMON_EVENT_AUTHORITY_TROUBLE] = { "authority.trouble", LOG_ERROR,
+                                         "something needs a person; status shows it until it "
+                                         "is over" },
+    [DAEMON_EVENT_AUTHORITY_TROUBLE_OVER] = { "authority.trouble-over", LOG_NOTICE,
+                                              "what needed a person is over" },
+    [DAEMON_EVENT_AUTHORITY_SIGNER_REFUSED] = { "authority.signer-refused", LOG_WARNING,
+                                                "the signer refused so many times to sign: the "
+                                                "audit log says what" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };
