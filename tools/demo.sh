@@ -10,7 +10,7 @@ place=$work/place
 log=$work/touchmarkd.log
 daemon=
 children=()
-mqtts= https= operators=
+mqtts='' https='' operators=''
 
 finish() {
     local status=$?
