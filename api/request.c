@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <microhttpd.h>
 
@@ -384,6 +385,9 @@ bool api_request_resume(struct api_request *request)
         request->stream->waiting = NULL;
         request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + PATIENCE_MS;
         MHD_resume_connection(request->connection);
+        /* Its own descriptor does not wake an epoll set that is run from outside. */
+        if (loop_arm(request->api->setup.loop, &request->api->timer, 0) != RC_OK)
+            shutdown(request->stream->fd, SHUT_RDWR);
     }
     return true;
 }

@@ -234,7 +234,7 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
         *taken = false;
         return RC_OK;
     }
-    if (origin->sequence != last + 1)
+    if (!origin->sparse && origin->sequence != last + 1)
         return fault(RC_DENIED, "audit log: %s spool continues with %llu after %llu",
                      audit_source_name(origin->source), (unsigned long long)origin->sequence,
                      (unsigned long long)last);

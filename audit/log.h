@@ -40,10 +40,12 @@ struct audit_origin {
     enum audit_source source;
     uint8_t spool[AUDIT_SPOOL_ID];
     uint64_t sequence;
+    bool sparse; /* its numbers leave gaps: they count more than records */
 };
 /*
  * Take in a record of a spool, once: *taken is false if it is there already. RC_DENIED: the
- * sequence leaves a gap, so records are missing; nothing is taken. RC_MALFORMED: not a record.
+ * sequence leaves a gap (unless sparse), so records are missing; nothing is taken.
+ * RC_MALFORMED: not a record.
  */
 enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken);

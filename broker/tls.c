@@ -19,7 +19,6 @@ static const char SUITES_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES2
                                  "ECDHE-ECDSA-CHACHA20-POLY1305";
 static const char SUITES_1_3[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-static const char GROUPS[] = "X25519:P-256";
 
 /* A context cannot be changed while others make streams of it: it is replaced whole. */
 struct broker_tls {
@@ -99,12 +98,13 @@ static void set_sessions(const struct broker_tls_setup *setup, SSL_CTX *context)
 static enum rc make_context(struct broker_tls *tls, const struct broker_own_key *key,
                             SSL_CTX **context)
 {
+    char groups[] = "X25519:P-256"; /* the macro drops const */
     AUTO(SSL_CTX) *made = SSL_CTX_new(TLS_server_method());
 
     if (made == NULL || SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(made, SUITES_1_2) != 1 ||
         SSL_CTX_set_ciphersuites(made, SUITES_1_3) != 1 ||
-        SSL_CTX_set1_groups_list(made, GROUPS) != 1)
+        SSL_CTX_set1_groups_list(made, groups) != 1)
         return refused("TLS context");
     SSL_CTX_set_options(made, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
                                   SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -134,6 +134,8 @@ static void dispatch(struct daemon_authority_request *request)
         daemon_authority_command(request);
         return;
     case REGISTRY_ASK_SPOOL:
+        daemon_authority_spool(request);
+        return;
     case REGISTRY_ASK_BACKUP:
         break;
     }
@@ -248,6 +250,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     made->woken.ended = turn_ended;
     loop_add_turn(setup->loop, &made->woken);
     TRY(daemon_authority_crl_start(made));
+    TRY(daemon_authority_checkpoint_start(made));
     *authority = TAKE(made);
     return RC_OK;
 }
@@ -270,6 +273,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
+    daemon_authority_checkpoint_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);

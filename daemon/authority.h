@@ -1,6 +1,7 @@
 /* The authority: decides enrolments and changes, remembers them, and tells the doors. */
 #pragma once
 
+#include "audit/log.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "registry/registry.h"
@@ -30,7 +31,9 @@ struct daemon_authority_event {
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
     const char *target;                   /* "device dev-1"; "" for none */
     const char *device;                   /* that it is about; "" for none */
-    const struct registry_fingerprint *certificate; /* that it is about; NULL for none */
+    const struct registry_certificate *certificate; /* that it is about; NULL for none */
+    struct bytes token;                             /* id of the one presented; empty: none */
+    uint64_t policy_version;                        /* that it made, or was asked about */
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */
     int64_t now_ms;
@@ -45,6 +48,7 @@ struct daemon_authority_audit {
     enum rc (*ask)(void *with, struct store_txn *txn, enum registry_ask ask, struct bytes query,
                    struct buf *answer);
     void *with;
+    struct audit_log *log; /* borrowed: spools go in, checkpoints are of it */
 };
 
 struct daemon_authority_settings {

@@ -41,12 +41,16 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     return RC_OK;
 }
 
+static bool issues(enum registry_ask ask)
+{
+    return ask == REGISTRY_ASK_ENROL || ask == REGISTRY_ASK_REENROL ||
+           ask == REGISTRY_ASK_OPERATOR_ADD || ask == REGISTRY_ASK_DOOR;
+}
+
 enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
                                 enum rc rc, const char *reason)
 {
-    static const struct registry_fingerprint NONE;
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
-    const struct registry_fingerprint *certificate = &request->row.fingerprint;
     const struct daemon_authority_event event = {
         .action = request->request.kind->name,
         .ask = request->ask,
@@ -58,8 +62,9 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
         .device = request->kind != REGISTRY_DEVICE ? ""
                   : request->id[0] != '\0'         ? request->id
                                                    : request->question.id,
-        .certificate =
-            bytes_equal(BYTES_OF(certificate->at), BYTES_OF(NONE.at)) ? NULL : certificate,
+        .certificate = issues(request->ask) ? &request->row : &request->about,
+        .token = request->question.token_id,
+        .policy_version = request->answer.policy.version,
         .rc = rc,
         .reason = reason,
         .now_ms = request->now_ms,

@@ -48,7 +48,7 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_CHECKPOINT] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_PROOF] = AUDIT_LOG_READ,
-        [REGISTRY_ASK_SPOOL] = AUDIT_PROCESS_STOP,
+        [REGISTRY_ASK_SPOOL] = AUDIT_LOG_SPOOL,
         [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
     };
@@ -91,6 +91,40 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     record->tls = bytes_of_text(preamble->tls);
 }
 
+static bool is_there(struct bytes hash)
+{
+    static const uint8_t NONE[AUDIT_HASH];
+
+    return !bytes_equal(hash, BYTES_OF(NONE));
+}
+
+/* As far as it is known: of a refused request there is the key only. */
+static void add_certificate(struct audit_record *record,
+                            const struct registry_certificate *certificate)
+{
+    if (is_there(BYTES_OF(certificate->fingerprint.at)))
+        record->certificate.fingerprint = BYTES_OF(certificate->fingerprint.at);
+    record->certificate.serial = (struct bytes){ certificate->serial, certificate->serial_len };
+    if (is_there(BYTES_OF(certificate->issuer_hash)))
+        record->certificate.issuer = BYTES_OF(certificate->issuer_hash);
+    if (is_there(BYTES_OF(certificate->key_hash)))
+        record->certificate.key = BYTES_OF(certificate->key_hash);
+}
+
+/* A one-time token gets a record of its own: whoever searches for it finds each try. */
+static enum rc append_token(const struct daemon_authority_book *book, struct store_txn *txn,
+                            const struct audit_record *of, struct bytes token)
+{
+    struct audit_record record = *of;
+    AUTO_BUF(target, AUDIT_TARGET_MAX);
+
+    record.action = AUDIT_TOKEN_USE;
+    buf_addf(&target, "token ");
+    text_add_escaped(&target, token);
+    record.target = buf_bytes(&target);
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
 static enum rc append(void *with, struct store_txn *txn,
                       const struct daemon_authority_event *event)
 {
@@ -107,11 +141,15 @@ static enum rc append(void *with, struct store_txn *txn,
     if (!bytes_equal_text(record.actor, event->device))
         record.device = bytes_of_text(event->device);
     if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
-        record.certificate.fingerprint = BYTES_OF(event->certificate->at);
+        add_certificate(&record, event->certificate);
+    if ((row->fields & AUDIT_POLICY_FIELD) != 0)
+        record.policy_version = event->policy_version;
     text_add_escaped(&reason, bytes_of_text(event->reason));
     record.reason = buf_bytes(&reason);
     if (record.reason.len > AUDIT_REASON_MAX)
         record.reason.len = AUDIT_REASON_MAX;
+    if (event->token.len > 0)
+        TRY(append_token(book, txn, &record, event->token));
     return audit_log_append(book->log, txn, &record, NULL);
 }
 
@@ -249,5 +287,5 @@ void daemon_authority_book_close(struct daemon_authority_book *book)
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
-    return (struct daemon_authority_audit){ append, ask, book };
+    return (struct daemon_authority_audit){ append, ask, book, book->log };
 }

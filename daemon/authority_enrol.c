@@ -130,6 +130,13 @@ static enum rc add_operator(struct store_txn *txn, struct daemon_authority_reque
     return registry_subject_add(txn, &subject, request->now_ms);
 }
 
+static const char *what_else(const struct daemon_authority_request *request)
+{
+    if (request->ask == REGISTRY_ASK_OPERATOR_ADD && request->kind == REGISTRY_OPERATOR)
+        return request->question.role == REGISTRY_ADMIN ? "role admin" : "role auditor";
+    return buf_bytes(&request->text).len > 0 ? "the request wished for more" : "";
+}
+
 /* All that the first transaction found may have changed while the signer worked. */
 static enum rc enter(struct store_txn *txn, struct store_job *job)
 {
@@ -143,9 +150,7 @@ static enum rc enter(struct store_txn *txn, struct store_job *job)
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD)
         TRY(add_operator(txn, request));
     TRY(registry_certificate_register(txn, &row, request->now_ms));
-    return daemon_authority_record(
-        txn, request, RC_OK,
-        buf_bytes(&request->text).len > 0 ? "the request wished for more" : "");
+    return daemon_authority_record(txn, request, RC_OK, what_else(request));
 }
 
 static void entered(struct store_job *job, enum rc rc)
@@ -212,6 +217,7 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
 {
     struct daemon_authority_request *request = with;
 
+    request->authority->signing--;
     if (rc == RC_CLOSED)
         rc = fault(RC_BUSY, "the signer went away");
     if (rc == RC_OK)
@@ -288,6 +294,8 @@ static enum rc ask_signer(struct daemon_authority_request *request)
         keys_client_sign(authority->signer, KEYS_ASK_CERTIFICATES, &ask, is_signed, request);
     if (rc != RC_OK)
         request->row.serial_len = 0;
+    else
+        request->authority->signing++;
     return rc;
 }
 
@@ -312,6 +320,7 @@ static enum rc read_request(struct daemon_authority_request *request)
     if (!request->authority->issues)
         return fault(RC_BUSY, "the signer is away");
     TRY(pki_request_read(request->authority->verifier, request->question.der, &request->csr));
+    memcpy(request->row.key_hash, request->csr.key_hash, sizeof request->row.key_hash);
     if (!has_token(request))
         return RC_OK;
     TRY(secret_make_random(&attempt, REGISTRY_ATTEMPT));

@@ -325,6 +325,23 @@ static enum rc answer_entries(struct keys_signer *signer, struct bytes body, str
     return read_on(signer, reply);
 }
 
+static enum rc answer_list(struct keys_signer *signer, struct buf *reply)
+{
+    const struct keys_rules *rules = signer->rules;
+    struct keys_list list = { .revision = rules->revision, .count = rules->count };
+
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct keys_rule *rule = &rules->rule[i];
+        struct keys_listed *one = &list.at[i];
+        memcpy(one->name, rule->name, sizeof one->name);
+        one->purpose = rule->purpose;
+        memcpy(one->public_key, rule->public_key, sizeof one->public_key);
+        one->tree_size = keys_memory_of(&signer->memories, rule)->memory.tree_size;
+        memcpy(one->origin, rule->origin, sizeof one->origin);
+    }
+    return keys_protocol_write_list(&list, reply);
+}
+
 static enum rc handle(void *with, const struct link_request *request)
 {
     struct keys_signer *signer = with;
@@ -339,7 +356,7 @@ static enum rc handle(void *with, const struct link_request *request)
         rc = answer_entries(signer, request->body, &reply);
         break;
     case KEYS_ASK_KEYS:
-        rc = keys_protocol_write_list(signer->rules, &reply);
+        rc = answer_list(signer, &reply);
         break;
     default:
         rc = begin(signer, request);

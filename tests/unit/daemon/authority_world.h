@@ -174,7 +174,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .loop = loop,
         .clock = &w->signing.clock,
         .store = store,
-        .audit = { .append = append, .ask = ask_log, .with = &deadly },
+        .audit = { .append = append, .ask = ask_log, .with = &deadly, .log = book.log },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,

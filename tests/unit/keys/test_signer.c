@@ -254,6 +254,11 @@ static void a_checkpoint_never_goes_back_not_even_after_a_kill(void **state)
     assert_int_equal(ask_checkpoint(s, 1, a, &head, NULL, 0), RC_DENIED);
     assert_int_equal(ask_checkpoint(s, 2, other, &head, NULL, 0), RC_DENIED);
     assert_int_equal(ask_checkpoint(s, 2, two, &head, NULL, 0), RC_OK);
+    struct keys_list list;
+    assert_int_equal(keys_client_list_and_wait(s->ask, 20000, &list), RC_OK);
+    for (size_t i = 0; i < list.count; i++)
+        assert_int_equal(list.at[i].tree_size,
+                         strcmp(list.at[i].name, "checkpoints") == 0 ? 2 : 0);
 }
 
 static void a_checkpoint_vouches_for_the_signers_own_journal(void **state)
@@ -511,6 +516,8 @@ static void the_list_of_keys_is_the_rules(void **state)
         assert_string_equal(list.at[i].name, s->rules->rule[i].name);
         assert_memory_equal(list.at[i].public_key, s->rules->rule[i].public_key,
                             KEYS_PUBLIC_KEY);
+        assert_string_equal(list.at[i].origin, s->rules->rule[i].origin);
+        assert_int_equal(list.at[i].tree_size, 0);
     }
 }
 
