@@ -167,7 +167,6 @@ static enum rc open_door(struct process *process)
     const struct api_setup api = {
         .loop = door.loop,
         .clock = door.clock,
-        .log = daemon_child_log(child),
         .front = broker_door_front(process->door),
         .channel = process->channel,
         .connections_max = (unsigned)process->config->connections_most,
