@@ -258,3 +258,8 @@ enum rc cli_client_ask(struct cli_client *client, const struct cli_client_questi
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL); /* they end with this function */
     return rc;
 }
+
+const char *cli_client_versions(void)
+{
+    return curl_version();
+}

@@ -39,3 +39,6 @@ struct cli_client_answer {
  */
 enum rc cli_client_ask(struct cli_client *client, const struct cli_client_question *question,
                        struct cli_client_answer *answer, struct buf *body);
+
+/* Of libcurl and its TLS library, for people. */
+const char *cli_client_versions(void);
