@@ -26,12 +26,22 @@ enum rc api_audit_list(struct api_request *request)
     return ask(request, &asked);
 }
 
-enum rc api_audit_checkpoint(struct api_request *request)
+static enum rc ask_number(struct api_request *request)
 {
     AUTO_BUF(asked, 8);
 
     buf_add_u64(&asked, request->input.number);
     return ask(request, &asked);
+}
+
+enum rc api_audit_entries(struct api_request *request)
+{
+    return ask_number(request);
+}
+
+enum rc api_audit_checkpoint(struct api_request *request)
+{
+    return ask_number(request);
 }
 
 static enum rc ask_proof(struct api_request *request, uint8_t kind)
@@ -172,6 +182,13 @@ enum rc api_audit_listed(struct api_request *request, const struct registry_answ
     return api_answer_json(&request->answer, 200,
                            json_pack("{s:o, s:o}", "records", records, "next",
                                      page.more ? api_answer_number(page.next) : json_null()));
+}
+
+enum rc api_audit_entries_told(struct api_request *request,
+                               const struct registry_answer *answer)
+{
+    api_answer_bytes(&request->answer, 200, "application/octet-stream", answer->query);
+    return RC_OK;
 }
 
 enum rc api_audit_checkpoint_told(struct api_request *request,

@@ -25,6 +25,8 @@ enum rc api_policies_checked(struct api_request *, const struct registry_answer 
 /* audit.c */
 enum rc api_audit_list(struct api_request *);
 enum rc api_audit_listed(struct api_request *, const struct registry_answer *);
+enum rc api_audit_entries(struct api_request *);
+enum rc api_audit_entries_told(struct api_request *, const struct registry_answer *);
 enum rc api_audit_checkpoint(struct api_request *);
 enum rc api_audit_checkpoint_told(struct api_request *, const struct registry_answer *);
 enum rc api_audit_inclusion(struct api_request *);
@@ -32,6 +34,7 @@ enum rc api_audit_consistency(struct api_request *);
 enum rc api_audit_proved(struct api_request *, const struct registry_answer *);
 /* status.c */
 enum rc api_status_told(struct api_request *, const struct registry_answer *);
+enum rc api_status_copied(struct api_request *, const struct registry_answer *);
 enum rc api_status_health(struct api_request *);
 /* metrics.c */
 enum rc api_metrics_show(struct api_request *);

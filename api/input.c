@@ -300,9 +300,8 @@ static enum rc read_path(const struct api_route *route, struct bytes path,
         if (field->place != API_IN_PATH)
             continue;
         TRY(api_route_parameter(route, path, field->name, &raw));
-        TRY(decode(input, raw, &value));
         /* A name that nothing can have is the name of nothing. */
-        if (api_input_set(field, value, input) != RC_OK)
+        if (decode(input, raw, &value) != RC_OK || api_input_set(field, value, input) != RC_OK)
             return fault_while(RC_NOT_FOUND, "path");
     }
     return RC_OK;

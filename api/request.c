@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <microhttpd.h>
 
@@ -188,7 +189,7 @@ static enum rc check_type(const struct api_request *request, const char *wanted)
     size_t len = strlen(wanted);
     const char *text = (const char *)type.at;
 
-    if (type.len < len || strncasecmp(text, wanted, len) != 0 ||
+    if (text == NULL || type.len < len || strncasecmp(text, wanted, len) != 0 ||
         (type.len > len && strchr("; \t", text[len]) == NULL))
         return fault(RC_MALFORMED, "Content-Type: must be %s", wanted);
     const char *charset = strcasestr(text + len, "charset=");
@@ -384,6 +385,9 @@ bool api_request_resume(struct api_request *request)
         request->stream->waiting = NULL;
         request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + PATIENCE_MS;
         MHD_resume_connection(request->connection);
+        /* Its own descriptor does not wake an epoll set that is run from outside. */
+        if (loop_arm(request->api->setup.loop, &request->api->timer, 0) != RC_OK)
+            shutdown(request->stream->fd, SHUT_RDWR);
     }
     return true;
 }

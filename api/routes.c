@@ -95,6 +95,9 @@ static const struct api_field AUDIT_LIST[] = {
     AUDIT("since", API_TIME, since_ms, "not earlier"),
     AUDIT("until", API_TIME, until_ms, "not later"),
 };
+static const struct api_field ENTRIES[] = {
+    { "from", API_IN_QUERY, API_NUMBER, true, INPUT(number), "index of the first" },
+};
 static const struct api_field CHECKPOINT[] = {
     { "size", API_IN_QUERY, API_NUMBER, false, INPUT(number), "newest up to this tree size" },
 };
@@ -196,6 +199,10 @@ static const struct api_route ROUTES[] = {
     ROUTE("GET", "/v1/audit", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_LIST,
           .handle = api_audit_list, .told = api_audit_listed, FIELDS(AUDIT_LIST),
           SAYS("listAudit", "Records of the audit log, newest first.", "Records")),
+    ROUTE("GET", "/v1/audit/entries", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_ENTRIES,
+          .handle = api_audit_entries, .told = api_audit_entries_told, FIELDS(ENTRIES),
+          SAYS("listEntries", "Entries as they are hashed, for a copy to verify.",
+               "application/octet-stream")),
     ROUTE("GET", "/v1/audit/checkpoint", OPERATORS, AUDIT_READ,
           .ask = REGISTRY_ASK_AUDIT_CHECKPOINT, .handle = api_audit_checkpoint,
           .told = api_audit_checkpoint_told, FIELDS(CHECKPOINT),
@@ -209,6 +216,10 @@ static const struct api_route ROUTES[] = {
           .told = api_audit_proved, FIELDS(CONSISTENCY),
           SAYS("proveConsistency", "That a tree continues an older one (RFC 9162 2.1.4).",
                "Proof")),
+
+    ROUTE("POST", "/v1/backups", OPERATORS, OPERATOR_WRITE, CREATES(API_BODY_SMALL),
+          ASKS(BACKUP, api_status_copied),
+          SAYS("backUp", "Copy the registry into the folder authority.backups.", "Backup")),
 
     ROUTE(
         "GET", "/.well-known/est/cacerts", EST, NONE, .body_max = API_BODY_REQUEST,

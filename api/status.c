@@ -27,6 +27,12 @@ enum rc api_status_told(struct api_request *request, const struct registry_answe
     return api_answer_json(&request->answer, 200, json);
 }
 
+enum rc api_status_copied(struct api_request *request, const struct registry_answer *answer)
+{
+    return api_answer_json(&request->answer, 201,
+                           json_pack("{s:o}", "name", api_answer_text(answer->text)));
+}
+
 /* For a load balancer: can this door serve? */
 enum rc api_status_health(struct api_request *request)
 {

@@ -51,7 +51,8 @@ static void descend(struct walk *walk, uint32_t at, size_t depth)
         descend(walk, node->plus, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&walk->trie->nodes[child]), walk->device_id,
+                                level->text))
             descend(walk, child, depth + 1);
 }
 
@@ -151,7 +152,7 @@ static void overlap_wildcard(struct walk *walk, const struct policy_node *node, 
     for (size_t i = 0; i < 2; i++)
         for (uint32_t child = lists[i]; child != POLICY_NONE;
              child = walk->trie->nodes[child].next_sibling)
-            if (is_open_to_wildcard(walk, walk->trie->nodes[child].level, depth))
+            if (is_open_to_wildcard(walk, policy_trie_level(&walk->trie->nodes[child]), depth))
                 overlap_child(walk, child, depth);
 }
 
@@ -163,7 +164,8 @@ static void overlap_literal(struct walk *walk, uint32_t at, size_t depth)
     overlap_child(walk, child, depth);
     for (child = walk->trie->nodes[at].first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&walk->trie->nodes[child]), walk->device_id,
+                                level->text))
             overlap_child(walk, child, depth);
 }
 
@@ -269,7 +271,8 @@ static void cover_filter(struct cover *cover, uint32_t at, size_t depth)
         cover_filter(cover, child, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(trie->nodes[child].level, cover->walk.device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&trie->nodes[child]), cover->walk.device_id,
+                                level->text))
             cover_filter(cover, child, depth + 1);
 }
 
