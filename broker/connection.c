@@ -25,6 +25,15 @@ static void drain(struct connection *connection)
         continue;
 }
 
+static void close_socket(struct connection *connection)
+{
+    AUTO_FD closed = TAKE_FD(connection->fd);
+
+    (void)closed;
+    loop_remove(&connection->watch);
+    loop_disarm(&connection->timer);
+}
+
 static void close_as(struct connection *connection, const char *reason)
 {
     if (connection->state == CONNECTION_CLOSED)
@@ -36,9 +45,7 @@ static void close_as(struct connection *connection, const char *reason)
         broker_stream_free(TAKE(connection->stream));
     broker_tls_say_goodbye(connection->tls);
     drain(connection);
-    loop_remove(&connection->watch);
-    loop_disarm(&connection->timer);
-    own_close(&connection->fd);
+    close_socket(connection);
     broker_worker_mark(connection); /* which sees to its memory when the turn is over */
 }
 
@@ -61,9 +68,7 @@ void broker_connection_free(struct connection *connection)
 {
     if (connection == NULL)
         return;
-    loop_remove(&connection->watch);
-    loop_disarm(&connection->timer);
-    own_close(&connection->fd);
+    close_socket(connection);
     broker_client_free(connection->client);
     broker_stream_free(connection->stream);
     broker_tls_close(connection->tls);

@@ -17,6 +17,9 @@ struct cli_ceremony {
     const char *operator_id;
     const char *server;     /* the operator door, for operator.conf */
     struct cli_users users; /* names as given */
+    struct cli_listeners {  /* as given; NULL: the setting's default */
+        const char *mqtts, *https, *http, *operator_https;
+    } listeners;
     int64_t now_s;
 
     struct pki_verifier *verifier;

@@ -69,6 +69,25 @@ static void add_authority(struct buf *text, const struct cli_ceremony *c)
     add_door_names(text, &c->names);
 }
 
+static void add_listener(struct buf *text, const char *key, const char *address)
+{
+    if (address != NULL)
+        buf_addf(text, "%s = %s\n", key, address);
+}
+
+static void add_doors(struct buf *text, const struct cli_ceremony *c)
+{
+    cli_users_add_section(&c->users, CLI_DEVICE_DOOR, text);
+    add_listener(text, "mqtts", c->listeners.mqtts);
+    add_listener(text, "https", c->listeners.https);
+    add_listener(text, "http", c->listeners.http);
+    add_path(text, c, "spool", "device-door/spool");
+    add_path(text, c, "journal", "device-door/journal");
+    cli_users_add_section(&c->users, CLI_OPERATOR_DOOR, text);
+    add_listener(text, "https", c->listeners.operator_https);
+    add_path(text, c, "spool", "operator-door/spool");
+}
+
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
@@ -81,6 +100,7 @@ enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
              "# Made by touchmark init. `touchmarkd --manual` explains every setting.\n");
     add_signer(&text, c);
     add_authority(&text, c);
+    add_doors(&text, c);
     TRY(buf_done(&text, &settings));
     return cli_place_add_file(&c->place, "touchmark.conf", settings, false);
 }

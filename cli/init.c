@@ -19,6 +19,10 @@ enum {
     AUTHORITY_USER,
     DEVICE_DOOR_USER,
     OPERATOR_DOOR_USER,
+    MQTTS,
+    HTTPS,
+    HTTP,
+    OPERATOR_HTTPS,
     MODULE,
     UNDER,
     CHAIN
@@ -40,6 +44,12 @@ static const struct cli_option OPTIONS[] = {
     [OPERATOR_DOOR_USER] = { "--operator-door-user", "USER",
                              "whom the operator door becomes, as root "
                              "(touchmark-operator-door)" },
+    [MQTTS] = { "--mqtts", "ADDRESS", "where devices speak MQTT (127.0.0.1:8883)" },
+    [HTTPS] = { "--https", "ADDRESS", "where devices enrol (127.0.0.1:8443)" },
+    [HTTP] = { "--http", "ADDRESS",
+               "where CRLs and CA certificates are served without TLS (127.0.0.1:8080)" },
+    [OPERATOR_HTTPS] = { "--operator-https", "ADDRESS",
+                         "where operators are served (127.0.0.1:9443)" },
     [MODULE] = { "--module", "FILE", "a PKCS#11 module instead of SoftHSM2" },
     [UNDER] = { "--under", NULL, "no root of our own: write csr/*.pem for yours to sign" },
     [CHAIN] = { "--chain", "FILE",
@@ -210,6 +220,8 @@ static enum rc run(const struct cli_call *call)
                       [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
                       [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],
                       [CLI_OPERATOR_DOOR].name = call->values[OPERATOR_DOOR_USER] },
+        .listeners = { call->values[MQTTS], call->values[HTTPS], call->values[HTTP],
+                       call->values[OPERATOR_HTTPS] },
         .now_s = clock_wall_ms(&clock) / 1000,
     };
 

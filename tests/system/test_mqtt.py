@@ -13,7 +13,6 @@ import paho.mqtt.client as paho
 import pytest
 
 import mqtt
-import place
 import world
 
 POLICY = """\
@@ -95,7 +94,8 @@ class MosquittoSub:
 
     def messages(self):
         """"topic payload" of each, after the end."""
-        out, _ = self.process.communicate(timeout=60)
+        out = self.process.stdout.read()  # communicate() would pass over what is buffered here
+        self.process.wait(60)
         return [line for line in out.splitlines()
                 if not line.startswith(("Client ", "Subscribed", "sending", "received"))]
 
@@ -208,7 +208,7 @@ def test_the_client_id_is_the_devices(system, version, wrong):
     with client:
         code = client.connect()
     if wrong == "" and code == mqtt.ACCEPTED:
-        assert version == 5 and b"one" in client.connack.body  # Assigned Client Identifier
+        assert version == 4 or b"one" in client.connack.body  # Assigned Client Identifier
     else:
         assert code == {4: 0x02, 5: 0x85}[version]
 
