@@ -7,7 +7,8 @@
 
 enum { AT_ONCE = 64, SETTLE_MS = 500 };
 
-static const char WHAT[] = "Memory of an idle mTLS connection: 200 (--quick), 2,000, or 10,000 (--full) of them.";
+static const char WHAT[] =
+    "Memory of an idle mTLS connection: 200 (--quick), 2,000, or 10,000 (--full) of them.";
 
 static void settle(void)
 {

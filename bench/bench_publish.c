@@ -11,7 +11,8 @@ enum { IN_FLIGHT = 1000, CLIENTS = 101, AT_ONCE = 16, LATENCY_RATE = 10000 };
 static const int64_t WARM_NS = 100000000, PATIENCE_NS = 5000000000, MS = 1000000;
 static const char TOPIC[] = "bench/%i";
 static const char WHAT[] =
-    "Processor time of a delivered message (10 to 10, 1 to 100, 50 to 1; QoS 0 and 1; 64 bytes\n"
+    "Processor time of a delivered message (10 to 10, 1 to 100, 50 to 1; QoS 0 and 1; 64 "
+    "bytes\n"
     "and 1 KiB), 1,000 in flight; deliveries a second; latency at 10,000 messages a second.\n"
     "A message that is lost or comes twice fails the run.";
 
@@ -70,8 +71,7 @@ static enum rc run_traffic(const struct subject *subject, struct load_traffic *t
     run_line_add(&measure->cost, kind, all / deliveries);
     run_line_add(&measure->door, kind, door / deliveries);
     run_line_add(&measure->rate, kind, deliveries / took);
-    run_line_add(&measure->p50, kind,
-                 (double)load_histogram_at(&traffic->latency, 0.5) / 1000);
+    run_line_add(&measure->p50, kind, (double)load_histogram_at(&traffic->latency, 0.5) / 1000);
     run_line_add(&measure->p99, kind,
                  (double)load_histogram_at(&traffic->latency, 0.99) / 1000);
     return RC_OK;
@@ -110,8 +110,8 @@ struct names {
     struct buf cost, door, rate;
 };
 
-static const char *name_of(struct buf *buf, const char *prefix, const char *shape,
-                           unsigned qos, size_t payload, const char *what)
+static const char *name_of(struct buf *buf, const char *prefix, const char *shape, unsigned qos,
+                           size_t payload, const char *what)
 {
     const char *text;
 

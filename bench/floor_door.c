@@ -1,7 +1,8 @@
-/* The floor: the least that a door can cost with this OpenSSL. One epoll loop accepts mutual TLS
- * 1.3 with chain verification, answers CONNECT, and forwards PUBLISH along fixed routes: reads
- * are large, and what is due to a connection in a turn leaves in one write (DESIGN.md, D13).
- * No identity, no policy, no sessions, no limits: nothing but TLS, framing and copying. */
+/* The floor: the least that a door can cost with this OpenSSL. One epoll loop accepts mutual
+ * TLS 1.3 with chain verification, answers CONNECT, and forwards PUBLISH along fixed routes:
+ * reads are large, and what is due to a connection in a turn leaves in one write (DESIGN.md,
+ * D13). No identity, no policy, no sessions, no limits: nothing but TLS, framing and copying.
+ */
 #include "base/buf.h"
 #include "bench/load_mqtt.h"
 
@@ -41,7 +42,7 @@ struct connection {
     struct buf *out; /* lent while there is something to write */
     struct buf *rest;
     struct connection *next_dirty;
-    char *filter; /* of its one subscription */
+    char *filter;          /* of its one subscription */
     struct routes *routes; /* of what it publishes, found once */
     size_t sent;
     int fd;

@@ -1,4 +1,5 @@
-/* Many MQTT clients over mutual TLS 1.3 on one thread: the loop, and each client's connection. */
+/* Many MQTT clients over mutual TLS 1.3 on one thread: the loop, and each client's connection.
+ */
 #pragma once
 
 #include "bench/load_identity.h"

@@ -16,8 +16,8 @@ struct load_crowd {
 };
 
 struct load_pace {
-    size_t at_once;     /* handshakes under way */
-    double rate;        /* a second; 0: as fast as they go */
+    size_t at_once;      /* handshakes under way */
+    double rate;         /* a second; 0: as fast as they go */
     bool stop_when_live; /* say DISCONNECT as soon as CONNACK is there */
 };
 

@@ -60,16 +60,15 @@ static enum rc make_one(struct authority *by, const struct wanted *wanted, X509 
     if (made == NULL || own == NULL)
         return fault(RC_NOMEM, "certificate");
     X509_NAME *name = X509_get_subject_name(made);
-    bool ok =
-        X509_set_version(made, 2) == 1 &&
-        ASN1_INTEGER_set(X509_get_serialNumber(made), ++by->serial) == 1 &&
-        X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC,
-                                   bytes_of_text(wanted->name).at, -1, -1, 0) == 1 &&
-        X509_set_issuer_name(made, X509_get_subject_name(issuer)) == 1 &&
-        X509_gmtime_adj(X509_getm_notBefore(made), -60) != NULL &&
-        X509_gmtime_adj(X509_getm_notAfter(made), YEAR_S) != NULL &&
-        X509_set_pubkey(made, own) == 1 && add_extensions(made, issuer, wanted) &&
-        X509_sign(made, by->key != NULL ? by->key : own, EVP_sha256()) > 0;
+    bool ok = X509_set_version(made, 2) == 1 &&
+              ASN1_INTEGER_set(X509_get_serialNumber(made), ++by->serial) == 1 &&
+              X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC,
+                                         bytes_of_text(wanted->name).at, -1, -1, 0) == 1 &&
+              X509_set_issuer_name(made, X509_get_subject_name(issuer)) == 1 &&
+              X509_gmtime_adj(X509_getm_notBefore(made), -60) != NULL &&
+              X509_gmtime_adj(X509_getm_notAfter(made), YEAR_S) != NULL &&
+              X509_set_pubkey(made, own) == 1 && add_extensions(made, issuer, wanted) &&
+              X509_sign(made, by->key != NULL ? by->key : own, EVP_sha256()) > 0;
     if (!ok)
         return fault(RC_CRYPTO, "certificate of %s", wanted->name);
     *certificate = TAKE(made);

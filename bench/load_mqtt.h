@@ -39,7 +39,8 @@ struct load_publish {
 /* False if it is no PUBLISH of this version. Borrows. */
 bool load_mqtt_read_publish(const struct load_frame *frame, enum load_mqtt_version version,
                             struct load_publish *publish);
-/* Of PUBACK, SUBACK (the first code) and CONNACK, the reason or return code; id 0 in CONNACK. */
+/* Of PUBACK, SUBACK (the first code) and CONNACK, the reason or return code; id 0 in CONNACK.
+ */
 bool load_mqtt_read_ack(const struct load_frame *frame, enum load_mqtt_version version,
                         uint16_t *packet_id, uint8_t *reason);
 

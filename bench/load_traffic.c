@@ -32,7 +32,8 @@ static size_t first_subscriber(const struct load_traffic *traffic)
 struct load_subscriber *load_traffic_subscriber(struct load_traffic *traffic,
                                                 const struct load_client *client)
 {
-    size_t number = (size_t)(client - traffic->crowd->clients), first = first_subscriber(traffic);
+    size_t number = (size_t)(client - traffic->crowd->clients),
+           first = first_subscriber(traffic);
 
     if (number < first || number - first >= traffic->options.shape.subscribers)
         return NULL;
@@ -163,7 +164,8 @@ void load_traffic_free(struct load_traffic *traffic)
     if (traffic == NULL)
         return;
     bool pairs = load_traffic_is_pairs(traffic);
-    for (size_t i = 0; traffic->publishers != NULL && i < traffic->options.shape.publishers; i++) {
+    for (size_t i = 0; traffic->publishers != NULL && i < traffic->options.shape.publishers;
+         i++) {
         buf_clear(&traffic->publishers[i].topic);
         load_set_clear(&traffic->publishers[i].acked);
         load_set_clear(&traffic->publishers[i].refused);
@@ -171,8 +173,8 @@ void load_traffic_free(struct load_traffic *traffic)
     for (size_t i = 0; traffic->subscribers != NULL && i < traffic->options.shape.subscribers;
          i++) {
         struct load_set *received = traffic->subscribers[i].received;
-        for (size_t n = 0; received != NULL && n < (pairs ? 1 : traffic->options.shape.publishers);
-             n++)
+        for (size_t n = 0;
+             received != NULL && n < (pairs ? 1 : traffic->options.shape.publishers); n++)
             load_set_clear(&received[n]);
         free(received);
     }
@@ -194,8 +196,7 @@ static void subscribe(struct load_traffic *traffic, struct load_subscriber *subs
         write_filter(&filter, traffic->options.topic);
     load_mqtt_subscribe(load_out(subscriber->client),
                         load_options_of(traffic->crowd->load)->version, LOAD_SUBSCRIBE_ID,
-                        buf_bytes(&filter),
-                        traffic->options.qos);
+                        buf_bytes(&filter), traffic->options.qos);
 }
 
 enum rc load_traffic_subscribe(struct load_traffic *traffic)
@@ -249,7 +250,7 @@ enum rc load_traffic_run(struct load_traffic *traffic, int64_t for_ns)
     return RC_OK;
 }
 
-static uint64_t missing(const struct load_traffic *traffic)
+uint64_t load_traffic_missing(const struct load_traffic *traffic)
 {
     uint64_t due = 0, acks = 0;
 
@@ -267,11 +268,11 @@ static uint64_t missing(const struct load_traffic *traffic)
 enum rc load_traffic_drain(struct load_traffic *traffic, int64_t patience_ns)
 {
     int64_t progress = load_clock_ns();
-    uint64_t before = missing(traffic);
+    uint64_t before = load_traffic_missing(traffic);
 
     while (before > 0) {
         TRY(load_traffic_turn(traffic, false));
-        uint64_t now = missing(traffic);
+        uint64_t now = load_traffic_missing(traffic);
         if (now < before)
             progress = load_clock_ns();
         before = now;
@@ -289,30 +290,43 @@ static bool is_due(const struct load_traffic *traffic, const struct load_publish
                                          !load_set_has(&publisher->refused, sequence));
 }
 
-static uint64_t lost_between(const struct load_traffic *traffic,
-                             const struct load_publisher *from, const struct load_set *received)
+void load_traffic_each_lost(const struct load_traffic *traffic,
+                            void (*lost)(void *with, const struct load_publisher *publisher,
+                                         const struct load_subscriber *subscriber,
+                                         uint32_t sequence),
+                            void *with)
 {
-    uint64_t lost = 0;
+    bool pairs = load_traffic_is_pairs(traffic);
 
-    for (uint32_t n = 0; n < from->next; n++)
-        lost += is_due(traffic, from, n) && !load_set_has(received, n);
-    return lost;
+    for (size_t p = 0; p < traffic->options.shape.publishers; p++) {
+        const struct load_publisher *publisher = &traffic->publishers[p];
+        size_t first = pairs ? p : 0;
+        size_t end = pairs ? p + 1 : traffic->options.shape.subscribers;
+        for (size_t s = first; s < end; s++)
+            for (uint32_t n = 0; n < publisher->next; n++)
+                if (is_due(traffic, publisher, n) &&
+                    !load_set_has(&traffic->subscribers[s].received[pairs ? 0 : p], n))
+                    lost(with, publisher, &traffic->subscribers[s], n);
+    }
+}
+
+static void count_one(void *with, const struct load_publisher *publisher,
+                      const struct load_subscriber *subscriber, uint32_t sequence)
+{
+    uint64_t *count = with;
+
+    (void)publisher;
+    (void)subscriber;
+    (void)sequence;
+    (*count)++;
 }
 
 uint64_t load_traffic_lost(const struct load_traffic *traffic)
 {
-    bool pairs = load_traffic_is_pairs(traffic);
-    uint64_t lost = 0;
+    uint64_t count = 0;
 
-    for (size_t s = 0; s < traffic->options.shape.subscribers; s++) {
-        const struct load_set *received = traffic->subscribers[s].received;
-        if (pairs)
-            lost += lost_between(traffic, &traffic->publishers[s], received);
-        else
-            for (size_t p = 0; p < traffic->options.shape.publishers; p++)
-                lost += lost_between(traffic, &traffic->publishers[p], &received[p]);
-    }
-    return lost;
+    load_traffic_each_lost(traffic, count_one, &count);
+    return count;
 }
 
 void load_traffic_tell(struct load_traffic *traffic)

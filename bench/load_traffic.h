@@ -9,8 +9,8 @@
 enum { LOAD_PAYLOAD_MIN = 16, LOAD_PAYLOAD_MAX = 65536, LOAD_WINDOW_MAX = 32768 };
 
 /*
- * Who publishes to whom: as many subscribers as publishers are pairs; otherwise every subscriber
- * gets everything. With self, each client is its own pair.
+ * Who publishes to whom: as many subscribers as publishers are pairs; otherwise every
+ * subscriber gets everything. With self, each client is its own pair.
  */
 struct load_shape {
     size_t publishers, subscribers;
@@ -22,9 +22,9 @@ struct load_traffic_options {
     const char *topic; /* %i: the publisher's number, %d: its id */
     uint8_t qos;       /* 0 or 1, of messages and subscriptions */
     size_t payload;
-    size_t window;   /* messages of one publisher under way */
-    double rate;     /* messages a second over all publishers; 0: as the window allows */
-    uint32_t most;   /* messages of one publisher; 0: no bound */
+    size_t window; /* messages of one publisher under way */
+    double rate;   /* messages a second over all publishers; 0: as the window allows */
+    uint32_t most; /* messages of one publisher; 0: no bound */
     /* What is delivered does not open the window, only what is acknowledged: where receivers
      * come and go. Nothing but the rate bounds QoS 0 then. */
     bool only_acks_open;
@@ -47,7 +47,7 @@ struct load_publisher {
 struct load_subscriber {
     struct load_client *client;
     struct load_set *received; /* by publisher; one where it is in a pair */
-    bool denied; /* its subscription */
+    bool denied;               /* its subscription */
 };
 
 struct load_counts {
@@ -86,8 +86,15 @@ enum rc load_traffic_run(struct load_traffic *traffic, int64_t for_ns);
 enum rc load_traffic_turn(struct load_traffic *traffic, bool publish);
 /* Wait for what is under way; RC_NOT_FOUND when nothing more came for so long. */
 enum rc load_traffic_drain(struct load_traffic *traffic, int64_t patience_ns);
+/* Deliveries and acknowledgements that have not come. */
+uint64_t load_traffic_missing(const struct load_traffic *traffic);
 /* Deliveries of acknowledged messages (QoS 0: of all) that never came. */
 uint64_t load_traffic_lost(const struct load_traffic *traffic);
+void load_traffic_each_lost(const struct load_traffic *traffic,
+                            void (*lost)(void *with, const struct load_publisher *publisher,
+                                         const struct load_subscriber *subscriber,
+                                         uint32_t sequence),
+                            void *with);
 /* Tell of the acknowledgements that were not told yet. */
 void load_traffic_tell(struct load_traffic *traffic);
 /* After a connection came back: subscribe, and send again what was not acknowledged. */

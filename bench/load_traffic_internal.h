@@ -8,7 +8,8 @@ enum { LOAD_PACKET_IDS = 65534, LOAD_SUBSCRIBE_ID = 65535 };
 
 /* Publish what the window, or the rate, allows now. */
 void load_messages_publish(struct load_traffic *traffic);
-void load_messages_publish_again(struct load_traffic *traffic, struct load_publisher *publisher);
+void load_messages_publish_again(struct load_traffic *traffic,
+                                 struct load_publisher *publisher);
 /* A packet that came. */
 void load_messages_take(struct load_traffic *traffic, struct load_client *client,
                         const struct load_frame *frame);

@@ -45,9 +45,9 @@ static void want_only(struct run *run, const char *kind, bool *only)
 void run_options(struct run *run, const char *name, const char *what, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        { "quick", no_argument, NULL, 'q' },    { "full", no_argument, NULL, 'f' },
+        { "quick", no_argument, NULL, 'q' },        { "full", no_argument, NULL, 'f' },
         { "rounds", required_argument, NULL, 'r' }, { "only", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },     { NULL, 0, NULL, 0 },
+        { "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
     };
     uint64_t rounds = 0;
     bool only = false;
@@ -116,8 +116,8 @@ static void ignore_live(void *with, struct load_client *client)
     (void)client;
 }
 
-enum rc run_load(const struct subject *subject, bool resume, struct load **load,
-                 size_t clients, struct load_crowd *crowd)
+enum rc run_load(const struct subject *subject, bool resume, struct load **load, size_t clients,
+                 struct load_crowd *crowd)
 {
     const struct load_options options = { .host = "127.0.0.1",
                                           .port = subject->port,

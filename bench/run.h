@@ -1,4 +1,5 @@
-/* One run of a benchmark: its options, its subjects in turn, its lines of JSON and its table. */
+/* One run of a benchmark: its options, its subjects in turn, its lines of JSON and its table.
+ */
 #pragma once
 
 #include "bench/load_crowd.h"
@@ -36,8 +37,8 @@ bool run_start(struct run *run, enum subject_kind kind);
 /* All that are to be had. */
 void run_start_all(struct run *run);
 /* A load of TLS clients against a running subject, with the handler of a crowd. */
-enum rc run_load(const struct subject *subject, bool resume, struct load **load,
-                 size_t clients, struct load_crowd *crowd);
+enum rc run_load(const struct subject *subject, bool resume, struct load **load, size_t clients,
+                 struct load_crowd *crowd);
 
 void run_line_add(struct run_line *line, enum subject_kind kind, double value);
 void run_line_print(struct run *run, const struct run_line *line);

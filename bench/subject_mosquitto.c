@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static const char DEBIANS[] = "/usr/sbin/mosquitto";
 
@@ -24,7 +25,9 @@ static enum rc ask_version(struct subject *subject, const char *log)
     AUTO_FD out = ends[1];
     TRY(subject_spawn(argv, out, log, SIGKILL, &pid));
     close(TAKE_FD(out));
-    TRY(subject_read_line(from, &line));
+    enum rc read = subject_read_line(from, &line);
+    waitpid(pid, NULL, 0);
+    TRY(read);
     TRY(buf_text(&line, &text));
     const char *version = strrchr(text, ' ');
     AUTO_BUF(name, SUBJECT_NAME_MAX - 1);

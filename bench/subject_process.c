@@ -26,7 +26,7 @@ enum rc subject_path(char *path, const char *folder, const char *name)
 
 /* In the child. execvp() takes its words as not const, and does not change them. */
 [[gnu::noreturn]] static void become(const char *const *argv, int out, const char *error_path,
-                                int signal)
+                                     int signal)
 {
     int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int errors = open(error_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
