@@ -168,11 +168,19 @@ def test_strongswan_fetches_the_cas(world):
 
 
 def test_strongswan_enrols_and_renews(world):
-    url = f"https://127.0.0.1:{world.ports['operator']}"
+    url = f"https://127.0.0.1:{world.ports['https']}"
     basic, (key, request) = token_of(world, "swan-1"), make_request(world, "swan-1")
     done = pki("--est", "--url", url, "--in", request, "--cacert", world.root, "--userpass", basic, "--outform", "pem")
     assert done.returncode == 0, done.stderr.decode()
-    certificate = worlds.x509.load_pem_x509_certificate(done.stdout)
-    assert certificate.subject.get_attributes_for_oid(worlds.NameOID.SERIAL_NUMBER)[0].value == "swan-1"
+    first = worlds.x509.load_pem_x509_certificate(done.stdout)
+    assert first.subject.get_attributes_for_oid(worlds.NameOID.SERIAL_NUMBER)[0].value == "swan-1"
+    old = world.work / "credentials" / "swan-1.old"
+    old.write_bytes(done.stdout)
+    done = pki("--est", "--url", url, "--in", request, "--cacert", world.root, "--cert", old, "--key", key,
+               "--outform", "pem")
+    assert done.returncode == 0, done.stderr.decode()
+    second = worlds.x509.load_pem_x509_certificate(done.stdout)
+    assert second.serial_number != first.serial_number and second.public_key().public_numbers() == \
+        first.public_key().public_numbers()
     shown = world.api("GET", "/v1/devices/swan-1")
-    assert shown["device"]["state"] == "active" and len(shown["certificates"]) == 1
+    assert shown["device"]["state"] == "active" and len(shown["certificates"]) == 2
