@@ -135,13 +135,30 @@ def test_an_operator_enrols_for_a_device(world):
     assert post(world, "simpleenroll", other, door="operator", who=world.admin).status == 404  # no such device
 
 
-def test_another_channels_binding_is_refused(world):
+def bound_request(device, name, binding):
+    """A request whose challengePassword is this channel's tls-unique (RFC 7030 3.5)."""
+    key = worlds.serialization.load_pem_private_key(device.key.read_bytes(), None)
+    subject = worlds.x509.Name([worlds.x509.NameAttribute(worlds.NameOID.SERIAL_NUMBER, name)])
+    request = worlds.x509.CertificateSigningRequestBuilder().subject_name(subject).add_attribute(
+        worlds.x509.oid.AttributeOID.CHALLENGE_PASSWORD, base64.b64encode(binding)).sign(key, worlds.hashes.SHA256())
+    return base64.b64encode(request.public_bytes(worlds.serialization.Encoding.DER))
+
+
+def test_a_request_is_bound_to_its_channel(world):
     device = world.enrol("bound-1")
-    config = world.work / "challenge.cnf"
-    config.write_text("[req]\ndistinguished_name = dn\nattributes = attributes\nprompt = no\n[dn]\nserialNumber = bound-1\n"
-                      f"[attributes]\nchallengePassword = {base64.b64encode(b'another channel').decode()}\n")
-    request = worlds.run("openssl", "req", "-new", "-key", device.key, "-outform", "DER", "-config", config).stdout
-    assert post(world, "simplereenroll", base64.b64encode(request), who=device).status == 403
+    context = worlds.tls_context(world.root, device, most=worlds.ssl.TLSVersion.TLSv1_2)
+    connections = [world.connection("https", device, context=context) for _ in range(2)]
+    headers = {"Content-Type": "application/pkcs10"}
+    for connection in connections:
+        connection.connect()
+    bodies = [bound_request(device, "bound-1", c.sock.get_channel_binding("tls-unique")) for c in connections]
+    assert world.ask(connections[0], "POST", f"{EST}/simplereenroll", bodies[1], headers).status == 403
+    assert world.ask(connections[0], "POST", f"{EST}/simplereenroll", bodies[0], headers).status == 200
+    assert world.ask(connections[1], "POST", f"{EST}/simplereenroll", bodies[1], headers).status == 200
+    for connection in connections:
+        connection.close()
+    # TLS 1.3 has no tls-unique.
+    assert post(world, "simplereenroll", bodies[0], who=device).status == 403
 
 
 def test_guessing_is_throttled(world, source):
