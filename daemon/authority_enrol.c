@@ -129,7 +129,7 @@ static enum rc add_operator(struct store_txn *txn, struct daemon_authority_reque
 
     memcpy(subject.id, request->id, sizeof subject.id);
     memcpy(subject.label, request->question.label, sizeof subject.label);
-    return registry_subject_add(txn, &subject, request->now_ms);
+    return registry_subject_add_active(txn, &subject, request->now_ms);
 }
 
 static const char *what_else(const struct daemon_authority_request *request)
