@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "broker/message.h"
 #include "broker/post.h"
