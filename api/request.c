@@ -189,7 +189,7 @@ static enum rc check_type(const struct api_request *request, const char *wanted)
     size_t len = strlen(wanted);
     const char *text = (const char *)type.at;
 
-    if (type.len < len || strncasecmp(text, wanted, len) != 0 ||
+    if (text == NULL || type.len < len || strncasecmp(text, wanted, len) != 0 ||
         (type.len > len && strchr("; \t", text[len]) == NULL))
         return fault(RC_MALFORMED, "Content-Type: must be %s", wanted);
     const char *charset = strcasestr(text + len, "charset=");

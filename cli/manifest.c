@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "pki/key.h"
 
-enum { MANIFEST_MAX = 64 * 1024 * 1024, HEX_ROOM = 2 * PKI_HASH_LEN + 1, MODE_MAX = 07777 };
+enum { MANIFEST_MAX = 64 * 1024 * 1024, HEX_ROOM = 2 * PKI_HASH_LEN + 1, MODE_MAX = 0777 };
 
 static const char FORMAT[] = "touchmark backup 1";
 static const char FILE_NAME[] = "manifest.json";

@@ -13,7 +13,6 @@ import paho.mqtt.client as paho
 import pytest
 
 import mqtt
-import place
 import world
 
 POLICY = """\
