@@ -130,6 +130,7 @@ struct broker_door {
     /* The main thread's own: */
     struct loop_watch bell, http;
     struct loop_turn turn;
+    struct loop_timer jam;
     struct certifier *certifier;
     struct pusher *pusher;
     struct lookups *lookups;
