@@ -77,6 +77,13 @@ def test_a_server_that_is_not_ours_is_not_spoken_to(running, work):
     assert done.returncode == 3 and "not one of our doors'" in done.stderr
 
 
+def test_the_environment_leads_nowhere_else(running, monkeypatch):
+    for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    running.touchmark("status")
+
+
 def test_nobody_there_is_busy(running):
     done = place.touchmark("status", "--profile", running.folder / "operator/operator.conf",
                            "--server", "https://127.0.0.1:1", check=False)
