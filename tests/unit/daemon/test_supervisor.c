@@ -481,7 +481,7 @@ static void hands_over_what_was_supplied(void **state)
     static const struct daemon_descriptor pin[] = { { DAEMON_SUPPLIED, "pin" } };
     static const struct daemon_process rows[] = { { "one", "patient-pinned", pin, 1 } };
     const struct daemon_table table = { rows, 1, NULL, 0 };
-    struct daemon_supply supply = { "pin", -1 };
+    struct daemon_supply supply = { .name = "pin", .fd = -1 };
     struct daemon_plan plan = plan_of(&table);
     struct run run;
 
