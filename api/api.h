@@ -25,13 +25,13 @@ enum api_service {
 struct api_setup {
     struct loop *loop; /* all borrowed for the api's life */
     const struct clock *clock;
-    struct log *log;
     struct broker_front *front;
     enum registry_channel channel;
     unsigned connections_max;
-    /* NULL or: called once for each request that was answered, before the answer leaves; for
-     * the door's audit. status is HTTP's; target is the route with its path; what the authority
-     * records itself is not told here. */
+    /* NULL or: called for each request that the door itself refuses, or that the authority
+     * could not answer, before the answer leaves; for the door's audit and log. status is
+     * HTTP's, target "GET /v1/devices/dev-1", escaped; the peer's correlation is the
+     * request's. What the authority refused it has recorded itself. */
     void (*refused)(void *with, const struct broker_peer *peer, const char *target,
                     unsigned status, const char *reason);
     void *with;

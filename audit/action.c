@@ -16,6 +16,8 @@ static const struct audit_action_row ACTIONS[] = {
     { AUDIT_SYSTEM_RESTORE, "system.restore", 0, false, "a copy was put back to work" },
     { AUDIT_SYSTEM_RECOVER, "system.recover", C, false,
       "a first operator made at the machine" },
+    { AUDIT_LOG_SPOOL, "log.spool", 0, false,
+      "records of another process begin with a new spool, or were refused; target: which" },
     { AUDIT_DEVICE_ADD, "device.add", C, false, "a device is known" },
     { AUDIT_DEVICE_CHANGE, "device.change", 0, false, "label or groups of a device" },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", 0, false, "locked out, may come back" },

@@ -13,6 +13,7 @@ enum audit_action {
     AUDIT_SYSTEM_BACKUP,
     AUDIT_SYSTEM_RESTORE,
     AUDIT_SYSTEM_RECOVER, /* a new first operator, made at the machine */
+    AUDIT_LOG_SPOOL,      /* another process's records: they begin anew, or were refused */
 
     AUDIT_DEVICE_ADD = 20,
     AUDIT_DEVICE_CHANGE, /* label, groups */

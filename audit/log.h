@@ -40,10 +40,12 @@ struct audit_origin {
     enum audit_source source;
     uint8_t spool[AUDIT_SPOOL_ID];
     uint64_t sequence;
+    bool sparse; /* its numbers leave gaps: they count more than records */
 };
 /*
  * Take in a record of a spool, once: *taken is false if it is there already. RC_DENIED: the
- * sequence leaves a gap, so records are missing; nothing is taken. RC_MALFORMED: not a record.
+ * sequence leaves a gap (unless sparse), so records are missing; nothing is taken.
+ * RC_MALFORMED: not a record.
  */
 enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken);
@@ -55,6 +57,8 @@ enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *s
 /* The entry's bytes, borrowed (leaf.h reads them). RC_NOT_FOUND. */
 enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
                       struct bytes *entry);
+
+struct proof_hash audit_log_leaf_hash(struct audit_log *log, const struct audit_entry *entry);
 
 /* Newest first. Calls each() for what the query wants, at most query->most; *next is where the
  * next page begins, *more whether there can be one. A page may be short although there is

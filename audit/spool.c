@@ -110,6 +110,20 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
     return journal_trim(spool->journal, after + 1);
 }
 
+enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch)
+{
+    struct bytes whole;
+
+    buf_add(batch, BYTES_OF(spool->id));
+    buf_add_u64(batch, journal_first_sequence(spool->journal));
+    return buf_done(batch, &whole);
+}
+
+uint64_t audit_spool_sequence(const struct audit_spool *spool)
+{
+    return journal_head(spool->journal).sequence;
+}
+
 enum rc audit_batch_read(struct bytes bytes, struct audit_batch *batch)
 {
     struct audit_batch made = { .left = READER(bytes) };

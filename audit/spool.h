@@ -32,6 +32,12 @@ enum rc audit_spool_commit(struct audit_spool *spool);
 enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
                          struct buf *batch);
 
+/* Append a batch without records, for whoever does not know yet how far the other side came: id
+ * and the first sequence that is kept. Acknowledges nothing. */
+enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch);
+/* The last committed record; 0: none ever. */
+uint64_t audit_spool_sequence(const struct audit_spool *spool);
+
 /* The other side of it. Records borrow from the bytes. */
 struct audit_batch {
     uint8_t spool[AUDIT_SPOOL_ID];

@@ -101,6 +101,9 @@ struct link_request {
 enum rc link_serve(struct loop *loop, int fd, const struct link_protocol *protocol,
                    enum rc (*handle)(void *with, const struct link_request *request),
                    void (*closed)(void *with), void *with, struct link_server **server);
+/* Inside closed(), why: RC_CLOSED when the other side went, RC_MALFORMED when it broke the
+ * protocol. RC_OK before that. */
+enum rc link_server_ended(const struct link_server *server);
 /* No more is handed out, closed() is not called. Requests kept by their handler must still be
  * answered: the memory goes with the last of them. */
 void link_server_close(struct link_server *server);

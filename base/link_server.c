@@ -24,6 +24,7 @@ struct link_server {
     uint8_t *room;
     size_t unanswered; /* of those handed out */
     unsigned inside;   /* calls on the stack that still need this memory */
+    enum rc ended;     /* why, once it broke */
     bool blocked;      /* the socket was full */
     bool failed;       /* an answer could not be sent: break at the next event */
     bool over;
@@ -97,8 +98,13 @@ static void end_server(struct link_server *server)
 static void break_server(struct link_server *server, enum rc rc)
 {
     end_server(server);
-    (void)!fault_while(rc, "link %s", server->protocol->name);
+    server->ended = fault_while(rc, "link %s", server->protocol->name);
     server->closed(server->with);
+}
+
+enum rc link_server_ended(const struct link_server *server)
+{
+    return server->ended;
 }
 
 void link_server_close(struct link_server *server)

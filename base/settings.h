@@ -12,8 +12,8 @@ enum settings_kind {
     SETTINGS_SIZE,     /* int64_t in bytes, as the bounds: "64k", "16M", "2G", or plain */
     SETTINGS_SWITCH,   /* bool: "on" or "off" */
     SETTINGS_CHOICE,   /* int: place of the value in choices */
-    SETTINGS_ADDRESS, /* char *: "127.0.0.1:8883" or "[::1]:8883"; numeric; port 0: any free one
-                       */
+    SETTINGS_ADDRESS,  /* char *: "127.0.0.1:8883" or "[::1]:8883"; numeric; port 0: any free
+                          one;  or empty if low is -1 */
 };
 
 struct settings_row {

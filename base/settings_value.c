@@ -82,7 +82,8 @@ void settings_value_describe(const struct settings_row *row, struct buf *out)
         add_choices(out, row->choices);
         break;
     case SETTINGS_ADDRESS:
-        buf_addf(out, "a numeric address and a port, like 127.0.0.1:8883 or [::1]:8883");
+        buf_addf(out, "a numeric address and a port, like 127.0.0.1:8883 or [::1]:8883%s",
+                 row->low < 0 ? ", or nothing" : "");
         break;
     }
 }
@@ -187,7 +188,7 @@ static bool read_plain(const struct settings_row *row, struct bytes text, int64_
     case SETTINGS_TEXT:
         return is_within(row, (int64_t)text.len);
     case SETTINGS_ADDRESS:
-        return is_address(text);
+        return is_address(text) || (row->low < 0 && text.len == 0);
     }
     return false;
 }

@@ -2,7 +2,6 @@
  * hands on the audit spool. */
 #pragma once
 
-#include "base/log.h"
 #include "base/loop.h"
 #include "broker/peer.h"
 #include "registry/answer.h"
@@ -27,13 +26,15 @@ struct broker_front_observer {
      * is acknowledged. If not, the owner calls broker_front_settled() when they are.
      */
     bool (*is_settled)(void *with, uint64_t sequence);
+    /* For the owner's log: the line was lost or the feed broke its form, and why; or, with
+     * NULL, the projection is filled and follows. May be NULL. */
+    void (*line)(void *with, const char *why_not);
     void *with;
 };
 
 struct broker_front_setup {
     struct loop *loop; /* all borrowed for the front's life */
     const struct clock *clock;
-    struct log *log;
     struct broker_front_observer observer;
 };
 
@@ -62,11 +63,13 @@ enum rc broker_front_ask(struct broker_front *front, enum registry_ask ask,
                          void *with);
 
 /* From any thread: registry_projection_judge() with copies of what it found. *certificate and
- * *subject have kind 0 where there is none. */
+ * *subject have kind 0 where there is none. A certificate whose subject has not come yet, or is
+ * not yet active, is REGISTRY_UNKNOWN: just enrolled, it is for the authority to say. */
 enum registry_verdict broker_front_judge(struct broker_front *front,
                                          const struct registry_fingerprint *fingerprint,
                                          int64_t now_s,
                                          struct registry_certificate *certificate,
                                          struct registry_subject *subject);
-/* On the main thread only; borrowed until the loop's next turn. */
+/* On the main thread only; borrowed until the loop's next turn. For the policy, CRLs and CAs:
+ * certificates and subjects are other threads' too, so judge() alone reads them. */
 const struct registry_projection *broker_front_projection(const struct broker_front *front);

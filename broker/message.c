@@ -1,6 +1,7 @@
 #include "broker/message.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@ struct message_pool {
     struct message_pool_limits limits;
     size_t alive_bytes, kept_bytes, alive;
     struct message *kept[CLASSES];
+    pthread_t owner;
+    /* Pushed by others, taken whole by the owner: nothing is popped, so no ABA. */
+    _Atomic(struct message *) returned;
 };
 
 enum rc broker_message_pool_new(const struct message_pool_limits *limits,
@@ -38,14 +42,50 @@ enum rc broker_message_pool_new(const struct message_pool_limits *limits,
     if (made == NULL)
         return fault(RC_NOMEM, "message pool");
     made->limits = *limits;
+    made->owner = pthread_self();
     *pool = made;
     return RC_OK;
+}
+
+void broker_message_pool_adopt(struct message_pool *pool)
+{
+    pool->owner = pthread_self();
+}
+
+/* By the owner: keep the block for the next message of its size, or give it back. */
+static void put_back(struct message *message)
+{
+    struct message_pool *pool = message->pool;
+
+    pool->alive_bytes -= message->charged;
+    pool->alive--;
+    if (message->size_class == UNCLASSED ||
+        message->charged > pool->limits.kept_bytes - pool->kept_bytes) {
+        free(message);
+        return;
+    }
+    pool->kept_bytes += message->charged;
+    message->next_free = pool->kept[message->size_class];
+    pool->kept[message->size_class] = message;
+}
+
+static void take_returned(struct message_pool *pool)
+{
+    if (atomic_load_explicit(&pool->returned, memory_order_relaxed) == NULL)
+        return;
+    struct message *at = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
+    while (at != NULL) {
+        struct message *next = at->next_free;
+        put_back(at);
+        at = next;
+    }
 }
 
 void broker_message_pool_free(struct message_pool *pool)
 {
     if (pool == NULL)
         return;
+    take_returned(pool);
     assert(pool->alive == 0);
     for (size_t i = 0; i < CLASSES; i++)
         for (struct message *next, *at = pool->kept[i]; at != NULL; at = next) {
@@ -75,6 +115,7 @@ static enum rc take_block(struct message_pool *pool, size_t wire, struct message
     uint8_t class = class_of(size);
     size_t charged = class == UNCLASSED ? size : (size_t)1 << (SMALLEST_BITS + class);
 
+    take_returned(pool);
     if (charged > pool->limits.bytes - pool->alive_bytes)
         return fault(RC_LIMIT, "messages of more than %zu bytes", pool->limits.bytes);
     struct message *taken = class == UNCLASSED ? NULL : pool->kept[class];
@@ -107,16 +148,15 @@ void broker_message_release(struct message *message)
         return;
     struct message_pool *pool = message->pool;
 
-    pool->alive_bytes -= message->charged;
-    pool->alive--;
-    if (message->size_class == UNCLASSED ||
-        message->charged > pool->limits.kept_bytes - pool->kept_bytes) {
-        free(message);
+    if (pthread_equal(pool->owner, pthread_self())) {
+        put_back(message);
         return;
     }
-    pool->kept_bytes += message->charged;
-    message->next_free = pool->kept[message->size_class];
-    pool->kept[message->size_class] = message;
+    struct message *head = atomic_load_explicit(&pool->returned, memory_order_relaxed);
+    do
+        message->next_free = head;
+    while (!atomic_compare_exchange_weak_explicit(&pool->returned, &head, message,
+                                                  memory_order_release, memory_order_relaxed));
 }
 
 /* Section 3.3.2.3: what concerns one connection, and the will's own, is not forwarded. */

@@ -15,8 +15,9 @@ struct message;
 
 /*
  * Memory for messages: freed ones are kept by size and given out again, so that a steady flow
- * allocates nothing. A pool and the last release of its messages belong to one worker; holding
- * and reading are safe on any.
+ * allocates nothing. A pool belongs to the thread that made it or adopted it last: new
+ * messages are its alone. Holding, reading and releasing are safe on any thread: what another
+ * one releases last comes back to the owner over a list without locks.
  */
 struct message_pool;
 struct message_pool_limits {
@@ -25,7 +26,9 @@ struct message_pool_limits {
 };
 enum rc broker_message_pool_new(const struct message_pool_limits *limits,
                                 struct message_pool **pool);
-/* Every message must have been released (assert). */
+/* From now on the calling thread's; the former owner no longer uses it. */
+void broker_message_pool_adopt(struct message_pool *pool);
+/* By its owner. Every message must have been released (assert). */
 void broker_message_pool_free(struct message_pool *pool);
 AUTO_STRUCT(message_pool, broker_message_pool_free)
 size_t broker_message_pool_bytes(const struct message_pool *pool); /* of messages alive */

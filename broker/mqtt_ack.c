@@ -11,8 +11,9 @@ enum rc broker_mqtt_ack_read(const struct mqtt_frame *frame, enum mqtt_version v
         uint8_t code = reader_u8(&r);
         if (!broker_mqtt_reason_fits(code, frame->type))
             return MQTT_REFUSE(why, MQTT_PROTOCOL_ERROR,
-                               "[MQTT-3.4.2-1] reason code 0x%02x in %s", code,
-                               broker_mqtt_type_name(frame->type));
+                               "[MQTT-3.4.2-1] (-3.5.2-1, -3.6.2-1, -3.7.2-1) reason code "
+                               "0x%02x in %s",
+                               code, broker_mqtt_type_name(frame->type));
         got.reason = (enum mqtt_reason)code;
     }
     if (version == MQTT_5 && r.left.len > 0)

@@ -174,7 +174,7 @@ enum rc broker_mqtt_properties_read(struct reader *r, unsigned in,
 
     if (r->broken)
         return MQTT_REFUSE(why, MQTT_MALFORMED_PACKET,
-                           "[MQTT-2.2.2-1] properties of %s are cut short",
+                           "MQTT 2.2.2: properties of %s are cut short",
                            in == MQTT_IN_WILL ? "the will" : broker_mqtt_type_name(in));
     TRY(check_block(block, in, &present, why));
     *properties = (struct mqtt_properties){ block, present };

@@ -92,8 +92,8 @@ void broker_mqtt_session_accept(struct mqtt_session *session, bool session_prese
 void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reason);
 
 /*
- * PUBACK; they leave in the order of their PUBLISHes ([MQTT-4.6.0-2]), however they are
- * answered. In 3.1.1 a failure is not told: the message is acknowledged.
+ * PUBACK; they leave in the order of their PUBLISHes, as [MQTT-4.6.0-2] asks of clients,
+ * however they are answered. In 3.1.1 a failure is not told: the message is acknowledged.
  * RC_NOT_FOUND if nothing with this id waits.
  */
 enum rc broker_mqtt_session_acknowledge(struct mqtt_session *session, uint16_t packet_id,

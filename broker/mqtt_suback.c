@@ -47,8 +47,8 @@ enum rc broker_mqtt_suback_read(const struct mqtt_frame *frame, enum mqtt_versio
     for (size_t i = 0; i < got.codes.len; i++)
         if (!fits(got.codes.at[i], frame->type, version))
             return MQTT_REFUSE(why, MQTT_PROTOCOL_ERROR,
-                               "[MQTT-3.9.3-2] reason code 0x%02x in %s", got.codes.at[i],
-                               broker_mqtt_type_name(frame->type));
+                               "[MQTT-3.9.3-2] [MQTT-3.11.3-2] reason code 0x%02x in %s",
+                               got.codes.at[i], broker_mqtt_type_name(frame->type));
     *suback = got;
     return RC_OK;
 }

@@ -3,7 +3,7 @@
 
 #include "broker/mqtt_properties.h"
 
-/* One code per filter, in their order ([MQTT-3.9.3-1]). */
+/* One code per filter, in their order ([MQTT-3.9.3-1], [MQTT-3.11.3-1]). */
 struct mqtt_suback {
     enum mqtt_type type; /* MQTT_SUBACK or MQTT_UNSUBACK */
     uint16_t packet_id;

@@ -46,8 +46,8 @@ const struct message *broker_mqtt_window_acknowledge(struct outbound *window, ui
 void broker_mqtt_window_trim(struct outbound *window);
 void broker_mqtt_window_clear(struct outbound *window); /* gives all back; reusable */
 
-/* From the client: identifiers in the order of arrival, since PUBACKs leave in that order
- * ([MQTT-4.6.0-2]). */
+/* From the client: identifiers in the order of arrival, since PUBACKs leave in that order, as
+ * [MQTT-4.6.0-2] asks of clients. */
 struct inbound {
     struct inbound_item *at;
     uint32_t head, count, room;

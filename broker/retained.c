@@ -257,6 +257,13 @@ void broker_retained_match(const struct retained *retained, struct bytes filter,
     }
 }
 
+void broker_retained_each(const struct retained *retained, const struct retained_finder *finder)
+{
+    for (uint32_t node = 0; node < retained->room; node++)
+        if (retained->at[node].message != NULL)
+            finder->found(finder->with, retained->at[node].message);
+}
+
 size_t broker_retained_expire(struct retained *retained, int64_t now_ms)
 {
     size_t expired = 0;

@@ -36,6 +36,9 @@ struct retained_finder {
  * change the store. */
 void broker_retained_match(const struct retained *retained, struct bytes filter, int64_t now_ms,
                            const struct retained_finder *finder);
+/* Every message, expired or not, in no order. found() must not change the store. */
+void broker_retained_each(const struct retained *retained,
+                          const struct retained_finder *finder);
 /* Clear what has expired; returns how many. Looks at every message. */
 size_t broker_retained_expire(struct retained *retained, int64_t now_ms);
 

@@ -1,11 +1,9 @@
 #include "cli/ceremony.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "pki/path.h"
 #include "pki/pem.h"
 
@@ -15,33 +13,6 @@ static const char *const FOLDERS[] = { "ca",  "keys",   "policy", "operator",
                                        "hsm", "signer", "csr",    "hsm/issuing" };
 static const char *const SECRET_FOLDERS[] = { "secrets", "root" };
 
-/* A user that the machine knows, or a number; its group has the same number where nobody knows
- * it. */
-static enum rc find_user(struct cli_ceremony *c)
-{
-    uint64_t number = 0;
-
-    c->uid = geteuid();
-    c->gid = getegid();
-    if (c->signer_user == NULL)
-        return c->uid == 0 ? fault(RC_MALFORMED, "as root, say which user the signer becomes: "
-                                                 "--signer-user touchmark-signer")
-                           : RC_OK;
-    const struct passwd *entry = getpwnam(c->signer_user);
-    if (entry != NULL) {
-        c->uid = entry->pw_uid;
-        c->gid = entry->pw_gid;
-    } else {
-        if (text_read_u64(bytes_of_text(c->signer_user), INT32_MAX, &number) != RC_OK)
-            return fault(RC_NOT_FOUND, "--signer-user %s: no such user", c->signer_user);
-        c->uid = (uid_t)number;
-        c->gid = (gid_t)number;
-    }
-    if (c->uid == 0)
-        return fault(RC_DENIED, "--signer-user: the signer is never root");
-    return RC_OK;
-}
-
 enum rc cli_ceremony_begin(struct cli_ceremony *c)
 {
     c->root = BUF_MAX(CERTIFICATE_MAX);
@@ -49,7 +20,7 @@ enum rc cli_ceremony_begin(struct cli_ceremony *c)
     for (size_t i = 0; i < CLI_ISSUING; i++)
         c->issuing[i] = BUF_MAX(CERTIFICATE_MAX);
     TRY(pki_hierarchy_check_names(&c->names));
-    TRY(find_user(c));
+    TRY(cli_users_find(&c->users));
     return pki_verifier_new(&c->verifier);
 }
 
@@ -69,7 +40,7 @@ static enum rc make_folders(const struct cli_ceremony *c)
         TRY(cli_place_add_folder(&c->place, FOLDERS[i], false));
     for (size_t i = 0; i < sizeof SECRET_FOLDERS / sizeof *SECRET_FOLDERS; i++)
         TRY(cli_place_add_folder(&c->place, SECRET_FOLDERS[i], true));
-    return cli_place_add_folder(&c->place, "signer/journal", true);
+    return cli_users_add_folders(&c->place);
 }
 
 /* Make or find the keys of one token: the same order for both. */
@@ -284,8 +255,8 @@ enum rc cli_ceremony_hand_over(struct cli_ceremony *c)
 {
     TRY(cli_tokens_write_conf(&c->tokens, &c->place, &CLI_TOKEN_ISSUING));
     TRY(cli_tokens_write_conf(&c->tokens, &c->place, &CLI_TOKEN_ROOT));
-    if (c->uid == geteuid())
-        return RC_OK;
-    TRY(cli_place_give(&c->place, "signer/journal", c->uid, c->gid));
-    return cli_place_give(&c->place, "hsm/issuing", c->uid, c->gid);
+    const struct cli_user *signer = &c->users.of[CLI_SIGNER];
+    if (signer->uid != geteuid())
+        TRY(cli_place_give(&c->place, "hsm/issuing", signer->uid, signer->gid));
+    return cli_users_give(&c->users, &c->place);
 }

@@ -4,6 +4,7 @@
 
 #include "cli/place.h"
 #include "cli/tokens.h"
+#include "cli/users.h"
 #include "pki/hierarchy.h"
 
 enum { CLI_ISSUING = 3, CLI_CHAIN_MAX = 8 };
@@ -14,9 +15,10 @@ struct cli_ceremony {
     struct cli_place place;
     struct pki_hierarchy_names names;
     const char *operator_id;
-    const char *signer_user; /* name or number as given, or NULL */
-    uid_t uid;
-    gid_t gid;
+    struct cli_users users; /* names as given */
+    struct cli_listeners {  /* as given; NULL: the setting's default */
+        const char *mqtts, *https, *http, *operator_https;
+    } listeners;
     int64_t now_s;
 
     struct pki_verifier *verifier;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cli/profile.h"
 #include "journal/digest.h"
 #include "keys/check.h"
 #include "keys/entry.h"
@@ -14,7 +15,13 @@
 /* The first operator's certificate goes the way of all others: held against the key rules,
  * journaled, then used. */
 
-enum { SEGMENT_BYTES = 64 * 1024 * 1024, TBS_MAX = 4096, PEM_MAX = 8192, OPERATORS = 1 };
+enum {
+    SEGMENT_BYTES = 64 * 1024 * 1024,
+    TBS_MAX = 4096,
+    PEM_MAX = 8192,
+    OPERATORS = 1,
+    DOORS = 2
+};
 
 static enum rc journal_signature(const struct cli_ceremony *c, const struct keys_rule *rule,
                                  const struct keys_finding *finding)
@@ -86,6 +93,55 @@ static enum rc add_file(const struct cli_ceremony *c, const char *ending, struct
     return cli_place_add_file(&c->place, file, bytes, secret);
 }
 
+/* Where the operator door will be found: as it listens; a wildcard address has no name, so that
+ * is the first of those that doors may be called. */
+static void add_server(const struct cli_ceremony *c, struct buf *out)
+{
+    const char *address = c->listeners.operator_https;
+
+    if (address == NULL)
+        address = "127.0.0.1:9443";
+    struct bytes text = bytes_of_text(address);
+    bool wildcard =
+        bytes_start_with(text, BYTES("0.0.0.0:")) || bytes_start_with(text, BYTES("[::]:"));
+    for (size_t i = 0; wildcard && i < c->names.host_count; i++) {
+        struct bytes host = c->names.hosts[i];
+        if (host.at[0] == '.' || memchr(host.at, '/', host.len) != NULL)
+            continue;
+        bool ipv6 = memchr(host.at, ':', host.len) != NULL;
+        buf_addf(out, "https://%s%.*s%s%s", ipv6 ? "[" : "", BYTES_FMT(host), ipv6 ? "]" : "",
+                 strrchr(address, ':'));
+        return;
+    }
+    buf_addf(out, "https://%s", address);
+}
+
+/* The folder operator/ is all that this person needs, wherever it is carried. */
+static enum rc add_profile(const struct cli_ceremony *c)
+{
+    AUTO_BUF(key, PEM_MAX);
+    AUTO_BUF(doors, PEM_MAX);
+    AUTO_BUF(text, PEM_MAX);
+    AUTO_BUF(certificate_name, PATH_MAX);
+    AUTO_BUF(key_name, PATH_MAX);
+    AUTO_BUF(server, PATH_MAX);
+    struct cli_profile_names names = { .authorities = "doors.pem" };
+
+    pki_pem_add(&key, "PUBLIC KEY", BYTES_OF(c->checkpoint_key));
+    TRY(cli_place_add_file(&c->place, "ca/checkpoints.pub.pem", buf_bytes(&key), false));
+    TRY(cli_place_add_file(&c->place, "operator/checkpoints.pub.pem", buf_bytes(&key), false));
+    pki_pem_add(&doors, "CERTIFICATE", buf_bytes(&c->issuing[DOORS]));
+    TRY(cli_place_add_file(&c->place, "operator/doors.pem", buf_bytes(&doors), false));
+    buf_addf(&certificate_name, "%s.pem", c->operator_id);
+    buf_addf(&key_name, "%s.key", c->operator_id);
+    add_server(c, &server);
+    TRY(buf_text(&server, &names.server));
+    TRY(buf_text(&certificate_name, &names.certificate));
+    TRY(buf_text(&key_name, &names.key));
+    cli_profile_write(&text, &names);
+    return cli_place_add_file(&c->place, "operator/operator.conf", buf_bytes(&text), false);
+}
+
 enum rc cli_ceremony_enrol_operator(struct cli_ceremony *c)
 {
     AUTO_OF(pki_software_key) *key = NULL;
@@ -101,5 +157,6 @@ enum rc cli_ceremony_enrol_operator(struct cli_ceremony *c)
     pki_pem_add(&pem, "CERTIFICATE", buf_bytes(&c->issuing[OPERATORS]));
     TRY(pki_software_key_add_pem(key, &secret));
     TRY(add_file(c, "key", buf_bytes(&secret), true));
-    return add_file(c, "pem", buf_bytes(&pem), false);
+    TRY(add_file(c, "pem", buf_bytes(&pem), false));
+    return add_profile(c);
 }

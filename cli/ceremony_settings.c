@@ -1,6 +1,7 @@
 #include "cli/ceremony.h"
 
-#include <unistd.h>
+#include <limits.h>
+#include <string.h>
 
 #include "base/text.h"
 
@@ -18,9 +19,7 @@ static void add_signer(struct buf *text, const struct cli_ceremony *c)
 {
     const struct keys_grant *grant = keys_grant_of(c->tokens.grant);
 
-    buf_addf(text, "[signer]\n");
-    if (c->uid != geteuid())
-        buf_addf(text, "user = %s\n", c->signer_user);
+    cli_users_add_section(&c->users, CLI_SIGNER, text);
     add_path(text, c, "pin_from", CLI_TOKEN_ISSUING.pin);
     buf_addf(text, "module = %s\ngrant = %s\ntoken = %s\n", c->tokens.module, grant->name,
              CLI_TOKEN_ISSUING.label);
@@ -37,6 +36,60 @@ static void add_signer(struct buf *text, const struct cli_ceremony *c)
     add_path(text, c, "journal", "signer/journal");
 }
 
+/* A door's certificate names hosts and addresses; rules for many of them (".example.com",
+ * "10.0.0.0/8") are the key's limits, no names. */
+static void add_door_names(struct buf *text, const struct pki_hierarchy_names *names)
+{
+    const char *comma = "";
+
+    buf_addf(text, "door_names = ");
+    for (size_t i = 0; i < names->host_count; i++) {
+        struct bytes host = names->hosts[i];
+        if (host.at[0] == '.' || memchr(host.at, '/', host.len) != NULL)
+            continue;
+        buf_addf(text, "%s%.*s", comma, BYTES_FMT(host));
+        comma = ",";
+    }
+    buf_addf(text, "\n");
+}
+
+static void add_authority(struct buf *text, const struct cli_ceremony *c)
+{
+    AUTO_BUF(file, PATH_MAX);
+    const char *name = "";
+
+    buf_addf(&file, "operator/%s.pem", c->operator_id);
+    if (buf_text(&file, &name) != RC_OK)
+        text->broken = true;
+    cli_users_add_section(&c->users, CLI_AUTHORITY, text);
+    add_path(text, c, "registry", "authority/registry");
+    add_path(text, c, "first_chain", "ca/chain.pem");
+    add_path(text, c, "first_operator", name);
+    add_path(text, c, "first_policy", "policy/active.policy");
+    add_path(text, c, "backups", "authority/backups");
+    add_path(text, c, "recover", "authority/recover");
+    add_door_names(text, &c->names);
+}
+
+static void add_listener(struct buf *text, const char *key, const char *address)
+{
+    if (address != NULL)
+        buf_addf(text, "%s = %s\n", key, address);
+}
+
+static void add_doors(struct buf *text, const struct cli_ceremony *c)
+{
+    cli_users_add_section(&c->users, CLI_DEVICE_DOOR, text);
+    add_listener(text, "mqtts", c->listeners.mqtts);
+    add_listener(text, "https", c->listeners.https);
+    add_listener(text, "http", c->listeners.http);
+    add_path(text, c, "spool", "device-door/spool");
+    add_path(text, c, "journal", "device-door/journal");
+    cli_users_add_section(&c->users, CLI_OPERATOR_DOOR, text);
+    add_listener(text, "https", c->listeners.operator_https);
+    add_path(text, c, "spool", "operator-door/spool");
+}
+
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
@@ -48,6 +101,8 @@ enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
     buf_addf(&text,
              "# Made by touchmark init. `touchmarkd --manual` explains every setting.\n");
     add_signer(&text, c);
+    add_authority(&text, c);
+    add_doors(&text, c);
     TRY(buf_done(&text, &settings));
     return cli_place_add_file(&c->place, "touchmark.conf", settings, false);
 }

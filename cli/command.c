@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { HELP_MAX = 64 * 1024 };
+
 static const struct {
     int status;
     const char *meaning;
@@ -50,12 +52,51 @@ int cli_command_exit(enum rc rc)
     return CLI_EXIT_FAILED;
 }
 
+const char *cli_command_value(const struct cli_call *call, size_t option, const char *otherwise)
+{
+    return call->values[option] != NULL ? call->values[option] : otherwise;
+}
+
+enum { PROFILE, SERVER, REMOTE_OPTIONS };
+
+const struct cli_option *cli_command_remote_options(size_t *count)
+{
+    static const struct cli_option OPTIONS[REMOTE_OPTIONS] = {
+        [PROFILE] = { "--profile", "FILE",
+                      "operator.conf to use; else ./operator.conf, "
+                      "~/.config/touchmark/operator.conf, "
+                      "/etc/touchmark/operator/operator.conf" },
+        [SERVER] = { "--server", "URL", "another operator door than the profile's" },
+    };
+
+    *count = REMOTE_OPTIONS;
+    return OPTIONS;
+}
+
+enum rc cli_command_put(const struct cli_call *call, const struct buf *text)
+{
+    struct bytes bytes;
+
+    TRY(buf_done(text, &bytes));
+    if (fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
+        return fault_errno("write the answer");
+    return RC_OK;
+}
+
+bool cli_command_in_group(const struct cli_command *command, struct bytes group)
+{
+    struct bytes name = bytes_of_text(command->name);
+
+    return name.len > group.len && name.at[group.len] == ' ' && bytes_start_with(name, group);
+}
+
 /* The command line while it is taken apart. */
 struct line {
     const char *const *argv;
     size_t argc;
     const char *words[CLI_WORDS_MAX];
     const char *values[CLI_OPTIONS_MAX];
+    const char *remote[REMOTE_OPTIONS];
     size_t word_count;
     bool json, help;
 };
@@ -86,26 +127,37 @@ static const struct cli_command *find(const struct cli_table *table, const char 
     return NULL;
 }
 
-static enum rc take_option(const struct cli_command *command, struct line *line, size_t *at)
+/* Takes the word at *at, and its argument, if it is one of these options; *known says so. */
+static enum rc take_if_option(const struct cli_option *options, size_t count,
+                              const char **values, struct line *line, size_t *at, bool *known)
 {
     const char *given = line->argv[*at];
 
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct cli_option *option = &command->options[i];
-        if (strcmp(option->name, given) != 0)
+    for (size_t i = 0; i < count && !*known; i++) {
+        if (strcmp(options[i].name, given) != 0)
             continue;
-        if (line->values[i] != NULL)
+        *known = true;
+        if (values[i] != NULL)
             return fault(RC_MALFORMED, "%s is given twice", given);
-        if (option->argument == NULL) {
-            line->values[i] = "";
-            return RC_OK;
-        }
-        if (*at + 1 >= line->argc)
-            return fault(RC_MALFORMED, "%s needs %s", given, option->argument);
-        line->values[i] = line->argv[++*at];
-        return RC_OK;
+        if (options[i].argument != NULL && *at + 1 >= line->argc)
+            return fault(RC_MALFORMED, "%s needs %s", given, options[i].argument);
+        values[i] = options[i].argument == NULL ? "" : line->argv[++*at];
     }
-    return fault(RC_MALFORMED, "%s has no option %s", command->name, given);
+    return RC_OK;
+}
+
+static enum rc take_option(const struct cli_command *command, struct line *line, size_t *at)
+{
+    size_t count = 0;
+    const struct cli_option *remote = cli_command_remote_options(&count);
+    const char *given = line->argv[*at];
+    bool known = false;
+
+    TRY(take_if_option(command->options, command->option_count, line->values, line, at,
+                       &known));
+    if (command->remote)
+        TRY(take_if_option(remote, count, line->remote, line, at, &known));
+    return known ? RC_OK : fault(RC_MALFORMED, "%s has no option %s", command->name, given);
 }
 
 static enum rc take_word(const struct cli_command *command, struct line *line, const char *word)
@@ -156,10 +208,26 @@ static int show(struct buf *text, FILE *to)
 
 static int show_overview(const struct cli_table *table, FILE *to)
 {
-    AUTO_BUF(text, 64 * 1024);
+    AUTO_BUF(text, HELP_MAX);
 
     cli_manual_overview(table, &text);
     return show(&text, to);
+}
+
+/* The first word alone, or with a second that is none of its commands. */
+static int show_group(const struct cli_table *table, struct bytes group,
+                      const char *const *argv, size_t argc, FILE *out, FILE *messages)
+{
+    AUTO_BUF(text, HELP_MAX);
+    bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
+
+    cli_manual_group(table, group, &text);
+    if (asked)
+        return show(&text, out);
+    if (argc > 1 && argv[1][0] != '-')
+        fprintf(messages, "touchmark: there is no command \"%s %s\"\n\n", argv[0], argv[1]);
+    (void)show(&text, messages); /* the status says already that the command line is wrong */
+    return CLI_EXIT_USAGE;
 }
 
 static int run(const struct cli_command *command, const struct line *line, FILE *out,
@@ -170,6 +238,8 @@ static int run(const struct cli_command *command, const struct line *line, FILE 
         .words = line->words,
         .word_count = line->word_count,
         .values = line->values,
+        .profile = line->remote[PROFILE],
+        .server = line->remote[SERVER],
         .json = line->json,
         .out = out,
         .messages = messages,
@@ -195,6 +265,10 @@ int cli_command_main(const struct cli_table *table, const char *const *argv, siz
     }
     const struct cli_command *command = find(table, argv, argc, &used);
     if (command == NULL) {
+        struct bytes group = bytes_of_text(argv[0]);
+        for (size_t i = 0; i < table->count; i++)
+            if (cli_command_in_group(table->commands[i], group))
+                return show_group(table, group, argv, argc, out, messages);
         (void)fault(RC_NOT_FOUND, "there is no command \"%s\"", argv[0]);
         return complain(messages, "");
     }
@@ -205,7 +279,7 @@ int cli_command_main(const struct cli_table *table, const char *const *argv, siz
         return complain(messages, buf_text(&hint, &text) == RC_OK ? text : "");
     }
     if (line.help) {
-        AUTO_BUF(text, 64 * 1024);
+        AUTO_BUF(text, HELP_MAX);
         cli_manual_command(command, &text);
         return show(&text, out);
     }

@@ -13,8 +13,9 @@ struct cli_call {
     const struct cli_command *command;
     const char *const *words; /* the positional arguments */
     size_t word_count;
-    const char *const *values; /* by place in the command's options: NULL if absent, "" for a
-                                  switch that is given */
+    const char *const *values;    /* by place in the command's options: NULL if absent, "" for a
+                                     switch that is given */
+    const char *profile, *server; /* of a remote command: as given, or NULL */
     bool json;
     FILE *out, *messages;
 };
@@ -25,7 +26,7 @@ struct cli_option {
     const char *meaning;
 };
 
-enum { CLI_OPTIONS_MAX = 12, CLI_WORDS_MAX = 8 };
+enum { CLI_OPTIONS_MAX = 20, CLI_WORDS_MAX = 8 };
 
 struct cli_command {
     const char *name;      /* one or two words: "init", "device add" */
@@ -37,6 +38,7 @@ struct cli_command {
     const struct cli_option *options;
     size_t option_count;
     enum rc (*run)(const struct cli_call *call);
+    bool remote; /* speaks to a running system: --profile FILE and --server URL besides */
 };
 
 struct cli_table {
@@ -56,6 +58,15 @@ enum cli_exit {
     CLI_EXIT_MALFORMED = 7, /* a file or value breaks its format */
 };
 int cli_command_exit(enum rc rc);
+/* The option's value, or `otherwise` if it was not given. */
+const char *cli_command_value(const struct cli_call *call, size_t option,
+                              const char *otherwise);
+/* What every remote command understands besides its own options. */
+const struct cli_option *cli_command_remote_options(size_t *count);
+/* Write the answer to `out`. */
+enum rc cli_command_put(const struct cli_call *call, const struct buf *text);
+/* Whether the command is one of this group: "device" of "device add". */
+bool cli_command_in_group(const struct cli_command *command, struct bytes group);
 /* One row an exit status, for the manual page and the tests. */
 const char *cli_command_exit_meaning(int status);
 
@@ -66,6 +77,8 @@ int cli_command_main(const struct cli_table *table, const char *const *argv, siz
 
 /* ---- The same table, told in other ways (cli/manual.c) ---- */
 void cli_manual_overview(const struct cli_table *table, struct buf *out);
+/* The commands that share a first word. */
+void cli_manual_group(const struct cli_table *table, struct bytes group, struct buf *out);
 void cli_manual_command(const struct cli_command *command, struct buf *out);
 /* man(7) source of touchmark(1). */
 void cli_manual_page(const struct cli_table *table, struct buf *out);

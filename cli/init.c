@@ -10,7 +10,23 @@
 
 enum { CHAIN_MAX = 64 * 1024 };
 
-enum { ORGANIZATION, ORIGIN, HOSTS, OPERATOR, SIGNER_USER, MODULE, UNDER, CHAIN };
+enum {
+    ORGANIZATION,
+    ORIGIN,
+    HOSTS,
+    OPERATOR,
+    SIGNER_USER,
+    AUTHORITY_USER,
+    DEVICE_DOOR_USER,
+    OPERATOR_DOOR_USER,
+    MQTTS,
+    HTTPS,
+    HTTP,
+    OPERATOR_HTTPS,
+    MODULE,
+    UNDER,
+    CHAIN
+};
 
 static const struct cli_option OPTIONS[] = {
     [ORGANIZATION] = { "--organization", "NAME", "in the CAs' names (Touchmark)" },
@@ -19,7 +35,21 @@ static const struct cli_option OPTIONS[] = {
                 "what doors may be called (localhost,127.0.0.1,::1); .suffix and 10.0.0.0/8 "
                 "too" },
     [OPERATOR] = { "--operator", "ID", "the first operator, an administrator (admin)" },
-    [SIGNER_USER] = { "--signer-user", "USER", "whom the signer becomes; needed as root" },
+    [SIGNER_USER] = { "--signer-user", "USER",
+                      "whom the signer becomes, as root (touchmark-signer)" },
+    [AUTHORITY_USER] = { "--authority-user", "USER",
+                         "whom the authority becomes, as root (touchmark-authority)" },
+    [DEVICE_DOOR_USER] = { "--device-door-user", "USER",
+                           "whom the device door becomes, as root (touchmark-device-door)" },
+    [OPERATOR_DOOR_USER] = { "--operator-door-user", "USER",
+                             "whom the operator door becomes, as root "
+                             "(touchmark-operator-door)" },
+    [MQTTS] = { "--mqtts", "ADDRESS", "where devices speak MQTT (127.0.0.1:8883)" },
+    [HTTPS] = { "--https", "ADDRESS", "where devices enrol (127.0.0.1:8443)" },
+    [HTTP] = { "--http", "ADDRESS",
+               "where CRLs and CA certificates are served without TLS (127.0.0.1:8080)" },
+    [OPERATOR_HTTPS] = { "--operator-https", "ADDRESS",
+                         "where operators are served (127.0.0.1:9443)" },
     [MODULE] = { "--module", "FILE", "a PKCS#11 module instead of SoftHSM2" },
     [UNDER] = { "--under", NULL, "no root of our own: write csr/*.pem for yours to sign" },
     [CHAIN] = { "--chain", "FILE",
@@ -45,14 +75,13 @@ static const char TEACHING[] =
     "  touchmark init /srv/touchmark --chain got.pem   all certificates in one file\n"
     "The root token then holds the key that signs the rules, and nothing else.\n"
     "\n"
+    "As root each process gets a user of its own: those of deploy/sysusers.d if the machine "
+    "has\n"
+    "them, else name four with --signer-user and the like.\n"
+    "\n"
     "Example:\n"
-    "  touchmark init /srv/touchmark --organization Acme --signer-user touchmark-signer\n"
+    "  touchmark init /srv/touchmark --organization Acme --hosts iot.acme.example\n"
     "  touchmarkd --config /srv/touchmark/touchmark.conf\n";
-
-static const char *given(const struct cli_call *call, size_t option, const char *otherwise)
-{
-    return call->values[option] != NULL ? call->values[option] : otherwise;
-}
 
 static enum rc read_hosts(struct bytes list, struct pki_hierarchy_names *names)
 {
@@ -163,7 +192,8 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
 static enum rc run_ceremony(const struct cli_call *call, struct cli_ceremony *c)
 {
     TRY(sandbox_begin());
-    TRY(read_hosts(bytes_of_text(given(call, HOSTS, "localhost,127.0.0.1,::1")), &c->names));
+    TRY(read_hosts(bytes_of_text(cli_command_value(call, HOSTS, "localhost,127.0.0.1,::1")),
+                   &c->names));
     TRY(check_operator(c->operator_id));
     TRY(cli_ceremony_begin(c));
     if (call->values[CHAIN] != NULL)
@@ -176,15 +206,21 @@ static enum rc run_ceremony(const struct cli_call *call, struct cli_ceremony *c)
 static enum rc run(const struct cli_call *call)
 {
     const struct clock clock = clock_system();
-    const char *module = given(call, MODULE, "/usr/lib/softhsm/libsofthsm2.so");
+    const char *module = cli_command_value(call, MODULE, "/usr/lib/softhsm/libsofthsm2.so");
     AUTO_BUF(text, CHAIN_MAX);
     struct cli_ceremony c = {
         .tokens = { module, call->values[MODULE] ? KEYS_GRANT_GENERIC : KEYS_GRANT_SOFTHSM },
         .place = { .dir = -1, .finished = true },
-        .names = { .organization = bytes_of_text(given(call, ORGANIZATION, "Touchmark")),
-                   .origin = given(call, ORIGIN, "touchmark.invalid/log") },
-        .operator_id = given(call, OPERATOR, "admin"),
-        .signer_user = call->values[SIGNER_USER],
+        .names = { .organization =
+                       bytes_of_text(cli_command_value(call, ORGANIZATION, "Touchmark")),
+                   .origin = cli_command_value(call, ORIGIN, "touchmark.invalid/log") },
+        .operator_id = cli_command_value(call, OPERATOR, "admin"),
+        .users.of = { [CLI_SIGNER].name = call->values[SIGNER_USER],
+                      [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
+                      [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],
+                      [CLI_OPERATOR_DOOR].name = call->values[OPERATOR_DOOR_USER] },
+        .listeners = { call->values[MQTTS], call->values[HTTPS], call->values[HTTP],
+                       call->values[OPERATOR_HTTPS] },
         .now_s = clock_wall_ms(&clock) / 1000,
     };
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { SUMMARY_COLUMN = 28 };
+enum { SUMMARY_COLUMN = 32 };
 
 static void add_synopsis(const struct cli_command *command, struct buf *out)
 {
@@ -13,32 +13,56 @@ static void add_synopsis(const struct cli_command *command, struct buf *out)
         buf_addf(out, " %s", command->arguments);
 }
 
+static void add_line(const struct cli_command *command, struct buf *out)
+{
+    int width = (int)(strlen(command->name) + 1 + strlen(command->arguments));
+
+    buf_addf(out, "  %s %s%*s%s\n", command->name, command->arguments,
+             width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "", command->summary);
+}
+
 void cli_manual_overview(const struct cli_table *table, struct buf *out)
 {
     buf_addf(out, "touchmark: device identities, from the command line\n\n"
                   "Usage: touchmark COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
-    for (size_t i = 0; i < table->count; i++) {
-        const struct cli_command *command = table->commands[i];
-        int width = (int)(strlen(command->name) + 1 + strlen(command->arguments));
-        buf_addf(out, "  %s %s%*s%s\n", command->name, command->arguments,
-                 width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "", command->summary);
-    }
-    buf_addf(out,
-             "\nEvery command: --json for an answer that programs read, --help for more.\n");
+    for (size_t i = 0; i < table->count; i++)
+        add_line(table->commands[i], out);
+    buf_addf(out, "\nEvery command: --json for an answer that programs read, --help for more.\n"
+                  "\nExit status:\n");
+    for (int status = 0; cli_command_exit_meaning(status) != NULL; status++)
+        buf_addf(out, "  %d  %s\n", status, cli_command_exit_meaning(status));
+}
+
+void cli_manual_group(const struct cli_table *table, struct bytes group, struct buf *out)
+{
+    buf_addf(out, "Usage: touchmark %.*s COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n",
+             BYTES_FMT(group));
+    for (size_t i = 0; i < table->count; i++)
+        if (cli_command_in_group(table->commands[i], group))
+            add_line(table->commands[i], out);
+}
+
+static void add_option(const struct cli_option *option, struct buf *out)
+{
+    bool valued = option->argument != NULL;
+    int width = (int)(strlen(option->name) + 1 + (valued ? strlen(option->argument) : 0));
+
+    buf_addf(out, "  %s %s%*s%s\n", option->name, valued ? option->argument : "",
+             width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "", option->meaning);
 }
 
 static void add_options(const struct cli_command *command, struct buf *out)
 {
+    size_t count = 0;
+    const struct cli_option *remote = cli_command_remote_options(&count);
+
     buf_addf(out, "\nOptions:\n");
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct cli_option *option = &command->options[i];
-        bool valued = option->argument != NULL;
-        int width = (int)(strlen(option->name) + 1 + (valued ? strlen(option->argument) : 0));
-        buf_addf(out, "  %s %s%*s%s\n", option->name, valued ? option->argument : "",
-                 width < SUMMARY_COLUMN ? SUMMARY_COLUMN - width : 1, "", option->meaning);
-    }
-    buf_addf(out, "  --json%*s%s\n  --help%*s%s\n", SUMMARY_COLUMN - 5, "", "answer in JSON",
-             SUMMARY_COLUMN - 5, "", "this text");
+    for (size_t i = 0; i < command->option_count; i++)
+        add_option(&command->options[i], out);
+    for (size_t i = 0; command->remote && i < count; i++)
+        add_option(&remote[i], out);
+    add_option(&(const struct cli_option){ "--json", NULL, "answer in JSON" }, out);
+    add_option(&(const struct cli_option){ "--help", NULL, "this text" }, out);
 }
 
 void cli_manual_command(const struct cli_command *command, struct buf *out)
@@ -65,6 +89,17 @@ static void add_roff(struct buf *out, const char *text)
     }
 }
 
+static void add_roff_option(struct buf *out, const struct cli_option *option)
+{
+    buf_addf(out, ".TP\n.B ");
+    add_roff(out, option->name);
+    if (option->argument != NULL)
+        buf_addf(out, " %s", option->argument);
+    buf_addf(out, "\n");
+    add_roff(out, option->meaning);
+    buf_addf(out, "\n");
+}
+
 static void add_roff_command(struct buf *out, const struct cli_command *command)
 {
     buf_addf(out, ".SS \"");
@@ -74,16 +109,20 @@ static void add_roff_command(struct buf *out, const struct cli_command *command)
     buf_addf(out, ".\n.PP\n.nf\n");
     add_roff(out, command->teaching);
     buf_addf(out, ".fi\n");
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct cli_option *option = &command->options[i];
-        buf_addf(out, ".TP\n.B ");
-        add_roff(out, option->name);
-        if (option->argument != NULL)
-            buf_addf(out, " %s", option->argument);
-        buf_addf(out, "\n");
-        add_roff(out, option->meaning);
-        buf_addf(out, "\n");
-    }
+    for (size_t i = 0; i < command->option_count; i++)
+        add_roff_option(out, &command->options[i]);
+}
+
+static void add_roff_remote(struct buf *out)
+{
+    size_t count = 0;
+    const struct cli_option *remote = cli_command_remote_options(&count);
+
+    buf_addf(out, ".SH \"COMMON OPTIONS\"\n.TP\n.B \\-\\-json\nanswer in JSON\n"
+                  ".TP\n.B \\-\\-help\nteach the command\n.PP\n"
+                  "Commands that speak to a running system also have:\n");
+    for (size_t i = 0; i < count; i++)
+        add_roff_option(out, &remote[i]);
 }
 
 void cli_manual_page(const struct cli_table *table, struct buf *out)
@@ -94,6 +133,7 @@ void cli_manual_page(const struct cli_table *table, struct buf *out)
              ".SH COMMANDS\n");
     for (size_t i = 0; i < table->count; i++)
         add_roff_command(out, table->commands[i]);
+    add_roff_remote(out);
     buf_addf(out, ".SH \"EXIT STATUS\"\n");
     for (int status = 0; cli_command_exit_meaning(status) != NULL; status++)
         buf_addf(out, ".TP\n.B %d\n%s\n", status, cli_command_exit_meaning(status));
@@ -117,7 +157,7 @@ static void add_case(struct buf *out, const struct cli_command *command)
     buf_addf(out, "    \"%s\"*) words=\"", command->name);
     for (size_t i = 0; i < command->option_count; i++)
         buf_addf(out, "%s ", command->options[i].name);
-    buf_addf(out, "--json --help\" ;;\n");
+    buf_addf(out, "%s--json --help\" ;;\n", command->remote ? "--profile --server " : "");
 }
 
 static void add_second_words(struct buf *out, const struct cli_table *table)

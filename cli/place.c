@@ -69,11 +69,11 @@ static enum rc begin(const char *name, struct cli_place *place)
     TRY(buf_text(&place->final_path, &final));
     TRY(buf_text(&place->working_path, &working));
     if (exists(final))
-        return fault(RC_EXISTS, "%s exists; init makes a new folder and changes none", final);
+        return fault(RC_EXISTS, "%s exists; a new folder is made, and none is changed", final);
     enum rc rc = file_make_dir(AT_FDCWD, working, 0755, &place->dir);
     if (rc == RC_EXISTS)
-        return fault(RC_EXISTS,
-                     "%s is left from an interrupted init: remove it, then try again", working);
+        return fault(RC_EXISTS, "%s is left from an interrupted run: remove it, then try again",
+                     working);
     place->finished = rc != RC_OK;
     return rc;
 }

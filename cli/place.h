@@ -17,7 +17,8 @@
  * with SoftHSM secrets/issuing.pin, issuing.so-pin root/                      the root's HSM
  * token and PINs: to be taken away signer/                    the signer's journal
  *   policy/active.policy       what is allowed: nothing
- *   operator/NAME.key, NAME.pem
+ *   operator/NAME.key, NAME.pem, and what else NAME needs to use touchmark: operator.conf,
+ *     doors.pem, checkpoints.pub.pem
  */
 struct cli_place {
     struct buf final_path, working_path; /* absolute, unterminated */

@@ -1,6 +1,7 @@
 /* The authority: decides enrolments and changes, remembers them, and tells the doors. */
 #pragma once
 
+#include "audit/log.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "registry/registry.h"
@@ -22,7 +23,7 @@ struct daemon_authority;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
-    const char *action;        /* the request's name ("enrol"), or "crl", "orphan" */
+    const char *action;        /* the request's name ("enrol"), or "crl", "orphan", "recover" */
     enum registry_ask ask;     /* 0: the authority's own doing */
     enum registry_state state; /* DEVICE_STATE: what the device shall become */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
@@ -30,7 +31,9 @@ struct daemon_authority_event {
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
     const char *target;                   /* "device dev-1"; "" for none */
     const char *device;                   /* that it is about; "" for none */
-    const struct registry_fingerprint *certificate; /* that it is about; NULL for none */
+    const struct registry_certificate *certificate; /* that it is about; NULL for none */
+    struct bytes token;                             /* id of the one presented; empty: none */
+    uint64_t policy_version;                        /* that it made, or was asked about */
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */
     int64_t now_ms;
@@ -45,6 +48,7 @@ struct daemon_authority_audit {
     enum rc (*ask)(void *with, struct store_txn *txn, enum registry_ask ask, struct bytes query,
                    struct buf *answer);
     void *with;
+    struct audit_log *log; /* borrowed: spools go in, checkpoints are of it */
 };
 
 struct daemon_authority_settings {
@@ -62,6 +66,7 @@ struct daemon_authority_setup {
     /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
     enum rc (*check_policy)(struct bytes text, struct buf *errors);
     struct daemon_authority_settings settings;
+    int backups, recover; /* folders, borrowed; -1: none */
 };
 
 /* RC_NOT_FOUND: the registry was never initialised. Tokens that a dead life had reserved are

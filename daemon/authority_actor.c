@@ -41,25 +41,30 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     return RC_OK;
 }
 
+static bool issues(enum registry_ask ask)
+{
+    return ask == REGISTRY_ASK_ENROL || ask == REGISTRY_ASK_REENROL ||
+           ask == REGISTRY_ASK_OPERATOR_ADD || ask == REGISTRY_ASK_DOOR;
+}
+
 enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
                                 enum rc rc, const char *reason)
 {
-    static const struct registry_fingerprint NONE;
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
-    const struct registry_fingerprint *certificate = &request->row.fingerprint;
     const struct daemon_authority_event event = {
-        .action = request->request.kind->name,
-        .ask = request->ask,
+        .action = request->ended == NULL ? request->request.kind->name : "recover",
+        .ask = request->ended == NULL ? request->ask : (enum registry_ask)0,
         .state = request->question.state,
-        .preamble = &request->question.preamble,
+        .preamble = request->ended == NULL ? &request->question.preamble : NULL,
         .channel = request->channel,
         .actor = request->actor.kind == 0 ? NULL : &request->actor,
         .target = request->target,
         .device = request->kind != REGISTRY_DEVICE ? ""
                   : request->id[0] != '\0'         ? request->id
                                                    : request->question.id,
-        .certificate =
-            bytes_equal(BYTES_OF(certificate->at), BYTES_OF(NONE.at)) ? NULL : certificate,
+        .certificate = issues(request->ask) ? &request->row : &request->about,
+        .token = request->question.token_id,
+        .policy_version = request->answer.policy.version,
         .rc = rc,
         .reason = reason,
         .now_ms = request->now_ms,

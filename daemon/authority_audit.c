@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "registry/answer.h"
 
-enum { REASON_ROOM = 4096 };
+enum { REASON_ROOM = 4096, ENTRY_HEAD = 8 + 4 + PROOF_HASH };
 
 void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 {
@@ -20,6 +20,20 @@ static enum audit_action of_state(enum registry_state state)
     if (state == REGISTRY_SUSPENDED)
         return AUDIT_DEVICE_SUSPEND;
     return state == REGISTRY_REVOKED ? AUDIT_DEVICE_REVOKE : AUDIT_DEVICE_RESUME;
+}
+
+/* What the authority does by itself. */
+static enum audit_action own_doing(const char *action)
+{
+    static const struct {
+        const char *name;
+        enum audit_action action;
+    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE }, { "recover", AUDIT_SYSTEM_RECOVER } };
+
+    for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
+        if (strcmp(DOINGS[i].name, action) == 0)
+            return DOINGS[i].action;
+    return AUDIT_CERTIFICATE_ORPHAN;
 }
 
 static enum audit_action action_of(const struct daemon_authority_event *event)
@@ -48,10 +62,13 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_CHECKPOINT] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_PROOF] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_SPOOL] = AUDIT_LOG_SPOOL,
+        [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
     };
 
     if (event->ask == 0)
-        return strcmp(event->action, "crl") == 0 ? AUDIT_CRL_ISSUE : AUDIT_CERTIFICATE_ORPHAN;
+        return own_doing(event->action);
     return event->ask == REGISTRY_ASK_DEVICE_STATE ? of_state(event->state)
                                                    : ACTIONS[event->ask];
 }
@@ -88,6 +105,40 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     record->tls = bytes_of_text(preamble->tls);
 }
 
+static bool is_there(struct bytes hash)
+{
+    static const uint8_t NONE[AUDIT_HASH];
+
+    return !bytes_equal(hash, BYTES_OF(NONE));
+}
+
+/* As far as it is known: of a refused request there is the key only. */
+static void add_certificate(struct audit_record *record,
+                            const struct registry_certificate *certificate)
+{
+    if (is_there(BYTES_OF(certificate->fingerprint.at)))
+        record->certificate.fingerprint = BYTES_OF(certificate->fingerprint.at);
+    record->certificate.serial = (struct bytes){ certificate->serial, certificate->serial_len };
+    if (is_there(BYTES_OF(certificate->issuer_hash)))
+        record->certificate.issuer = BYTES_OF(certificate->issuer_hash);
+    if (is_there(BYTES_OF(certificate->key_hash)))
+        record->certificate.key = BYTES_OF(certificate->key_hash);
+}
+
+/* A one-time token gets a record of its own: whoever searches for it finds each try. */
+static enum rc append_token(const struct daemon_authority_book *book, struct store_txn *txn,
+                            const struct audit_record *of, struct bytes token)
+{
+    struct audit_record record = *of;
+    AUTO_BUF(target, AUDIT_TARGET_MAX);
+
+    record.action = AUDIT_TOKEN_USE;
+    buf_addf(&target, "token ");
+    text_add_escaped(&target, token);
+    record.target = buf_bytes(&target);
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
 static enum rc append(void *with, struct store_txn *txn,
                       const struct daemon_authority_event *event)
 {
@@ -104,11 +155,15 @@ static enum rc append(void *with, struct store_txn *txn,
     if (!bytes_equal_text(record.actor, event->device))
         record.device = bytes_of_text(event->device);
     if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
-        record.certificate.fingerprint = BYTES_OF(event->certificate->at);
+        add_certificate(&record, event->certificate);
+    if ((row->fields & AUDIT_POLICY_FIELD) != 0)
+        record.policy_version = event->policy_version;
     text_add_escaped(&reason, bytes_of_text(event->reason));
     record.reason = buf_bytes(&reason);
     if (record.reason.len > AUDIT_REASON_MAX)
         record.reason.len = AUDIT_REASON_MAX;
+    if (event->token.len > 0)
+        TRY(append_token(book, txn, &record, event->token));
     return audit_log_append(book->log, txn, &record, NULL);
 }
 
@@ -191,6 +246,32 @@ static enum rc prove(const struct daemon_authority_book *book, struct store_txn 
     return RC_OK;
 }
 
+/* As many as fit, from the first one wanted. */
+static enum rc entries(const struct daemon_authority_book *book, struct store_txn *txn,
+                       struct bytes asked, struct buf *answer)
+{
+    struct reader r = READER(asked);
+    uint64_t index = reader_u64(&r), size = 0;
+    struct bytes bytes;
+    struct audit_entry entry;
+
+    if (!reader_done(&r))
+        return fault(RC_MALFORMED, "entries are asked for by the first one's index, u64");
+    TRY(audit_log_size(book->log, txn, &size));
+    for (; index < size; index++) {
+        TRY(audit_log_get(book->log, txn, index, &bytes));
+        if (answer->len + ENTRY_HEAD + bytes.len > answer->max)
+            return RC_OK;
+        TRY(audit_leaf_read(bytes, &entry));
+        struct proof_hash leaf = audit_log_leaf_hash(book->log, &entry);
+        buf_add_u64(answer, index);
+        buf_add_u32(answer, (uint32_t)bytes.len);
+        buf_add(answer, BYTES_OF(leaf.at));
+        buf_add(answer, bytes);
+    }
+    return RC_OK;
+}
+
 static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
                    struct bytes query, struct buf *answer)
 {
@@ -200,6 +281,8 @@ static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
         return list(book, txn, query, answer);
     if (what == REGISTRY_ASK_AUDIT_CHECKPOINT)
         return checkpoint(book, txn, query, answer);
+    if (what == REGISTRY_ASK_AUDIT_ENTRIES)
+        return entries(book, txn, query, answer);
     return prove(book, txn, query, answer);
 }
 
@@ -210,6 +293,54 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
     return audit_log_new(REGISTRY_TABLES, &book->log);
 }
 
+/* ---- How it begins ---- */
+
+struct beginning {
+    const struct daemon_authority_book *book;
+    bool restored;
+};
+
+static enum rc append_own(const struct daemon_authority_book *book, struct store_txn *txn,
+                          enum audit_action action, const char *target, const char *reason)
+{
+    const struct audit_record record = { .action = action,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = clock_wall_ms(book->clock),
+                                         .monotonic_ms = clock_monotonic_ms(book->clock),
+                                         .actor_kind = AUDIT_PROCESS,
+                                         .actor = BYTES("authority"),
+                                         .target = bytes_of_text(target),
+                                         .reason = bytes_of_text(reason) };
+
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
+static enum rc begin(struct store_txn *txn, void *with)
+{
+    const struct beginning *beginning = with;
+    const struct daemon_authority_book *book = beginning->book;
+    uint64_t size = 0;
+
+    TRY(audit_log_size(book->log, txn, &size));
+    if (size == 0) {
+        TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));
+        TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
+                       "filled from what touchmark init left"));
+    }
+    if (beginning->restored)
+        TRY(append_own(book, txn, AUDIT_SYSTEM_RESTORE, "registry",
+                       "a copy was put back to work"));
+    return RC_OK;
+}
+
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
+                                    bool restored)
+{
+    struct beginning beginning = { book, restored };
+
+    return store_write(store, begin, &beginning);
+}
+
 void daemon_authority_book_close(struct daemon_authority_book *book)
 {
     audit_log_free(book->log);
@@ -218,5 +349,5 @@ void daemon_authority_book_close(struct daemon_authority_book *book)
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
-    return (struct daemon_authority_audit){ append, ask, book };
+    return (struct daemon_authority_audit){ append, ask, book, book->log };
 }

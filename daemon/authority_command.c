@@ -9,15 +9,20 @@ enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160
 enum { TOKEN_LIFETIME_MOST_S = 90 * 86400 };
 
 /* "device dev-1", for the audit log. */
+static void join(char into[REGISTRY_ID_MAX + 32], const char *word, const char *id)
+{
+    AUTO_BUF(text, REGISTRY_ID_MAX + 32);
+    const char *joined = NULL;
+
+    buf_addf(&text, "%s %s", word, id);
+    if (buf_text(&text, &joined) == RC_OK)
+        memcpy(into, joined, text.len + 1);
+}
+
 static void set_target(struct daemon_authority_request *request, enum registry_kind kind,
                        const char *id)
 {
-    AUTO_BUF(text, sizeof request->target);
-    const char *joined = NULL;
-
-    buf_addf(&text, "%s %s", registry_kind_name(kind), id);
-    if (buf_text(&text, &joined) == RC_OK)
-        memcpy(request->target, joined, text.len + 1);
+    join(request->target, registry_kind_name(kind), id);
 }
 
 /* ---- Changes: each with its actor and its audit record in one transaction ---- */
@@ -65,8 +70,9 @@ static enum rc certificate_revoke(struct store_txn *txn,
     const struct registry_question *q = &request->question;
     struct registry_certificate one;
 
-    request->row.fingerprint = q->fingerprint;
+    request->about.fingerprint = q->fingerprint;
     TRY(registry_certificate_get(txn, &q->fingerprint, &one));
+    request->about = one;
     set_target(request, one.kind, one.subject);
     request->kind = one.kind;
     return registry_certificate_revoke(txn, &q->fingerprint, q->reason, request->now_ms);
@@ -81,6 +87,7 @@ static enum rc token_new(struct store_txn *txn, struct daemon_authority_request 
     memcpy(token.secret_hash, request->secret_hash, sizeof token.secret_hash);
     memcpy(token.device, q->id, sizeof token.device);
     TRY(registry_id_copy(request->answer.token_id, token.id));
+    join(request->said, "token", token.id);
     return registry_token_add(txn, &token);
 }
 
@@ -95,6 +102,11 @@ static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_reque
     told->made_ms = request->now_ms;
     told->active = true;
     request->answer.accepted = true;
+    AUTO_BUF(version, 32);
+    const char *number = NULL;
+    buf_addf(&version, "%llu", (unsigned long long)told->version);
+    TRY(buf_text(&version, &number));
+    join(request->target, "policy", number);
     return RC_OK;
 }
 
@@ -118,7 +130,7 @@ static enum rc change(struct store_txn *txn, struct store_job *job)
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     TRY(run_change(txn, request));
-    TRY(daemon_authority_record(txn, request, RC_OK, ""));
+    TRY(daemon_authority_record(txn, request, RC_OK, request->said));
     request->answer.sequence = store_feed_position(txn).sequence;
     return RC_OK;
 }
@@ -251,9 +263,15 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .sequence = store_feed_position(txn).sequence,
                                         .started_ms = authority->started_ms,
                                         .now_ms = request->now_ms,
-                                        .signer = authority->issues };
+                                        .signer = authority->issues,
+                                        .checkpoint = authority->checkpoint };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
+    if (authority->setup.audit.log != NULL)
+        TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
+        if (authority->trouble[i][0] != '\0')
+            memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
     for (size_t i = 0; i < authority->issuer_count; i++)
         if (status->crl_ms == 0 || authority->issuers[i].crl_ms < status->crl_ms)
             status->crl_ms = authority->issuers[i].crl_ms;

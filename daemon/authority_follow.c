@@ -181,7 +181,13 @@ static enum rc read_leaf(struct store_txn *txn, void *with)
     memcpy(known.key_hash, leaf.key_hash, sizeof known.key_hash);
     TRY(pki_key_hash(leaf.issuer, known.issuer_hash));
     known.serial = leaf.serial;
-    request->row.fingerprint = known.fingerprint;
+    request->about.fingerprint = known.fingerprint;
+    memcpy(request->about.key_hash, known.key_hash, sizeof known.key_hash);
+    memcpy(request->about.issuer_hash, known.issuer_hash, sizeof known.issuer_hash);
+    if (leaf.serial.len <= sizeof request->about.serial) {
+        memcpy(request->about.serial, leaf.serial.at, leaf.serial.len);
+        request->about.serial_len = leaf.serial.len;
+    }
     return registry_certificate_look_up(txn, &known, request->now_ms, &request->answer.verdict,
                                         &request->answer.certificate, &request->answer.subject);
 }

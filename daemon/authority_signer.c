@@ -18,10 +18,13 @@ static void note(struct daemon_authority *authority, enum daemon_event event, en
         log_fault(authority->setup.log, event, rc);
 }
 
+/* That it went away is touchmarkd's business; anything else is a person's. */
 static void detach(struct daemon_authority *authority, enum rc rc)
 {
     note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
     authority->issues = false;
+    if (rc != RC_CLOSED)
+        daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_SIGNER);
 }
 
 /* ---- Issuers ---- */
@@ -61,23 +64,31 @@ static enum rc make_template(struct daemon_authority *authority,
     return RC_OK;
 }
 
+enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
+                                  struct keys_listed *key)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->at[i].name, name) == 0) {
+            *key = list->at[i];
+            return RC_OK;
+        }
+    }
+    return fault(RC_NOT_FOUND, "the signer has no key %s", name);
+}
+
 static enum rc add_issuer(struct daemon_authority *authority, const struct pki_issuing *row,
                           const struct keys_list *list)
 {
     struct daemon_authority_issuer *issuer = &authority->issuers[authority->issuer_count];
-    const struct keys_listed *key = NULL;
+    struct keys_listed key;
 
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->at[i].name, row->key) == 0)
-            key = &list->at[i];
-    if (key == NULL)
-        return fault(RC_NOT_FOUND, "the signer has no key %s", row->key);
+    TRY(daemon_authority_find_key(list, row->key, &key));
     int64_t crl_ms = issuer->crl_ms;
     *issuer = (struct daemon_authority_issuer){ .crl_ms = crl_ms };
-    memcpy(issuer->key, key->name, sizeof issuer->key);
-    if (find_certificate(authority, BYTES_OF(key->public_key), &issuer->certificate) != RC_OK)
+    memcpy(issuer->key, key.name, sizeof issuer->key);
+    if (find_certificate(authority, BYTES_OF(key.public_key), &issuer->certificate) != RC_OK)
         return fault_while(RC_CORRUPT, "no certificate of key %s in the registry", row->key);
-    TRY(pki_key_hash(BYTES_OF(key->public_key), issuer->key_hash));
+    TRY(pki_key_hash(BYTES_OF(key.public_key), issuer->key_hash));
     TRY(pki_key_hash(issuer->certificate.subject, issuer->name_hash));
     for (size_t i = 0; i < 2 && row->profiles[i] != NULL; i++)
         TRY(make_template(authority, issuer, row->profiles[i]));
@@ -85,12 +96,13 @@ static enum rc add_issuer(struct daemon_authority *authority, const struct pki_i
     return RC_OK;
 }
 
-/* ---- Orphans ---- */
+/* ---- Orphans and refusals ---- */
 
 struct replay {
     struct daemon_authority *authority;
     const struct keys_entries *entries;
-    uint64_t orphans;
+    uint64_t orphans, refusals; /* found */
+    uint64_t last;              /* entry that was looked at */
 };
 
 static const struct daemon_authority_issuer *
@@ -132,22 +144,19 @@ static struct bytes magnitude(const struct keys_entry *entry)
     return serial;
 }
 
-static enum rc replay_entry(struct store_txn *txn, struct replay *replay,
-                            const struct journal_entry *at)
+static enum rc replay_certificate(struct store_txn *txn, struct replay *replay,
+                                  const struct journal_entry *at,
+                                  const struct keys_entry *entry)
 {
-    struct keys_entry entry;
     int64_t now_ms = clock_wall_ms(replay->authority->setup.clock);
-
-    TRY(keys_entry_read(at->kind, at->body, &entry));
-    if (entry.kind != KEYS_ENTRY_SIGNED || entry.of != KEYS_CERTIFICATE)
-        return RC_OK;
     const struct daemon_authority_issuer *issuer =
-        find_issuer(replay->authority, entry.issuer_key);
+        find_issuer(replay->authority, entry->issuer_key);
+
     if (issuer == NULL)
         return RC_OK; /* of a key that is no longer ours: its CRL is nobody's */
-    struct bytes serial = magnitude(&entry);
+    struct bytes serial = magnitude(entry);
     enum rc rc =
-        registry_orphan_add(txn, issuer->name_hash, serial, entry.not_after_s, at->wall_ms);
+        registry_orphan_add(txn, issuer->name_hash, serial, entry->not_after_s, at->wall_ms);
     if (rc == RC_EXISTS)
         return RC_OK;
     TRY(rc);
@@ -155,20 +164,146 @@ static enum rc replay_entry(struct store_txn *txn, struct replay *replay,
     return record_orphan(txn, replay->authority, serial, now_ms);
 }
 
+/* Whoever asks for what the rules forbid is in our place, or has our link: the log shall show
+ * it under the signer's name, though the signer has no way to the log but this. */
+static enum rc replay_refusal(struct store_txn *txn, struct replay *replay,
+                              const struct journal_entry *at, const struct keys_entry *entry)
+{
+    static const char *const KINDS[] = {
+        [KEYS_CERTIFICATE] = "certificate", [KEYS_CRL] = "CRL", [KEYS_CHECKPOINT] = "checkpoint"
+    };
+    const char *kind = entry->of <= KEYS_CHECKPOINT ? KINDS[entry->of] : NULL;
+    const struct audit_origin origin = { .source = AUDIT_FROM_SIGNER,
+                                         .sequence = at->sequence,
+                                         .sparse = true };
+    struct audit_record record = { .action = AUDIT_KEY_SIGN,
+                                   .decision = AUDIT_DENIED,
+                                   .wall_ms = at->wall_ms,
+                                   .actor_kind = AUDIT_PROCESS,
+                                   .actor = BYTES("authority") };
+    AUTO_BUF(target, AUDIT_TARGET_MAX);
+    AUTO_BUF(reason, 4 * KEYS_TEXT_MAX);
+    AUTO_BUF(bytes, AUDIT_RECORD_MAX);
+    bool taken = false;
+
+    memcpy(record.correlation, entry->correlation, sizeof record.correlation);
+    buf_addf(&target, "%s by key %s", kind == NULL ? "bytes" : kind,
+             entry->key[0] == '\0' ? "of no name" : entry->key);
+    record.target = buf_bytes(&target);
+    text_add_escaped(&reason, entry->text);
+    record.reason = buf_bytes(&reason);
+    if (record.reason.len > AUDIT_REASON_MAX)
+        record.reason.len = AUDIT_REASON_MAX;
+    TRY(audit_record_write(&record, &bytes));
+    TRY(audit_log_take(replay->authority->setup.audit.log, txn, &origin, buf_bytes(&bytes),
+                       &taken));
+    replay->refusals += taken;
+    return RC_OK;
+}
+
+static enum rc replay_entry(struct store_txn *txn, struct replay *replay,
+                            const struct journal_entry *at)
+{
+    struct keys_entry entry;
+
+    TRY(keys_entry_read(at->kind, at->body, &entry));
+    if (entry.kind == KEYS_ENTRY_REFUSED)
+        return replay_refusal(txn, replay, at, &entry);
+    if (entry.kind == KEYS_ENTRY_SIGNED && entry.of == KEYS_CERTIFICATE &&
+        replay->authority->walk.orphans)
+        return replay_certificate(txn, replay, at, &entry);
+    return RC_OK;
+}
+
 static enum rc replay_all(struct store_txn *txn, void *with)
 {
     struct replay *replay = with;
     const struct keys_entries *entries = replay->entries;
+    const struct daemon_authority_walk *walk = &replay->authority->walk;
 
-    replay->orphans = 0;
-    for (size_t i = 0; i < entries->count; i++)
+    replay->orphans = replay->refusals = 0;
+    for (size_t i = 0; i < entries->count && entries->at[i].sequence <= walk->most; i++) {
         TRY(replay_entry(txn, replay, &entries->at[i]));
-    return registry_journal_see(txn, entries->at[entries->count - 1].sequence);
+        replay->last = entries->at[i].sequence;
+    }
+    return walk->orphans && replay->last > 0 ? registry_journal_see(txn, replay->last) : RC_OK;
 }
+
+/* ---- The walk ---- */
+
+static void end_walk(struct daemon_authority *authority, enum rc rc)
+{
+    authority->walk.under_way = false;
+    authority->walk.done(authority, rc);
+}
+
+static void tell_found(struct daemon_authority *authority, const struct replay *replay)
+{
+    if (replay->orphans > 0 && authority->setup.log != NULL)
+        log_write(authority->setup.log, DAEMON_EVENT_AUTHORITY_ORPHANS,
+                  LOG_NUMBER_FIELD("count", (int64_t)replay->orphans));
+    if (replay->refusals > 0 && authority->setup.log != NULL)
+        log_write(authority->setup.log, DAEMON_EVENT_AUTHORITY_SIGNER_REFUSED,
+                  LOG_NUMBER_FIELD("count", (int64_t)replay->refusals));
+}
+
+static enum rc read_on(struct daemon_authority *authority);
+
+static void told_entries(void *with, enum rc rc, const struct keys_entries *entries)
+{
+    struct daemon_authority *authority = with;
+    struct daemon_authority_walk *walk = &authority->walk;
+    struct replay replay = { .authority = authority, .entries = entries };
+
+    /* What was signed for us and waits for its commit is no orphan. */
+    if (rc == RC_OK)
+        rc = store_queue_commit(authority->queue);
+    if (rc == RC_OK && entries->count > 0)
+        rc = store_write(authority->setup.store, replay_all, &replay);
+    if (rc != RC_OK || replay.last == 0) {
+        end_walk(authority, rc);
+        return;
+    }
+    tell_found(authority, &replay);
+    walk->refusals = replay.last;
+    if (walk->orphans)
+        authority->replayed = replay.last;
+    rc = replay.last < walk->most ? read_on(authority) : RC_OK;
+    if (rc != RC_OK || replay.last >= walk->most)
+        end_walk(authority, rc);
+}
+
+static enum rc read_on(struct daemon_authority *authority)
+{
+    const struct daemon_authority_walk *walk = &authority->walk;
+    uint64_t last = walk->orphans ? authority->replayed : walk->refusals;
+
+    return keys_client_entries(authority->signer, last + 1, told_entries, authority);
+}
+
+enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,
+                                void (*done)(struct daemon_authority *authority, enum rc rc))
+{
+    struct daemon_authority_walk *walk = &authority->walk;
+
+    if (walk->under_way)
+        return fault(RC_BUSY, "the signer's journal is being read");
+    walk->most = most;
+    walk->orphans = authority->signing == 0;
+    walk->done = done;
+    TRY(read_on(authority));
+    walk->under_way = true;
+    return RC_OK;
+}
+
+/* ---- Attaching ---- */
 
 static void begin_to_issue(struct daemon_authority *authority)
 {
     authority->issues = true;
+    if (authority->walk.refusals < authority->replayed)
+        authority->walk.refusals = authority->replayed;
+    daemon_authority_trouble_end(authority, DAEMON_AUTHORITY_SIGNER);
     for (unsigned kind = REGISTRY_DEVICE; kind < DAEMON_AUTHORITY_KINDS; kind++)
         daemon_authority_crl_want(authority, (enum registry_kind)kind);
     if (authority->setup.log != NULL)
@@ -176,30 +311,14 @@ static void begin_to_issue(struct daemon_authority *authority)
                   LOG_NUMBER_FIELD("journal", (int64_t)authority->replayed));
 }
 
-static void told_entries(void *with, enum rc rc, const struct keys_entries *entries)
+static void is_replayed(struct daemon_authority *authority, enum rc rc)
 {
-    struct daemon_authority *authority = with;
-    struct replay replay = { authority, entries, 0 };
-
-    if (rc == RC_OK && entries->count == 0) {
-        begin_to_issue(authority);
+    if (rc != RC_OK) {
+        detach(authority, rc);
         return;
     }
-    /* What was signed for us and waits for its commit is no orphan. */
-    if (rc == RC_OK)
-        rc = store_queue_commit(authority->queue);
-    if (rc == RC_OK)
-        rc = store_write(authority->setup.store, replay_all, &replay);
-    if (rc == RC_OK) {
-        authority->replayed = entries->at[entries->count - 1].sequence;
-        if (replay.orphans > 0 && authority->setup.log != NULL)
-            log_write(authority->setup.log, DAEMON_EVENT_AUTHORITY_ORPHANS,
-                      LOG_NUMBER_FIELD("count", (int64_t)replay.orphans));
-        rc = keys_client_entries(authority->signer, authority->replayed + 1, told_entries,
-                                 authority);
-    }
-    if (rc != RC_OK)
-        detach(authority, rc);
+    begin_to_issue(authority);
+    daemon_authority_recover(authority);
 }
 
 static enum rc read_seen(struct store_txn *txn, void *with)
@@ -222,10 +341,35 @@ static void told_head(void *with, enum rc rc, const struct keys_head *head)
     if (rc == RC_OK && authority->replayed + 1 < head->first)
         authority->replayed = head->first - 1;
     if (rc == RC_OK)
-        rc = keys_client_entries(authority->signer, authority->replayed + 1, told_entries,
-                                 authority);
+        rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
     if (rc != RC_OK)
         detach(authority, rc);
+}
+
+enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size)
+{
+    if (records >= tree_size)
+        return RC_OK;
+    return fault(RC_CORRUPT,
+                 "the audit log has %llu records, and the signer signed a checkpoint of %llu: "
+                 "an older registry was put back, or this one was cut; docs/backup.md",
+                 (unsigned long long)records, (unsigned long long)tree_size);
+}
+
+static enum rc read_records(struct store_txn *txn, void *with)
+{
+    struct daemon_authority *authority = with;
+
+    return audit_log_size(authority->setup.audit.log, txn, &authority->records);
+}
+
+static enum rc check_log(struct daemon_authority *authority, const struct keys_list *list)
+{
+    struct keys_listed key;
+
+    TRY(daemon_authority_find_key(list, PKI_HIERARCHY_CHECKPOINT, &key));
+    TRY(store_read(authority->setup.store, read_records, authority));
+    return daemon_authority_check_tree(authority->records, key.tree_size);
 }
 
 static void told_list(void *with, enum rc rc, const struct keys_list *list)
@@ -237,6 +381,8 @@ static void told_list(void *with, enum rc rc, const struct keys_list *list)
     authority->issuer_count = 0;
     for (size_t i = 0; rc == RC_OK && i < count; i++)
         rc = add_issuer(authority, &rows[i], list);
+    if (rc == RC_OK)
+        rc = check_log(authority, list);
     if (rc == RC_OK)
         rc = keys_client_head(authority->signer, told_head, authority);
     if (rc != RC_OK)
@@ -254,9 +400,10 @@ enum rc daemon_authority_attach(struct daemon_authority *authority, int signer)
 {
     AUTO_FD owned = signer;
 
+    authority->issues = false;
     keys_client_close(authority->signer);
     authority->signer = NULL;
-    authority->issues = false;
+    authority->walk.refusals = 0;
     TRY(keys_client_open(authority->setup.loop, TAKE_FD(owned), signer_closed, authority,
                          &authority->signer));
     return keys_client_list(authority->signer, told_list, authority);

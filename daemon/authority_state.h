@@ -1,6 +1,7 @@
 /* What the authority's files share. Private to daemon/authority*.c. */
 #pragma once
 
+#include "audit/checkpoint.h"
 #include "daemon/authority.h"
 #include "keys/client.h"
 #include "pki/certificate.h"
@@ -33,6 +34,38 @@ struct daemon_authority_door {
 
 struct daemon_authority_request;
 
+/* What needs a person; each is told once when it begins, and shown in status until it ends. */
+enum daemon_authority_trouble {
+    DAEMON_AUTHORITY_SIGNER,
+    DAEMON_AUTHORITY_CHECKPOINTS,
+    DAEMON_AUTHORITY_DEVICE_SPOOL,
+    DAEMON_AUTHORITY_OPERATOR_SPOOL,
+    DAEMON_AUTHORITY_TROUBLES
+};
+
+/* A checkpoint in the making. */
+struct daemon_authority_round {
+    struct store_job job; /* first */
+    struct daemon_authority *authority;
+    struct loop_timer timer;
+    bool under_way;
+    struct keys_listed key;
+    struct journal_head head; /* of the signer's journal */
+    struct audit_checkpoint checkpoint;
+    struct proof_hash proof[PROOF_NODES_MAX];
+    size_t proof_count;
+    struct buf text, note;
+};
+
+/* A walk over the signer's journal. */
+struct daemon_authority_walk {
+    bool under_way;
+    bool orphans; /* nothing is under way at the signer: what is not registered never will be */
+    uint64_t most;     /* the last entry to read */
+    uint64_t refusals; /* up to which refusals are in the log, in this life */
+    void (*done)(struct daemon_authority *authority, enum rc rc);
+};
+
 struct daemon_authority {
     struct daemon_authority_setup setup;
     struct store_queue *queue;
@@ -46,7 +79,12 @@ struct daemon_authority {
 
     struct keys_client *signer;
     bool issues;
-    uint64_t replayed; /* of the signer's journal, while it is read */
+    uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
+    unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
+    struct daemon_authority_walk walk;
+    struct daemon_authority_round round;
+    uint64_t records, checkpoint; /* of the audit log, when last looked at */
+    char trouble[DAEMON_AUTHORITY_TROUBLES][REGISTRY_TROUBLE_MAX + 1];
     struct buf authorities;
     struct pki_verifier *verifier;
     size_t issuer_count;
@@ -54,6 +92,9 @@ struct daemon_authority {
     struct daemon_authority_issuer *issuer_of[DAEMON_AUTHORITY_KINDS];
     struct pki_template *template_of[DAEMON_AUTHORITY_KINDS];
     struct loop_timer crl_timer;
+    struct daemon_authority_backup *backup; /* being made, or NULL */
+    int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
+    bool recovered;                         /* authority.recover was looked at */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -62,6 +103,8 @@ struct daemon_authority_request {
     struct daemon_authority *authority;
     struct daemon_authority_request *next; /* among the waiting */
     struct link_request request;           /* body is of our copy */
+    /* Of one that came through no door: told instead of answered. NULL for all others. */
+    void (*ended)(struct daemon_authority_request *request, enum rc rc);
     enum registry_channel channel;
     enum registry_ask ask;
     struct buf body;
@@ -74,6 +117,8 @@ struct daemon_authority_request {
     struct registry_answer answer;
     struct buf list, text, cursor;
     char target[REGISTRY_ID_MAX + 32];
+    char said[REGISTRY_ID_MAX + 32];   /* what else the audit log shall say if it succeeds */
+    struct registry_certificate about; /* that a command is about */
 
     /* Issuing */
     enum registry_kind kind; /* of the subject */
@@ -81,6 +126,7 @@ struct daemon_authority_request {
     struct pki_request csr; /* borrows from body */
     uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
     bool reserved; /* a token, by this attempt */
+    bool knows;    /* a recovery: the operator is there already */
     struct buf tbs, certificate;
     struct registry_certificate row;
     struct pki_contents contents;
@@ -108,6 +154,11 @@ void daemon_authority_refuse(struct daemon_authority_request *request, enum rc r
 /* Answer with a refusal that is no decision (RC_BUSY, garbage): not audited. */
 void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc);
 
+/* An empty one, or NULL: no memory. */
+struct daemon_authority_request *
+daemon_authority_request_new(struct daemon_authority *authority);
+void daemon_authority_forget(struct daemon_authority_request *request);
+
 /* ---- authority_actor.c ---- */
 
 /* Who asks, as the registry knows him now; RC_DENIED unless he holds the right on this channel.
@@ -127,6 +178,44 @@ void daemon_authority_follow(struct daemon_authority_request *request);
 void daemon_authority_wake(struct daemon_authority *authority);
 /* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */
 void daemon_authority_enrol(struct daemon_authority_request *request);
+
+/* ---- authority_spool.c: SPOOL ---- */
+void daemon_authority_spool(struct daemon_authority_request *request);
+
+/* ---- authority_trouble.c ---- */
+
+/* fault_text() says what. False if that is known already. */
+bool daemon_authority_trouble_begin(struct daemon_authority *authority,
+                                    enum daemon_authority_trouble what);
+void daemon_authority_trouble_end(struct daemon_authority *authority,
+                                  enum daemon_authority_trouble what);
+
+/* ---- authority_signer.c ---- */
+
+/* RC_NOT_FOUND */
+enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
+                                  struct keys_listed *key);
+/* RC_CORRUPT: the log has fewer records than the signer has signed a checkpoint of. */
+enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size);
+/* Read the signer's journal up to this entry: refusals go into the log, and unknown
+ * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
+enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,
+                                void (*done)(struct daemon_authority *authority, enum rc rc));
+
+/* ---- authority_checkpoint.c ---- */
+enum rc daemon_authority_checkpoint_start(struct daemon_authority *authority);
+void daemon_authority_checkpoint_stop(struct daemon_authority *authority);
+
+/* ---- authority_backup.c: BACKUP ---- */
+void daemon_authority_backup(struct daemon_authority_request *request);
+void daemon_authority_backup_stop(struct daemon_authority *authority);
+
+/* ---- authority_recover.c ---- */
+
+/* Once in a life, when certificates can be issued. */
+void daemon_authority_recover(struct daemon_authority *authority);
+/* The certificate of such a request, onto disk. */
+enum rc daemon_authority_recover_keep(struct daemon_authority_request *request);
 
 /* ---- authority_crl.c ---- */
 enum rc daemon_authority_crl_start(struct daemon_authority *authority);

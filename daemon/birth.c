@@ -33,13 +33,18 @@ static enum rc add(struct given *given, const char *name, int fd)
     return RC_OK;
 }
 
-static size_t count_supplies(const struct daemon_plan *plan, const char *name)
+static bool is_for(const struct daemon_supply *supply, const char *process, const char *name)
 {
-    size_t found = 0;
+    return strcmp(supply->name, name) == 0 &&
+           (supply->process == NULL || strcmp(supply->process, process) == 0);
+}
 
+static bool is_supplied(const struct daemon_plan *plan, const char *process, const char *name)
+{
     for (size_t i = 0; i < plan->supply_count; i++)
-        found += strcmp(plan->supplies[i].name, name) == 0;
-    return found;
+        if (is_for(&plan->supplies[i], process, name))
+            return true;
+    return false;
 }
 
 enum rc daemon_birth_open(const struct daemon_plan *plan,
@@ -54,7 +59,7 @@ enum rc daemon_birth_open(const struct daemon_plan *plan,
         const struct daemon_process *row = &plan->table->processes[i];
         for (size_t k = 0; k < row->descriptor_count; k++)
             if (row->descriptors[k].kind == DAEMON_SUPPLIED &&
-                count_supplies(plan, row->descriptors[k].name) == 0)
+                !is_supplied(plan, row->name, row->descriptors[k].name))
                 return fault(RC_MALFORMED, "process %s lists %s, and nothing supplies it",
                              row->name, row->descriptors[k].name);
     }
@@ -73,11 +78,11 @@ void daemon_birth_forget(struct daemon_birth *birth, const char *process)
     daemon_channels_forget(birth->channels, process);
 }
 
-static enum rc add_supplies(const struct daemon_plan *plan, const char *name,
-                            struct given *given)
+static enum rc add_supplies(const struct daemon_plan *plan, const char *process,
+                            const char *name, struct given *given)
 {
     for (size_t i = 0; i < plan->supply_count; i++)
-        if (strcmp(plan->supplies[i].name, name) == 0)
+        if (is_for(&plan->supplies[i], process, name) && plan->supplies[i].fd >= 0)
             TRY(add(given, name, plan->supplies[i].fd));
     return RC_OK;
 }
@@ -121,7 +126,7 @@ static enum rc spawn(const struct daemon_plan *plan, size_t place, const struct 
     AUTO_BUF(path, PATH_BYTES_MAX);
     AUTO_BUF(names, NAMES_MAX + 32);
     const struct daemon_process *row = &plan->table->processes[place];
-    struct daemon_spawn what = { .name = row->program,
+    struct daemon_spawn what = { .name = row->name,
                                  .fds = given->fds,
                                  .fd_count = given->count,
                                  .user = plan->users[place] };
@@ -149,7 +154,7 @@ enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, pid_t *pid, 
         if (each->kind == DAEMON_CHANNEL)
             TRY(add_channel(birth, row->name, each->name, &given));
         else
-            TRY(add_supplies(birth->plan, each->name, &given));
+            TRY(add_supplies(birth->plan, row->name, each->name, &given));
     }
     TRY(spawn(birth->plan, place, &given, pid));
     *control = TAKE_FD(ours);

@@ -4,8 +4,11 @@
 
 #include "keys/grant.h"
 
-#define FIELD(member) offsetof(struct daemon_config, member)
+#define DEVICES(member)   offsetof(struct daemon_config, device_door.member)
+#define OPERATORS(member) offsetof(struct daemon_config, operator_door.member)
+#define FIELD(member)     offsetof(struct daemon_config, member)
 
+enum { KIB = 1024, MIB = 1024 * KIB };
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 static const struct settings_row ROWS[] = {
@@ -98,6 +101,11 @@ static const struct settings_row ROWS[] = {
     { "authority", "first_policy", SETTINGS_PATH, FIELD(authority.first_policy), 1, 4000,
       "/etc/touchmark/policy/active.policy", NULL,
       "text of the first policy; read once, when the registry is empty" },
+    { "authority", "backups", SETTINGS_PATH, FIELD(authority.backups), 0, 4000, "", NULL,
+      "folder where copies of the registry are made; empty for none" },
+    { "authority", "recover", SETTINGS_PATH, FIELD(authority.recover), 0, 4000, "", NULL,
+      "folder of certificate requests, ID.csr, that become administrators at the next start "
+      "(docs/recovery.md): whoever can write to it can become one; empty for none" },
     { "authority", "token_lifetime", SETTINGS_DURATION, FIELD(authority.token_lifetime_ms),
       MINUTE, 90LL * 24 * HOUR, "24h", NULL,
       "life of a one-time enrolment token unless its maker says otherwise" },
@@ -110,6 +118,73 @@ static const struct settings_row ROWS[] = {
       "localhost,127.0.0.1", NULL,
       "host names and addresses in the doors' certificates, with commas; the key rules of the "
       "key doors must allow them" },
+    { "device-door", "user", SETTINGS_TEXT, DEVICES(user), 0, 32, "", NULL,
+      "name or number of the user that the device door becomes when touchmarkd is root; needed "
+      "then" },
+    { "device-door", "mqtts", SETTINGS_ADDRESS, DEVICES(mqtts), 0, 0, "127.0.0.1:8883", NULL,
+      "where devices speak MQTT over TLS; port 0 for any free one, which the log tells" },
+    { "device-door", "https", SETTINGS_ADDRESS, DEVICES(https), 0, 0, "127.0.0.1:8443", NULL,
+      "where devices enrol and renew (EST)" },
+    { "device-door", "http", SETTINGS_ADDRESS, DEVICES(http), -1, 0, "127.0.0.1:8080", NULL,
+      "where CRLs and CA certificates are served without TLS; empty for nowhere" },
+    { "device-door", "workers", SETTINGS_NUMBER, DEVICES(workers), 1, 24, "2", NULL,
+      "threads that serve devices; one a processor core" },
+    { "device-door", "spool", SETTINGS_PATH, DEVICES(spool), 1, 4000,
+      "/var/lib/touchmark/device-door/spool", NULL,
+      "folder of the audit records that the authority has not taken yet" },
+    { "device-door", "spool_most", SETTINGS_SIZE, DEVICES(spool_most), MIB, 1024 * 1024LL * MIB,
+      "4G", NULL, "size of the spool at which devices are turned away" },
+    { "device-door", "journal", SETTINGS_PATH, DEVICES(journal), 1, 4000,
+      "/var/lib/touchmark/device-door/journal", NULL, "folder of the retained messages" },
+    { "device-door", "journal_most", SETTINGS_SIZE, DEVICES(journal_most), MIB,
+      1024 * 1024LL * MIB, "4G", NULL, "size of it at which nothing more is retained" },
+    { "device-door", "retained_most", SETTINGS_SIZE, DEVICES(retained_most), MIB,
+      64 * 1024LL * MIB, "256M", NULL, "memory for retained messages" },
+    { "device-door", "messages_most", SETTINGS_SIZE, DEVICES(messages_most), MIB,
+      64 * 1024LL * MIB, "256M", NULL, "memory for messages under way, of each worker" },
+    { "device-door", "connections_most", SETTINGS_NUMBER, DEVICES(connections_most), 1, 1000000,
+      "15000", NULL, "connections at a time, of all workers together" },
+    { "device-door", "packet_most", SETTINGS_SIZE, DEVICES(packet_most), 1024, 960 * KIB,
+      "256k", NULL, "longest MQTT packet that a device may send" },
+    { "device-door", "subscriptions_most", SETTINGS_NUMBER, DEVICES(subscriptions_most), 1,
+      10000, "100", NULL, "subscriptions of one device" },
+    { "device-door", "queue_most", SETTINGS_NUMBER, DEVICES(queue_most), 1, 32768, "4096", NULL,
+      "QoS 1 messages that wait for one device" },
+    { "device-door", "out_most", SETTINGS_SIZE, DEVICES(out_most), 128 * KIB, 64 * MIB, "1M",
+      NULL, "octets that wait for a device that reads slowly" },
+    { "device-door", "keep_alive_most", SETTINGS_DURATION, DEVICES(keep_alive_most_ms), 0,
+      18 * HOUR, "30m", NULL, "longest keep alive of MQTT 5 clients; 0s for any, or none" },
+    { "device-door", "connect_within", SETTINGS_DURATION, DEVICES(connect_within_ms), 100,
+      10 * MINUTE, "10s", NULL, "time from the TLS handshake to CONNECT" },
+    { "device-door", "handshake_within", SETTINGS_DURATION, DEVICES(handshake_within_ms), 100,
+      10 * MINUTE, "10s", NULL, "time that a TLS handshake may take" },
+    { "device-door", "session_timeout", SETTINGS_DURATION, DEVICES(session_timeout_ms), SECOND,
+      24 * HOUR, "1h", NULL, "time for which a TLS session may be resumed" },
+    { "device-door", "sessions_most", SETTINGS_NUMBER, DEVICES(sessions_most), 1, 1000000,
+      "20000", NULL, "TLS sessions that are kept to be resumed" },
+    { "device-door", "audit_window", SETTINGS_DURATION, DEVICES(audit_window_ms), 100, HOUR,
+      "10s", NULL, "time over which allowed traffic is counted for one audit record" },
+    { "operator-door", "user", SETTINGS_TEXT, OPERATORS(user), 0, 32, "", NULL,
+      "name or number of the user that the operator door becomes when touchmarkd is root; "
+      "needed then" },
+    { "operator-door", "https", SETTINGS_ADDRESS, OPERATORS(https), 0, 0, "127.0.0.1:9443",
+      NULL,
+      "where operators and lines are served; port 0 for any free one, which the log tells" },
+    { "operator-door", "spool", SETTINGS_PATH, OPERATORS(spool), 1, 4000,
+      "/var/lib/touchmark/operator-door/spool", NULL,
+      "folder of the audit records that the authority has not taken yet" },
+    { "operator-door", "spool_most", SETTINGS_SIZE, OPERATORS(spool_most), MIB,
+      1024 * 1024LL * MIB, "1G", NULL, "size of the spool at which nothing is served" },
+    { "operator-door", "connections_most", SETTINGS_NUMBER, OPERATORS(connections_most), 1,
+      15000, "500", NULL, "connections at a time" },
+    { "operator-door", "handshake_within", SETTINGS_DURATION, OPERATORS(handshake_within_ms),
+      100, 10 * MINUTE, "10s", NULL, "time that a TLS handshake may take" },
+    { "operator-door", "session_timeout", SETTINGS_DURATION, OPERATORS(session_timeout_ms),
+      SECOND, 24 * HOUR, "1h", NULL, "time for which a TLS session may be resumed" },
+    { "operator-door", "sessions_most", SETTINGS_NUMBER, OPERATORS(sessions_most), 1, 1000000,
+      "20000", NULL, "TLS sessions that are kept to be resumed" },
+    { "operator-door", "audit_window", SETTINGS_DURATION, OPERATORS(audit_window_ms), 100, HOUR,
+      "10s", NULL, "time over which allowed traffic is counted for one audit record" },
 };
 
 static const struct settings_table TABLE = { ROWS, sizeof ROWS / sizeof *ROWS };

@@ -4,6 +4,20 @@
 #include "base/settings.h"
 
 /* A row in config.c for each field; a field or row that nothing reads goes. */
+
+/* A door's. What the operator door has no row for is zero there. */
+struct daemon_config_door {
+    char *user;
+    char *mqtts, *https, *http; /* http "": none */
+    int64_t workers;
+    char *spool, *journal;
+    int64_t spool_most, journal_most;
+    int64_t connections_most, packet_most, subscriptions_most, queue_most, out_most;
+    int64_t retained_most, messages_most;
+    int64_t handshake_within_ms, connect_within_ms, keep_alive_most_ms;
+    int64_t session_timeout_ms, sessions_most, audit_window_ms;
+};
+
 struct daemon_config {
     struct {
         char *pid_file; /* "": none */
@@ -31,9 +45,11 @@ struct daemon_config {
         char *registry;
         int64_t map;
         char *first_chain, *first_operator, *first_policy;
+        char *backups, *recover; /* "": none */
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *door_names;
     } authority;
+    struct daemon_config_door device_door, operator_door;
 };
 
 enum daemon_config_demand { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };

@@ -52,6 +52,44 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                          "revoked" },
     [DAEMON_EVENT_AUTHORITY_NO_CRL] = { "authority.no-crl", LOG_ERROR,
                                         "a CRL could not be made; it is tried again" },
+    [DAEMON_EVENT_DOOR_LISTENING] = { "door.listening", LOG_NOTICE,
+                                      "a door takes connections: which listener, where" },
+    [DAEMON_EVENT_DOOR_WAITING] = { "door.waiting", LOG_NOTICE,
+                                    "a door does not listen yet, and for what it waits" },
+    [DAEMON_EVENT_DOOR_CERTIFIED] = { "door.certified", LOG_NOTICE,
+                                      "a door has a TLS certificate of its own, good until" },
+    [DAEMON_EVENT_DOOR_UNCERTIFIED] = { "door.uncertified", LOG_WARNING,
+                                        "a door got no certificate, and why; it asks again" },
+    [DAEMON_EVENT_DOOR_FOLLOWS] = { "door.follows", LOG_NOTICE,
+                                    "a door has the registry's projection and follows it" },
+    [DAEMON_EVENT_DOOR_AUTHORITY_GONE] = { "door.authority-gone", LOG_WARNING,
+                                           "a door lost the authority and goes on with what it "
+                                           "knows" },
+    [DAEMON_EVENT_DOOR_SPOOL_WAITS] = { "door.spool-waits", LOG_WARNING,
+                                        "audit records stay in a door's spool, and why" },
+    [DAEMON_EVENT_DOOR_NO_POLICY] = { "door.no-policy", LOG_ERROR,
+                                      "the active policy does not compile here: everything is "
+                                      "denied" },
+    [DAEMON_EVENT_DOOR_STREAM_LOST] = { "door.stream-lost", LOG_WARNING,
+                                        "an HTTP connection could not be served, and why" },
+    [DAEMON_EVENT_AUTHORITY_TROUBLE] = { "authority.trouble", LOG_ERROR,
+                                         "something needs a person; status shows it until it "
+                                         "is over" },
+    [DAEMON_EVENT_AUTHORITY_TROUBLE_OVER] = { "authority.trouble-over", LOG_NOTICE,
+                                              "what needed a person is over" },
+    [DAEMON_EVENT_AUTHORITY_SIGNER_REFUSED] = { "authority.signer-refused", LOG_WARNING,
+                                                "the signer refused so many times to sign: the "
+                                                "audit log says what" },
+    [DAEMON_EVENT_AUTHORITY_BACKUP] = { "authority.backup", LOG_NOTICE,
+                                        "a copy of the registry was made" },
+    [DAEMON_EVENT_AUTHORITY_RECOVERED] = { "authority.recovered", LOG_WARNING,
+                                           "a request in authority.recover made this operator "
+                                           "an administrator" },
+    [DAEMON_EVENT_AUTHORITY_NOT_RECOVERED] = { "authority.not-recovered", LOG_ERROR,
+                                               "a request in authority.recover was refused, "
+                                               "and why" },
+    [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
+                                          "the registry is a copy that was put back to work" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

@@ -23,7 +23,8 @@ struct daemon_supervisor;
  * over one after another (the sockets of a listener). */
 struct daemon_supply {
     const char *name;
-    int fd; /* borrowed */
+    int fd;              /* borrowed; -1: the settings want none */
+    const char *process; /* whose; NULL: of whoever lists it */
 };
 
 /* Everything is borrowed for the life of the supervisor. */

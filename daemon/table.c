@@ -4,15 +4,46 @@
 
 static const struct daemon_descriptor SIGNER[] = {
     { DAEMON_SUPPLIED, "pin" },
+    { DAEMON_CHANNEL, "authority" },
+};
+
+static const struct daemon_descriptor AUTHORITY[] = {
+    { DAEMON_CHANNEL, "signer" },
+    { DAEMON_CHANNEL, "device-door" },
+    { DAEMON_CHANNEL, "operator-door" },
+};
+
+static const struct daemon_descriptor DEVICE_DOOR[] = {
+    { DAEMON_CHANNEL, "authority" }, { DAEMON_SUPPLIED, "mqtts" }, { DAEMON_SUPPLIED, "https" },
+    { DAEMON_SUPPLIED, "http" },     { DAEMON_SUPPLIED, "key" },
+};
+
+static const struct daemon_descriptor OPERATOR_DOOR[] = {
+    { DAEMON_CHANNEL, "authority" },
+    { DAEMON_SUPPLIED, "https" },
+    { DAEMON_SUPPLIED, "key" },
 };
 
 static const struct daemon_process PROCESSES[] = {
     { "signer", "touchmark-signer", SIGNER, sizeof SIGNER / sizeof *SIGNER },
+    { "authority", "touchmark-authority", AUTHORITY, sizeof AUTHORITY / sizeof *AUTHORITY },
+    { "device-door", "touchmark-broker", DEVICE_DOOR,
+      sizeof DEVICE_DOOR / sizeof *DEVICE_DOOR },
+    { "operator-door", "touchmark-broker", OPERATOR_DOOR,
+      sizeof OPERATOR_DOOR / sizeof *OPERATOR_DOOR },
+};
+
+static const struct daemon_channel CHANNELS[] = {
+    { .asking = "authority", .answering = "signer" },
+    { .asking = "device-door", .answering = "authority" },
+    { .asking = "operator-door", .answering = "authority" },
 };
 
 static const struct daemon_table SHIPPED = {
     .processes = PROCESSES,
     .process_count = sizeof PROCESSES / sizeof *PROCESSES,
+    .channels = CHANNELS,
+    .channel_count = sizeof CHANNELS / sizeof *CHANNELS,
 };
 
 const struct daemon_table *daemon_table_shipped(void)

@@ -35,7 +35,7 @@ struct daemon_descriptor {
 };
 
 struct daemon_process {
-    const char *name;    /* in logs, and its section of the settings */
+    const char *name;    /* in logs, its argv[0], and its section of the settings */
     const char *program; /* a file beside the others, without a folder */
     const struct daemon_descriptor *descriptors;
     size_t descriptor_count;

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/sandbox.h"
 #include "daemon/config.h"
+#include "daemon/doors.h"
 #include "daemon/events.h"
 #include "daemon/pid_file.h"
 #include "daemon/pin.h"
@@ -42,7 +43,9 @@ struct supervision {
     struct daemon_user users[DAEMON_PROCESSES_MAX];
     struct daemon_programs programs;
     struct daemon_notify notify;
-    struct daemon_supply supplies[1];
+    struct daemon_doors doors;
+    struct daemon_supply supplies[1 + DAEMON_DOORS_SUPPLIES];
+    size_t supply_count;
     struct log *log;
     struct loop *loop;
     int settings, pin, pid_file;
@@ -97,6 +100,13 @@ static enum rc open_log(struct supervision *s)
     return loop_new(&s->clock, &s->loop);
 }
 
+static void collect_supplies(struct supervision *s)
+{
+    s->supplies[s->supply_count++] = (struct daemon_supply){ .name = "pin", .fd = s->pin };
+    for (size_t i = 0; i < s->doors.count; i++)
+        s->supplies[s->supply_count++] = s->doors.supplies[i];
+}
+
 static enum rc open_all(const char *config, struct supervision *s)
 {
     TRY(sandbox_begin());
@@ -104,7 +114,8 @@ static enum rc open_all(const char *config, struct supervision *s)
     TRY(daemon_users_find(&s->config, daemon_table_shipped(), s->users));
     TRY(daemon_programs_find(daemon_table_shipped(), &s->programs));
     TRY(daemon_pin_open(s->config.signer.pin_from, &s->pin));
-    s->supplies[0] = (struct daemon_supply){ "pin", s->pin };
+    TRY(daemon_doors_open(&s->config, &s->doors));
+    collect_supplies(s);
     if (*s->config.supervisor.pid_file != '\0')
         TRY(daemon_pid_file_open(s->config.supervisor.pid_file, &s->pid_file));
     TRY(daemon_notify_open(&s->notify));
@@ -151,7 +162,7 @@ static enum rc serve(struct supervision *s, int *exit_code)
         .folder = s->programs.folder,
         .users = s->users,
         .supplies = s->supplies,
-        .supply_count = sizeof s->supplies / sizeof *s->supplies,
+        .supply_count = s->supply_count,
         .settings_fd = s->settings,
         .log_fd = STDERR_FILENO,
         .notify = s->notify,
@@ -177,6 +188,7 @@ static void close_all(struct supervision *s)
     daemon_config_clear(&s->config);
     own_close(&s->settings);
     own_close(&s->pin);
+    daemon_doors_close(&s->doors);
     /* Emptied, not removed: the next to hold the lock may have it open already. */
     if (s->pid_file >= 0 && ftruncate(s->pid_file, 0) != 0)
         fprintf(stderr, "touchmarkd: the pid file could not be emptied\n");

@@ -17,6 +17,26 @@ static struct bytes line_of(struct bytes *rest)
     return line;
 }
 
+/* A decision says itself which rule it is of, and one without a rule is a no. */
+static void explain(const struct policy_session *session, struct policy_decision decision)
+{
+    AUTO_BUF(text, 256);
+    struct bytes all;
+
+    policy_explain(&decision, &text);
+    if (buf_done(&text, &all) != RC_OK || (decision.allowed && !decision.by_rule) ||
+        (decision.by_rule && decision.rule >= policy_rule_count(session->policy)) ||
+        (decision.by_rule && decision.line == 0))
+        abort();
+}
+
+static void judge_all(const struct policy_session *session, struct bytes topic)
+{
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
+        if (action != POLICY_SUBSCRIBE)
+            explain(session, policy_decide(session, action, topic));
+}
+
 /* What may be subscribed to may be received: one permits no more than the other. */
 static void judge(const struct policy_session *session, struct bytes topic, struct bytes filter)
 {
@@ -24,8 +44,10 @@ static void judge(const struct policy_session *session, struct bytes topic, stru
 
     if (policy_topic_check_filter(filter) == RC_OK)
         wide = policy_decide_subscribe(session, filter);
+    explain(session, wide);
     if (policy_topic_check_name(topic) != RC_OK)
         return;
+    judge_all(session, topic);
     struct policy_decision receive = policy_decide(session, POLICY_RECEIVE, topic);
     struct policy_decision same = policy_decide_subscribe(session, topic);
     if (same.allowed && !receive.allowed && !receive.by_rule)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 /* Work is an ask with a head before it, and must fit into a message, too. */
 enum { WORK_HEAD = 1 + 8 + 8 + 32, ASK_MAX = LINK_BODY_MAX - WORK_HEAD };
 enum {
@@ -17,7 +19,7 @@ static const struct link_kind SIGNER[] = {
     { KEYS_ASK_CHECKPOINT, "sign-checkpoint", LINK_URGENT, 8192, ANSWERS_MAX, false, false },
     { KEYS_ASK_HEAD, "head", LINK_URGENT, 0, 64, false, false },
     { KEYS_ASK_ENTRIES, "entries", LINK_BULK, 8, LINK_BODY_MAX, false, false },
-    { KEYS_ASK_KEYS, "keys", LINK_NORMAL, 0, 8192, false, false },
+    { KEYS_ASK_KEYS, "keys", LINK_NORMAL, 0, 16384, false, false },
 };
 
 /* Few credits: what waits, waits in the parent, where an urgent request can still overtake it.
@@ -303,15 +305,17 @@ enum rc keys_protocol_read_entries(struct bytes body, struct keys_entries *entri
     return rc;
 }
 
-enum rc keys_protocol_write_list(const struct keys_rules *rules, struct buf *body)
+enum rc keys_protocol_write_list(const struct keys_list *list, struct buf *body)
 {
-    buf_add_u64(body, rules->revision);
-    buf_add_u8(body, (uint8_t)rules->count);
-    for (size_t i = 0; i < rules->count; i++) {
-        const struct keys_rule *rule = &rules->rule[i];
-        add_name(body, rule->name);
-        buf_add_u8(body, (uint8_t)rule->purpose);
-        buf_add(body, BYTES_OF(rule->public_key));
+    buf_add_u64(body, list->revision);
+    buf_add_u8(body, (uint8_t)list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct keys_listed *one = &list->at[i];
+        add_name(body, one->name);
+        buf_add_u8(body, (uint8_t)one->purpose);
+        buf_add(body, BYTES_OF(one->public_key));
+        buf_add_u64(body, one->tree_size);
+        add_sized8(body, bytes_of_text(one->origin));
     }
     return done(body, "the list of keys");
 }
@@ -329,6 +333,11 @@ enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list)
         one->purpose =
             (enum keys_purpose)read_count(&r, KEYS_PURPOSE_CA, KEYS_PURPOSE_CHECKPOINT);
         reader_copy(&r, one->public_key, sizeof one->public_key);
+        one->tree_size = reader_u64(&r);
+        struct bytes origin = reader_take(&r, reader_u8(&r));
+        if (r.broken || origin.len > KEYS_PATTERN_MAX || !text_is_printable(origin))
+            return refuse("the list of keys");
+        memcpy(one->origin, origin.at, origin.len);
     }
     TRY(whole(&r, "the list of keys"));
     *list = read;

@@ -29,7 +29,7 @@ enum keys_request {
     KEYS_ASK_CHECKPOINT = 4,   /* urgent, one item and its consistency proof */
     KEYS_ASK_HEAD = 5,         /* of the signer's journal */
     KEYS_ASK_ENTRIES = 6,      /* of the signer's journal: to find orphans after a crash */
-    KEYS_ASK_KEYS = 7,         /* names, purposes, public keys, revision of the rules */
+    KEYS_ASK_KEYS = 7,         /* names, purposes, public keys, what they last signed */
 };
 /* Requests of the signer's parent to a worker; the last three are the same in another lane. */
 enum keys_work_request {
@@ -95,13 +95,15 @@ struct keys_listed {
     char name[KEYS_NAME_MAX + 1];
     enum keys_purpose purpose;
     uint8_t public_key[KEYS_PUBLIC_KEY];
+    uint64_t tree_size;                /* of a checkpoint's key: the last one that it signed */
+    char origin[KEYS_PATTERN_MAX + 1]; /* so, too: what its checkpoints begin with */
 };
 struct keys_list {
     uint64_t revision;
     size_t count;
     struct keys_listed at[KEYS_PER_RULES_MAX];
 };
-enum rc keys_protocol_write_list(const struct keys_rules *rules, struct buf *body);
+enum rc keys_protocol_write_list(const struct keys_list *list, struct buf *body);
 enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list);
 
 /* Work: an ask, with the kind said and the key's memory as the parent knows it. */

@@ -26,6 +26,7 @@ struct keys_signer {
     struct worker workers[WORKERS_MAX];
     struct loop_turn turn;
     struct keys_job *settled, **last; /* to be committed and answered, in order */
+    bool unasked;                     /* appended, to be committed, with nobody to answer */
     struct journal_cursor *reading;   /* of the asker's latest KEYS_ASK_ENTRIES */
     uint64_t reading_at;              /* the sequence that it gives next */
     enum rc outcome;
@@ -69,8 +70,9 @@ static enum rc commit_and_answer(struct keys_signer *signer)
 {
     struct keys_job *job = signer->settled;
 
-    if (job == NULL)
+    if (job == NULL && !signer->unasked)
         return RC_OK;
+    signer->unasked = false;
     signer->settled = NULL;
     signer->last = &signer->settled;
     enum rc rc = journal_commit(signer->journal);
@@ -325,6 +327,23 @@ static enum rc answer_entries(struct keys_signer *signer, struct bytes body, str
     return read_on(signer, reply);
 }
 
+static enum rc answer_list(struct keys_signer *signer, struct buf *reply)
+{
+    const struct keys_rules *rules = signer->rules;
+    struct keys_list list = { .revision = rules->revision, .count = rules->count };
+
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct keys_rule *rule = &rules->rule[i];
+        struct keys_listed *one = &list.at[i];
+        memcpy(one->name, rule->name, sizeof one->name);
+        one->purpose = rule->purpose;
+        memcpy(one->public_key, rule->public_key, sizeof one->public_key);
+        one->tree_size = keys_memory_of(&signer->memories, rule)->memory.tree_size;
+        memcpy(one->origin, rule->origin, sizeof one->origin);
+    }
+    return keys_protocol_write_list(&list, reply);
+}
+
 static enum rc handle(void *with, const struct link_request *request)
 {
     struct keys_signer *signer = with;
@@ -339,7 +358,7 @@ static enum rc handle(void *with, const struct link_request *request)
         rc = answer_entries(signer, request->body, &reply);
         break;
     case KEYS_ASK_KEYS:
-        rc = keys_protocol_write_list(signer->rules, &reply);
+        rc = answer_list(signer, &reply);
         break;
     default:
         rc = begin(signer, request);
@@ -353,12 +372,32 @@ static enum rc handle(void *with, const struct link_request *request)
 
 /* ---- Life ---- */
 
+/* What broke the link could not be answered, but is written down. */
+static enum rc journal_break(struct keys_signer *signer, enum rc rc)
+{
+    AUTO_BUF(why, 1024);
+    struct keys_entry entry = { .kind = KEYS_ENTRY_REFUSED, .rc = rc };
+    uint64_t sequence = 0;
+
+    buf_addf(&why, "%s", fault_text());
+    entry.text = buf_bytes(&why);
+    if (entry.text.len > KEYS_TEXT_MAX)
+        entry.text.len = KEYS_TEXT_MAX;
+    TRY(keys_entry_append(signer->journal, &entry, &sequence));
+    signer->unasked = true; /* committed when the turn ends, with its group */
+    return RC_OK;
+}
+
 static void asker_gone(void *with)
 {
     struct keys_signer *signer = with;
+    enum rc why = link_server_ended(signer->asker);
+    enum rc rc = why == RC_MALFORMED ? journal_break(signer, why) : RC_OK;
 
     link_server_close(signer->asker);
     signer->asker = NULL;
+    if (rc == RC_CORRUPT)
+        fail(signer, rc);
 }
 
 static void worker_gone(void *with)

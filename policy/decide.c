@@ -51,7 +51,8 @@ static void descend(struct walk *walk, uint32_t at, size_t depth)
         descend(walk, node->plus, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&walk->trie->nodes[child]), walk->device_id,
+                                level->text))
             descend(walk, child, depth + 1);
 }
 
@@ -117,6 +118,13 @@ static void meet_denied(struct walk *walk, uint32_t at)
         walk->verdict.rule[POLICY_DENY] = walk->trie->nodes[at].denied;
 }
 
+/* [MQTT-4.7.3-1]: a topic has at least one character, so one level that is empty is none. Is
+ * there no topic of just the filter's first so many levels? */
+static bool is_no_topic(const struct policy_path *filter, size_t levels)
+{
+    return levels == 0 || (levels == 1 && filter->at[0].text.len == 0);
+}
+
 static void overlap(struct walk *walk, uint32_t at, size_t depth);
 
 /* The child takes the filter's level at this depth; under # all there is below it counts. */
@@ -128,6 +136,15 @@ static void overlap_child(struct walk *walk, uint32_t child, size_t depth)
         overlap(walk, child, depth + 1);
 }
 
+/* At the first level, + and # stand for no $SYS, and + alone not for the empty level. */
+static bool is_open_to_wildcard(const struct walk *walk, struct bytes level, size_t depth)
+{
+    if (depth > 0)
+        return true;
+    return !policy_trie_is_system(level) && (level.len > 0 || walk->path.count > 1 ||
+                                             policy_topic_is_hash(walk->path.at[0].text));
+}
+
 static void overlap_wildcard(struct walk *walk, const struct policy_node *node, size_t depth)
 {
     uint32_t lists[] = { node->first_denied, node->first_fact };
@@ -135,7 +152,7 @@ static void overlap_wildcard(struct walk *walk, const struct policy_node *node, 
     for (size_t i = 0; i < 2; i++)
         for (uint32_t child = lists[i]; child != POLICY_NONE;
              child = walk->trie->nodes[child].next_sibling)
-            if (depth > 0 || !policy_trie_is_system(walk->trie->nodes[child].level))
+            if (is_open_to_wildcard(walk, policy_trie_level(&walk->trie->nodes[child]), depth))
                 overlap_child(walk, child, depth);
 }
 
@@ -147,7 +164,8 @@ static void overlap_literal(struct walk *walk, uint32_t at, size_t depth)
     overlap_child(walk, child, depth);
     for (child = walk->trie->nodes[at].first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(walk->trie->nodes[child].level, walk->device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&walk->trie->nodes[child]), walk->device_id,
+                                level->text))
             overlap_child(walk, child, depth);
 }
 
@@ -166,7 +184,7 @@ static void overlap(struct walk *walk, uint32_t at, size_t depth)
     }
     struct bytes level = walk->path.at[depth].text;
     bool hash = policy_topic_is_hash(level);
-    if (hash)
+    if (hash && !is_no_topic(&walk->path, depth))
         meet(walk, node->exact);
     if (node->plus != POLICY_NONE && !system)
         overlap_child(walk, node->plus, depth);
@@ -253,23 +271,39 @@ static void cover_filter(struct cover *cover, uint32_t at, size_t depth)
         cover_filter(cover, child, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = trie->nodes[child].next_sibling)
-        if (policy_trie_fact_is(trie->nodes[child].level, cover->walk.device_id, level->text))
+        if (policy_trie_fact_is(policy_trie_level(&trie->nodes[child]), cover->walk.device_id,
+                                level->text))
             cover_filter(cover, child, depth + 1);
 }
 
-/* No topic has no levels: behind the root, # starts at one. */
-static void conclude_tail(struct cover *cover, bool whole_filter)
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    for (size_t further = 0; further <= POLICY_LEVELS_MAX; further++) {
-        uint32_t rule = cover->tail.goes_on[further];
-        if (rule != POLICY_NONE) {
-            if (rule < cover->walk.verdict.rule[POLICY_ALLOW])
-                cover->walk.verdict.rule[POLICY_ALLOW] = rule;
-            return;
-        }
-        if (!cover->tail.ends[further] && !(whole_filter && further == 0))
-            return;
-    }
+    return a < b ? a : b;
+}
+
+/* Every number of further levels is permitted, up to one from which some permit goes on. */
+static bool is_whole(const struct tail *tail, size_t further)
+{
+    while (further <= POLICY_LEVELS_MAX && tail->goes_on[further] == POLICY_NONE)
+        if (!tail->ends[further++])
+            return false;
+    return further <= POLICY_LEVELS_MAX;
+}
+
+/* One permit for all of it is told before those that only take turns; of these, one that goes
+ * on for ever. */
+static void conclude_tail(struct cover *cover)
+{
+    const struct tail *tail = &cover->tail;
+    size_t start = is_no_topic(&cover->walk.path, cover->walk.path.count - 1) ? 1 : 0;
+    uint32_t *told = &cover->walk.verdict.rule[POLICY_ALLOW];
+
+    for (size_t further = 0; further <= start; further++)
+        *told = least(*told, tail->goes_on[further]);
+    if (*told != POLICY_NONE || !is_whole(tail, start))
+        return;
+    for (size_t further = start; further <= POLICY_LEVELS_MAX; further++)
+        *told = least(*told, tail->goes_on[further]);
 }
 
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
@@ -286,7 +320,7 @@ struct policy_decision policy_decide_subscribe(const struct policy_session *sess
     for (size_t i = 0; fits && i < session->root_count; i++)
         cover_filter(&cover, session->roots[i], 0);
     if (cover.has_tail)
-        conclude_tail(&cover, filter.len == 1);
+        conclude_tail(&cover);
     return conclude(session, &cover.walk.verdict);
 }
 

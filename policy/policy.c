@@ -80,8 +80,7 @@ static enum rc index_rules(struct policy *policy)
         if (rc != RC_OK)
             return fault_while(rc, "line %u", rule->line);
     }
-    policy_trie_close(&policy->trie);
-    return RC_OK;
+    return policy_trie_close(&policy->trie);
 }
 
 /* Where the rules of a root begin, for a message about all of them. */
@@ -97,7 +96,7 @@ static unsigned first_line(const struct policy *policy, const struct named *whos
 static enum rc check_cost(const struct policy *policy, const struct named *whose,
                           struct policy_errors *errors)
 {
-    const struct policy_node *root = &policy->trie.nodes[whose->root];
+    const struct policy_cost *root = &policy->trie.costs[whose->root];
     enum rc rc = RC_OK;
 
     if (root->steps > POLICY_STEPS_MAX)

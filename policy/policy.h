@@ -6,9 +6,13 @@
 #include "policy/topic.h"
 
 /*
- * The language in short: default deny, deny overrides allow,
- * the order of rules has no meaning. A policy is plain memory behind a count of references:
- * many sessions judge by the same one, and a new version replaces it whole.
+ * The language is docs/policy-language.md; in short: default deny, deny overrides allow, the
+ * order of rules has no meaning. A policy is plain memory behind a count of references: many
+ * sessions judge by the same one, and a new version replaces it whole.
+ *
+ * Threads: the count is not atomic, so policy_ref() and policy_unref() belong to the thread
+ * that compiled; each worker of a door compiles its own. Deciding only reads: any number of
+ * threads may do it at once, as long as the one that compiled holds its reference.
  */
 struct policy;
 
@@ -60,7 +64,7 @@ struct policy_errors {
 enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors *errors,
                        struct policy **policy);
 struct policy *policy_ref(struct policy *policy);
-void policy_unref(struct policy *policy); /* NULL is fine; from the thread that compiled */
+void policy_unref(struct policy *policy); /* NULL is fine */
 AUTO_STRUCT(policy, policy_unref)
 
 uint64_t policy_version(const struct policy *policy);
@@ -107,8 +111,13 @@ struct policy_decision policy_decide(const struct policy_session *session,
 /*
  * May the session subscribe to this filter (which passed its check)? Yes if every topic that it
  * matches is permitted by some rule, by one or by several together, and none is matched by a
- * denial: exact, since filters are regular languages; as if topics could have any number of
- * levels. Of a shared subscription, ask for the filter behind $share/NAME/.
+ * denial: exact, since filters are regular languages; as if topics could have any length and
+ * number of levels, but at least one character [MQTT-4.7.3-1]. Of a shared subscription, ask
+ * for the filter behind $share/NAME/.
+ *
+ * The rule told is the first denial with a topic in common; or else the first permit of all of
+ * the filter; or else, of permits that take turns, the first of all its topics below some
+ * level.
  */
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
                                                struct bytes filter);

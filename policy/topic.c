@@ -46,7 +46,17 @@ static enum rc check_text(struct bytes topic)
                      POLICY_TOPIC_MAX);
     if (!text_is_utf8(topic))
         return fault(RC_MALFORMED,
-                     "[MQTT-1.5.4-1] a topic is well-formed UTF-8 without U+0000");
+                     "[MQTT-1.5.4-1] [MQTT-4.7.3-2] a topic is well-formed UTF-8 without "
+                     "U+0000");
+    return RC_OK;
+}
+
+static enum rc check_wildcard(struct bytes level, bool last)
+{
+    if (memchr(level.at, '#', level.len) != NULL && (level.len > 1 || !last))
+        return fault(RC_MALFORMED, "[MQTT-4.7.1-1] # stands alone in the last level");
+    if (level.len > 1)
+        return fault(RC_MALFORMED, "[MQTT-4.7.1-2] + stands alone in its level");
     return RC_OK;
 }
 
@@ -64,10 +74,7 @@ static enum rc check(struct bytes topic, bool filter)
             continue;
         if (!filter)
             return fault(RC_MALFORMED, "[MQTT-3.3.2-2] a topic name has no wildcard");
-        if (!policy_topic_is_plus(level) && !policy_topic_is_hash(level))
-            return fault(RC_MALFORMED, "[MQTT-4.7.1-1] a wildcard stands alone in its level");
-        if (policy_topic_is_hash(level) && levels.more)
-            return fault(RC_MALFORMED, "[MQTT-4.7.1-1] # is the last level");
+        TRY(check_wildcard(level, !levels.more));
     }
     return RC_OK;
 }

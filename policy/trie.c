@@ -3,24 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64, HASHED = 64 };
+enum { FIRST_ROOM = 64 };
 
 void policy_trie_clear(struct policy_trie *trie)
 {
     free(trie->nodes);
     free(trie->ends);
     free(trie->slots);
+    free(trie->costs);
     *trie = (struct policy_trie){ 0 };
 }
 
-/* FNV-1a over what tells levels apart: a topic of one level of 64 KiB costs no more than
- * another, and rules whose levels differ only behind that are few. */
+/* All of the level counts: words that are alike for long would otherwise share a place, and
+ * one of them as a topic be slow. Eight bytes at a time, as a level may have 64 KiB. */
 static uint64_t hash_level(struct bytes level)
 {
     uint64_t sum = 0xcbf29ce484222325 ^ level.len;
-    size_t n = level.len < HASHED ? level.len : HASHED;
 
-    for (size_t i = 0; i < n; i++)
+    for (; level.len >= sizeof(uint64_t);
+         level = (struct bytes){ level.at + sizeof(uint64_t), level.len - sizeof(uint64_t) }) {
+        uint64_t eight;
+        memcpy(&eight, level.at, sizeof eight);
+        sum = (sum ^ eight) * 0x9e3779b97f4a7c15;
+        sum ^= sum >> 32;
+    }
+    for (size_t i = 0; i < level.len; i++)
         sum = (sum ^ level.at[i]) * 0x100000001b3;
     return sum;
 }
@@ -36,28 +43,47 @@ bool policy_trie_split(struct bytes topic, struct policy_path *path)
     return !levels.more;
 }
 
-/* Where the child by this level is, or would go. */
-static size_t find_slot(const struct policy_trie *trie, uint32_t node, struct bytes level,
-                        uint64_t hash)
+static bool is_child(const struct policy_node *child, uint32_t node,
+                     const struct policy_level *level)
 {
-    uint64_t mixed = (hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+    return child->parent == node && bytes_equal(policy_trie_level(child), level->text);
+}
+
+/* Where the child by this level is, or would go. */
+static size_t find_slot(const struct policy_trie *trie, uint32_t node,
+                        const struct policy_level *level)
+{
+    uint64_t mixed = (level->hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
     size_t at = (mixed ^ mixed >> 32) & (trie->slot_count - 1);
 
-    for (; trie->slots[at] != POLICY_NONE; at = (at + 1) & (trie->slot_count - 1)) {
-        const struct policy_node *child = &trie->nodes[trie->slots[at]];
-        if (child->parent == node && child->hash == hash && bytes_equal(child->level, level))
-            break;
-    }
+    while (trie->slots[at] != POLICY_NONE &&
+           !is_child(&trie->nodes[trie->slots[at]], node, level))
+        at = (at + 1) & (trie->slot_count - 1);
     return at;
 }
 
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
                            const struct policy_level *level)
 {
-    return trie->slot_count == 0 ? POLICY_NONE
-                                 : trie->slots[find_slot(trie, node, level->text, level->hash)];
+    uint32_t only = trie->nodes[node].literal;
+
+    if (only == POLICY_MANY)
+        return trie->slots[find_slot(trie, node, level)];
+    if (only != POLICY_NONE && is_child(&trie->nodes[only], node, level))
+        return only;
+    return POLICY_NONE;
 }
 
+static void take_slot(const struct policy_trie *trie, uint32_t child)
+{
+    const struct policy_node *node = &trie->nodes[child];
+    struct bytes text = policy_trie_level(node);
+    struct policy_level level = { text, hash_level(text) };
+
+    trie->slots[find_slot(trie, node->parent, &level)] = child;
+}
+
+/* Half of them stay free. */
 static enum rc grow_slots(struct policy_trie *trie)
 {
     size_t count = trie->slot_count ? trie->slot_count * 2 : FIRST_ROOM;
@@ -71,10 +97,29 @@ static enum rc grow_slots(struct policy_trie *trie)
     trie->slot_count = count;
     for (uint32_t i = 0; i < trie->count; i++) {
         const struct policy_node *node = &trie->nodes[i];
-        if (node->edge == POLICY_EDGE_LITERAL)
-            slots[find_slot(trie, node->parent, node->level, node->hash)] = i;
+        if (node->edge == POLICY_EDGE_LITERAL &&
+            trie->nodes[node->parent].literal == POLICY_MANY)
+            take_slot(trie, i);
     }
     return RC_OK;
+}
+
+/* The second child brings the first along. */
+static void link_literal(struct policy_trie *trie, uint32_t parent, uint32_t child)
+{
+    uint32_t *only = &trie->nodes[parent].literal;
+
+    if (*only == POLICY_NONE) {
+        *only = child;
+        return;
+    }
+    if (*only != POLICY_MANY) {
+        take_slot(trie, *only);
+        trie->slots_used++;
+    }
+    *only = POLICY_MANY;
+    take_slot(trie, child);
+    trie->slots_used++;
 }
 
 static enum rc add_node(struct policy_trie *trie, const struct policy_node *node,
@@ -98,6 +143,7 @@ static enum rc add_node(struct policy_trie *trie, const struct policy_node *node
 static const struct policy_node FRESH = {
     .parent = POLICY_NONE,
     .plus = POLICY_NONE,
+    .literal = POLICY_NONE,
     .first_fact = POLICY_NONE,
     .first_denied = POLICY_NONE,
     .next_sibling = POLICY_NONE,
@@ -126,34 +172,52 @@ static enum policy_edge edge_of(struct bytes level)
     return has_fact(level) ? POLICY_EDGE_FACT : POLICY_EDGE_LITERAL;
 }
 
-static uint32_t find_child(const struct policy_trie *trie, const struct policy_node *node)
+static uint32_t find_child(const struct policy_trie *trie, uint32_t parent,
+                           enum policy_edge edge, struct bytes text)
 {
-    const struct policy_node *above = &trie->nodes[node->parent];
-    struct policy_level level = { node->level, node->hash };
+    const struct policy_node *above = &trie->nodes[parent];
+    struct policy_level level = { text, hash_level(text) };
     uint32_t at = above->first_fact;
 
-    if (node->edge == POLICY_EDGE_LITERAL)
-        return policy_trie_child(trie, node->parent, &level);
-    if (node->edge == POLICY_EDGE_PLUS)
+    if (edge == POLICY_EDGE_LITERAL)
+        return policy_trie_child(trie, parent, &level);
+    if (edge == POLICY_EDGE_PLUS)
         return above->plus;
-    while (at != POLICY_NONE && !bytes_equal(trie->nodes[at].level, node->level))
+    while (at != POLICY_NONE && !bytes_equal(policy_trie_level(&trie->nodes[at]), text))
         at = trie->nodes[at].next_sibling;
     return at;
+}
+
+struct bytes policy_trie_level(const struct policy_node *node)
+{
+    bool near = node->level_len <= POLICY_NEAR_MAX;
+
+    return (struct bytes){ near ? node->level.near : node->level.far, node->level_len };
+}
+
+static struct policy_node make_node(uint32_t parent, enum policy_edge edge, struct bytes level)
+{
+    struct policy_node node = FRESH;
+
+    node.parent = parent;
+    node.edge = (uint16_t)edge;
+    node.level_len = (uint16_t)level.len; /* POLICY_TOPIC_MAX */
+    if (level.len > POLICY_NEAR_MAX)
+        node.level.far = level.at;
+    else if (level.len > 0)
+        memcpy(node.level.near, level.at, level.len);
+    return node;
 }
 
 static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes level,
                          uint32_t *place)
 {
-    struct policy_node node = FRESH;
+    struct policy_node node = make_node(parent, edge_of(level), level);
 
-    node.edge = edge_of(level);
-    node.level = level;
-    node.hash = hash_level(level);
-    node.parent = parent;
-    *place = find_child(trie, &node);
+    *place = find_child(trie, parent, node.edge, level);
     if (*place != POLICY_NONE)
         return RC_OK;
-    if (node.edge == POLICY_EDGE_LITERAL && (trie->count + 1) * 2 > trie->slot_count)
+    if (node.edge == POLICY_EDGE_LITERAL && (trie->slots_used + 2) * 2 > trie->slot_count)
         TRY(grow_slots(trie));
     if (node.edge == POLICY_EDGE_FACT)
         node.next_sibling = trie->nodes[parent].first_fact;
@@ -163,7 +227,7 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
     else if (node.edge == POLICY_EDGE_FACT)
         trie->nodes[parent].first_fact = *place;
     else
-        trie->slots[find_slot(trie, parent, level, node.hash)] = *place;
+        link_literal(trie, parent, *place);
     return RC_OK;
 }
 
@@ -224,40 +288,67 @@ static uint32_t least(uint32_t a, uint32_t b)
 }
 
 /* A wildcard that comes to a node on the way to a denial looks at it and at its facts. */
-static void close_node(const struct policy_trie *trie, struct policy_node *node)
+static void close_node(const struct policy_trie *trie, struct policy_node *node,
+                       struct policy_cost *cost)
 {
-    node->steps += 1 + node->literal_steps;
+    cost->steps += 1 + cost->literal_steps;
     node->denied = least(node->denied, denial(trie, node->exact));
     node->denied = least(node->denied, denial(trie, node->below));
     if (node->denied == POLICY_NONE)
         return;
-    node->denials++;
+    cost->denials++;
     for (uint32_t fact = node->first_fact; fact != POLICY_NONE;
          fact = trie->nodes[fact].next_sibling)
-        node->denials++;
+        cost->denials++;
 }
 
-/* Children stand behind their parents, so one pass from the end sees every child first. The
- * worst topic passes one literal child, + and all facts. */
-void policy_trie_close(struct policy_trie *trie)
+/* The worst topic passes one literal child, + and all facts. */
+static void add_cost(struct policy_cost *above, const struct policy_cost *cost,
+                     enum policy_edge edge)
 {
+    above->denials += cost->denials;
+    if (edge != POLICY_EDGE_LITERAL)
+        above->steps += cost->steps;
+    else if (above->literal_steps < cost->steps)
+        above->literal_steps = cost->steps;
+}
+
+/* Nodes on lines of their own, now that they grow no more. */
+static enum rc align_nodes(struct policy_trie *trie)
+{
+    struct policy_node *nodes =
+        aligned_alloc(sizeof(struct policy_node), trie->count * sizeof(struct policy_node));
+
+    if (nodes == NULL)
+        return fault(RC_NOMEM, "policy index");
+    memcpy(nodes, trie->nodes, trie->count * sizeof *nodes);
+    free(trie->nodes);
+    trie->nodes = nodes;
+    trie->room = trie->count;
+    return RC_OK;
+}
+
+/* Children stand behind their parents, so one pass from the end sees every child first. */
+enum rc policy_trie_close(struct policy_trie *trie)
+{
+    TRY(align_nodes(trie));
+    trie->costs = calloc(trie->count, sizeof *trie->costs);
+    if (trie->costs == NULL)
+        return fault(RC_NOMEM, "policy index");
     for (size_t i = trie->count; i-- > 0;) {
         struct policy_node *node = &trie->nodes[i];
-        close_node(trie, node);
+        close_node(trie, node, &trie->costs[i]);
         if (node->edge == POLICY_EDGE_ROOT)
             continue;
         struct policy_node *above = &trie->nodes[node->parent];
         above->denied = least(above->denied, node->denied);
-        above->denials += node->denials;
-        if (node->edge != POLICY_EDGE_LITERAL)
-            above->steps += node->steps;
-        else if (above->literal_steps < node->steps)
-            above->literal_steps = node->steps;
+        add_cost(&trie->costs[node->parent], &trie->costs[i], node->edge);
         if (node->edge == POLICY_EDGE_LITERAL && node->denied != POLICY_NONE) {
             node->next_sibling = above->first_denied;
             above->first_denied = (uint32_t)i;
         }
     }
+    return RC_OK;
 }
 
 bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level)

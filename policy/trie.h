@@ -4,15 +4,18 @@
 
 #include "policy/parse.h"
 
+#include <assert.h>
+
 /*
- * Nodes lie in one flat array; literal children of all nodes share one hash table keyed by
- * (node, level), so a step costs one probe however many rules there are. A level with
- * a fact in it is an edge of its own, compared with the bound value when walked.
+ * Nodes lie in one flat array. A node's only literal child is named in it and mostly lies
+ * behind it; where there are more, those of all such nodes share one hash table keyed by (node,
+ * level), so a step costs one probe however many rules there are. A level with a fact in it is
+ * an edge of its own, compared with the bound value when walked.
  *
  * A filter ends at a node either exactly or by `#` below it. What ends there is, for each
  * action and effect, the first rule of the text that does.
  */
-enum { POLICY_NONE = UINT32_MAX, POLICY_NODES_MAX = 1000000 };
+enum { POLICY_NONE = UINT32_MAX, POLICY_MANY = UINT32_MAX - 1, POLICY_NODES_MAX = 1000000 };
 
 struct policy_ends {
     uint32_t rule[POLICY_ACTIONS][POLICY_EFFECTS]; /* POLICY_NONE: none */
@@ -20,21 +23,32 @@ struct policy_ends {
 
 enum policy_edge { POLICY_EDGE_ROOT, POLICY_EDGE_LITERAL, POLICY_EDGE_PLUS, POLICY_EDGE_FACT };
 
+enum { POLICY_NEAR_MAX = 24 };
+
+/* A cache line: among 100,000 rules, what a step costs is the lines that it touches. */
 struct policy_node {
-    struct bytes level; /* of the edge that leads here, borrowed from the text */
-    uint64_t hash;      /* of that level */
-    enum policy_edge edge;
+    union {
+        uint8_t near[POLICY_NEAR_MAX];
+        const uint8_t *far; /* borrowed from the text */
+    } level;                /* of the edge that leads here: policy_trie_level() */
+    uint16_t level_len;     /* near if it fits there */
+    uint16_t edge;          /* enum policy_edge */
     uint32_t parent;
     uint32_t plus;         /* child by +, or POLICY_NONE */
+    uint32_t literal;      /* the only literal child, POLICY_NONE, or POLICY_MANY: in slots */
     uint32_t first_fact;   /* children by levels with a fact, linked by next_sibling */
     uint32_t first_denied; /* literal children with a denial, linked by next_sibling */
     uint32_t next_sibling;
     uint32_t exact, below; /* places in ends: filters that end here, and here by # */
 
-    /* Known once the trie is closed: */
-    uint32_t denied;  /* first rule at or below that denies to subscribe, or POLICY_NONE */
-    uint32_t denials; /* nodes at or below that a wildcard may have to ask for that */
-    uint32_t steps;   /* nodes at or below that the worst topic passes */
+    uint32_t denied; /* once closed: first rule at or below that denies to subscribe */
+};
+static_assert(sizeof(struct policy_node) == 64);
+
+/* Known once the trie is closed. */
+struct policy_cost {
+    uint32_t denials;       /* nodes at or below that a wildcard may have to ask for denials */
+    uint32_t steps;         /* nodes at or below that the worst topic passes */
     uint32_t literal_steps; /* the share of its worst literal child in steps */
 };
 
@@ -44,7 +58,8 @@ struct policy_trie {
     struct policy_ends *ends;
     size_t end_count, end_room;
     uint32_t *slots; /* of the hash table: node numbers, POLICY_NONE where free */
-    size_t slot_count;
+    size_t slot_count, slots_used;
+    struct policy_cost *costs; /* one a node, once closed */
 };
 
 /* A topic or filter taken apart once for all the tries of a session. */
@@ -66,9 +81,11 @@ enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
  * root itself. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
                         uint32_t number);
-/* After the last rule: works out denied, denials and steps. */
-void policy_trie_close(struct policy_trie *trie);
+/* After the last rule: works out denied and the costs. RC_NOMEM. */
+enum rc policy_trie_close(struct policy_trie *trie);
 
+/* Borrowed from the node. */
+struct bytes policy_trie_level(const struct policy_node *node);
 /* The child by this very level, or POLICY_NONE. */
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
                            const struct policy_level *level);

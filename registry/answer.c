@@ -72,8 +72,11 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      NUMBER("lines", status.lines), NUMBER("orphans", status.orphans),
      NUMBER("policy version", status.policy_version),
      { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
-     NUMBER("doors behind", status.doors_behind));
+     NUMBER("doors behind", status.doors_behind), NUMBER("records", status.records),
+     NUMBER("checkpoint", status.checkpoint),
+     { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
+BODY(NAME, TEXT);
 BODY(OF_AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
 
 static const struct registry_fields BODIES[] = {
@@ -101,6 +104,9 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(OF_AUDIT),
+    [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(OF_AUDIT),
+    [REGISTRY_ASK_BACKUP] = REGISTRY_FIELDS(NAME),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

@@ -22,7 +22,10 @@
  *   POLICY_LIST          cursor, list of policies
  *   STATUS               status
  *   APPLIED              applied, sequence (that all doors have come to)
- *   AUDIT_*              query, in audit/'s own form
+ *   AUDIT_*              query, in audit/'s own form (AUDIT_ENTRIES: entries in order, each
+ *                        index u64, length u32, leaf hash 32, entry; none: there are no more)
+ *   SPOOL                sequence: the last one of this spool that is in the log
+ *   BACKUP               text: the copy's name, a folder in authority.backups
  *
  * A snapshot is taken page by page while changes go on. The door keeps the position of the
  * first page and watches from there: what it gets twice changes nothing, and once it has caught
@@ -35,6 +38,7 @@ struct registry_policy {
     bool active;
 };
 
+enum { REGISTRY_TROUBLE_MAX = 250 };
 struct registry_status {
     uint64_t revision, sequence; /* of the store and its feed */
     int64_t started_ms, now_ms;
@@ -44,6 +48,9 @@ struct registry_status {
     bool signer;           /* is it there? */
     int64_t crl_ms;        /* when the oldest CRL in force was made */
     uint64_t doors_behind; /* records that the slowest door has not acknowledged */
+    uint64_t records;      /* in the audit log */
+    uint64_t checkpoint;   /* of them, under the newest checkpoint */
+    char trouble[REGISTRY_TROUBLE_MAX + 1]; /* what is wrong and needs a person; "": nothing */
 };
 
 struct registry_answer {

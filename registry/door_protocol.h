@@ -37,6 +37,10 @@ enum registry_ask {
     REGISTRY_ASK_AUDIT_LIST = 25, /* query and answer in audit/'s own form */
     REGISTRY_ASK_AUDIT_CHECKPOINT = 26,
     REGISTRY_ASK_AUDIT_PROOF = 27,
+    /* the door's own audit records, as audit_spool_read() gives them; none: how far are we? */
+    REGISTRY_ASK_SPOOL = 28,
+    REGISTRY_ASK_AUDIT_ENTRIES = 29, /* entries as they are hashed, for a copy to verify */
+    REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
 };
 
 const struct link_protocol *registry_door_protocol(void);

@@ -98,6 +98,11 @@ static const struct registry_field PREAMBLE[] = {
         "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_QUERY_MAX                           \
     }
 
+#define BATCH                                                                                  \
+    {                                                                                          \
+        "batch", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_BATCH_MAX                           \
+    }
+
 #define BODY(name, ...) static const struct registry_field name[] = { __VA_ARGS__ }
 BODY(WATCH, POSITION);
 BODY(SNAPSHOT, CURSOR);
@@ -117,6 +122,8 @@ BODY(POLICY_SHOW, VERSION);
 BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
+BODY(SPOOL, BATCH);
+BODY(FROM, { "from", REGISTRY_FIELD_BYTES, AT(query), sizeof(uint64_t) });
 
 static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_WATCH] = REGISTRY_FIELDS(WATCH),
@@ -143,6 +150,9 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_LIST] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_AUDIT_CHECKPOINT] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_AUDIT_PROOF] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(SPOOL),
+    [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(FROM),
+    [REGISTRY_ASK_BACKUP] = { NULL, 0 },
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

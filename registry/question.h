@@ -10,6 +10,7 @@ enum {
     REGISTRY_CSR_MAX = 16 * 1024,    /* DER; also of a certificate that is looked up */
     REGISTRY_POLICY_MAX = 48 * 1024, /* a policy's text, until it travels in parts */
     REGISTRY_QUERY_MAX = 4096,
+    REGISTRY_BATCH_MAX = 56 * 1024, /* of audit records: audit_spool_read()'s `most` */
     REGISTRY_TOKEN_ID_MAX = 32,
 };
 
@@ -38,7 +39,9 @@ enum {
  *   POLICY_LIST         cursor, most
  *   STATUS              nothing
  *   APPLIED             position.sequence as sequence
- *   AUDIT_*             query
+ *   AUDIT_*             query (AUDIT_ENTRIES: the first index, u64)
+ *   SPOOL               query: a batch of audit/spool.h, which may hold no records
+ *   BACKUP              nothing
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */

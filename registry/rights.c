@@ -41,6 +41,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_LOOK_UP:
     case REGISTRY_ASK_DOOR:
     case REGISTRY_ASK_APPLIED:
+    case REGISTRY_ASK_SPOOL:
         return REGISTRY_RIGHT_NONE;
     case REGISTRY_ASK_ENROL:
         return REGISTRY_RIGHT_ENROL;
@@ -59,6 +60,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
         return REGISTRY_RIGHT_TOKEN_WRITE;
     case REGISTRY_ASK_OPERATOR_ADD:
     case REGISTRY_ASK_OPERATOR_REVOKE:
+    case REGISTRY_ASK_BACKUP:
         return REGISTRY_RIGHT_OPERATOR_WRITE;
     case REGISTRY_ASK_OPERATOR_LIST:
         return REGISTRY_RIGHT_OPERATOR_READ;
@@ -72,6 +74,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_LIST:
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
+    case REGISTRY_ASK_AUDIT_ENTRIES:
         return REGISTRY_RIGHT_AUDIT_READ;
     }
     return REGISTRY_RIGHTS; /* nobody's */

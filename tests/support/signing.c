@@ -192,10 +192,9 @@ enum rc signing_ask(const struct signing *s, enum keys_request request, const ch
     return keys_client_sign_and_wait(s->ask, request, &ask, 20000, room, answers);
 }
 
-bool signing_verifies(const struct signing *s, const char *key, struct bytes message,
-                      struct bytes signature)
+bool signing_verifies_by(const struct keys_rule *rule, struct bytes message,
+                         struct bytes signature)
 {
-    const struct keys_rule *rule = keys_rules_find(s->rules, bytes_of_text(key));
     const uint8_t *at = rule->public_key;
     EVP_PKEY *public_key = d2i_PUBKEY(NULL, &at, sizeof rule->public_key);
     EVP_MD_CTX *verify = EVP_MD_CTX_new();
@@ -207,4 +206,11 @@ bool signing_verifies(const struct signing *s, const char *key, struct bytes mes
     EVP_MD_CTX_free(verify);
     EVP_PKEY_free(public_key);
     return good;
+}
+
+bool signing_verifies(const struct signing *s, const char *key, struct bytes message,
+                      struct bytes signature)
+{
+    return signing_verifies_by(keys_rules_find(s->rules, bytes_of_text(key)), message,
+                               signature);
 }

@@ -33,5 +33,7 @@ void signing_certificate(const struct signing *s, unsigned number, struct buf *t
 enum rc signing_ask(const struct signing *s, enum keys_request request, const char *key,
                     const struct bytes *items, size_t count, struct buf *room,
                     struct keys_answers *answers);
+bool signing_verifies_by(const struct keys_rule *rule, struct bytes message,
+                         struct bytes signature);
 bool signing_verifies(const struct signing *s, const char *key, struct bytes message,
                       struct bytes signature);

@@ -12,7 +12,8 @@ import time
 
 BIN = pathlib.Path(os.environ["TOUCHMARK_BIN"])
 SOURCE = pathlib.Path(os.environ["TOUCHMARK_SOURCE"])
-SIGNER_USER = 61001  # below systemd.exec(5)'s DynamicUser range, and nobody's on Debian
+# Below systemd.exec(5)'s DynamicUser range, and nobody's on Debian.
+USERS = {"signer": 61001, "authority": 61002, "device-door": 61003, "operator-door": 61004}
 CAP_SYS_RESOURCE = 24
 
 
@@ -36,8 +37,14 @@ def touchmark(*words, check=True):
 
 
 def init(folder, *options):
-    user = ["--signer-user", SIGNER_USER] if is_root() else []
-    return json.loads(touchmark("init", folder, "--json", *user, *options).stdout)
+    return json.loads(touchmark("init", folder, "--json", *users(), *options).stdout)
+
+
+def users():
+    """The options by which root says whom each process becomes."""
+    if not is_root():
+        return []
+    return [word for name, number in USERS.items() for word in (f"--{name}-user", str(number))]
 
 
 def may_lock_memory():

@@ -71,13 +71,42 @@ def test_root_signed_the_rules_and_any_changed_bit_shows(made, tmp_path):
 
 def test_secrets_are_their_owners_alone(made):
     folder, _ = made
-    for name in ("secrets", "root", "signer/journal", "hsm/issuing/tokens"):
+    for name in ("secrets", "root", "signer/journal", "hsm/issuing/tokens", "authority/registry", "authority/backups",
+                 "authority/recover", "device-door/spool", "device-door/journal", "operator-door/spool"):
         assert stat.S_IMODE(os.stat(folder / name).st_mode) == 0o700, name
     for name in ("secrets/issuing.pin", "root/pin", "root/so-pin", "operator/ada.key"):
         assert stat.S_IMODE(os.stat(folder / name).st_mode) == 0o600, name
     pin = (folder / "secrets/issuing.pin").read_bytes()
     public = [path for path in folder.rglob("*") if path.is_file() and "secrets" not in path.parts]
     assert public and not any(pin in path.read_bytes() for path in public)
+
+
+@pytest.mark.skipif(not place.is_root(), reason="only root gives files away")
+def test_each_process_owns_its_folders_and_no_other(made):
+    folder, _ = made
+    owners = {"signer/journal": "signer", "hsm/issuing": "signer", "authority/registry": "authority",
+              "authority/recover": "authority", "device-door/spool": "device-door",
+              "device-door/journal": "device-door", "operator-door/spool": "operator-door"}
+    for name, process in owners.items():
+        assert os.stat(folder / name).st_uid == place.USERS[process], name
+    for path in folder.rglob("*"):
+        if path.relative_to(folder).parts[0] in ("ca", "keys", "policy", "operator", "secrets", "root"):
+            assert os.stat(path).st_uid == 0, path
+
+
+@pytest.mark.skipif(not place.is_root(), reason="without root all processes have one user")
+@pytest.mark.parametrize("change, status, told", [
+    ({"authority": "61001"}, 3, "one user"),
+    ({"operator-door": "0"}, 3, "never root"),
+    ({"device-door": "no-such-user"}, 4, "no such user"),
+    ({"authority": None}, 7, "--authority-user"),
+])
+def test_processes_do_not_share_a_user(tmp_path, change, status, told):
+    users = {**place.USERS, **change}
+    words = [str(word) for name, user in users.items() if user for word in (f"--{name}-user", user)]
+    done = place.touchmark("init", tmp_path / "new", *words, check=False)
+    assert done.returncode == status and told in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_places_share_no_secret(made, tmp_path):
@@ -96,7 +125,7 @@ def test_the_first_signature_is_in_the_signers_journal(made):
 def test_what_exists_is_refused_and_untouched(made):
     folder, _ = made
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    done = place.touchmark("init", folder, "--signer-user", "61001", check=False)
+    done = place.touchmark("init", folder, *place.users(), check=False)
     assert done.returncode == 5 and "exists" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
@@ -112,7 +141,7 @@ def test_what_exists_is_refused_and_untouched(made):
     (["--under", "--chain", "x"], 7, "--under"),
 ])
 def test_a_refusal_leaves_nothing_behind(tmp_path, words, status, told):
-    done = place.touchmark("init", tmp_path / "new", "--signer-user", "61001", *words, check=False)
+    done = place.touchmark("init", tmp_path / "new", *place.users(), *words, check=False)
     assert done.returncode == status or (status is None and done.returncode != 0), done.stderr
     assert told in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +149,7 @@ def test_a_refusal_leaves_nothing_behind(tmp_path, words, status, told):
 
 def test_an_interrupted_run_is_told_and_not_guessed_about(tmp_path):
     (tmp_path / "new.partial").mkdir()
-    done = place.touchmark("init", tmp_path / "new", "--signer-user", "61001", check=False)
+    done = place.touchmark("init", tmp_path / "new", *place.users(), check=False)
     assert done.returncode == 5 and "interrupted" in done.stderr
 
 
@@ -163,8 +192,8 @@ def test_a_chain_that_makes_no_cas_is_refused(tmp_path, extensions, told):
     folder = tmp_path / "place"
     place.init(folder, "--under")
     _, chain = sign_as_foreign_root(folder, tmp_path, extensions)
-    user = ["--signer-user", "61001"] if place.is_root() else []
-    done = place.touchmark("init", folder, "--chain", chain, *user, check=False)
+    user = [*place.users()] if place.is_root() else []
+    done = place.touchmark("init", folder, "--chain", chain, *place.users(), check=False)
     assert done.returncode == 3 and told in done.stderr
     assert not (folder / "touchmark.conf").exists()
 
@@ -173,8 +202,8 @@ def test_a_chain_for_other_keys_is_refused(tmp_path):
     place.init(tmp_path / "one", "--under")
     place.init(tmp_path / "two", "--under")
     _, chain = sign_as_foreign_root(tmp_path / "one", tmp_path)
-    user = ["--signer-user", "61001"] if place.is_root() else []
-    done = place.touchmark("init", tmp_path / "two", "--chain", chain, *user, check=False)
+    user = [*place.users()] if place.is_root() else []
+    done = place.touchmark("init", tmp_path / "two", "--chain", chain, *place.users(), check=False)
     assert done.returncode == 4 and "devices" in done.stderr
 
 

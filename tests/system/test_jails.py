@@ -20,7 +20,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="ptrace of other users
 
 AT_FDCWD, O_RDONLY, O_WRONLY, O_CREAT = -100, 0, 1, 0o100
 NOBODY = 61005
-PROCESSES = ("touchmark-signer", "signer-worker")
+PROCESSES = ("signer", "signer-worker", "authority", "device-door", "operator-door")
+# What each keeps for itself.
+KEPT = {"signer": ["signer/journal/*"], "signer-worker": ["hsm/issuing/tokens/*/*"],
+        "authority": ["authority/registry/*"], "device-door": ["device-door/spool/*", "device-door/journal/*"],
+        "operator-door": ["operator-door/spool/*"]}
 
 
 def start_as_one_user(work):
@@ -92,6 +96,19 @@ def test_files_outside_the_grant_cannot_be_read(running, name, path):
 
 
 @pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("other", PROCESSES)
+def test_what_another_process_keeps_cannot_be_read_or_written(running, name, other):
+    if name == other:
+        return
+    for pattern in KEPT[other]:
+        found = [path for path in running.folder.glob(pattern) if path.is_file()]
+        assert found, pattern
+        for path in (found[0], found[-1]):
+            for access in (O_RDONLY, O_WRONLY):
+                assert attempt(running, name, "openat", AT_FDCWD, os.fsencode(path), access, 0) in REFUSED
+
+
+@pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("path", ["bystander", "new", "keys/rules", "hsm/issuing/tokens/new", "/tmp/touchmark-new"])
 def test_nothing_outside_the_grant_can_be_written_or_made(running, name, path):
     whole = running.folder / path
@@ -125,37 +142,58 @@ def test_no_file_outside_the_grant_can_be_removed_or_moved(running, name):
     ("ptrace", (16, 1, 0, 0)),                   # PTRACE_ATTACH
     ("prctl", (4, 1, 0, 0, 0)),                  # PR_SET_DUMPABLE
     ("mmap", (0, 4096, 5, 0x22, -1, 0)),         # PROT_READ | PROT_EXEC, anonymous
+    ("mprotect", (0, 4096, 5)),                  # PROT_READ | PROT_EXEC
+    ("connect", (5, b"\x02\0\x1f\x90\x7f\0\0\x01" + bytes(8), 16)),  # 127.0.0.1:8080
+    ("bind", (5, b"\x02\0\0\0\x7f\0\0\x01" + bytes(8), 16)),
+    ("listen", (5, 1)),
+    ("mount", (0, b"/", 0, 0, 0)),
+    ("setns", (5, 0)),
+    ("tgkill", (1, 1, 9)),
+    ("perf_event_open", (0, 0, -1, -1, 0)),
+    ("userfaultfd", (0,)),
     ("landlock_restrict_self", (0, 0)),
 ])
 def test_calls_that_no_duty_needs_are_refused(running, name, call, arguments):
     assert attempt(running, name, call, *arguments) in REFUSED
 
 
+def victim_of(running, name, other):
+    """A process of the other name, or touchmarkd; never the one that attempt() will use."""
+    place.wait_for("all processes", lambda: all(running.pids(each) for each in PROCESSES))
+    own = running.pids(name)[0]
+    pids = [running.process.pid] if other == "touchmarkd" else running.pids(other)
+    return next((pid for pid in pids if pid != own), None)
+
+
 @pytest.mark.parametrize("name", PROCESSES)
-def test_siblings_cannot_be_signalled_traced_or_read(running, name):
-    def others():
-        return [running.process.pid, *(pid for each in PROCESSES for pid in running.pids(each))]
-    for index in range(len(others())):
-        own = running.pids(name)[0]
-        victim = others()[index]
-        if victim == own:
+@pytest.mark.parametrize("other", [*PROCESSES, "touchmarkd"])
+def test_others_cannot_be_signalled_traced_or_read(running, name, other):
+    for call, arguments in (("kill", (signal.SIGKILL,)), ("ptrace", ()), ("process_vm_readv", (0, 0, 0, 0, 0))):
+        victim = victim_of(running, name, other)
+        if victim is None:
             continue
-        assert attempt(running, name, "kill", victim, signal.SIGKILL) in REFUSED
-        assert attempt(running, name, "ptrace", 16, others()[index], 0, 0) in REFUSED
-        assert attempt(running, name, "process_vm_readv", others()[index], 0, 0, 0, 0, 0) in REFUSED
-        assert running.process.poll() is None
+        words = (16, victim, 0, 0) if call == "ptrace" else (victim, *arguments)
+        assert attempt(running, name, call, *words) in REFUSED
+    assert running.process.poll() is None
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_siblings_channel_cannot_be_reached(running, name):
+@pytest.mark.parametrize("other", PROCESSES)
+def test_a_siblings_channels_cannot_be_reached(running, name, other):
     """Its descriptors are visible in /proc to an equal; opening one, or fetching it, must fail."""
-    sibling = running.pids("signer-worker" if name == "touchmark-signer" else "touchmark-signer")[0]
-    for descriptor in os.listdir(f"/proc/{sibling}/fd"):
+    if name == other:
+        return
+    sibling = place.wait_for(other, lambda: running.pids(other))[0]
+    for descriptor in sorted(os.listdir(f"/proc/{sibling}/fd"), key=int)[3:12]:
         path = f"/proc/{sibling}/fd/{descriptor}".encode()
         assert attempt(running, name, "openat", AT_FDCWD, path, 2, 0) in REFUSED | {"ENOENT"}
-        break
-    assert attempt(running, name, "pidfd_getfd", 0, 0, 0) in REFUSED
     assert attempt(running, name, "openat", AT_FDCWD, f"/proc/{sibling}/mem".encode(), 2, 0) in REFUSED | {"ENOENT"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_no_descriptor_can_be_fetched_from_another_process(running, name):
+    assert attempt(running, name, "pidfd_open", running.process.pid, 0) in REFUSED
+    assert attempt(running, name, "pidfd_getfd", 5, 5, 0) in REFUSED
 
 
 def test_the_supervisor_executes_nothing_but_its_programs(running):
@@ -166,7 +204,7 @@ def test_the_supervisor_executes_nothing_but_its_programs(running):
 
 def test_a_jail_violation_is_told_as_what_it_is(running):
     before = len(running.events("process.jail-violation"))
-    assert attempt(running, "touchmark-signer", "fork") == "SIGSYS"
+    assert attempt(running, "signer", "fork") == "SIGSYS"
     running.wait_event("process.jail-violation", count=before + 1)
 
 

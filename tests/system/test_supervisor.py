@@ -11,6 +11,10 @@ import pytest
 import place
 
 
+# Whose user a program has, if it is not the one of its name.
+OWNERS = {"signer-worker": "signer"}
+
+
 @pytest.fixture(scope="module")
 def made():
     with place.work_folder() as work:
@@ -33,7 +37,7 @@ def copy(made):
 
 def test_starts_and_stops_within_five_seconds(made):
     with place.Supervisor(made) as running:
-        assert running.pids("touchmark-signer")
+        assert running.pids("signer")
         began = time.monotonic()
         assert running.stop() == 0
         assert time.monotonic() - began < 15  # a bound for the machine; the promise is logged
@@ -44,14 +48,16 @@ def test_starts_and_stops_within_five_seconds(made):
 def test_each_process_has_its_own_uid_and_no_way_to_more(made):
     with place.Supervisor(made) as running:
         children = running.children()
-        assert len(children) >= 3  # the signer's parent and two workers
-        for pid in children:
+        assert len(children) >= 4  # the signer's parent and two workers, the authority
+        for pid, name in children.items():
             with open(f"/proc/{pid}/status") as status:
                 told = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
             assert told["NoNewPrivs"] == "1" and told["Seccomp"] == "2", told["Name"]
             assert int(told["CapEff"], 16) == 0 or not place.is_root()
             if place.is_root():
-                assert set(told["Uid"].split()) == {str(place.SIGNER_USER)}
+                user = place.USERS[OWNERS.get(name, name)]
+                assert set(told["Uid"].split()) == {str(user)}
+                assert set(told["Gid"].split()) == {str(user)}
 
 
 def test_the_pin_is_in_no_argument_environment_or_log(made):
@@ -67,12 +73,13 @@ def pick_victim(running, name):
     return place.wait_for(name, lambda: running.pids(name))[0]
 
 
-@pytest.mark.parametrize("name", ["touchmark-signer", "signer-worker"])
+@pytest.mark.parametrize("name", ["signer", "signer-worker", "authority"])
 def test_what_is_killed_comes_back(made, name):
     with place.Supervisor(made) as running:
-        for killed in range(1, 4):
+        for _ in range(3):
+            ready = len(running.events("process.ready"))
             os.kill(pick_victim(running, name), signal.SIGKILL)
-            running.wait_event("process.ready", count=killed + 1)
+            running.wait_event("process.ready", count=ready + 1)
         assert running.stop() == 0
 
 

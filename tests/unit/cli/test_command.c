@@ -28,9 +28,10 @@ static const struct cli_option OPTIONS[] = {
 };
 
 static const struct cli_command COMMANDS[] = {
-    { "init", "DIR", 1, 1, "make a new one", "Makes.\n", OPTIONS, 2, echo },
-    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo },
-    { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, refuse },
+    { "init", "DIR", 1, 1, "make a new one", "Makes.\n", OPTIONS, 2, echo, false },
+    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo,
+      false },
+    { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, refuse, true },
 };
 static const struct cli_command *const ALL[] = { &COMMANDS[0], &COMMANDS[1], &COMMANDS[2] };
 static const struct cli_table TABLE = { ALL, 3 };
@@ -71,8 +72,14 @@ static const struct {
     { { "init", "a", "--under" }, CLI_EXIT_USAGE, "", "--under needs FILE" },
     { { "init", "a", "--wait", "--wait" }, CLI_EXIT_USAGE, "", "--wait is given twice" },
     { { "init", "a", "--frob" }, CLI_EXIT_USAGE, "", "init has no option --frob" },
-    { { "device" }, CLI_EXIT_USAGE, "", "there is no command \"device\"" },
-    { { "device", "eat" }, CLI_EXIT_USAGE, "", "there is no command \"device\"" },
+    { { "device" }, CLI_EXIT_USAGE, "", "device show ID" },
+    { { "device", "--help" }, CLI_EXIT_OK, "device show ID", "" },
+    { { "device", "eat" }, CLI_EXIT_USAGE, "", "there is no command \"device eat\"" },
+    { { "devic", "add" }, CLI_EXIT_USAGE, "", "there is no command \"devic\"" },
+    { { "device", "show", "x", "--profile", "p", "--server", "s" }, CLI_EXIT_DENIED, "", "" },
+    { { "device", "show", "x", "--server" }, CLI_EXIT_USAGE, "", "--server needs URL" },
+    { { "device", "show", "--help" }, CLI_EXIT_OK, "--profile FILE", "" },
+    { { "device", "add", "x", "--server", "s" }, CLI_EXIT_USAGE, "", "no option --server" },
     { { "ini", "d" }, CLI_EXIT_USAGE, "", "there is no command \"ini\"" },
     { { "device", "show", "x" }, CLI_EXIT_DENIED, "", "touchmark: x is not for you\n" },
     { { "--help" }, CLI_EXIT_OK, "make a new one", "" },

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,7 +20,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /*
- * Real processes: this binary, called by a patient's name, is a child of touchmarkd that
+ * Real processes: this binary, executed by a patient's name, is a child of touchmarkd that
  * behaves as its name says. The supervisor runs in a child of the test, which reads its log.
  */
 
@@ -480,7 +481,7 @@ static void hands_over_what_was_supplied(void **state)
     static const struct daemon_descriptor pin[] = { { DAEMON_SUPPLIED, "pin" } };
     static const struct daemon_process rows[] = { { "one", "patient-pinned", pin, 1 } };
     const struct daemon_table table = { rows, 1, NULL, 0 };
-    struct daemon_supply supply = { "pin", -1 };
+    struct daemon_supply supply = { .name = "pin", .fd = -1 };
     struct daemon_plan plan = plan_of(&table);
     struct run run;
 
@@ -573,7 +574,7 @@ static int set_up(void **state)
     return 0;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_in_order_and_stops_in_the_opposite_one),
@@ -592,8 +593,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_process_has_its_own_user),
     };
 
-    (void)argc;
-    if (strncmp(argv[0], "patient-", strlen("patient-")) == 0)
-        return live(argv[0]);
+    const char *executed = strrchr((const char *)getauxval(AT_EXECFN), '/');
+    if (executed != NULL && strncmp(executed + 1, "patient-", strlen("patient-")) == 0)
+        return live(executed + 1);
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -7,11 +7,11 @@
 #include "base/text.h"
 #include "journal/proof.h"
 #include "keys/check.h"
+#include "tests/support/checkpoint_rows.h"
 #include "tests/support/tbs.h"
 
 enum { TEXT_MAX = 1024 };
 #define ORIGIN  "acme.example/touchmark\n"
-#define EMPTY   "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 #define HASH    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 #define JOURNAL "journal 12 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n"
 
@@ -54,68 +54,23 @@ static void finds_what_is_in_a_good_one(void **state)
     assert_memory_equal(f.journal_hash, journal_hash, sizeof journal_hash);
 }
 
-static const struct {
-    const char *claim, *text;
-    enum rc rc;
-    const char *expected;
-} ROWS[] = {
-    { "an empty tree", ORIGIN "0\n" EMPTY JOURNAL, RC_OK, "" },
-    { "an empty tree with another root", ORIGIN "0\n" HASH JOURNAL, RC_DENIED, "" },
-    { "the largest size", ORIGIN "9223372036854775807\n" HASH JOURNAL, RC_OK, "" },
-    { "a larger size", ORIGIN "9223372036854775808\n" HASH JOURNAL, RC_MALFORMED, "tree size" },
-    { "another origin", "acme.example/touchmark2\n3\n" HASH JOURNAL, RC_DENIED,
-      "found \"acme.example/touchmark2\"" },
-    { "an origin with an escape", "acme\x1b[31m\n3\n" HASH JOURNAL, RC_DENIED,
-      "acme\\x1b[31m" },
-    { "no origin", "\n3\n" HASH JOURNAL, RC_DENIED, "found \"\"" },
-    { "a leading zero", ORIGIN "03\n" HASH JOURNAL, RC_MALFORMED, "tree size" },
-    { "a sign", ORIGIN "+3\n" HASH JOURNAL, RC_MALFORMED, "tree size" },
-    { "a space", ORIGIN "3 \n" HASH JOURNAL, RC_MALFORMED, "tree size" },
-    { "hexadecimal", ORIGIN "0x3\n" HASH JOURNAL, RC_MALFORMED, "tree size" },
-    { "carriage returns", "acme.example/touchmark\r\n3\r\n" HASH JOURNAL, RC_DENIED, "\\x0d" },
-    { "a root of 31 octets", ORIGIN "3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n" JOURNAL,
-      RC_MALFORMED, "root hash" },
-    { "a root of 33 octets", ORIGIN "3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" JOURNAL,
-      RC_MALFORMED, "root hash" },
-    { "a root without padding",
-      ORIGIN "3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" JOURNAL, RC_MALFORMED,
-      "root hash" },
-    { "a root with bits under the padding",
-      ORIGIN "3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=\n" JOURNAL, RC_MALFORMED,
-      "root hash" },
-    { "a root with a space",
-      ORIGIN "3\n AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n" JOURNAL, RC_MALFORMED,
-      "root hash" },
-    { "no journal", ORIGIN "3\n" HASH, RC_MALFORMED, "cut short" },
-    { "an empty fourth line", ORIGIN "3\n" HASH "\n", RC_MALFORMED, "journal <sequence>" },
-    { "another extension", ORIGIN "3\n" HASH "witness 1 " HASH, RC_MALFORMED,
-      "journal <sequence>" },
-    { "two journals", ORIGIN "3\n" HASH JOURNAL JOURNAL, RC_MALFORMED, "nothing after" },
-    { "a signature", ORIGIN "3\n" HASH JOURNAL "\n", RC_MALFORMED, "nothing after" },
-    { "journal sequence with a zero", ORIGIN "3\n" HASH "journal 012 " HASH, RC_MALFORMED,
-      "journal <sequence>" },
-    { "journal without sequence", ORIGIN "3\n" HASH "journal  " HASH, RC_MALFORMED,
-      "journal <sequence>" },
-    { "journal without hash", ORIGIN "3\n" HASH "journal 12\n", RC_MALFORMED,
-      "journal <sequence>" },
-    { "journal with more", ORIGIN "3\n" HASH "journal 12 " HASH " ", RC_MALFORMED,
-      "nothing after" },
-};
-
 static void refuses_each_hostile_text_by_its_reason(void **state)
 {
     static const struct keys_memory nothing;
-    size_t good = 0, count = sizeof ROWS / sizeof *ROWS;
+    size_t good = 0, count = CHECKPOINT_COUNT;
 
     for (size_t i = 0; i < count; i++) {
         struct keys_finding f = { 0 };
-        enum rc rc = check(*state, bytes_of_text(ROWS[i].text), &nothing, NULL, 0, &f);
+        enum rc rc =
+            check(*state, bytes_of_text(CHECKPOINT_ROWS[i].text), &nothing, NULL, 0, &f);
 
-        if (rc == ROWS[i].rc && (rc == RC_OK || strstr(fault_text(), ROWS[i].expected) != NULL))
+        if (rc == CHECKPOINT_ROWS[i].rc &&
+            (rc == RC_OK || strstr(fault_text(), CHECKPOINT_ROWS[i].expected) != NULL))
             good++;
         else
-            print_error("%s: %s \"%s\", expected %s \"%s\"\n", ROWS[i].claim, rc_name(rc),
-                        rc == RC_OK ? "" : fault_text(), rc_name(ROWS[i].rc), ROWS[i].expected);
+            print_error("%s: %s \"%s\", expected %s \"%s\"\n", CHECKPOINT_ROWS[i].claim,
+                        rc_name(rc), rc == RC_OK ? "" : fault_text(),
+                        rc_name(CHECKPOINT_ROWS[i].rc), CHECKPOINT_ROWS[i].expected);
     }
     assert_int_equal(good, count);
 }

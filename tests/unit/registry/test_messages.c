@@ -53,7 +53,12 @@ static struct registry_answer full_answer(void)
         .applied = true,
         .text = BYTES("allow"),
         .query = BYTES("\x01"),
-        .status = { .revision = 1, .signer = true, .doors_behind = 3 },
+        .status = { .revision = 1,
+                    .signer = true,
+                    .doors_behind = 3,
+                    .records = 9,
+                    .checkpoint = 8,
+                    .trouble = "a spool was rolled back" },
     };
 
     return a;
@@ -129,6 +134,9 @@ static void the_longest_bodies_fit_their_message(void **state)
     for (size_t i = 0; i < protocol->count; i++) {
         enum registry_ask ask = (enum registry_ask)protocol->kinds[i].kind;
         AUTO_BUF(asked, LINK_BODY_MAX);
+        q.query.len = ask == REGISTRY_ASK_SPOOL           ? REGISTRY_BATCH_MAX
+                      : ask == REGISTRY_ASK_AUDIT_ENTRIES ? 8
+                                                          : REGISTRY_QUERY_MAX;
         AUTO_BUF(answered, LINK_BODY_MAX);
 
         assert_int_equal(registry_question_write(ask, &q, &asked), RC_OK);

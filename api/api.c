@@ -1,0 +1,359 @@
+#include "api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#include "api/openapi.h"
+#include "api/request.h"
+#include "base/text.h"
+#include "broker/metrics.h"
+
+/*
+ * libmicrohttpd's own memory for a connection's line and headers; how long a connection may
+ * say nothing; how often the streams are looked at. The peer's patience for each part of a
+ * request is ours (request.c), since libmicrohttpd counts from the last octet.
+ */
+enum {
+    CONNECTION_MEMORY = 32 * 1024,
+    CONNECTION_IDLE_S = 60,
+    FIRST_REQUEST_MS = 30000,
+    SWEEP_MS = 500,
+    SEED = sizeof(size_t),
+};
+
+/* ---- One turn of libmicrohttpd in our loop ---- */
+
+static enum rc run(struct api *api)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+
+    if (MHD_run(api->daemon) != MHD_YES)
+        return fault(RC_IO, "libmicrohttpd does not run");
+    if (MHD_get_timeout(api->daemon, &timeout_ms) == MHD_YES)
+        return loop_arm(api->setup.loop, &api->timer,
+                        timeout_ms > INT32_MAX ? INT32_MAX : (int64_t)timeout_ms);
+    loop_disarm(&api->timer);
+    return RC_OK;
+}
+
+static enum rc ready(struct loop_watch *watch, unsigned ready)
+{
+    (void)ready;
+    return run((struct api *)((char *)watch - offsetof(struct api, watch)));
+}
+
+static enum rc due(struct loop_timer *timer)
+{
+    return run((struct api *)((char *)timer - offsetof(struct api, timer)));
+}
+
+/* libmicrohttpd complains of TCP options on sockets that are not TCP; what is wrong with a
+ * request it tells the peer. */
+PRINTF_LIKE(2, 0)
+static void hear(void *with, const char *format, va_list arguments)
+{
+    (void)with;
+    (void)format;
+    (void)arguments;
+}
+
+/* ---- Streams ---- */
+
+static void remove_stream(struct api_stream *stream)
+{
+    *stream->at = stream->next;
+    if (stream->next != NULL)
+        stream->next->at = stream->at;
+    stream->api->stream_count--;
+    free(stream);
+}
+
+static void add_stream(struct api *api, struct api_stream *stream)
+{
+    stream->api = api;
+    stream->next = api->streams;
+    stream->at = &api->streams;
+    if (stream->next != NULL)
+        stream->next->at = &stream->next;
+    api->streams = stream;
+    api->stream_count++;
+}
+
+static struct api_stream *find_unbound(const struct api *api, int fd)
+{
+    struct api_stream *stream = api->streams;
+
+    while (stream != NULL && (stream->bound || stream->fd != fd))
+        stream = stream->next;
+    return stream;
+}
+
+static void connection_changed(void *with, struct MHD_Connection *connection,
+                               void **socket_context, enum MHD_ConnectionNotificationCode what)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && info != NULL) {
+        struct api_stream *stream = find_unbound(with, info->connect_fd);
+        if (stream != NULL)
+            stream->bound = true;
+        *socket_context = stream;
+    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && *socket_context != NULL) {
+        remove_stream(*socket_context);
+        *socket_context = NULL;
+    }
+}
+
+static bool is_cut(const struct api *api, const struct api_stream *stream)
+{
+    struct registry_certificate certificate;
+    struct registry_subject subject;
+
+    if (stream->deadline_ms != 0 && loop_now_ms(api->setup.loop) > stream->deadline_ms)
+        return true;
+    if (!stream->peer.actor.known)
+        return false;
+    enum registry_verdict verdict =
+        broker_front_judge(api->setup.front, &stream->peer.actor.fingerprint,
+                           clock_wall_ms(api->setup.clock) / 1000, &certificate, &subject);
+    return verdict != REGISTRY_ACCEPTED && verdict != REGISTRY_UNKNOWN;
+}
+
+/* The slow, and those whose certificate ended. libmicrohttpd sees the end of the stream and
+ * lets go of it. */
+static enum rc sweep(struct loop_timer *timer)
+{
+    struct api *api = (struct api *)((char *)timer - offsetof(struct api, sweep));
+
+    for (struct api_stream *stream = api->streams; stream != NULL; stream = stream->next)
+        if (stream->bound && is_cut(api, stream))
+            shutdown(stream->fd, SHUT_RDWR);
+    return loop_arm(api->setup.loop, timer, SWEEP_MS);
+}
+
+/* ---- Requests ---- */
+
+static void *request_line(void *with, const char *uri, struct MHD_Connection *connection)
+{
+    (void)connection;
+    return api_request_new(with, uri);
+}
+
+static void completed(void *with, struct MHD_Connection *connection, void **context,
+                      enum MHD_RequestTerminationCode how)
+{
+    struct api *api = with;
+    struct api_request *request = *context;
+
+    (void)connection;
+    (void)how;
+    if (request == NULL)
+        return;
+    if (request->stream != NULL)
+        request->stream->deadline_ms = loop_now_ms(api->setup.loop) + FIRST_REQUEST_MS;
+    api_request_free(request);
+    *context = NULL;
+}
+
+static void add_headers(struct MHD_Response *response, const struct api_request *request)
+{
+    const struct api_answer *answer = &request->answer;
+    AUTO_BUF(id, 64);
+    const char *text = "";
+
+    text_add_hex(&id, BYTES_OF(request->peer.correlation));
+    if (buf_text(&id, &text) != RC_OK)
+        text = "";
+    MHD_add_response_header(response, "X-Request-Id", text);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (answer->type != NULL)
+        MHD_add_response_header(response, "Content-Type", answer->type);
+    for (size_t i = 0; i < answer->header_count; i++)
+        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    if (answer->close)
+        MHD_add_response_header(response, "Connection", "close");
+}
+
+static enum MHD_Result send_answer(struct api_request *request)
+{
+    struct bytes body = buf_bytes(&request->answer.body);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
+
+    if (response == NULL)
+        return MHD_NO;
+    if (request->answer.status >= 400)
+        broker_metric_add(BROKER_HTTP_REFUSED, 1);
+    add_headers(response, request);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, request->answer.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static struct api_stream *stream_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info == NULL ? NULL : info->socket_context;
+}
+
+/* Called first with the headers, then with parts of the body, then with nothing: all is there.
+ * And once more after a suspension. */
+static enum MHD_Result access_route(void *with, struct MHD_Connection *connection,
+                                    const char *url, const char *method, const char *version,
+                                    const char *body, size_t *body_len, void **context)
+{
+    struct api_request *request = *context;
+
+    (void)with;
+    (void)url;
+    if (request == NULL)
+        return MHD_NO;
+    if (request->connection == NULL) {
+        request->connection = connection;
+        request->stream = stream_of(connection);
+        if (request->stream == NULL)
+            return MHD_NO;
+        api_request_begin(request, method, version);
+        /* An answer before the body ends the connection. */
+        return request->answer.status != 0 && request->answer.close ? send_answer(request)
+                                                                    : MHD_YES;
+    }
+    if (*body_len > 0) {
+        bool more =
+            api_request_feed(request, (struct bytes){ (const uint8_t *)body, *body_len });
+        *body_len = 0;
+        return more ? MHD_YES : MHD_NO;
+    }
+    api_request_handle(request);
+    if (request->answer.status != 0)
+        return send_answer(request);
+    request->stream->waiting = request;
+    request->stream->connection = connection;
+    request->stream->deadline_ms = 0;
+    MHD_suspend_connection(connection);
+    return MHD_YES;
+}
+
+/* ---- Life ---- */
+
+static enum rc start(struct api *api)
+{
+    static const unsigned FLAGS =
+        MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+
+    api->daemon = MHD_start_daemon(
+        FLAGS, 0, NULL, NULL, access_route, api, MHD_OPTION_EXTERNAL_LOGGER, hear, api,
+        MHD_OPTION_CONNECTION_LIMIT, api->setup.connections_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, api,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, api, MHD_OPTION_URI_LOG_CALLBACK, request_line,
+        api, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (api->daemon == NULL)
+        return fault(RC_IO, "libmicrohttpd does not start");
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL)
+        return fault(RC_IO, "libmicrohttpd has no epoll descriptor");
+    api->watch.ready = ready;
+    api->timer.due = due;
+    api->sweep.due = sweep;
+    TRY(loop_add(api->setup.loop, &api->watch, info->epoll_fd, LOOP_READ));
+    return loop_arm(api->setup.loop, &api->sweep, SWEEP_MS);
+}
+
+/* Against hash flooding; left alone, jansson would open /dev/urandom, which a jail forbids. */
+static enum rc seed_json(void)
+{
+    AUTO_SECRET(random);
+    size_t seed = 0;
+
+    TRY(secret_make_random(&random, SEED));
+    memcpy(&seed, random.at, SEED);
+    json_object_seed(seed == 0 ? 1 : seed);
+    return RC_OK;
+}
+
+enum rc api_new(const struct api_setup *setup, struct api **api)
+{
+    AUTO_OF(api) *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "api");
+    made->setup = *setup;
+    made->document.max = API_ANSWER_MAX;
+    TRY(seed_json());
+    TRY(pki_verifier_new(&made->verifier));
+    TRY(api_throttle_new(&made->throttle));
+    TRY(api_openapi_write(&made->document));
+    TRY(start(made));
+    *api = TAKE(made);
+    return RC_OK;
+}
+
+/* Whoever waits for the authority waits no longer: its answer will find nobody. */
+static void resume_all(struct api *api)
+{
+    for (struct api_stream *stream = api->streams; stream != NULL; stream = stream->next)
+        if (stream->waiting != NULL) {
+            stream->waiting = NULL;
+            MHD_resume_connection(stream->connection);
+        }
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL)
+        return;
+    loop_remove(&api->watch);
+    loop_disarm(&api->timer);
+    loop_disarm(&api->sweep);
+    if (api->daemon != NULL) {
+        resume_all(api);
+        MHD_stop_daemon(api->daemon);
+    }
+    while (api->streams != NULL)
+        remove_stream(api->streams);
+    pki_verifier_free(api->verifier);
+    api_throttle_free(api->throttle);
+    buf_clear(&api->document);
+    free(api);
+}
+
+enum rc api_adopt(struct api *api, int stream, unsigned services,
+                  const struct broker_peer *peer)
+{
+    static const struct sockaddr_un NOWHERE = { .sun_family = AF_UNIX };
+    struct api_stream *made = NULL;
+    AUTO_FD fd = stream;
+
+    if (api->stream_count >= api->setup.connections_max)
+        return fault(RC_LIMIT, "%zu HTTP connections are open", api->stream_count);
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return fault(RC_NOMEM, "api stream");
+    *made = (struct api_stream){ .fd = fd, .services = services, .peer = *peer };
+    made->deadline_ms = loop_now_ms(api->setup.loop) + FIRST_REQUEST_MS;
+    add_stream(api, made);
+    /* libmicrohttpd closes it if it fails, too. */
+    if (MHD_add_connection(api->daemon, TAKE_FD(fd), (const struct sockaddr *)&NOWHERE,
+                           sizeof NOWHERE) != MHD_YES) {
+        for (struct api_stream *left = api->streams; left != NULL; left = left->next)
+            if (left == made) {
+                remove_stream(made);
+                break;
+            }
+        return fault(RC_IO, "libmicrohttpd does not take a connection");
+    }
+    return loop_arm(api->setup.loop, &api->timer, 0);
+}

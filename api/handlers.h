@@ -1,0 +1,50 @@
+/* The handlers that the table of routes names: a file for each resource. */
+#pragma once
+
+#include "api/request.h"
+
+/* devices.c */
+enum rc api_devices_list_told(struct api_request *, const struct registry_answer *);
+enum rc api_devices_added(struct api_request *, const struct registry_answer *);
+enum rc api_devices_shown(struct api_request *, const struct registry_answer *);
+/* changes.c: suspend, resume, revoke; whatever has a sequence that doors come to. */
+enum rc api_changes_told(struct api_request *, const struct registry_answer *);
+/* certificates.c */
+enum rc api_certificates_told(struct api_request *, const struct registry_answer *);
+enum rc api_certificates_issued(struct api_request *, const struct registry_answer *);
+/* tokens.c */
+enum rc api_tokens_made(struct api_request *, const struct registry_answer *);
+/* operators.c */
+enum rc api_operators_told(struct api_request *, const struct registry_answer *);
+/* policies.c */
+enum rc api_policies_told(struct api_request *, const struct registry_answer *);
+enum rc api_policies_shown(struct api_request *, const struct registry_answer *);
+enum rc api_policies_applied(struct api_request *, const struct registry_answer *);
+enum rc api_policies_check(struct api_request *);
+enum rc api_policies_checked(struct api_request *, const struct registry_answer *);
+/* audit.c */
+enum rc api_audit_list(struct api_request *);
+enum rc api_audit_listed(struct api_request *, const struct registry_answer *);
+enum rc api_audit_entries(struct api_request *);
+enum rc api_audit_entries_told(struct api_request *, const struct registry_answer *);
+enum rc api_audit_checkpoint(struct api_request *);
+enum rc api_audit_checkpoint_told(struct api_request *, const struct registry_answer *);
+enum rc api_audit_inclusion(struct api_request *);
+enum rc api_audit_consistency(struct api_request *);
+enum rc api_audit_proved(struct api_request *, const struct registry_answer *);
+/* status.c */
+enum rc api_status_told(struct api_request *, const struct registry_answer *);
+enum rc api_status_copied(struct api_request *, const struct registry_answer *);
+enum rc api_status_health(struct api_request *);
+/* metrics.c */
+enum rc api_metrics_show(struct api_request *);
+/* openapi.c */
+enum rc api_openapi_show(struct api_request *);
+/* est.c */
+enum rc api_est_cacerts(struct api_request *);
+enum rc api_est_enroll(struct api_request *);
+enum rc api_est_reenroll(struct api_request *);
+/* public.c */
+enum rc api_public_crl(struct api_request *);
+enum rc api_public_chain(struct api_request *);
+enum rc api_public_certificate(struct api_request *);

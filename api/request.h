@@ -1,0 +1,88 @@
+/* One HTTP request inside the api, from its first line to the last octet of its answer; what
+ * handlers see of it. */
+#pragma once
+
+#include "api/answer.h"
+#include "api/route.h"
+#include "api/throttle.h"
+#include "pki/verifier.h"
+
+/* A stream that was adopted: one HTTP connection. It lives until libmicrohttpd lets go of it.
+ */
+struct api_stream {
+    struct api *api;
+    struct api_stream *next, **at; /* in the api's list */
+    int fd;                        /* libmicrohttpd's; only ever shut down here */
+    unsigned services;
+    struct broker_peer peer;
+    int64_t deadline_ms;         /* monotonic; 0: the authority is at work, not the peer */
+    bool bound;                  /* libmicrohttpd knows it */
+    struct api_request *waiting; /* suspended, or NULL */
+    void *connection;            /* of waiting */
+};
+
+/*
+ * Owned by libmicrohttpd's connection, and by the question that is under way: whichever ends
+ * last frees it.
+ */
+struct api_request {
+    struct api *api;
+    struct api_stream *stream;
+    void *connection; /* struct MHD_Connection */
+    const struct api_route *route;
+    struct broker_peer peer; /* as the projection says now; its correlation is the request's */
+    bool vouched;            /* the projection accepts its certificate now */
+    char *uri;               /* as sent */
+    struct bytes path, query, method; /* borrowed from uri, and from the connection */
+    struct buf body;
+    size_t swallowed; /* of the body, kept or not */
+    struct api_input input;
+    struct api_answer answer;
+    uint64_t sequence; /* of the change that APPLIED waits for */
+    bool asking, gone;
+    bool counted; /* in the throttle, until the authority has spoken */
+};
+
+struct api {
+    struct api_setup setup;
+    void *daemon; /* struct MHD_Daemon */
+    struct loop_watch watch;
+    struct loop_timer timer, sweep;
+    struct api_stream *streams;
+    size_t stream_count;
+    struct pki_verifier *verifier;
+    struct api_throttle *throttle;
+    struct buf document; /* OpenAPI */
+};
+
+/* The first value of a header, empty if there is none; borrowed for the request's life. */
+struct bytes api_request_header(const struct api_request *request, const char *name);
+
+/*
+ * Ask the authority what the route and the request's input say; route->told() answers its yes.
+ * RC_BUSY, RC_MALFORMED: nothing was asked.
+ */
+enum rc api_request_ask(struct api_request *request);
+/* The same with another question and another end. */
+enum rc api_request_ask_for(struct api_request *request, enum registry_ask ask,
+                            broker_front_done *done);
+/* What every done() begins and ends with: false: nobody is there any more, the request is
+ * freed. */
+bool api_request_resume(struct api_request *request);
+/* Answer that it did not work, by the authority's word or, ours, by the latest fault(). */
+void api_request_refuse(struct api_request *request, enum rc rc, struct bytes reason);
+void api_request_refuse_as(struct api_request *request, unsigned status, enum rc rc,
+                           struct bytes reason);
+void api_request_fail(struct api_request *request, enum rc rc);
+/* The same with a status of its own, by the latest fault(). */
+void api_request_fail_as(struct api_request *request, unsigned status, enum rc rc);
+
+/* ---- libmicrohttpd's side, for api.c ---- */
+struct api_request *api_request_new(struct api *api, const char *uri);
+void api_request_free(struct api_request *request);
+/* Its connection is known, its headers are read: may it go on? It has answered if not. */
+void api_request_begin(struct api_request *request, const char *method, const char *version);
+/* More of the body. False: too much to swallow, the connection is to end. */
+bool api_request_feed(struct api_request *request, struct bytes some);
+/* All is there: has answered or asks. */
+void api_request_handle(struct api_request *request);

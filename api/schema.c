@@ -1,0 +1,210 @@
+#include "api/schema.h"
+
+#define SHAPE(name, table)                                                                     \
+    {                                                                                          \
+        name, table, sizeof(table) / sizeof *(table)                                           \
+    }
+
+static const struct api_member ERROR_DETAIL[] = {
+    { "code", "string", "malformed, denied, not-found, exists, limit, busy or internal" },
+    { "request", "hex", "correlation id of the request, in the audit log" },
+    { "detail", "string*", "what was wrong with the input, for a known operator" },
+};
+static const struct api_member ERROR[] = {
+    { "error", "ErrorDetail", "" },
+};
+static const struct api_member DEVICE[] = {
+    { "id", "string", "" },
+    { "kind", "string", "device" },
+    { "state", "string", "registered, active, suspended or revoked" },
+    { "label", "string", "for people" },
+    { "groups", "[string", "" },
+    { "created", "time", "" },
+    { "changed", "time", "" },
+};
+static const struct api_member SUBJECT[] = {
+    { "id", "string", "" },
+    { "kind", "string", "operator or line" },
+    { "state", "string", "registered, active, suspended or revoked" },
+    { "label", "string", "for people" },
+    { "role", "string?", "admin or auditor; null for a line" },
+    { "created", "time", "" },
+    { "changed", "time", "" },
+};
+static const struct api_member CERTIFICATE[] = {
+    { "fingerprint", "hex", "SHA-256 of the certificate" },
+    { "kind", "string", "device, operator or line" },
+    { "subject", "string", "id of its holder" },
+    { "state", "string", "active or revoked" },
+    { "serial", "hex", "" },
+    { "issuer", "hex", "SHA-256 of the issuer's Name" },
+    { "key", "hex", "SHA-256 of the SubjectPublicKeyInfo" },
+    { "not_before", "time", "" },
+    { "not_after", "time", "" },
+    { "issued", "time", "" },
+    { "revoked", "time?", "" },
+    { "reason", "string?", "CRLReason of RFC 5280 5.3.1" },
+};
+static const struct api_member HEALTH[] = { { "status", "string", "ok or no-authority" } };
+static const struct api_member DEVICE_COUNTS[] = {
+    { "registered", "integer", "" },
+    { "active", "integer", "" },
+    { "suspended", "integer", "" },
+    { "revoked", "integer", "" },
+};
+static const struct api_member STATUS[] = {
+    { "revision", "integer", "of the registry's store" },
+    { "sequence", "integer", "end of the change feed" },
+    { "started", "time", "" },
+    { "now", "time", "the authority's clock" },
+    { "devices", "DeviceCounts", "" },
+    { "certificates", "integer", "" },
+    { "operators", "integer", "active ones" },
+    { "lines", "integer", "active ones" },
+    { "orphans", "integer", "serials signed and never registered" },
+    { "policy_version", "integer", "" },
+    { "signer", "boolean", "is it there" },
+    { "crl_made", "time?", "when the oldest CRL in force was made" },
+    { "doors_behind", "integer", "changes that the slowest door has not acknowledged" },
+};
+static const struct api_member DEVICES[] = {
+    { "devices", "[Device", "" },
+    { "next", "hex?", "cursor of the next page" },
+};
+static const struct api_member DEVICE_ADDED[] = {
+    { "device", "Device", "" },
+    { "sequence", "integer", "of the change in the feed" },
+};
+static const struct api_member DEVICE_SHOWN[] = {
+    { "device", "Device", "" },
+    { "certificates", "[Certificate", "" },
+};
+static const struct api_member CHANGE[] = {
+    { "sequence", "integer", "of the change in the feed" },
+    { "applied", "boolean", "every door has acknowledged it; false without wait=1" },
+};
+static const struct api_member TOKEN[] = {
+    { "id", "string", "user name in HTTP Basic" },
+    { "secret", "string", "its password; shown this once" },
+    { "expires", "time", "" },
+};
+static const struct api_member CERTIFICATES[] = {
+    { "certificates", "[Certificate", "" },
+    { "next", "hex?", "cursor of the next page" },
+};
+static const struct api_member OPERATORS[] = {
+    { "operators", "[Subject", "operators and lines" },
+    { "next", "hex?", "cursor of the next page" },
+};
+static const struct api_member ISSUED[] = { { "certificate", "string", "PEM" } };
+static const struct api_member POLICY_SUMMARY[] = {
+    { "version", "integer", "" },
+    { "author", "string", "" },
+    { "made", "time", "" },
+    { "active", "boolean", "" },
+};
+static const struct api_member POLICIES[] = {
+    { "policies", "[PolicySummary", "" },
+    { "next", "hex?", "cursor of the next page" },
+};
+static const struct api_member POLICY[] = {
+    { "version", "integer", "" }, { "author", "string", "" }, { "made", "time", "" },
+    { "active", "boolean", "" },  { "text", "string", "" },
+};
+static const struct api_member POLICY_APPLIED[] = {
+    { "version", "integer", "" }, { "author", "string", "" },    { "made", "time", "" },
+    { "active", "boolean", "" },  { "sequence", "integer", "" },
+};
+static const struct api_member POLICY_ERRORS[] = {
+    { "error", "ErrorDetail", "" },
+    { "errors", "[string", "line 1 column 2: what is wrong" },
+};
+static const struct api_member POLICY_CHECKED[] = {
+    { "accepted", "boolean", "" },
+    { "errors", "[string", "line 1 column 2: what is wrong" },
+};
+static const struct api_member ACTOR[] = {
+    { "kind", "string", "nobody, device, operator, line or process" },
+    { "id", "string*", "" },
+};
+static const struct api_member RECORD_CERTIFICATE[] = {
+    { "fingerprint", "hex*", "" },
+    { "serial", "hex*", "" },
+    { "issuer", "hex*", "" },
+    { "key", "hex*", "" },
+};
+static const struct api_member AGGREGATE[] = {
+    { "count", "integer", "acts that the record stands for" },
+    { "first", "time", "" },
+    { "last", "time", "" },
+    { "targets", "integer", "distinct ones" },
+    { "targets_capped", "boolean", "that many or more" },
+};
+static const struct api_member RECORD[] = {
+    { "index", "integer", "of the leaf" },
+    { "leaf", "hex", "its hash in the tree" },
+    { "time", "time", "" },
+    { "action", "string", "" },
+    { "decision", "string", "allowed, denied or failed" },
+    { "source", "string", "the process that says so" },
+    { "sequence", "integer*", "in the source's spool" },
+    { "correlation", "hex*", "of the request or session" },
+    { "erased", "boolean*", "true: only the head is left" },
+    { "actor", "Actor*", "" },
+    { "actor_certificate", "RecordCertificate*", "what the actor showed" },
+    { "device", "string*", "that this is about" },
+    { "certificate", "RecordCertificate*", "that is acted upon" },
+    { "target", "string*", "topic, id, route" },
+    { "peer", "string*", "" },
+    { "tls", "string*", "" },
+    { "reason", "string*", "" },
+    { "policy", "integer*", "version that decided" },
+    { "rule", "integer*", "that decided" },
+    { "aggregate", "Aggregate*", "" },
+};
+static const struct api_member RECORDS[] = {
+    { "records", "[Record", "newest first" },
+    { "next", "integer?", "give it as before" },
+};
+static const struct api_member PROOF[] = { { "nodes", "[string", "base64, 32 octets each" } };
+static const struct api_member BACKUP[] = {
+    { "name", "string", "of the copy, in the folder authority.backups" },
+};
+
+static const struct api_shape SHAPES[] = {
+    SHAPE("Error", ERROR),
+    SHAPE("ErrorDetail", ERROR_DETAIL),
+    SHAPE("Health", HEALTH),
+    SHAPE("Status", STATUS),
+    SHAPE("DeviceCounts", DEVICE_COUNTS),
+    SHAPE("Device", DEVICE),
+    SHAPE("Devices", DEVICES),
+    SHAPE("DeviceAdded", DEVICE_ADDED),
+    SHAPE("DeviceShown", DEVICE_SHOWN),
+    SHAPE("Change", CHANGE),
+    SHAPE("Token", TOKEN),
+    SHAPE("Certificate", CERTIFICATE),
+    SHAPE("Certificates", CERTIFICATES),
+    SHAPE("Subject", SUBJECT),
+    SHAPE("Operators", OPERATORS),
+    SHAPE("Issued", ISSUED),
+    SHAPE("PolicySummary", POLICY_SUMMARY),
+    SHAPE("Policies", POLICIES),
+    SHAPE("Policy", POLICY),
+    SHAPE("PolicyApplied", POLICY_APPLIED),
+    SHAPE("PolicyErrors", POLICY_ERRORS),
+    SHAPE("PolicyChecked", POLICY_CHECKED),
+    SHAPE("Record", RECORD),
+    SHAPE("Records", RECORDS),
+    SHAPE("Actor", ACTOR),
+    SHAPE("RecordCertificate", RECORD_CERTIFICATE),
+    SHAPE("Aggregate", AGGREGATE),
+    SHAPE("Proof", PROOF),
+    SHAPE("Backup", BACKUP),
+};
+
+const struct api_shape *api_schema_list(size_t *count)
+{
+    *count = sizeof SHAPES / sizeof *SHAPES;
+    return SHAPES;
+}

@@ -1,0 +1,186 @@
+#include <stdlib.h>
+
+#include "broker/client_state.h"
+#include "broker/metrics.h"
+
+static void on_delivered(void *with, const struct message *message, enum mqtt_reason reason)
+{
+    (void)with; /* it was judged, counted and audited when it was sent */
+    (void)message;
+    (void)reason;
+}
+
+enum rc broker_client_new(struct connection *connection, struct client **client)
+{
+    struct worker *worker = connection->worker;
+    struct client *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "client");
+    made->connection = connection;
+    made->events = (struct mqtt_session_events){ .connect = broker_client_on_connect,
+                                                 .publish = broker_client_on_publish,
+                                                 .subscribe = broker_client_on_subscribe,
+                                                 .delivered = on_delivered,
+                                                 .with = made };
+    enum rc rc =
+        broker_mqtt_session_new(&worker->mqtt_limits, &made->events, worker->pool,
+                                &connection->out, loop_now_ms(worker->loop), &made->session);
+    if (rc != RC_OK) {
+        free(made);
+        return rc;
+    }
+    *client = made;
+    return RC_OK;
+}
+
+void broker_client_free(struct client *client)
+{
+    if (client == NULL)
+        return;
+    broker_mqtt_session_free(client->session);
+    broker_tally_clear(&client->tally);
+    free(client);
+}
+
+/* ---- Judging ---- */
+
+struct policy_decision broker_client_decide(const struct client *client,
+                                            enum policy_action action, struct bytes topic)
+{
+    if (!client->bound)
+        return (struct policy_decision){ 0 };
+    if (action == POLICY_SUBSCRIBE)
+        return policy_decide_subscribe(&client->policy, topic);
+    return policy_decide(&client->policy, action, topic);
+}
+
+void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
+                           struct bytes target, const char *reason,
+                           const struct policy_decision *decided)
+{
+    const struct witness what = { .action = action,
+                                  .decision = allowed ? AUDIT_ALLOWED : AUDIT_DENIED,
+                                  .target = target,
+                                  .reason = reason,
+                                  .decided = decided };
+
+    broker_witness(client->connection, &what);
+}
+
+bool broker_client_bind(struct client *client, const struct registry_subject *subject,
+                        struct policy_decision *decided)
+{
+    struct worker *worker = client->connection->worker;
+    struct bytes groups[REGISTRY_GROUPS_MAX];
+    const struct policy_facts facts = { bytes_of_text(client->connection->identity.id), groups,
+                                        subject->groups.count };
+
+    for (size_t i = 0; i < subject->groups.count; i++)
+        groups[i] = bytes_of_text(subject->groups.names[i]);
+    client->bound =
+        worker->policy != NULL && policy_bind(worker->policy, &facts, &client->policy) == RC_OK;
+    *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));
+    return decided->allowed;
+}
+
+/* ---- Bytes in ---- */
+
+static void broke_protocol(struct client *client)
+{
+    broker_client_witness(client, AUDIT_PROTOCOL, false, BYTES(""), fault_text(), NULL);
+    client->told = true;
+}
+
+/* One frame; false if there is no whole one, or none is wanted now. */
+static bool take_frame(struct client *client, struct bytes *left)
+{
+    struct mqtt_session *session = client->session;
+    struct mqtt_frame frame;
+    enum mqtt_reason why = MQTT_SUCCESS;
+
+    if (left->len == 0 || !broker_mqtt_session_wants_input(session))
+        return false;
+    enum rc rc = broker_mqtt_packet_next(*left, broker_mqtt_session_version(session),
+                                         broker_mqtt_session_packet_max(session), &frame, &why);
+    if (rc != RC_OK) {
+        broker_mqtt_session_end(session, why);
+        broke_protocol(client);
+        return false;
+    }
+    if (!frame.whole)
+        return false;
+    if (broker_mqtt_session_take(session, &frame,
+                                 loop_now_ms(client->connection->worker->loop)) != RC_OK)
+        broke_protocol(client);
+    left->at += frame.size;
+    left->len -= frame.size;
+    return true;
+}
+
+size_t broker_client_feed(struct client *client, struct bytes bytes)
+{
+    struct bytes left = bytes;
+
+    while (take_frame(client, &left))
+        continue;
+    return bytes.len - left.len;
+}
+
+/* ---- The end ---- */
+
+void broker_client_cut(struct client *client, enum mqtt_reason reason)
+{
+    client->cut = true;
+    client->told = true;
+    broker_mqtt_session_end(client->session, reason);
+    broker_metric_add(BROKER_SESSIONS_CUT, 1);
+}
+
+void broker_client_taken_over(struct client *client)
+{
+    client->claimed = false;
+    broker_mqtt_session_end(client->session, MQTT_SESSION_TAKEN_OVER);
+    broker_connection_end(client->connection);
+}
+
+static void leave_directory(struct client *client)
+{
+    struct connection *connection = client->connection;
+    const struct broker_seat seat = { connection->worker->party, connection->number };
+
+    if (client->claimed)
+        broker_directory_leave(connection->worker->door->directory,
+                               bytes_of_text(connection->identity.id), &seat);
+    client->claimed = false;
+}
+
+static void leave_subscriptions(struct client *client)
+{
+    struct worker *worker = client->connection->worker;
+
+    broker_metric_add(BROKER_SUBSCRIPTIONS, -(int64_t)client->subscriber.count);
+    broker_subscriptions_remove_all(worker->subscriptions, &client->subscriber);
+    atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
+}
+
+void broker_client_finish(struct client *client, const char *reason)
+{
+    uint32_t delay_s = 0; /* none: no session outlives its connection here */
+
+    broker_mqtt_session_lost(client->session);
+    leave_subscriptions(client);
+    leave_directory(client);
+    AUTO_OF(message) *will = broker_mqtt_session_take_will(client->session, &delay_s);
+    if (!client->accepted)
+        return;
+    broker_metric_add(BROKER_SESSIONS, -1);
+    if (will != NULL && !client->cut)
+        broker_client_publish_will(client, will);
+    broker_witness_flush(client->connection);
+    enum mqtt_reason why = broker_mqtt_session_reason(client->session);
+    if (!client->told)
+        broker_client_witness(client, AUDIT_SESSION_CLOSE, true, BYTES(""),
+                              why == MQTT_SUCCESS ? reason : broker_mqtt_reason_name(why),
+                              NULL);
+}

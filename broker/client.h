@@ -1,0 +1,56 @@
+/* An MQTT client on its connection: what its session wants is judged, done and audited. For the
+ * door's own files. */
+#pragma once
+
+#include "broker/mqtt_session.h"
+#include "broker/subscriptions.h"
+#include "broker/tally.h"
+#include "policy/policy.h"
+
+struct connection;
+struct match;
+struct worker;
+
+struct client {
+    struct connection *connection;
+    struct mqtt_session *session;
+    struct mqtt_session_events events;
+    struct subscriber subscriber;
+    struct policy_session policy;
+    bool bound;       /* policy is */
+    bool claimed;     /* its seat in the directory */
+    bool accepted;    /* CONNACK was sent */
+    bool cut;         /* by us: its will and what waited for it are gone */
+    bool told;        /* the audit log knows why it ended */
+    uint64_t awaited; /* the ticket that CONNACK waits for; 0: none */
+    struct client *next_opening;
+    uint64_t round; /* of the worker's matching, in which match is its place */
+    size_t match;
+    struct tally tally;
+};
+
+enum rc broker_client_new(struct connection *connection, struct client **client);
+void broker_client_free(struct client *client);
+
+/* Bytes from the device; returns how many were whole packets. */
+size_t broker_client_feed(struct client *client, struct bytes bytes);
+/* The record that it opens is on disk. */
+void broker_client_open(struct client *client);
+/* Its retained message is on disk, or why not. */
+void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc);
+void broker_client_deliver(struct client *client, struct message *message,
+                           const struct match *match);
+/* Another connection has its client id now. */
+void broker_client_taken_over(struct client *client);
+/* The connection ends: will, seat, subscriptions. */
+void broker_client_finish(struct client *client, const char *reason);
+
+/* Compile the session's facts into the worker's policy; false: it may not connect, and decided
+ * says by which rule. */
+struct registry_subject;
+bool broker_client_bind(struct client *client, const struct registry_subject *subject,
+                        struct policy_decision *decided);
+/* Judge each subscription again; what is no longer allowed is removed and audited. */
+void broker_client_review(struct client *client);
+/* End it, by our decision. */
+void broker_client_cut(struct client *client, enum mqtt_reason reason);

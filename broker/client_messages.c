@@ -1,0 +1,294 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "broker/client_state.h"
+#include "broker/metrics.h"
+
+/* ---- PUBLISH ---- */
+
+/* In 3.1.1 nothing but closing tells a client that its message was not taken; a denial it is
+ * not told at all, as section 3.3.5 leaves open: the message is acknowledged and dropped. */
+static void answer(struct client *client, uint16_t packet_id, enum mqtt_reason reason)
+{
+    if (packet_id == 0)
+        return;
+    if (reason != MQTT_SUCCESS && reason != MQTT_NOT_AUTHORIZED &&
+        broker_mqtt_session_version(client->session) == MQTT_3_1_1) {
+        broker_mqtt_session_end(client->session, reason);
+        return;
+    }
+    enum rc rc = broker_mqtt_session_acknowledge(client->session, packet_id, reason);
+    (void)rc; /* not found: the session is over */
+}
+
+static bool may_publish(struct client *client, const struct mqtt_publish *publish)
+{
+    struct policy_decision decided =
+        broker_client_decide(client, POLICY_PUBLISH, publish->topic);
+    enum audit_action action = AUDIT_PUBLISH;
+
+    broker_metric_add(BROKER_PUBLISH_RECEIVED, 1);
+    if (decided.allowed && publish->retain) {
+        broker_client_witness(client, AUDIT_PUBLISH, true, publish->topic, NULL, &decided);
+        decided = broker_client_decide(client, POLICY_RETAIN, publish->topic);
+        action = AUDIT_RETAIN;
+    }
+    broker_client_witness(client, action, decided.allowed, publish->topic, NULL, &decided);
+    if (!decided.allowed)
+        broker_metric_add(BROKER_PUBLISH_DENIED, 1);
+    return decided.allowed;
+}
+
+enum rc broker_client_retain(struct client *client, struct message *message, uint16_t packet_id)
+{
+    struct worker *worker = client->connection->worker;
+    const struct broker_mail mail = { .kind = BROKER_MAIL_RETAIN,
+                                      .session = client->connection->number,
+                                      .number = packet_id,
+                                      .what = broker_message_hold(message) };
+    enum rc rc =
+        broker_post_send(worker->door->post, worker->party, BROKER_POST_RECORDER, &mail);
+
+    if (rc != RC_OK)
+        broker_message_release(message);
+    return rc;
+}
+
+void broker_client_on_publish(void *with, const struct mqtt_publish *publish)
+{
+    struct client *client = with;
+    struct worker *worker = client->connection->worker;
+    AUTO_OF(message) *message = NULL;
+
+    if (!may_publish(client, publish)) {
+        answer(client, publish->packet_id, MQTT_NOT_AUTHORIZED);
+        return;
+    }
+    if (broker_message_new(worker->pool, publish, loop_now_ms(worker->loop), &message) !=
+        RC_OK) {
+        broker_metric_add(BROKER_DROPPED, 1);
+        answer(client, publish->packet_id, MQTT_QUOTA_EXCEEDED);
+        return;
+    }
+    broker_route(worker, message, client);
+    if (!publish->retain)
+        answer(client, publish->packet_id, MQTT_SUCCESS);
+    else if (broker_client_retain(client, message, publish->packet_id) != RC_OK)
+        answer(client, publish->packet_id, MQTT_QUOTA_EXCEEDED);
+}
+
+void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc)
+{
+    if (rc != RC_OK)
+        broker_client_witness(client, AUDIT_RETAIN, false, BYTES(""),
+                              "it could not be made durable", NULL);
+    answer(client, packet_id, rc == RC_OK ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
+    broker_worker_mark(client->connection);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+static enum mqtt_reason check_filter(struct bytes filter)
+{
+    if (filter.len > AUDIT_TARGET_MAX)
+        return MQTT_TOPIC_FILTER_INVALID;
+    enum rc rc = broker_mqtt_topic_check_filter(filter);
+    if (rc == RC_DENIED)
+        return MQTT_NO_SHARED_SUBSCRIPTIONS;
+    return rc == RC_OK ? MQTT_SUCCESS : MQTT_TOPIC_FILTER_INVALID;
+}
+
+/* A subscription that came, and what there was of it before. */
+struct wanted {
+    struct bytes filter;
+    struct subscription subscription;
+    bool replaced;
+};
+
+static enum mqtt_reason subscribe_one(struct client *client, struct wanted *wanted)
+{
+    struct worker *worker = client->connection->worker;
+    uint8_t *qos = &wanted->subscription.options.qos;
+    enum mqtt_reason reason = check_filter(wanted->filter);
+
+    if (reason != MQTT_SUCCESS)
+        return reason;
+    struct policy_decision decided =
+        broker_client_decide(client, POLICY_SUBSCRIBE, wanted->filter);
+    broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed, wanted->filter, NULL,
+                          &decided);
+    if (!decided.allowed)
+        return MQTT_NOT_AUTHORIZED;
+    *qos = *qos > 1 ? 1 : *qos;
+    if (broker_subscriptions_add(worker->subscriptions, &client->subscriber, wanted->filter,
+                                 &wanted->subscription, &wanted->replaced) != RC_OK)
+        return MQTT_QUOTA_EXCEEDED;
+    broker_metric_add(BROKER_SUBSCRIPTIONS, wanted->replaced ? 0 : 1);
+    atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
+    return *qos == 0 ? MQTT_SUCCESS : MQTT_GRANTED_QOS_1;
+}
+
+static enum mqtt_reason unsubscribe_one(struct client *client, struct bytes filter)
+{
+    struct worker *worker = client->connection->worker;
+
+    if (check_filter(filter) != MQTT_SUCCESS)
+        return MQTT_TOPIC_FILTER_INVALID;
+    if (!broker_subscriptions_remove(worker->subscriptions, &client->subscriber, filter))
+        return MQTT_NO_SUBSCRIPTION_EXISTED;
+    broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
+    atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
+    return MQTT_SUCCESS;
+}
+
+/* ---- Retained messages for a new subscription ---- */
+
+/* Found under the keeper's lock, delivered after it. */
+struct found {
+    struct message **at;
+    size_t count, room;
+};
+
+static void note_found(void *with, struct message *message)
+{
+    struct found *found = with;
+
+    if (found->count == found->room) {
+        size_t room = found->room == 0 ? 16 : found->room * 2;
+        struct message **grown = realloc(found->at, room * sizeof *grown);
+        if (grown == NULL) {
+            broker_metric_add(BROKER_DROPPED, 1);
+            return;
+        }
+        found->at = grown;
+        found->room = room;
+    }
+    found->at[found->count++] = broker_message_hold(message);
+}
+
+static bool may_receive(struct client *client, struct message *message)
+{
+    struct bytes topic = broker_message_topic(message);
+    struct policy_decision decided = broker_client_decide(client, POLICY_RECEIVE, topic);
+
+    broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
+    return decided.allowed;
+}
+
+static void hand_over(struct client *client, struct message *message,
+                      const struct message_delivery *how)
+{
+    if (!may_receive(client, message))
+        return;
+    enum mqtt_delivered done = broker_mqtt_session_deliver(client->session, message, how);
+    broker_metric_add(done == MQTT_DROPPED ? BROKER_DROPPED : BROKER_DELIVERED, 1);
+    broker_worker_mark(client->connection);
+}
+
+/* Section 3.3.1.3: 0 always, 1 if the subscription is new, 2 never. */
+static void deliver_retained(struct client *client, const struct wanted *wanted)
+{
+    struct worker *worker = client->connection->worker;
+    const struct subscription *subscription = &wanted->subscription;
+    struct found found = { 0 };
+    const struct message_delivery how = {
+        .qos = subscription->options.qos,
+        .retain = true,
+        .identifiers = &subscription->identifier,
+        .identifier_count = subscription->identifier != 0,
+        .now_ms = loop_now_ms(worker->loop),
+    };
+
+    if (subscription->options.retain_handling == 2 ||
+        (subscription->options.retain_handling == 1 && wanted->replaced))
+        return;
+    broker_keeper_match(worker->door->setup.keeper, wanted->filter, how.now_ms,
+                        &(struct retained_finder){ note_found, &found });
+    for (size_t i = 0; i < found.count; i++) {
+        hand_over(client, found.at[i], &how);
+        broker_message_release(found.at[i]);
+    }
+    free(found.at);
+}
+
+static size_t take_filters(struct client *client, const struct mqtt_subscribe *subscribe,
+                           struct wanted wanted[FILTERS_MAX], uint8_t codes[FILTERS_MAX])
+{
+    uint32_t identifier =
+        broker_mqtt_properties_number(&subscribe->properties, MQTT_SUBSCRIPTION_ID, 0);
+    struct bytes rest = subscribe->filters;
+    size_t count = 0;
+
+    while (broker_mqtt_subscribe_next(subscribe->type, &rest, &wanted[count].filter,
+                                      &wanted[count].subscription.options)) {
+        wanted[count].subscription.identifier = identifier;
+        wanted[count].replaced = false;
+        codes[count] = (uint8_t)(subscribe->type == MQTT_SUBSCRIBE
+                                     ? subscribe_one(client, &wanted[count])
+                                     : unsubscribe_one(client, wanted[count].filter));
+        count++;
+    }
+    return count;
+}
+
+/* SUBACK first, then what is retained. */
+void broker_client_on_subscribe(void *with, const struct mqtt_subscribe *subscribe)
+{
+    struct client *client = with;
+    struct wanted wanted[FILTERS_MAX];
+    uint8_t codes[FILTERS_MAX];
+
+    assert(subscribe->count <= FILTERS_MAX); /* the session's limit */
+    size_t count = take_filters(client, subscribe, wanted, codes);
+    broker_mqtt_session_answer(client->session, subscribe->type, subscribe->packet_id,
+                               (struct bytes){ codes, count });
+    for (size_t i = 0; i < count && subscribe->type == MQTT_SUBSCRIBE; i++)
+        if (codes[i] <= MQTT_GRANTED_QOS_1)
+            deliver_retained(client, &wanted[i]);
+}
+
+/* ---- A new policy ---- */
+
+static bool keep_subscription(void *with, struct bytes filter,
+                              const struct subscription *subscription)
+{
+    struct client *client = with;
+    struct policy_decision decided = broker_client_decide(client, POLICY_SUBSCRIBE, filter);
+
+    (void)subscription;
+    if (!decided.allowed) {
+        broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
+        broker_client_witness(client, AUDIT_SUBSCRIBE, false, filter,
+                              "no longer allowed: it was removed", &decided);
+    }
+    return decided.allowed;
+}
+
+void broker_client_review(struct client *client)
+{
+    struct worker *worker = client->connection->worker;
+
+    broker_subscriptions_review(worker->subscriptions, &client->subscriber,
+                                &(struct subscriptions_judge){ keep_subscription, client });
+    atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
+}
+
+/* ---- Messages out ---- */
+
+void broker_client_deliver(struct client *client, struct message *message,
+                           const struct match *match)
+{
+    const struct worker *worker = client->connection->worker;
+    uint32_t identifiers[MATCH_IDENTIFIERS];
+    struct message_delivery how = {
+        .qos = match->qos,
+        .retain = match->retain_as_published && broker_message_is_retained(message),
+        .identifiers = identifiers,
+        .now_ms = loop_now_ms(worker->loop),
+    };
+
+    for (size_t at = match->identifier; at != 0 && how.identifier_count < MATCH_IDENTIFIERS;
+         at = worker->identifiers[at - 1].next)
+        identifiers[how.identifier_count++] = worker->identifiers[at - 1].identifier;
+    hand_over(client, message, &how);
+}

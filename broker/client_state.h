@@ -1,0 +1,22 @@
+/* What the files of the client share. For client*.c only. */
+#pragma once
+
+#include "broker/door_state.h"
+
+/* CONNECT: client_connect.c. */
+void broker_client_on_connect(void *with, const struct mqtt_connect *connect);
+/* PUBLISH, SUBSCRIBE: client_messages.c. */
+void broker_client_on_publish(void *with, const struct mqtt_publish *publish);
+void broker_client_on_subscribe(void *with, const struct mqtt_subscribe *subscribe);
+
+/* The policy's word; without one bound everything is denied. */
+struct policy_decision broker_client_decide(const struct client *client,
+                                            enum policy_action action, struct bytes topic);
+void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
+                           struct bytes target, const char *reason,
+                           const struct policy_decision *decided);
+/* Publish the will, if it may still be; client_connect.c. */
+void broker_client_publish_will(struct client *client, struct message *will);
+/* Hand to the recorder to be kept; packet_id 0: nobody waits. */
+enum rc broker_client_retain(struct client *client, struct message *message,
+                             uint16_t packet_id);

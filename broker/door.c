@@ -1,0 +1,406 @@
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "broker/door_state.h"
+#include "broker/metrics.h"
+#include "broker/sockets.h"
+
+enum {
+    HEAP_KEPT = 64 * 1024 * 1024, /* PEERS.md section 8: trimming dominates fan-out */
+    HEAP_PAD = 16 * 1024 * 1024,
+    ACCEPTS = 16
+};
+
+void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,
+                      const char *text)
+{
+    door->setup.told(door->setup.with, event, what, text);
+}
+
+struct broker_front *broker_door_front(struct broker_door *door)
+{
+    return door->front;
+}
+
+/* ---- What the front tells ---- */
+
+static void on_changed(void *with, const struct registry_change *change)
+{
+    struct broker_door *door = with;
+
+    if (broker_review_post(door, change) != RC_OK) {
+        /* A cut that cannot be ordered is never acknowledged; better a door that starts anew.
+         */
+        broker_door_tell(door, BROKER_DOOR_LINE, "", fault_text());
+        loop_stop(door->setup.loop);
+    }
+    if (change == NULL || change->kind == REGISTRY_CHANGE_AUTHORITIES)
+        broker_certifier_go_on(door->certifier);
+}
+
+static bool is_settled(void *with, uint64_t sequence)
+{
+    const struct broker_door *door = with;
+
+    (void)sequence; /* changes are posted in order, and all of them before this is asked */
+    for (size_t i = 0; i < door->setup.workers; i++)
+        if (door->reviewed[i] < door->reviews)
+            return false;
+    return true;
+}
+
+static void on_line(void *with, const char *why_not)
+{
+    broker_door_tell(with, BROKER_DOOR_LINE, "", why_not == NULL ? "" : why_not);
+}
+
+/* ---- Mail for the main thread ---- */
+
+static void on_reviewed(struct broker_door *door, const struct broker_mail *mail)
+{
+    door->reviewed[mail->from - BROKER_POST_WORKER] = mail->number;
+    if (is_settled(door, 0))
+        broker_front_settled(door->front);
+}
+
+static void on_stream(struct broker_door *door, const struct broker_mail *mail)
+{
+    struct broker_stream_offer *offer = mail->what;
+
+    door->setup.adopt(door->setup.with, offer->fd, false, &offer->peer);
+    free(offer);
+}
+
+static void on_look_up(struct broker_door *door, const struct broker_mail *mail)
+{
+    struct broker_look_up *wanted = mail->what;
+
+    wanted->party = mail->from;
+    wanted->session = mail->session;
+    broker_lookups_ask(door->lookups, wanted);
+}
+
+static void on_batch(struct broker_door *door, const struct broker_mail *mail)
+{
+    broker_pusher_take(door->pusher, mail);
+}
+
+static void on_recorded(struct broker_door *door, const struct broker_mail *mail)
+{
+    if (mail->rc != RC_OK)
+        broker_door_tell(door, BROKER_DOOR_SPOOL, "", "a refusal could not be recorded");
+}
+
+static enum rc on_failed(const struct broker_mail *mail)
+{
+    char *why = mail->what;
+    enum rc rc = fault(mail->rc, "a thread of the door ended: %s", why == NULL ? "" : why);
+
+    free(why);
+    return rc;
+}
+
+static enum rc take_mail(struct broker_door *door, const struct broker_mail *mail)
+{
+    static void (*const TAKE_MAIL[])(struct broker_door *, const struct broker_mail *) = {
+        [BROKER_MAIL_STREAM] = on_stream,     [BROKER_MAIL_LOOK_UP] = on_look_up,
+        [BROKER_MAIL_REVIEWED] = on_reviewed, [BROKER_MAIL_RECORDED] = on_recorded,
+        [BROKER_MAIL_BATCH] = on_batch,
+    };
+
+    if (mail->kind == BROKER_MAIL_FAILED)
+        return on_failed(mail);
+    TAKE_MAIL[mail->kind](door, mail);
+    return RC_OK;
+}
+
+static enum rc on_bell(struct loop_watch *watch, unsigned ready)
+{
+    struct broker_door *door = (void *)((char *)watch - offsetof(struct broker_door, bell));
+    struct broker_mail mail;
+
+    (void)ready;
+    broker_post_open(door->post, BROKER_POST_MAIN);
+    while (broker_post_next(door->post, BROKER_POST_MAIN, &mail))
+        TRY(take_mail(door, &mail));
+    return RC_OK;
+}
+
+static enum rc on_turn_ended(struct loop_turn *turn)
+{
+    struct broker_door *door = (void *)((char *)turn - offsetof(struct broker_door, turn));
+
+    broker_post_deliver(door->post, BROKER_POST_MAIN);
+    return RC_OK;
+}
+
+/* ---- Plain HTTP ---- */
+
+static enum rc on_http(struct loop_watch *watch, unsigned ready)
+{
+    struct broker_door *door = (void *)((char *)watch - offsetof(struct broker_door, http));
+
+    (void)ready;
+    for (size_t i = 0; i < ACCEPTS; i++) {
+        struct broker_peer peer = { 0 };
+        int fd = broker_sockets_accept(watch->fd, peer.address);
+        if (fd < 0)
+            break;
+        door->setup.adopt(door->setup.with, fd, true, &peer);
+    }
+    return RC_OK;
+}
+
+/* ---- Listening ---- */
+
+static void tell_listener(struct broker_door *door, const char *name, int fd)
+{
+    char address[REGISTRY_PEER_MAX + 1];
+
+    broker_sockets_address(fd, address);
+    broker_door_tell(door, BROKER_DOOR_LISTENS, name, address);
+}
+
+void broker_door_open_up(struct broker_door *door)
+{
+    const struct broker_door_setup *setup = &door->setup;
+    const struct broker_mail mail = { .kind = BROKER_MAIL_OPEN };
+
+    if (door->listening || !broker_front_is_ready(door->front) ||
+        !broker_certifier_is_done(door->certifier))
+        return;
+    door->listening = true;
+    for (unsigned i = 0; i < setup->workers; i++)
+        if (broker_post_send(door->post, BROKER_POST_MAIN, BROKER_POST_WORKER + i, &mail) !=
+            RC_OK)
+            loop_stop(setup->loop);
+    if (setup->mqtts != NULL)
+        tell_listener(door, "mqtts", setup->mqtts[0]);
+    if (setup->https >= 0)
+        tell_listener(door, "https", setup->https);
+    if (setup->http < 0)
+        return;
+    if (loop_add(setup->loop, &door->http, setup->http, LOOP_READ) == RC_OK)
+        tell_listener(door, "http", setup->http);
+    else
+        broker_door_tell(door, BROKER_DOOR_WAITS, "http", fault_text());
+}
+
+/* ---- Its own records ---- */
+
+static enum rc write_refusal(struct broker_door *door, const struct broker_peer *peer,
+                             const char *target, const char *reason, struct buf *records)
+{
+    struct audit_record record = {
+        .action = AUDIT_API_REQUEST,
+        .decision = AUDIT_DENIED,
+        .wall_ms = clock_wall_ms(door->setup.clock),
+        .monotonic_ms = clock_monotonic_ms(door->setup.clock),
+        .actor_kind = peer->actor.known ? (enum audit_actor_kind)peer->kind : AUDIT_NOBODY,
+        .actor = bytes_of_text(peer->actor.known ? peer->id : ""),
+        .target = bytes_of_text(target),
+        .peer = bytes_of_text(peer->address),
+        .tls = bytes_of_text(peer->tls),
+        .reason = bytes_of_text(reason),
+    };
+    AUTO_BUF(form, AUDIT_RECORD_MAX);
+
+    memcpy(record.correlation, peer->correlation, sizeof record.correlation);
+    if (peer->actor.known)
+        record.actor_certificate.fingerprint = BYTES_OF(peer->actor.fingerprint.at);
+    TRY(audit_record_write(&record, &form));
+    buf_add_sized16(records, buf_bytes(&form));
+    return records->broken ? fault(RC_NOMEM, "record of a refusal") : RC_OK;
+}
+
+void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
+                                const char *target, const char *reason)
+{
+    struct buf *records = malloc(sizeof *records);
+
+    if (records == NULL)
+        return;
+    *records = (struct buf)BUF_MAX(AUDIT_RECORD_MAX + 2);
+    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
+                                      .number = ++door->ticket,
+                                      .what = records };
+    if (write_refusal(door, peer, target, reason, records) == RC_OK &&
+        broker_post_send(door->post, BROKER_POST_MAIN, BROKER_POST_RECORDER, &mail) == RC_OK)
+        return;
+    broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
+    buf_clear(records);
+    free(records);
+}
+
+/* ---- Its life ---- */
+
+static void name_listeners(struct broker_door *door)
+{
+    bool devices = door->setup.channel == REGISTRY_DEVICE_DOOR;
+
+    door->mqtts = (struct listener){ "mqtts", BROKER_DEVICES, true, BROKER_TLS_REQUIRED };
+    door->https = (struct listener){ "https", devices ? BROKER_DEVICES : BROKER_OPERATORS,
+                                     false, BROKER_TLS_OPTIONAL };
+}
+
+static enum rc open_parts(struct broker_door *door)
+{
+    const struct broker_door_setup *setup = &door->setup;
+    const struct broker_front_setup front = {
+        .loop = setup->loop,
+        .clock = setup->clock,
+        .observer = { on_changed, is_settled, on_line, door },
+    };
+    const struct broker_tls_setup tls = { .session_timeout_s = setup->limits.tls_timeout_s,
+                                          .sessions = setup->limits.tls_sessions,
+                                          .judge = broker_connection_judge };
+
+    TRY(broker_post_new(BROKER_POST_WORKER + setup->workers, &door->post));
+    TRY(broker_front_new(&front, &door->front));
+    TRY(broker_tls_new(&tls, &door->tls));
+    TRY(broker_directory_new(&door->directory));
+    TRY(broker_certifier_new(door, &door->certifier));
+    TRY(broker_pusher_new(door, &door->pusher));
+    TRY(broker_lookups_new(door, &door->lookups));
+    door->workers = calloc(setup->workers, sizeof *door->workers);
+    if (door->workers == NULL)
+        return fault(RC_NOMEM, "workers");
+    for (unsigned i = 0; i < setup->workers; i++)
+        TRY(broker_worker_open(door, i));
+    return RC_OK;
+}
+
+enum rc broker_door_new(const struct broker_door_setup *setup, struct broker_door **door)
+{
+    AUTO_OF(broker_door) *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return fault(RC_NOMEM, "door");
+    made->setup = *setup;
+    made->bell.ready = on_bell;
+    made->http.ready = on_http;
+    made->turn.ended = on_turn_ended;
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+    mallopt(M_TOP_PAD, HEAP_PAD);
+    mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
+    name_listeners(made);
+    TRY(open_parts(made));
+    *door = TAKE(made);
+    return RC_OK;
+}
+
+enum rc broker_door_start(struct broker_door *door)
+{
+    const struct broker_recorder_setup recorder = { door->setup.clock, door->post,
+                                                    door->setup.spool, door->setup.keeper };
+
+    loop_add_turn(door->setup.loop, &door->turn);
+    TRY(loop_add(door->setup.loop, &door->bell, broker_post_bell(door->post, BROKER_POST_MAIN),
+                 LOOP_READ));
+    TRY(broker_recorder_start(&recorder, &door->recorder));
+    for (size_t i = 0; i < door->setup.workers; i++)
+        TRY(broker_worker_start(&door->workers[i]));
+    broker_door_tell(door, BROKER_DOOR_WAITS, "", "the authority's registry");
+    return RC_OK;
+}
+
+enum rc broker_door_attach(struct broker_door *door, int authority)
+{
+    TRY(broker_front_attach(door->front, authority));
+    broker_pusher_greet(door->pusher);
+    return RC_OK;
+}
+
+/* ---- The end: workers first, since what they tell the recorder must still be written ---- */
+
+static void send_stop(struct broker_door *door, unsigned to)
+{
+    const struct broker_mail mail = { .kind = BROKER_MAIL_STOP };
+    enum rc rc = broker_post_send(door->post, BROKER_POST_MAIN, to, &mail);
+
+    if (rc != RC_OK)
+        abort(); /* a thread that is never told to end cannot be waited for */
+    broker_post_deliver(door->post, BROKER_POST_MAIN);
+}
+
+static void stop_threads(struct broker_door *door)
+{
+    for (unsigned i = 0; door->workers != NULL && i < door->setup.workers; i++)
+        if (door->workers[i].started)
+            send_stop(door, BROKER_POST_WORKER + i);
+    for (unsigned i = 0; door->workers != NULL && i < door->setup.workers; i++)
+        if (door->workers[i].started)
+            pthread_join(door->workers[i].thread, NULL);
+    if (door->recorder == NULL)
+        return;
+    send_stop(door, BROKER_POST_RECORDER);
+    broker_recorder_join(TAKE(door->recorder));
+}
+
+/* What nobody takes any more is released by its kind. */
+static void empty_inbox(struct broker_door *door, unsigned party)
+{
+    struct broker_mail mail;
+
+    while (broker_post_next(door->post, party, &mail))
+        switch (mail.kind) {
+        case BROKER_MAIL_REVIEW:
+            broker_review_release(mail.what);
+            break;
+        case BROKER_MAIL_PUBLISH:
+        case BROKER_MAIL_RETAIN:
+            broker_message_release(mail.what);
+            break;
+        case BROKER_MAIL_LOOK_UP:
+            broker_look_up_free(mail.what);
+            break;
+        case BROKER_MAIL_STREAM:
+            own_close(&((struct broker_stream_offer *)mail.what)->fd);
+            free(mail.what);
+            break;
+        case BROKER_MAIL_RECORDS:
+        case BROKER_MAIL_BATCH:
+            buf_clear(mail.what);
+            free(mail.what);
+            break;
+        case BROKER_MAIL_LOOKED_UP:
+        case BROKER_MAIL_FAILED:
+            free(mail.what);
+            break;
+        case BROKER_MAIL_STOP:
+        case BROKER_MAIL_OPEN:
+        case BROKER_MAIL_SPOOL:
+        case BROKER_MAIL_REVIEWED:
+        case BROKER_MAIL_RECORDED:
+        case BROKER_MAIL_RETAINED:
+        case BROKER_MAIL_TAKE_OVER:
+            break;
+        }
+}
+
+void broker_door_free(struct broker_door *door)
+{
+    if (door == NULL)
+        return;
+    stop_threads(door);
+    broker_front_free(door->front); /* answers what waits: to the parts below */
+    for (unsigned i = 0; door->post != NULL && i < BROKER_POST_WORKER + door->setup.workers;
+         i++)
+        empty_inbox(door, i);
+    for (size_t i = 0; door->workers != NULL && i < door->setup.workers; i++)
+        broker_worker_close(&door->workers[i]);
+    broker_certifier_free(door->certifier);
+    broker_pusher_free(door->pusher);
+    broker_lookups_free(door->lookups);
+    loop_remove(&door->bell);
+    loop_remove(&door->http);
+    if (door->turn.loop != NULL)
+        loop_remove_turn(&door->turn);
+    broker_directory_free(door->directory);
+    broker_tls_free(door->tls);
+    broker_post_free(door->post);
+    free(door->workers);
+    free(door);
+}

@@ -1,0 +1,262 @@
+/* What the files of a door share: the door, its workers, their connections. For broker/'s own
+ * files that run in one. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "audit/aggregate.h"
+#include "broker/client.h"
+#include "broker/directory.h"
+#include "broker/door.h"
+#include "broker/identity.h"
+#include "broker/subscriptions.h"
+#include "broker/tls.h"
+
+enum {
+    SCRATCH = 64 * 1024, /* octets that are read, or pumped, in one go */
+    TURN_READS = 4,      /* such reads of one connection in a turn: then the others' turn */
+    PEER_BUCKETS = 4096,
+    FILTERS_MAX = 64,      /* in one SUBSCRIBE */
+    MATCH_IDENTIFIERS = 32 /* subscription identifiers that are told with one message */
+};
+
+/* ---- Connections ---- */
+
+struct listener {
+    const char *name; /* "mqtts", "https": also the context in which TLS sessions resume */
+    unsigned kinds;   /* whom it lets in */
+    bool mqtt;        /* else HTTP */
+    enum broker_tls_demand demand;
+};
+
+enum connection_state {
+    CONNECTION_HANDSHAKE,
+    CONNECTION_LOOKED_UP, /* waits for the authority's word about an unknown certificate */
+    CONNECTION_OPEN,
+    CONNECTION_ENDING, /* what is in out still leaves */
+    CONNECTION_CLOSED  /* freed at the end of the turn */
+};
+
+struct connection {
+    struct worker *worker;
+    const struct listener *listener;
+    uint64_t number; /* slot, and how often it was used */
+    int fd;
+    enum connection_state state;
+    struct loop_watch watch;
+    struct loop_timer timer; /* armed for the earliest of what may be due, or earlier */
+    int64_t patience_ms;     /* end of the handshake, look-up or farewell */
+    struct ssl_st *tls;
+    struct broker_identity identity;
+    struct broker_peer peer;
+    struct buf in;  /* what was read and could not be handed on yet */
+    struct buf out; /* what is to be written; sent of it is gone */
+    size_t sent;
+    uint64_t ticket; /* of the last records about it: it ends if they cannot be kept */
+    struct client *client;
+    struct stream *stream;
+    struct connection *next_peer; /* of the same id, in the worker's table of peers */
+    struct connection *next_dirty, *next_again, *next_closed;
+    bool admitted, dirty, again, peered, buried;
+};
+
+/* ---- Workers ---- */
+
+/* What a subscriber is owed of one message: overlapping subscriptions are joined. */
+struct match {
+    struct client *client;
+    uint8_t qos;
+    bool retain_as_published;
+    size_t identifier; /* the first, as its place in the worker's list + 1; 0: none */
+};
+struct match_identifier {
+    uint32_t identifier;
+    size_t next; /* as above */
+};
+
+struct worker {
+    struct broker_door *door;
+    unsigned party; /* in the post */
+    pthread_t thread;
+    bool started, stopping, listening;
+    struct loop *loop;
+    struct loop_watch bell;
+    struct loop_turn turn;
+    struct loop_timer window; /* of the audit's aggregates */
+    struct loop_timer soon;   /* the next turn must not wait: somebody has more to read */
+    struct loop_watch mqtts, https;
+
+    struct connection **slots;
+    size_t slot_room, slot_hint, connections; /* no free slot is below the hint */
+    uint32_t *uses;
+    struct connection *peers[PEER_BUCKETS];
+    struct connection *dirty, *again, *closed;
+    struct client *opening; /* whose CONNACK waits for its record, the first ticket first */
+
+    struct message_pool *pool;
+    struct subscriptions *subscriptions;
+    atomic_size_t subscribed; /* subscriptions: others send no messages where there are none */
+    struct policy *policy;
+    struct mqtt_session_limits mqtt_limits;
+
+    struct audit_aggregate *aggregate;
+    struct buf *records;      /* of this turn, each sized16; NULL: none yet */
+    uint64_t ticket;          /* of those */
+    struct connection *about; /* whom the record that goes out is about; may be NULL */
+
+    struct match *matches; /* of the message that is being routed */
+    size_t match_count, match_room;
+    struct match_identifier *identifiers;
+    size_t identifier_count, identifier_room;
+    uint64_t round; /* of matching */
+    uint8_t scratch[SCRATCH];
+};
+
+struct certifier;
+
+struct broker_door {
+    struct broker_door_setup setup;
+    struct broker_post *post;
+    struct broker_front *front;
+    struct broker_tls *tls;
+    struct broker_directory *directory;
+    struct broker_recorder *recorder;
+    struct worker *workers; /* setup.workers of them */
+    struct listener mqtts, https;
+    atomic_size_t connections;
+
+    /* The main thread's own: */
+    struct loop_watch bell, http;
+    struct loop_turn turn;
+    struct certifier *certifier;
+    struct pusher *pusher;
+    struct lookups *lookups;
+    uint64_t reviews;                      /* that were posted */
+    uint64_t reviewed[BROKER_WORKERS_MAX]; /* the last one that each worker is done with */
+    bool listening;
+    uint64_t ticket; /* of the main thread's own records */
+};
+
+/* ---- worker.c ---- */
+enum rc broker_worker_open(struct broker_door *door, unsigned place);
+void broker_worker_close(struct worker *worker);
+enum rc broker_worker_start(struct worker *worker);
+int64_t broker_worker_now_s(const struct worker *worker); /* wall */
+/* By its number; NULL if it is gone. */
+struct connection *broker_worker_find(struct worker *worker, uint64_t number);
+/* Enter into the table of peers, when it is known who is there. */
+void broker_worker_add_peer(struct worker *worker, struct connection *connection);
+/* The first connection of a bucket that may hold this id; follow next_peer. */
+struct connection *broker_worker_peers(struct worker *worker, struct bytes id);
+/* Look after it at the end of this turn: something was put in out, or its state changed. */
+void broker_worker_mark(struct connection *connection);
+/* Come back to it in the next turn: it has more to read than one turn may take. */
+void broker_worker_mark_again(struct connection *connection);
+enum rc broker_worker_admit(struct worker *worker, struct connection *connection);
+
+/* ---- connection.c ---- */
+enum rc broker_connection_accept(struct worker *worker, const struct listener *listener, int fd,
+                                 const char *address);
+/* handshake.c: go on with it; its time is up; what TLS asks of a leaf; the authority's word. */
+void broker_connection_shake_hands(struct connection *connection);
+void broker_connection_give_up(struct connection *connection);
+enum registry_verdict broker_connection_judge(void *with, const struct x509_st *leaf);
+void broker_connection_learn(struct connection *connection, enum rc rc,
+                             const struct registry_answer *answer);
+/* Write out, read on, close: whatever can be done now. */
+void broker_connection_settle(struct connection *connection);
+/* Write what is in out, then close. */
+void broker_connection_end(struct connection *connection);
+/* The first octets of in were handed on. */
+void broker_connection_consume(struct connection *connection, size_t count);
+/* It may read again: the turn had enough of it, or the post was jammed. */
+void broker_connection_read(struct connection *connection);
+/* Close now. */
+void broker_connection_close(struct connection *connection);
+/* Have the timer go off no later than this (monotonic). */
+void broker_connection_alarm(struct connection *connection, int64_t at_ms);
+void broker_connection_free(struct connection *connection);
+
+/* ---- witness.c: what is audited ---- */
+struct witness {
+    enum audit_action action;
+    enum audit_decision decision;
+    struct bytes target;
+    const char *reason;                    /* may be NULL */
+    const struct policy_decision *decided; /* NULL: no policy was asked */
+};
+/* Record; the connection's ticket is then the one to wait for. Allowed traffic is counted in
+ * the connection's own tally. */
+void broker_witness(struct connection *connection, const struct witness *what);
+/* What the connection's tally counted goes out. */
+void broker_witness_flush(struct connection *connection);
+enum rc broker_witness_emit(void *with, const struct audit_record *record); /* with: worker */
+/* At the end of a turn: what is to be recorded leaves for the recorder. */
+void broker_witness_send(struct worker *worker);
+
+/* ---- review.c: the cut ---- */
+struct broker_review {
+    atomic_uint holds;
+    bool all, policy;        /* judge everybody; a policy comes along */
+    enum registry_kind kind; /* of whom this is about, unless all */
+    char id[REGISTRY_ID_MAX + 1];
+    uint64_t version;
+    struct buf text; /* of the policy */
+};
+void broker_review_release(struct broker_review *review);
+enum rc broker_review_post(struct broker_door *door, const struct registry_change *change);
+void broker_review_take(struct worker *worker, const struct broker_review *review);
+/* Judge this one again; true if it stays. */
+bool broker_review_one(struct connection *connection);
+
+/* ---- stream.c: HTTP ---- */
+struct broker_stream_offer {
+    int fd;
+    struct broker_peer peer;
+};
+enum rc broker_stream_open(struct connection *connection);
+void broker_stream_free(struct stream *stream);
+/* Bytes from TLS; what cannot be handed on stays in the connection's in. */
+void broker_stream_pump(struct connection *connection);
+bool broker_stream_wants_input(const struct connection *connection);
+void broker_stream_half_close(struct connection *connection);
+/* There may be room in out again. */
+void broker_stream_settle(struct connection *connection);
+
+/* ---- route.c ---- */
+/* Hand a message to everybody of all workers who wants it and may have it. from: who published
+ * it; NULL: it came from another worker. */
+void broker_route(struct worker *worker, struct message *message, struct client *from);
+
+/* ---- lookups.c, certifier.c, pusher.c: the main thread's business with the authority ---- */
+struct broker_look_up {
+    unsigned party;
+    uint64_t session;
+    struct registry_preamble preamble;
+    struct buf leaf;
+};
+struct broker_looked_up {
+    enum rc rc;
+    struct registry_answer answer; /* verdict, certificate, subject */
+};
+struct broker_look_up *broker_look_up_new(void); /* NULL without memory */
+void broker_look_up_free(struct broker_look_up *wanted);
+enum rc broker_lookups_new(struct broker_door *door, struct lookups **lookups);
+void broker_lookups_free(struct lookups *lookups);
+void broker_lookups_ask(struct lookups *lookups, struct broker_look_up *wanted); /* owned */
+enum rc broker_certifier_new(struct broker_door *door, struct certifier **certifier);
+void broker_certifier_free(struct certifier *certifier);
+/* The projection is there, or its CAs changed: see to a certificate. */
+void broker_certifier_go_on(struct certifier *certifier);
+bool broker_certifier_is_done(const struct certifier *certifier);
+enum rc broker_pusher_new(struct broker_door *door, struct pusher **pusher);
+void broker_pusher_free(struct pusher *pusher);
+void broker_pusher_greet(struct pusher *pusher); /* the line is new */
+void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail);
+
+/* ---- door.c ---- */
+void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,
+                      const char *text);
+/* Listen, if all that is needed is there now. */
+void broker_door_open_up(struct broker_door *door);

@@ -1,0 +1,25 @@
+/* The rows of the table, by the file that has them; cli/table.c puts them in order. */
+#pragma once
+
+#include "cli/command.h"
+
+/* cli/operator.c: people and factory stations */
+extern const struct cli_command CLI_OPERATOR_ADD, CLI_OPERATOR_LIST, CLI_OPERATOR_REVOKE,
+    CLI_LINE_ADD, CLI_LINE_REVOKE;
+/* cli/device.c */
+extern const struct cli_command CLI_DEVICE_ADD, CLI_DEVICE_LIST, CLI_DEVICE_SHOW,
+    CLI_DEVICE_SUSPEND, CLI_DEVICE_RESUME, CLI_DEVICE_REVOKE, CLI_TOKEN_NEW;
+/* cli/enroll.c: the device's own side */
+extern const struct cli_command CLI_ENROLL;
+/* cli/certificates.c */
+extern const struct cli_command CLI_CERTIFICATE_LIST, CLI_CERTIFICATE_REVOKE;
+/* cli/policies.c */
+extern const struct cli_command CLI_POLICY_CHECK, CLI_POLICY_APPLY, CLI_POLICY_SHOW,
+    CLI_POLICY_LIST;
+/* cli/audit.c, cli/audit_export.c */
+extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_SHOW, CLI_AUDIT_CHECKPOINT,
+    CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
+/* cli/status.c */
+extern const struct cli_command CLI_STATUS;
+/* cli/backup.c, cli/restore.c, cli/support.c: at the machine itself */
+extern const struct cli_command CLI_BACKUP, CLI_RESTORE, CLI_SUPPORT_BUNDLE;

@@ -1,0 +1,319 @@
+#include "cli/commands.h"
+#include "cli/copy.h"
+#include "cli/history.h"
+#include "cli/manifest.h"
+#include "cli/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHECKPOINT, KEY, JOURNAL, PIN };
+static const struct cli_option OPTIONS[] = {
+    [CHECKPOINT] = { "--checkpoint", "FILE",
+                     "kept elsewhere: refuse a backup whose log is older than it" },
+    [KEY] = { "--key", "FILE", "that checkpoint's public key (the backup's own)" },
+    [JOURNAL] = { "--journal", "DIR",
+                  "the signer's journal that survived: used instead of the backup's, which it "
+                  "must continue" },
+    [PIN] = { "--pin", "FILE", "the issuing HSM token's PIN, for a backup without" },
+};
+
+enum { TEXT_MAX = 256 * 1024, KEY_MAX = 16 * 1024 };
+
+static const char JOURNAL_FOLDER[] = "signer/journal", REGISTRY_FOLDER[] = "authority/registry";
+
+struct restore {
+    const struct cli_call *call;
+    struct cli_manifest manifest;
+    int backup, from; /* the backup and its copy of the place */
+    struct cli_place place;
+    struct cli_log_head log;
+    struct journal_head journal;
+};
+
+/* ---- What was backed up is whole, and fits together ---- */
+
+static enum rc look_with_checkpoint(struct restore *r, int registry)
+{
+    AUTO_OF(audit_checkpoint_key) *key = NULL;
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+    AUTO_BUF(pem, KEY_MAX);
+    struct audit_checkpoint kept;
+    const char *file = r->call->values[KEY];
+
+    TRY(file_read(AT_FDCWD, r->call->values[CHECKPOINT], &note));
+    TRY(file_read(file != NULL ? AT_FDCWD : r->from,
+                  file != NULL ? file : "ca/checkpoints.pub.pem", &pem));
+    TRY(audit_checkpoint_key_read(buf_bytes(&pem), &key));
+    TRY(audit_checkpoint_verify(key, buf_bytes(&note), &kept));
+    return cli_history_look(registry, r->backup, &kept, &r->log);
+}
+
+static enum rc check_registry(struct restore *r)
+{
+    AUTO_FD registry = -1;
+
+    TRY(file_open_dir(r->from, REGISTRY_FOLDER, &registry));
+    TRY(r->call->values[CHECKPOINT] != NULL
+            ? look_with_checkpoint(r, registry)
+            : cli_history_look(registry, r->backup, NULL, &r->log));
+    return cli_manifest_head_is(&r->manifest, "log", "size", r->log.size, "root",
+                                BYTES_OF(r->log.root.at))
+               ? RC_OK
+               : fault(RC_CORRUPT, "the registry is not the one that the manifest tells of");
+}
+
+static enum rc check_journal(struct restore *r)
+{
+    AUTO_FD journal = -1;
+
+    TRY(file_open_dir(r->from, JOURNAL_FOLDER, &journal));
+    TRY(journal_verify(journal, NULL, NULL, &r->journal, NULL));
+    if (!cli_manifest_head_is(&r->manifest, "journal", "sequence", r->journal.sequence, "hash",
+                              BYTES_OF(r->journal.hash)))
+        return fault(RC_CORRUPT, "the journal is not the one that the manifest tells of");
+    return cli_history_check(&r->log, &r->journal);
+}
+
+/* A journal that survived knows what was signed since: nothing older may take its place. */
+static enum rc check_living(const struct restore *r)
+{
+    AUTO_BUF(path, PATH_MAX);
+    AUTO_FD living = -1;
+    struct journal_head head;
+    const char *text = NULL;
+
+    buf_addf(&path, "%s/%s", r->call->words[1], JOURNAL_FOLDER);
+    TRY(buf_text(&path, &text));
+    if (file_open_dir(AT_FDCWD, text, &living) != RC_OK)
+        return RC_OK;
+    TRY(journal_verify(living, NULL, NULL, &head, NULL));
+    return head.sequence > r->journal.sequence
+               ? fault(RC_DENIED,
+                       "%s goes to entry %" PRIu64 ", the backup's to %" PRIu64
+                       ": what was signed since must not be forgotten; move %s away and give "
+                       "--journal",
+                       text, head.sequence, r->journal.sequence, r->call->words[1])
+               : RC_OK;
+}
+
+static enum rc check_backup(struct restore *r)
+{
+    TRY(file_open_dir(AT_FDCWD, r->call->words[0], &r->backup));
+    TRY(cli_manifest_read(r->backup, &r->manifest));
+    TRY(file_open_dir(r->backup, "place", &r->from));
+    TRY(cli_manifest_check(&r->manifest, r->from));
+    TRY(check_registry(r));
+    TRY(check_journal(r));
+    return check_living(r);
+}
+
+/* ---- Putting it in place ---- */
+
+/* As root everything gets its owner back; else it is all ours, as it was. */
+static enum rc give(const struct restore *r, const struct cli_manifest_row *row)
+{
+    int dir = r->place.dir;
+
+    if (geteuid() == 0 &&
+        fchownat(dir, row->path, row->uid, row->gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return fault_errno("give %s away", row->path);
+    return fchmodat(dir, row->path, row->mode, 0) == 0 ? RC_OK
+                                                       : fault_errno("mode of %s", row->path);
+}
+
+static enum rc make_folders(const struct restore *r)
+{
+    const json_t *row = NULL;
+    size_t i = 0;
+
+    json_array_foreach(json_object_get(r->manifest.document, "folders"), i, row)
+    {
+        struct cli_manifest_row read;
+        TRY(cli_manifest_row(row, &read));
+        if (mkdirat(r->place.dir, read.path, 0700) != 0)
+            return fault_errno("make %s", read.path);
+        TRY(give(r, &read));
+    }
+    return RC_OK;
+}
+
+/* Settings name files by their whole paths: those of the old place become those of the new. */
+static void move_paths(struct bytes text, struct bytes old, struct bytes new, struct buf *out)
+{
+    for (;;) {
+        const uint8_t *found = text.len > 0 ? memmem(text.at, text.len, old.at, old.len) : NULL;
+        if (found == NULL) {
+            buf_add(out, text);
+            return;
+        }
+        size_t before = (size_t)(found - text.at);
+        bool whole = before + old.len < text.len && text.at[before + old.len] == '/' &&
+                     before > 0 && text.at[before - 1] == ' ';
+        buf_add(out, (struct bytes){ text.at, before });
+        buf_add(out, whole ? new : old);
+        text = (struct bytes){ found + old.len, text.len - before - old.len };
+    }
+}
+
+static bool has_paths(const char *path)
+{
+    size_t len = strlen(path);
+
+    return strcmp(path, "touchmark.conf") == 0 ||
+           (strncmp(path, "hsm/", 4) == 0 && len > 5 && strcmp(path + len - 5, ".conf") == 0);
+}
+
+static enum rc write_moved(const struct restore *r, const struct cli_manifest_row *row)
+{
+    AUTO_BUF(text, TEXT_MAX);
+    AUTO_BUF(moved, TEXT_MAX);
+    struct bytes bytes;
+    const char *old = json_string_value(json_object_get(r->manifest.document, "place"));
+
+    TRY(file_read(r->from, row->path, &text));
+    move_paths(buf_bytes(&text), bytes_of_text(old), buf_bytes(&r->place.final_path), &moved);
+    TRY(buf_done(&moved, &bytes));
+    return file_create(r->place.dir, row->path, bytes, row->mode);
+}
+
+static bool is_journal(const char *path)
+{
+    return strncmp(path, JOURNAL_FOLDER, sizeof JOURNAL_FOLDER - 1) == 0;
+}
+
+static enum rc write_files(const struct restore *r)
+{
+    const json_t *row = NULL;
+    size_t i = 0;
+
+    json_array_foreach(json_object_get(r->manifest.document, "files"), i, row)
+    {
+        struct cli_manifest_row read;
+        TRY(cli_manifest_row(row, &read));
+        if (is_journal(read.path) && r->call->values[JOURNAL] != NULL)
+            continue;
+        TRY(has_paths(read.path)
+                ? write_moved(r, &read)
+                : cli_copy_file(r->from, read.path, r->place.dir, read.path, 0600));
+        TRY(give(r, &read));
+    }
+    return RC_OK;
+}
+
+/* The survivor: all of it, since nothing that was signed may be forgotten. */
+static enum rc write_journal(struct restore *r)
+{
+    AUTO_FD from = -1;
+    AUTO_FD to = -1;
+    struct journal_head copied;
+    struct stat owner;
+
+    if (r->call->values[JOURNAL] == NULL)
+        return RC_OK;
+    TRY(file_open_dir(AT_FDCWD, r->call->values[JOURNAL], &from));
+    TRY(cli_history_continues(from, &r->journal));
+    TRY(file_open_dir(r->place.dir, JOURNAL_FOLDER, &to));
+    TRY(cli_history_copy_journal(from, to, UINT64_MAX, &copied));
+    r->journal = copied;
+    if (fstat(to, &owner) != 0)
+        return fault_errno("%s", JOURNAL_FOLDER);
+    return cli_place_give(&r->place, JOURNAL_FOLDER, owner.st_uid, owner.st_gid);
+}
+
+static enum rc write_pin(const struct restore *r)
+{
+    AUTO_SECRET(pin);
+
+    if (r->call->values[PIN] == NULL)
+        return RC_OK;
+    AUTO_FD fd = open(r->call->values[PIN], O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fault(RC_NOT_FOUND, "--pin %s: cannot be opened", r->call->values[PIN]);
+    TRY(secret_read_fd(&pin, fd));
+    return file_create(r->place.dir, "secrets/issuing.pin", secret_bytes(&pin), 0600);
+}
+
+static enum rc restore(struct restore *r)
+{
+    TRY(check_backup(r));
+    TRY(cli_place_make(r->call->words[1], &r->place));
+    TRY(make_folders(r));
+    TRY(write_files(r));
+    TRY(write_journal(r));
+    TRY(write_pin(r));
+    return RC_OK;
+}
+
+static enum rc finish(struct restore *r)
+{
+    struct stat found;
+    bool pin = fstatat(r->place.dir, "secrets/issuing.pin", &found, AT_SYMLINK_NOFOLLOW) == 0;
+    const char *name = r->call->words[1];
+
+    TRY(cli_place_finish(&r->place));
+    AUTO(json_value) *answer =
+        json_pack("{s:s, s:I, s:I, s:b}", "folder", name, "records", (json_int_t)r->log.size,
+                  "journal", (json_int_t)r->journal.sequence, "pin", pin);
+    return cli_show_line(r->call, answer,
+                         "%s has %" PRIu64 " audit records and %" PRIu64
+                         " entries of the signer's journal again.\n%sNext: touchmarkd --config "
+                         "%s/touchmark.conf\n",
+                         name, r->log.size, r->journal.sequence,
+                         pin ? ""
+                             : "The token's PIN is missing: put it into "
+                               "secrets/issuing.pin, mode 0600.\n",
+                         name);
+}
+
+static enum rc run(const struct cli_call *call)
+{
+    struct restore r = {
+        .call = call,
+        .backup = -1,
+        .from = -1,
+        .place = { .dir = -1, .finished = true },
+    };
+
+    enum rc rc = restore(&r);
+    if (rc == RC_OK)
+        rc = finish(&r);
+    cli_place_close(&r.place);
+    cli_manifest_clear(&r.manifest);
+    own_close(&r.from);
+    own_close(&r.backup);
+    return rc;
+}
+
+const struct cli_command CLI_RESTORE = {
+    .name = "restore",
+    .arguments = "BACKUP DIR",
+    .words_least = 2,
+    .words_most = 2,
+    .summary = "at the machine: make a place anew from a backup",
+    .teaching =
+        "DIR must not exist, and appears whole or not at all. Every file is held against "
+        "the manifest, the\n"
+        "registry page by page, the journal along its chain, and both against each "
+        "other: a journal\n"
+        "older than the registry is never put beside it, so no serial comes twice. What "
+        "the journal has\n"
+        "beyond the registry is found when the authority starts, and revoked.\n"
+        "\n"
+        "Records and signatures after the backup are not in it. Give --checkpoint the "
+        "newest one that\n"
+        "you kept: if the backup is older than it, going on would sign an older state "
+        "again, and is\n"
+        "refused. If the signer's journal survived, give --journal.\n"
+        "\n"
+        "Example, as root:\n"
+        "  touchmark restore /mnt/backup-2026-11-27 /srv/touchmark --pin issuing.pin "
+        "\\\n      --checkpoint 2026-11-26.checkpoint\n",
+    .options = OPTIONS,
+    .option_count = sizeof OPTIONS / sizeof *OPTIONS,
+    .run = run,
+};

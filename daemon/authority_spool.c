@@ -1,0 +1,85 @@
+#include "daemon/authority_state.h"
+
+#include <string.h>
+
+#include "audit/spool.h"
+#include "base/text.h"
+
+/*
+ * A door's own audit records, pushed by it (DESIGN.md D6: calls go one way), taken into the log
+ * under the name of its channel, a batch in one transaction. What was taken before is passed
+ * over; a batch that leaves records out is refused whole: the door shall not go on as if they
+ * had never been.
+ */
+
+static enum audit_source source_of(enum registry_channel channel)
+{
+    return channel == REGISTRY_DEVICE_DOOR ? AUDIT_FROM_DEVICE_DOOR : AUDIT_FROM_OPERATOR_DOOR;
+}
+
+static enum daemon_authority_trouble trouble_of(enum registry_channel channel)
+{
+    return channel == REGISTRY_DEVICE_DOOR ? DAEMON_AUTHORITY_DEVICE_SPOOL
+                                           : DAEMON_AUTHORITY_OPERATOR_SPOOL;
+}
+
+/* Whoever loses a spool begins another: that shows. */
+static enum rc record_beginning(struct store_txn *txn, struct daemon_authority_request *request,
+                                const struct audit_origin *origin)
+{
+    AUTO_BUF(target, sizeof request->target);
+    const char *text = NULL;
+
+    buf_addf(&target, "spool ");
+    text_add_hex(&target, BYTES_OF(origin->spool));
+    TRY(buf_text(&target, &text));
+    memcpy(request->target, text, target.len + 1);
+    return daemon_authority_record(txn, request, RC_OK, "a door's spool begins");
+}
+
+static enum rc take(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct audit_origin origin = { .source = source_of(request->channel) };
+    struct audit_batch batch;
+    struct bytes record;
+    uint64_t before = 0;
+    bool taken = false;
+    enum rc rc;
+
+    TRY(audit_batch_read(request->question.query, &batch));
+    memcpy(origin.spool, batch.spool, sizeof origin.spool);
+    TRY(audit_log_taken(log, txn, &origin, &before));
+    request->answer.sequence = before;
+    while ((rc = audit_batch_next(&batch, &origin.sequence, &record)) == RC_OK) {
+        TRY(audit_log_take(log, txn, &origin, record, &taken));
+        if (taken && request->answer.sequence == 0)
+            TRY(record_beginning(txn, request, &origin));
+        if (taken)
+            request->answer.sequence = origin.sequence;
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static void taken(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+    enum daemon_authority_trouble what = trouble_of(request->channel);
+
+    if (rc == RC_OK) {
+        if (buf_bytes(&request->body).len > 0 && request->answer.sequence > 0)
+            daemon_authority_trouble_end(request->authority, what);
+        daemon_authority_answer(request);
+    } else if ((rc == RC_DENIED || rc == RC_MALFORMED) &&
+               daemon_authority_trouble_begin(request->authority, what)) {
+        daemon_authority_refuse(request, rc);
+    } else {
+        daemon_authority_turn_away(request, rc);
+    }
+}
+
+void daemon_authority_spool(struct daemon_authority_request *request)
+{
+    daemon_authority_queue(request, take, taken);
+}

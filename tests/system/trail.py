@@ -1,0 +1,194 @@
+"""A second reader of what Touchmark writes down: the audit log by RFC 9162 and docs/protocol/audit-record.md, its
+checkpoints by checkpoint.md, the signer's journal by journal.md and signer.md. Shares no code with ours.
+"""
+import base64
+import dataclasses
+import hashlib
+import hmac
+import re
+import struct
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+DECISIONS = {1: "allowed", 2: "denied", 3: "failed"}
+# audit/action.h, those that tests ask for
+ACTIONS = {20: "device.add", 22: "device.suspend", 24: "device.revoke", 40: "certificate.issue",
+           43: "certificate.orphan", 47: "door.certify", 63: "token.new", 81: "policy.apply", 103: "session.cut"}
+TAGS = {1: "actor", 2: "actor_fingerprint", 3: "actor_serial", 4: "actor_issuer", 5: "actor_key", 6: "device",
+        7: "fingerprint", 8: "serial", 9: "issuer", 10: "key", 11: "target", 12: "peer", 13: "tls", 14: "reason",
+        15: "policy", 16: "aggregate"}
+TEXTS = {"device", "target", "peer", "tls", "reason"}
+
+
+class Broken(AssertionError):
+    """The log is not what it says it is."""
+
+
+def leaf_hash(leaf):
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def tree_root(leaves):
+    """RFC 9162 2.1.1, as a stack of whole subtrees."""
+    stack = []  # (size, hash), sizes fall
+    for each in leaves:
+        stack.append((1, each))
+        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
+            (size, right), (_, left) = stack.pop(), stack.pop()
+            stack.append((2 * size, hashlib.sha256(b"\1" + left + right).digest()))
+    if not stack:
+        return hashlib.sha256(b"").digest()
+    root = stack.pop()[1]
+    while stack:
+        root = hashlib.sha256(b"\1" + stack.pop()[1] + root).digest()
+    return root
+
+
+def read_body(body):
+    fields, at, last = {}, 0, 0
+    while at < len(body):
+        tag, length = struct.unpack_from(">BH", body, at)
+        value = body[at + 3:at + 3 + length]
+        at += 3 + length
+        if tag <= last or tag not in TAGS or at > len(body) or not value:
+            raise Broken(f"field {tag} after {last}")
+        last, name = tag, TAGS[tag]
+        fields[name] = value.decode() if name in TEXTS else value
+    if "actor" in fields:
+        fields["actor"] = fields["actor"][1:].decode()
+    if "policy" in fields:
+        fields["policy"], fields["rule"] = struct.unpack(">QI", fields["policy"])
+    return fields
+
+
+@dataclasses.dataclass
+class Record:
+    index: int
+    action: str
+    decision: str
+    source: int
+    sequence: int
+    wall_ms: int
+    fields: dict
+
+    def hex(self, name):
+        return self.fields.get(name, b"").hex()
+
+
+def read_entry(index, entry):
+    head, commitment, salt, body = entry[:48], entry[48:80], entry[80:96], entry[96:]
+    if hmac.new(salt, body, hashlib.sha256).digest() != commitment:
+        raise Broken(f"record {index} is not what its leaf commits to")
+    version, decision, action, source, sequence, wall, _ = struct.unpack_from(">BBHIQQQ", head)
+    if version != 1:
+        raise Broken(f"record {index}: version {version}")
+    return Record(index, ACTIONS.get(action, str(action)), DECISIONS[decision], source, sequence, wall, read_body(body))
+
+
+def read_entries(octets):
+    """Of one answer of GET /v1/audit/entries."""
+    at = 0
+    while at < len(octets):
+        index, length = struct.unpack_from(">QI", octets, at)
+        hash_told, entry = octets[at + 12:at + 44], octets[at + 44:at + 44 + length]
+        at += 44 + length
+        if len(entry) != length or leaf_hash(entry[:80]) != hash_told:
+            raise Broken(f"entry {index}: its hash is another's")
+        yield index, hash_told, entry
+
+
+def checkpoint_key(folder):
+    """From the rules that the root signed."""
+    rules = (folder / "keys/rules").read_text()
+    told = re.search(r"^key checkpoints\n(?:.+\n)*?public-key (\S+)$", rules, re.M)[1]
+    return serialization.load_der_public_key(base64.b64decode(told))
+
+
+def read_checkpoint(note, key):
+    """(size, root, journal's sequence), after its signature was verified."""
+    text, _, signatures = note.partition("\n\n")
+    text += "\n"
+    origin, size, root, journal = text.split("\n")[:4]
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    for line in signatures.splitlines():
+        name, _, blob = line.removeprefix("— ").rpartition(" ")
+        octets = base64.b64decode(blob)
+        if name == origin and octets[:4] == hashlib.sha256(spki).digest()[:4]:
+            try:
+                key.verify(octets[4:], text.encode(), ec.ECDSA(hashes.SHA256()))
+            except InvalidSignature:
+                raise Broken(f"the signature of the checkpoint of {size}") from None
+            return int(size), base64.b64decode(root), int(journal.split()[1])
+    raise Broken("no signature of ours under the checkpoint")
+
+
+def verify(world):
+    """All records that the latest checkpoint covers, and those behind; raises Broken."""
+    size, root, _ = read_checkpoint(world.call("GET", "/v1/audit/checkpoint").body.decode(),
+                                    checkpoint_key(world.folder))
+    records, leaves = [], []
+    while True:
+        octets = world.call("GET", f"/v1/audit/entries?from={len(leaves)}").body
+        if not octets:
+            break
+        for index, leaf, entry in read_entries(octets):
+            if index != len(leaves):
+                raise Broken(f"entry {index} where {len(leaves)} was due")
+            leaves.append(leaf)
+            records.append(read_entry(index, entry))
+    if len(leaves) < size:
+        raise Broken(f"{len(leaves)} entries, and a checkpoint over {size}")
+    if tree_root(leaves[:size]) != root:
+        raise Broken(f"the tree over {size} entries has another root than the checkpoint says")
+    check_sequences(records)
+    return records, size
+
+
+def check_sequences(records):
+    """A spool's records are there once each, in order, without a hole: (source, sequence) by one."""
+    last = {}
+    for record in records:
+        if record.sequence == 0:
+            continue
+        before = last.get(record.source, 0)
+        if record.sequence != before + 1 and record.sequence != 1:  # 1: a new spool
+            raise Broken(f"record {record.index}: source {record.source} goes from {before} to {record.sequence}")
+        last[record.source] = record.sequence
+
+
+# ---- the signer's journal ----
+
+def journal_entries(folder):
+    """(kind, body) of every entry; only committed groups."""
+    for path in sorted(folder.glob("*.segment")):
+        octets, at = path.read_bytes(), 100
+        if octets[:8] != b"TMJOURNL":
+            raise Broken(f"{path}: no segment")
+        while at + 72 <= len(octets) and octets[at:at + 4] == b"TMgr":
+            count, size = struct.unpack_from(">II", octets, at + 4)
+            end = at + 36 + size
+            if octets[end + 32:end + 36] != b"TMge":
+                break  # torn: never committed
+            at += 36
+            for _ in range(count):
+                length, kind = struct.unpack_from(">IH", octets, at)
+                yield kind, octets[at + 22:at + 22 + length]
+                at += 22 + length
+            at = end + 36
+
+
+def signed_serials(folder):
+    """{issuing key's name: [serial in hexadecimal]} of every certificate that was ever signed."""
+    found = {}
+    for kind, body in journal_entries(folder / "signer/journal"):
+        if kind != 1:
+            continue
+        size = body[0]
+        key, at = body[1:1 + size].decode(), 1 + size + 16
+        of, at = body[at], at + 1 + 32 + 32
+        serial = body[at + 1:at + 1 + body[at]]
+        if of == 1:
+            found.setdefault(key, []).append(serial.lstrip(b"\0").hex())
+    return found

@@ -1,0 +1,425 @@
+/* The authority's audit log as a whole: spools that doors push, what the signer refused,
+ * checkpoints; and an authority whose memory is older than the signer's. */
+#include "tests/unit/daemon/authority_world.h"
+
+#include "audit/checkpoint.h"
+#include "audit/spool.h"
+#include "audit/verify.h"
+#include "store/backup.h"
+
+/* ---- Spools ---- */
+
+static void add_record(struct buf *batch, const char *topic)
+{
+    const struct audit_record record = { .action = AUDIT_PUBLISH,
+                                         .decision = AUDIT_DENIED,
+                                         .wall_ms = TBS_NOW_S * 1000,
+                                         .correlation = { 7 },
+                                         .actor_kind = AUDIT_DEVICE,
+                                         .actor = BYTES("dev-1"),
+                                         .target = bytes_of_text(topic) };
+    AUTO_BUF(bytes, AUDIT_RECORD_MAX);
+
+    assert_int_equal(audit_record_write(&record, &bytes), RC_OK);
+    buf_add_sized16(batch, buf_bytes(&bytes));
+}
+
+static void begin_batch(struct buf *batch, uint8_t spool, uint64_t sequence)
+{
+    uint8_t id[AUDIT_SPOOL_ID] = { spool };
+
+    buf_reset(batch);
+    buf_add(batch, BYTES_OF(id));
+    buf_add_u64(batch, sequence);
+}
+
+static enum rc push(struct world *w, enum registry_channel channel, const struct buf *batch,
+                    uint64_t *sequence)
+{
+    struct registry_question q = { .query = buf_bytes(batch) };
+    AUTO_TOLD(told);
+
+    TRY(ask_as(w, channel, 0, REGISTRY_ASK_SPOOL, &q, &told.answer, &told.reply));
+    *sequence = told.answer.sequence;
+    return RC_OK;
+}
+
+static void tell_trouble(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
+{
+    struct registry_question none = { 0 };
+    AUTO_TOLD(told);
+
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    memcpy(trouble, told.answer.status.trouble, REGISTRY_TROUBLE_MAX + 1);
+}
+
+static void a_spool_is_taken_once_whatever_is_sent_twice(void **state)
+{
+    struct world *w = *state;
+    uint64_t sequence = 99;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+
+    begin_batch(&batch, 1, 1);
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(sequence, 0);
+    add_record(&batch, "a");
+    add_record(&batch, "b");
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+        assert_int_equal(sequence, 2);
+    }
+    begin_batch(&batch, 1, 2);
+    add_record(&batch, "b");
+    add_record(&batch, "c");
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(sequence, 3);
+    assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 3);
+    assert_int_equal(count_audit(w, AUDIT_LOG_SPOOL, AUDIT_ALLOWED), 1);
+
+    stop(w);
+    start(w);
+    begin_batch(&batch, 1, 1);
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(sequence, 3);
+}
+
+static void a_gap_is_refused_told_once_and_over_when_filled(void **state)
+{
+    struct world *w = *state;
+    char trouble[REGISTRY_TROUBLE_MAX + 1];
+    uint64_t sequence = 0;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+
+    begin_batch(&batch, 1, 2);
+    add_record(&batch, "second");
+    for (int times = 0; times < 3; times++)
+        assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_DENIED);
+    assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 0);
+    assert_int_equal(count_audit(w, AUDIT_LOG_SPOOL, AUDIT_DENIED), 1);
+    tell_trouble(w, trouble);
+    assert_non_null(strstr(trouble, "device-door spool continues with 2 after 0"));
+
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "first");
+    add_record(&batch, "second");
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(sequence, 2);
+    tell_trouble(w, trouble);
+    assert_string_equal(trouble, "");
+}
+
+static void a_batch_with_one_bad_record_is_refused_whole(void **state)
+{
+    struct world *w = *state;
+    uint64_t sequence = 0;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "good");
+    buf_add_sized16(&batch, BYTES("not a record"));
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_MALFORMED);
+    assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 0);
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "good");
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(sequence, 1);
+}
+
+/* Calls back for each record of an action. */
+static void each_hit(struct world *w, enum audit_action action,
+                     void (*each)(const struct audit_record *record, void *with), void *with)
+{
+    const struct audit_query query = { .action = (uint16_t)action, .most = 100 };
+    struct audit_page page;
+    struct audit_hit hit;
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+    AUTO_TOLD(told);
+
+    audit_query_write(&query, &asked);
+    struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
+    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    while (audit_page_next(&page, &hit) == RC_OK)
+        each(hit.record, with);
+    audit_page_clear(&page);
+}
+
+static void count_source(const struct audit_record *record, void *with)
+{
+    unsigned *counts = with;
+
+    assert_true(record->source <= AUDIT_FROM_SIGNER);
+    assert_int_equal(record->source_sequence > 0, record->source != AUDIT_FROM_AUTHORITY);
+    counts[record->source]++;
+}
+
+static void a_record_has_the_source_of_its_channel(void **state)
+{
+    struct world *w = *state;
+    unsigned counts[AUDIT_FROM_SIGNER + 1] = { 0 };
+    uint64_t sequence = 0;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "a");
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
+    add_record(&batch, "b");
+    assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
+    each_hit(w, AUDIT_PUBLISH, count_source, counts);
+    assert_int_equal(counts[AUDIT_FROM_DEVICE_DOOR], 1);
+    assert_int_equal(counts[AUDIT_FROM_OPERATOR_DOOR], 2);
+}
+
+/* ---- Checkpoints ---- */
+
+static struct audit_checkpoint_key *checkpoint_key(struct world *w)
+{
+    const struct keys_rule *rule = keys_rules_find(w->signing.rules, BYTES("checkpoints"));
+    struct audit_checkpoint_key *key = NULL;
+
+    assert_int_equal(audit_checkpoint_key_read(BYTES_OF(rule->public_key), &key), RC_OK);
+    return key;
+}
+
+/* Waits for a verified checkpoint of at least so many records. */
+static struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t least,
+                                               struct buf *note)
+{
+    static const uint8_t NEWEST[8];
+    struct audit_checkpoint found = { 0 };
+    AUTO_OF(audit_checkpoint_key) *key = checkpoint_key(w);
+    AUTO_TOLD(told);
+
+    for (int tries = 0; found.size < least && tries < 1500; tries++) {
+        struct registry_question q = { .query = BYTES_OF(NEWEST) };
+        if (admin(w, REGISTRY_ASK_AUDIT_CHECKPOINT, q, &told) == RC_OK) {
+            buf_reset(note);
+            buf_add(note,
+                    (struct bytes){ told.answer.query.at + 8, told.answer.query.len - 8 });
+            assert_int_equal(audit_checkpoint_verify(key, buf_bytes(note), &found), RC_OK);
+        }
+        usleep(20000);
+    }
+    assert_true(found.size >= least);
+    return found;
+}
+
+/* All entries up to this size, as an export has them, held against the checkpoint. */
+static enum rc verify(struct world *w, const struct audit_checkpoint *checkpoint,
+                      const struct audit_checkpoint *since)
+{
+    AUTO_OF(audit_verifier) *verifier = NULL;
+    struct audit_verified verified;
+    uint64_t index = 0;
+
+    assert_int_equal(audit_verifier_new(since, &verifier), RC_OK);
+    assert_int_equal(audit_verifier_feed(verifier, BYTES("touchmark audit 1\n")), RC_OK);
+    while (index < checkpoint->size) {
+        AUTO_BUF(from, 8);
+        AUTO_TOLD(told);
+        buf_add_u64(&from, index);
+        struct registry_question q = { .query = buf_bytes(&from) };
+        assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_ENTRIES, q, &told), RC_OK);
+        struct reader r = READER(told.answer.query);
+        assert_true(r.left.len > 0);
+        while (r.left.len > 0 && index < checkpoint->size) {
+            assert_int_equal(reader_u64(&r), index++);
+            const uint8_t *start = r.left.at;
+            uint32_t len = reader_u32(&r);
+            reader_take(&r, PROOF_HASH + len);
+            assert_false(r.broken);
+            TRY(audit_verifier_feed(verifier,
+                                    (struct bytes){ start, (size_t)(r.left.at - start) }));
+        }
+    }
+    return audit_verifier_finish(verifier, checkpoint, &verified);
+}
+
+static void a_checkpoint_follows_new_records_and_covers_what_can_be_copied(void **state)
+{
+    struct world *w = *state;
+    AUTO_BUF(first_note, AUDIT_NOTE_MAX);
+    AUTO_BUF(second_note, AUDIT_NOTE_MAX);
+
+    add_device(w, "dev-1");
+    struct audit_checkpoint first = wait_checkpoint(w, 1, &first_note);
+    assert_true(bytes_equal_text(first.origin, "acme.example/log"));
+    assert_int_equal(verify(w, &first, NULL), RC_OK);
+    add_device(w, "dev-2");
+    struct audit_checkpoint second = wait_checkpoint(w, first.size + 1, &second_note);
+    assert_int_equal(verify(w, &second, &first), RC_OK);
+    assert_true(second.journal_sequence > first.journal_sequence);
+    second.root.at[0] ^= 1;
+    assert_int_equal(verify(w, &second, &first), RC_DENIED);
+}
+
+static void checkpoints_go_on_after_the_authority_was_killed(void **state)
+{
+    struct world *w = *state;
+    uint64_t size = 0;
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+
+    for (int life = 0; life < 4; life++) {
+        char id[] = "dev-0";
+        id[4] = (char)('0' + life);
+        add_device(w, id);
+        size = wait_checkpoint(w, size + 1, &note).size;
+        stop(w);
+        start(w);
+    }
+}
+
+/* ---- What the signer refused ---- */
+
+static void refused_signatures_are_in_the_log_once(void **state)
+{
+    struct world *w = *state;
+    unsigned counts[AUDIT_FROM_SIGNER + 1] = { 0 };
+    const struct bytes bad = BYTES("\x30\x03\x02\x01\x00");
+    struct keys_answers answers;
+    AUTO_BUF(room, LINK_BODY_MAX);
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+
+    stop(w);
+    signing_start(&w->signing);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(signing_ask(&w->signing, KEYS_ASK_CERTIFICATES, "devices", &bad, 1,
+                                     &room, &answers),
+                         RC_OK);
+    assert_int_equal(answers.at[0].rc, RC_MALFORMED);
+    signing_stop(&w->signing);
+    for (int life = 0; life < 2; life++) {
+        start(w);
+        add_device(w, life == 0 ? "dev-1" : "dev-2");
+        wait_checkpoint(w, 3 + (unsigned)life, &note);
+        memset(counts, 0, sizeof counts);
+        each_hit(w, AUDIT_KEY_SIGN, count_source, counts);
+        assert_int_equal(counts[AUDIT_FROM_SIGNER], 3);
+        stop(w);
+    }
+}
+
+/* ---- Memories of different age ---- */
+
+static void refuses_to_issue(struct world *w, const char *why)
+{
+    struct registry_question none = { 0 };
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    new_token(w, "dev-1", &token);
+    for (int tries = 0; tries < 500; tries++) {
+        assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+        assert_false(told.answer.status.signer);
+        if (told.answer.status.trouble[0] != '\0')
+            break;
+        usleep(20000);
+    }
+    assert_non_null(strstr(told.answer.status.trouble, why));
+    struct registry_question q = { .token_id = token.answer.token_id,
+                                   .token_secret = token.answer.token_secret };
+    AUTO_BUF(csr, 4096);
+    make_csr(&w->device, &csr);
+    q.der = buf_bytes(&csr);
+    assert_int_equal(
+        ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_ENROL, &q, &told.answer, &told.reply),
+        RC_BUSY);
+}
+
+static void copy_store(struct world *w, struct scratch *copy)
+{
+    struct store *store = open_store(w);
+    struct store_copy made;
+
+    scratch_make(copy);
+    assert_int_equal(store_backup_copy(store, copy->dir, &made), RC_OK);
+    store_close(store);
+}
+
+static void an_older_registry_issues_nothing_and_says_so(void **state)
+{
+    struct world *w = *state;
+    struct scratch copy, newer;
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+
+    add_device(w, "dev-1");
+    stop(w);
+    copy_store(w, &copy);
+    start(w);
+    add_device(w, "dev-2");
+    add_device(w, "dev-3");
+    wait_checkpoint(w, 3, &note);
+    stop(w);
+
+    newer = w->scratch;
+    w->scratch = copy;
+    start(w);
+    refuses_to_issue(w, "an older registry was put back");
+    stop(w);
+    w->scratch = newer;
+    start(w);
+    add_device(w, "dev-4");
+    wait_checkpoint(w, 4, &note);
+    scratch_remove(&copy);
+}
+
+static void take_journal(const struct world *w, struct buf *bytes, char name[64])
+{
+    AUTO_FD dir = open(w->signing.journal, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = opendir(w->signing.journal);
+
+    assert_non_null(list);
+    for (struct dirent *one = readdir(list); one != NULL; one = readdir(list))
+        if (strstr(one->d_name, ".segment") != NULL)
+            memcpy(name, one->d_name, strlen(one->d_name) + 1);
+    closedir(list);
+    buf_reset(bytes);
+    assert_int_equal(file_read(dir, name, bytes), RC_OK);
+}
+
+static void an_older_signers_journal_issues_nothing_and_says_so(void **state)
+{
+    struct world *w = *state;
+    char name[64] = "";
+    AUTO_BUF(older, 1 << 20);
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    stop(w);
+    take_journal(w, &older, name);
+    start(w);
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", &token);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    wait_checkpoint(w, 4, &note);
+    stop(w);
+    start(w); /* now the registry has seen the certificate's entry */
+    add_device(w, "dev-2");
+    wait_checkpoint(w, 5, &note);
+    stop(w);
+    AUTO_FD dir = open(w->signing.journal, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(file_write(dir, name, buf_bytes(&older), 0600), RC_OK);
+    start(w);
+    refuses_to_issue(w, "it was rolled back");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_spool_is_taken_once_whatever_is_sent_twice),
+        TEST(a_gap_is_refused_told_once_and_over_when_filled),
+        TEST(a_batch_with_one_bad_record_is_refused_whole),
+        TEST(a_record_has_the_source_of_its_channel),
+        TEST(a_checkpoint_follows_new_records_and_covers_what_can_be_copied),
+        TEST(checkpoints_go_on_after_the_authority_was_killed),
+        TEST(refused_signatures_are_in_the_log_once),
+        TEST(an_older_registry_issues_nothing_and_says_so),
+        TEST(an_older_signers_journal_issues_nothing_and_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,397 @@
+/*
+ * The cases of tests/golden/policy/ and the examples of docs/policy-language.md, judged by the
+ * engine; what is not as written is told by file and line. tests/golden/policy/README.md says
+ * how a case is written.
+ */
+#include "tests/support/check.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "policy/policy.h"
+
+enum { FILE_MAX = 1 << 20, TEXT_MAX = 1 << 18, CASES_MIN = 150 };
+
+enum fence { OUTSIDE, IN_POLICY, IN_CASES, IN_GRAMMAR };
+
+struct golden {
+    const char *name;
+    struct bytes left;
+    unsigned line;
+    bool document; /* policies and cases are fenced blocks, the rest is prose */
+    enum fence fence;
+
+    struct buf text; /* of the policy */
+    bool compiled, judged;
+    struct policy *policy;
+    struct policy_errors errors;
+    enum rc rc;
+    size_t errors_met;
+
+    struct buf id, groups[POLICY_GROUPS_MAX];
+    struct bytes group_list[POLICY_GROUPS_MAX];
+    struct policy_session session;
+    bool bound;
+
+    size_t cases;
+};
+
+#define MUST(g, holds, ...)                                                                    \
+    do {                                                                                       \
+        if (!(holds)) {                                                                        \
+            print_error("%s:%u: ", (g)->name, (g)->line);                                      \
+            fail_msg(__VA_ARGS__);                                                             \
+        }                                                                                      \
+    } while (0)
+
+/* ---- How a case is written ---- */
+
+static struct bytes cut(struct bytes *text, char end)
+{
+    const uint8_t *at = text->len > 0 ? memchr(text->at, end, text->len) : NULL;
+    size_t len = at == NULL ? text->len : (size_t)(at - text->at);
+    size_t used = len + (at != NULL);
+    struct bytes first = { text->at, len };
+
+    *text = (struct bytes){ text->at + used, text->len - used };
+    return first;
+}
+
+static struct bytes trim(struct bytes text)
+{
+    while (text.len > 0 && text.at[0] == ' ')
+        text = (struct bytes){ text.at + 1, text.len - 1 };
+    return text;
+}
+
+static bool take(struct bytes *text, const char *word)
+{
+    size_t len = strlen(word);
+
+    if (!bytes_start_with(*text, bytes_of_text(word)) ||
+        (text->len > len && text->at[len] != ' '))
+        return false;
+    *text = trim((struct bytes){ text->at + len, text->len - len });
+    return true;
+}
+
+static unsigned take_number(struct golden *g, struct bytes *text)
+{
+    size_t len = 0;
+    uint64_t value = 0;
+
+    while (len < text->len && text->at[len] >= '0' && text->at[len] <= '9')
+        len++;
+    MUST(g, text_read_u64((struct bytes){ text->at, len }, 1000000, &value) == RC_OK,
+         "expected a number");
+    *text = (struct bytes){ text->at + len, text->len - len };
+    return (unsigned)value;
+}
+
+/* \xHH is a byte, \\ a backslash, \{N*TEXT} a text N times. */
+static void add_escape(struct golden *g, struct bytes *text, struct buf *out)
+{
+    switch (text->len > 1 ? text->at[1] : 0) {
+    case '\\':
+        buf_addf(out, "\\");
+        *text = (struct bytes){ text->at + 2, text->len - 2 };
+        break;
+    case 'x':
+        MUST(g,
+             text->len >= 4 && text_read_hex((struct bytes){ text->at + 2, 2 }, out) == RC_OK,
+             "\\x and two digits");
+        *text = (struct bytes){ text->at + 4, text->len - 4 };
+        break;
+    case '{':
+        *text = (struct bytes){ text->at + 2, text->len - 2 };
+        unsigned times = take_number(g, text);
+        struct bytes body = cut(text, '}');
+        MUST(g, body.len > 0 && body.at[0] == '*', "\\{N*TEXT}");
+        while (times-- > 0)
+            buf_add(out, (struct bytes){ body.at + 1, body.len - 1 });
+        break;
+    default:
+        MUST(g, false, "\\ and neither x, { nor \\");
+    }
+}
+
+static void add_unescaped(struct golden *g, struct bytes text, struct buf *out)
+{
+    while (text.len > 0) {
+        if (text.at[0] == '\\') {
+            add_escape(g, &text, out);
+            continue;
+        }
+        buf_add_u8(out, text.at[0]);
+        text = (struct bytes){ text.at + 1, text.len - 1 };
+    }
+}
+
+/* What stands between quotes; escapes are read afterwards, so \x22 is a quote. */
+static void take_quoted(struct golden *g, struct bytes *text, struct buf *out)
+{
+    struct bytes ignored = { NULL, 0 };
+
+    MUST(g, text->len > 0 && text->at[0] == '"', "expected a text in quotes");
+    *text = (struct bytes){ text->at + 1, text->len - 1 };
+    MUST(g, memchr(text->at, '"', text->len) != NULL, "a quote is open");
+    buf_reset(out);
+    add_unescaped(g, cut(text, '"'), out);
+    MUST(g, buf_done(out, &ignored) == RC_OK, "too long");
+    *text = trim(*text);
+}
+
+/* ---- One policy after the other ---- */
+
+static void end_policy(struct golden *g)
+{
+    MUST(g, g->text.len == 0 || g->judged, "no case follows the policy above");
+    MUST(g, g->errors_met == g->errors.count, "the policy above has more errors: %u:%u %s",
+         g->errors.at[g->errors_met].line, g->errors.at[g->errors_met].column,
+         g->errors.at[g->errors_met].text);
+    policy_unref(TAKE(g->policy));
+    buf_reset(&g->text);
+    g->compiled = g->judged = g->bound = false;
+    g->errors.count = g->errors_met = 0;
+}
+
+static void add_policy_line(struct golden *g, struct bytes line)
+{
+    if (g->compiled)
+        end_policy(g);
+    add_unescaped(g, line, &g->text);
+    buf_addf(&g->text, "\n");
+}
+
+static void compile(struct golden *g)
+{
+    if (g->compiled)
+        return;
+    g->rc = policy_compile(buf_bytes(&g->text), 7, &g->errors, &g->policy);
+    g->compiled = true;
+}
+
+static void check_error(struct golden *g, struct bytes line)
+{
+    unsigned at = take_number(g, &line);
+    MUST(g, line.len > 0 && line.at[0] == ':', "error LINE:COLUMN MESSAGE");
+    line = (struct bytes){ line.at + 1, line.len - 1 };
+    unsigned column = take_number(g, &line);
+
+    MUST(g, g->errors_met < g->errors.count, "there is no such error");
+    const struct policy_error *error = &g->errors.at[g->errors_met++];
+    MUST(g,
+         error->line == at && error->column == column &&
+             bytes_equal_text(trim(line), error->text),
+         "the error is %u:%u %s", error->line, error->column, error->text);
+    MUST(g, g->rc == RC_MALFORMED, "a policy with errors was compiled");
+    g->cases++;
+}
+
+static void bind(struct golden *g, struct bytes line)
+{
+    struct policy_facts facts = { .groups = g->group_list };
+
+    MUST(g, g->rc == RC_OK, "the policy has errors: %u:%u %s", g->errors.at[0].line,
+         g->errors.at[0].column, g->errors.at[0].text);
+    take_quoted(g, &line, &g->id);
+    facts.device_id = buf_bytes(&g->id);
+    while (line.len > 0 && line.at[0] == '"') {
+        MUST(g, facts.group_count < POLICY_GROUPS_MAX, "too many groups");
+        take_quoted(g, &line, &g->groups[facts.group_count]);
+        g->group_list[facts.group_count] = buf_bytes(&g->groups[facts.group_count]);
+        facts.group_count++;
+    }
+    enum rc rc = policy_bind(g->policy, &facts, &g->session);
+    g->bound = rc == RC_OK;
+    if (take(&line, "refused")) {
+        MUST(g, rc == RC_DENIED && bytes_equal_text(line, fault_text()), "refused %s",
+             rc == RC_OK ? "by nobody" : fault_text());
+        g->cases++;
+        return;
+    }
+    MUST(g, g->bound, "refused %s", fault_text());
+    MUST(g, line.len == 0, "device \"ID\" \"GROUP\"...");
+}
+
+static struct policy_decision decide(struct golden *g, enum policy_action action,
+                                     struct bytes *line)
+{
+    AUTO_BUF(topic, POLICY_TOPIC_MAX + 1);
+
+    if (action != POLICY_CONNECT)
+        take_quoted(g, line, &topic);
+    if (action == POLICY_CONNECT)
+        return policy_decide(&g->session, action, buf_bytes(&topic));
+    bool filter = action == POLICY_SUBSCRIBE;
+    enum rc rc = filter ? policy_topic_check_filter(buf_bytes(&topic))
+                        : policy_topic_check_name(buf_bytes(&topic));
+    MUST(g, rc == RC_OK, "%s", fault_text());
+    return filter ? policy_decide_subscribe(&g->session, buf_bytes(&topic))
+                  : policy_decide(&g->session, action, buf_bytes(&topic));
+}
+
+static void check_decision(struct golden *g, enum policy_action action, struct bytes line)
+{
+    AUTO_BUF(got, 100);
+    AUTO_BUF(want, 100);
+    const char *text = "";
+
+    MUST(g, g->bound, "no device asks");
+    struct policy_decision decision = decide(g, action, &line);
+    policy_explain(&decision, &got);
+    MUST(g, buf_text(&got, &text) == RC_OK, "no explanation");
+    if (take(&line, "none"))
+        buf_addf(&want, "no rule of version 7 allows it");
+    else if (take(&line, "allow"))
+        buf_addf(&want, "allowed by line %u of version 7", take_number(g, &line));
+    else if (take(&line, "deny"))
+        buf_addf(&want, "denied by line %u of version 7", take_number(g, &line));
+    MUST(g, bytes_equal(buf_bytes(&want), buf_bytes(&got)), "%s", text);
+    MUST(g, line.len == 0, "behind the decision");
+    MUST(g, decision.allowed == bytes_start_with(buf_bytes(&got), BYTES("allowed")),
+         "the explanation is not the decision");
+    g->cases++;
+}
+
+static void check_case(struct golden *g, struct bytes line)
+{
+    compile(g);
+    g->judged = true;
+    if (take(&line, "error")) {
+        check_error(g, line);
+        return;
+    }
+    if (take(&line, "device")) {
+        bind(g, line);
+        return;
+    }
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
+        if (take(&line, policy_action_name(action))) {
+            check_decision(g, action, line);
+            return;
+        }
+    MUST(g, false, "neither error, device nor an action");
+}
+
+static void read_golden_line(struct golden *g, struct bytes line)
+{
+    struct bytes inner = trim(line);
+
+    if (bytes_start_with(line, BYTES("| ")))
+        add_policy_line(g, (struct bytes){ line.at + 2, line.len - 2 });
+    else if (bytes_equal_text(line, "|"))
+        add_policy_line(g, (struct bytes){ NULL, 0 });
+    else if (bytes_equal_text(line, "policy")) /* the next one, though it be empty */
+        end_policy(g);
+    else if (inner.len > 0 && inner.at[0] != '#')
+        check_case(g, inner);
+}
+
+/* Every block is one that is tried, or the grammar. */
+static void read_document_line(struct golden *g, struct bytes line)
+{
+    static const char *const FENCES[] = {
+        [IN_POLICY] = "```policy", [IN_CASES] = "```decisions", [IN_GRAMMAR] = "```abnf"
+    };
+
+    if (bytes_start_with(line, BYTES("```")) && g->fence != OUTSIDE) {
+        g->fence = OUTSIDE;
+    } else if (bytes_start_with(line, BYTES("```"))) {
+        for (enum fence fence = IN_POLICY; fence <= IN_GRAMMAR; fence++)
+            if (bytes_equal_text(line, FENCES[fence]))
+                g->fence = fence;
+        MUST(g, g->fence != OUTSIDE, "a block that nobody tries");
+        if (g->fence == IN_POLICY)
+            end_policy(g);
+    } else if (g->fence == IN_POLICY) {
+        add_policy_line(g, line);
+    } else if (g->fence == IN_CASES && trim(line).len > 0) {
+        check_case(g, trim(line));
+    }
+}
+
+static size_t run(const char *folder, const char *name, bool document)
+{
+    AUTO_BUF(path, 4096);
+    AUTO_BUF(content, FILE_MAX);
+    const char *at = "";
+    struct golden g = {
+        .name = name, .document = document, .text = BUF_MAX(TEXT_MAX), .id = BUF_MAX(1024)
+    };
+
+    for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
+        g.groups[i] = BUF_MAX(1024);
+    buf_addf(&path, "%s/%s", folder, name);
+    assert_int_equal(buf_text(&path, &at), RC_OK);
+    MUST(&g, file_read(AT_FDCWD, at, &content) == RC_OK, "%s", fault_text());
+    for (g.left = buf_bytes(&content); g.left.len > 0;) {
+        struct bytes line = cut(&g.left, '\n');
+        g.line++;
+        if (document)
+            read_document_line(&g, line);
+        else
+            read_golden_line(&g, line);
+    }
+    end_policy(&g);
+    buf_clear(&g.text);
+    buf_clear(&g.id);
+    for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
+        buf_clear(&g.groups[i]);
+    return g.cases;
+}
+
+static const char *folder_of(struct buf *room, const char *name)
+{
+    const char *source = getenv("TOUCHMARK_SOURCE"), *text = NULL;
+
+    assert_non_null(source);
+    buf_addf(room, "%s/%s", source, name);
+    assert_int_equal(buf_text(room, &text), RC_OK);
+    return text;
+}
+
+static void decides_as_the_golden_files_say(void **state)
+{
+    AUTO_BUF(room, 4096);
+    const char *folder = folder_of(&room, "tests/golden/policy");
+    struct dirent **names = NULL;
+    size_t cases = 0;
+
+    (void)state;
+    int count = scandir(folder, &names, NULL, alphasort);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++) {
+        size_t len = strlen(names[i]->d_name);
+        if (len > 4 && bytes_equal_text(bytes_of_text(names[i]->d_name + len - 4), ".txt"))
+            cases += run(folder, names[i]->d_name, false);
+        free(names[i]);
+    }
+    free(names);
+    print_message("%zu cases\n", cases);
+    assert_true(cases >= CASES_MIN);
+}
+
+static void decides_as_the_examples_of_the_document_say(void **state)
+{
+    AUTO_BUF(room, 4096);
+
+    (void)state;
+    size_t cases = run(folder_of(&room, "docs"), "policy-language.md", true);
+    print_message("%zu cases\n", cases);
+    assert_true(cases > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decides_as_the_golden_files_say),
+        cmocka_unit_test(decides_as_the_examples_of_the_document_say),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
