@@ -148,7 +148,7 @@ enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released);
 
 /* ---- Policies and single facts ---- */
 
-/* The next version, active at once; replaces must be the active one (RC_BUSY: read again). */
+/* The next version, active at once; replaces must be the active one (RC_EXISTS: read again). */
 enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
                             struct bytes text, int64_t now_ms, uint64_t *version);
 /* version 0: the active one. RC_NOT_FOUND. author and text are borrowed from the transaction.
