@@ -124,6 +124,9 @@ class World:
 
     def __exit__(self, *unused):
         self.running.__exit__(*unused)
+        if os.environ.get("TOUCHMARK_KEEP_LOG"):  # a file, for who looks for what the daemons said
+            with open(os.environ["TOUCHMARK_KEEP_LOG"], "a") as kept:
+                kept.write(self.running.log())
 
     def start(self):
         """touchmarkd, also again after its end; returns when all serve."""
@@ -342,12 +345,6 @@ def fingerprint(der):
 
 @contextlib.contextmanager
 def world(**options):
-    """One that runs while the block does. TOUCHMARK_KEEP_LOG=FILE keeps what its daemons said."""
-    with place.work_folder() as work:
-        made = World(work, **options)
-        try:
-            with made:
-                yield made
-        finally:
-            if os.environ.get("TOUCHMARK_KEEP_LOG"):
-                pathlib.Path(os.environ["TOUCHMARK_KEEP_LOG"]).write_text(made.running.log())
+    """One that runs while the block does."""
+    with place.work_folder() as work, World(work, **options) as made:
+        yield made
