@@ -215,7 +215,6 @@ static enum rc run(const struct cli_call *call)
                        bytes_of_text(cli_command_value(call, ORGANIZATION, "Touchmark")),
                    .origin = cli_command_value(call, ORIGIN, "touchmark.invalid/log") },
         .operator_id = cli_command_value(call, OPERATOR, "admin"),
-        .server = "https://127.0.0.1:9443",
         .users.of = { [CLI_SIGNER].name = call->values[SIGNER_USER],
                       [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
                       [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],

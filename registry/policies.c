@@ -79,7 +79,7 @@ enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64
     first->certificate.kind = REGISTRY_OPERATOR;
     memcpy(first->certificate.subject, first->operator.id, sizeof first->operator.id);
     TRY(registry_authorities_put(txn, first->authorities));
-    TRY(registry_subject_add(txn, &first->operator, now_ms));
+    TRY(registry_subject_add_active(txn, &first->operator, now_ms));
     TRY(registry_certificate_register(txn, &first->certificate, now_ms));
     return registry_policy_put(txn, BYTES(""), 0, first->policy, now_ms, &version);
 }

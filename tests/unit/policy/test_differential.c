@@ -18,7 +18,7 @@
 enum { RULES = 9, LEVELS = POLICY_LEVELS_MAX + 2, WORD = 40, STATES = 4096, FILTER = RULES };
 
 static uint64_t seed = 20261127;
-static unsigned rounds = 40000;
+static unsigned rounds = 25000;
 static uint64_t dice;
 
 struct path {
