@@ -35,10 +35,26 @@ static void close_socket(struct connection *connection)
     loop_disarm(&connection->timer);
 }
 
+static void await_will(struct connection *connection)
+{
+    connection->state = CONNECTION_WILL;
+    broker_tls_close(TAKE(connection->tls));
+    buf_clear(&connection->in);
+    buf_clear(&connection->out);
+    connection->patience_ms = now_ms(connection) + connection->client->will_delay_s * 1000LL;
+    broker_connection_alarm(connection, connection->patience_ms);
+}
+
 static void close_as(struct connection *connection, const char *reason)
 {
     if (connection->state == CONNECTION_CLOSED)
         return;
+    if (connection->state == CONNECTION_WILL) {
+        connection->state = CONNECTION_CLOSED;
+        loop_disarm(&connection->timer);
+        broker_worker_mark(connection);
+        return;
+    }
     connection->state = CONNECTION_CLOSED;
     if (connection->client != NULL)
         broker_client_finish(connection->client, reason);
@@ -47,6 +63,8 @@ static void close_as(struct connection *connection, const char *reason)
     broker_tls_say_goodbye(connection->tls);
     drain(connection);
     close_socket(connection);
+    if (connection->client != NULL && connection->client->will != NULL)
+        await_will(connection);
     broker_worker_mark(connection); /* which sees to its memory when the turn is over */
 }
 

@@ -10,7 +10,8 @@
 enum {
     HEAP_KEPT = 64 * 1024 * 1024, /* PEERS.md section 8: trimming dominates fan-out */
     HEAP_PAD = 16 * 1024 * 1024,
-    ACCEPTS = 16
+    ACCEPTS = 16,
+    JAMMED_MS = 1
 };
 
 void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,
@@ -133,6 +134,15 @@ static enum rc on_turn_ended(struct loop_turn *turn)
     struct broker_door *door = (void *)((char *)turn - offsetof(struct broker_door, turn));
 
     broker_post_deliver(door->post, BROKER_POST_MAIN);
+    if (broker_post_is_jammed(door->post, BROKER_POST_MAIN))
+        return loop_arm(door->setup.loop, &door->jam, JAMMED_MS);
+    return RC_OK;
+}
+
+/* A worker is slow: the turn that this makes tries its mail again. */
+static enum rc on_jam(struct loop_timer *timer)
+{
+    (void)timer;
     return RC_OK;
 }
 
@@ -310,6 +320,7 @@ enum rc broker_door_new(const struct broker_door_setup *setup, struct broker_doo
     made->bell.ready = on_bell;
     made->http.ready = on_http;
     made->turn.ended = on_turn_ended;
+    made->jam.due = on_jam;
     mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
     mallopt(M_TOP_PAD, HEAP_PAD);
     mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
@@ -450,6 +461,7 @@ void broker_door_free(struct broker_door *door)
     audit_aggregate_free(door->refusals);
     loop_remove(&door->bell);
     loop_remove(&door->http);
+    loop_disarm(&door->jam);
     if (door->turn.loop != NULL)
         loop_remove_turn(&door->turn);
     broker_directory_free(door->directory);

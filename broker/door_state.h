@@ -38,6 +38,7 @@ enum connection_state {
     CONNECTION_LOOKED_UP, /* waits for the authority's word about an unknown certificate */
     CONNECTION_OPEN,
     CONNECTION_ENDING, /* what is in out still leaves */
+    CONNECTION_WILL,   /* gone, but its will waits for its delay */
     CONNECTION_CLOSED  /* freed at the end of the turn */
 };
 
@@ -49,7 +50,7 @@ struct connection {
     enum connection_state state;
     struct loop_watch watch;
     struct loop_timer timer; /* armed for the earliest of what may be due, or earlier */
-    int64_t patience_ms;     /* end of the handshake, look-up or farewell */
+    int64_t patience_ms;     /* end of handshake, look-up, farewell, or a will's delay */
     struct ssl_st *tls;
     struct broker_identity identity;
     struct broker_peer peer;
@@ -133,6 +134,7 @@ struct broker_door {
     /* The main thread's own: */
     struct loop_watch bell, http;
     struct loop_turn turn;
+    struct loop_timer jam;
     struct certifier *certifier;
     struct pusher *pusher;
     struct lookups *lookups;

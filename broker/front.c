@@ -141,30 +141,50 @@ void broker_front_settled(struct broker_front *front)
     watch(front);
 }
 
-static enum rc apply_one(struct broker_front *front, const struct registry_change *change)
+/* All of an answer under one lock: a certificate does not show before the subject that comes
+ * with it. changed gets an octet for each. */
+static enum rc apply_all(struct broker_front *front, struct bytes list, struct buf *changed)
 {
-    const struct broker_front_observer *observer = &front->setup.observer;
-
-    front->changed = false;
-    pthread_mutex_lock(&front->lock);
-    enum rc rc = registry_projection_apply(front->projection, change);
-    pthread_mutex_unlock(&front->lock);
-    if (rc == RC_OK && front->changed)
-        observer->changed(observer->with, change);
-    return rc;
-}
-
-static enum rc apply_news(struct broker_front *front, const struct registry_answer *answer)
-{
-    struct reader list = READER(answer->list);
+    struct reader r = READER(list);
     struct registry_change change;
     uint64_t sequence = 0;
     enum rc rc;
 
-    while ((rc = registry_answer_next_change(&list, &sequence, &change)) == RC_OK)
-        TRY(apply_one(front, &change));
-    if (rc != RC_NOT_FOUND)
-        return rc;
+    while ((rc = registry_answer_next_change(&r, &sequence, &change)) == RC_OK) {
+        front->changed = false;
+        TRY(registry_projection_apply(front->projection, &change));
+        buf_add_u8(changed, front->changed);
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc tell_changes(struct broker_front *front, struct bytes list, struct bytes changed)
+{
+    const struct broker_front_observer *observer = &front->setup.observer;
+    struct reader r = READER(list);
+    struct registry_change change;
+    uint64_t sequence = 0;
+
+    for (size_t i = 0; i < changed.len; i++) {
+        TRY(registry_answer_next_change(&r, &sequence, &change));
+        if (changed.at[i] != 0)
+            observer->changed(observer->with, &change);
+    }
+    return RC_OK;
+}
+
+/* What was applied before a failure is told, too. */
+static enum rc apply_news(struct broker_front *front, const struct registry_answer *answer)
+{
+    AUTO_BUF(changed, LINK_BODY_MAX);
+
+    pthread_mutex_lock(&front->lock);
+    enum rc rc = apply_all(front, answer->list, &changed);
+    pthread_mutex_unlock(&front->lock);
+    TRY(tell_changes(front, answer->list, buf_bytes(&changed)));
+    TRY(rc);
+    if (changed.broken)
+        return fault(RC_NOMEM, "changes of the feed");
     front->position = answer->position;
     return RC_OK;
 }
@@ -332,6 +352,14 @@ bool broker_front_is_connected(const struct broker_front *front)
 
 /* ---- Looking up ---- */
 
+/* The certificate came, and its subject's change is still on the way: the authority knows more.
+ */
+static bool is_half_known(enum registry_verdict verdict, const struct registry_subject *holder)
+{
+    return (verdict == REGISTRY_SUBJECT_REVOKED && holder == NULL) ||
+           (verdict == REGISTRY_SUBJECT_SUSPENDED && holder->state == REGISTRY_REGISTERED);
+}
+
 enum registry_verdict broker_front_judge(struct broker_front *front,
                                          const struct registry_fingerprint *fingerprint,
                                          int64_t now_s,
@@ -346,6 +374,8 @@ enum registry_verdict broker_front_judge(struct broker_front *front,
         registry_projection_judge(front->projection, fingerprint, now_s, &found, &holder);
     *certificate = found != NULL ? *found : (struct registry_certificate){ 0 };
     *subject = holder != NULL ? *holder : (struct registry_subject){ 0 };
+    if (is_half_known(verdict, holder))
+        verdict = REGISTRY_UNKNOWN;
     pthread_mutex_unlock(&front->lock);
     return verdict;
 }

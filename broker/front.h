@@ -63,7 +63,8 @@ enum rc broker_front_ask(struct broker_front *front, enum registry_ask ask,
                          void *with);
 
 /* From any thread: registry_projection_judge() with copies of what it found. *certificate and
- * *subject have kind 0 where there is none. */
+ * *subject have kind 0 where there is none. A certificate whose subject has not come yet, or is
+ * not yet active, is REGISTRY_UNKNOWN: just enrolled, it is for the authority to say. */
 enum registry_verdict broker_front_judge(struct broker_front *front,
                                          const struct registry_fingerprint *fingerprint,
                                          int64_t now_s,

@@ -24,7 +24,9 @@ void broker_connection_give_up(struct connection *connection)
         refuse(connection, "the handshake took too long");
     else if (connection->state == CONNECTION_LOOKED_UP)
         refuse(connection, "the authority did not answer in time");
-    else
+    else if (connection->state == CONNECTION_WILL)
+        broker_client_will_due(connection->client);
+    if (connection->state != CONNECTION_CLOSED)
         broker_connection_close(connection);
 }
 

@@ -108,8 +108,12 @@ static enum rc make_context(struct broker_tls *tls, const struct broker_own_key 
         SSL_CTX_set_ciphersuites(made, SUITES_1_3) != 1 ||
         SSL_CTX_set1_groups_list(made, groups) != 1)
         return refused("TLS context");
-    SSL_CTX_set_options(made, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-                                  SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* An end without close_notify is an end like another: MQTT and HTTP know what is whole. As
+     * a fatal error it would also take the session out of the cache, and most devices just
+     * close. */
+    SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET |
+                                  SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_clear_mode(made, SSL_MODE_AUTO_RETRY); /* broker_tls_read() counts */
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

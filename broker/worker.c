@@ -7,6 +7,7 @@
 #include "broker/sockets.h"
 
 enum {
+    WILL_DELAY_MAX_S = 24 * 3600,
     SLOTS_FIRST = 64,
     ACCEPTS = 64, /* of one listener in a turn */
     JAMMED_MS = 1,
@@ -461,6 +462,7 @@ static void set_limits(const struct broker_door_limits *from, struct mqtt_sessio
         .first_packet_max = from->packet_max,
         .connect_timeout_ms = (uint32_t)from->connect_ms,
         .session_expiry_max_s = 0,
+        .will_outlives_s = WILL_DELAY_MAX_S,
         .filters_max = FILTERS_MAX,
         .topic_max = AUDIT_TARGET_MAX,
         .topic_alias_maximum = 16,

@@ -15,7 +15,6 @@ struct cli_ceremony {
     struct cli_place place;
     struct pki_hierarchy_names names;
     const char *operator_id;
-    const char *server;     /* the operator door, for operator.conf */
     struct cli_users users; /* names as given */
     struct cli_listeners {  /* as given; NULL: the setting's default */
         const char *mqtts, *https, *http, *operator_https;

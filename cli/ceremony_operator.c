@@ -93,6 +93,29 @@ static enum rc add_file(const struct cli_ceremony *c, const char *ending, struct
     return cli_place_add_file(&c->place, file, bytes, secret);
 }
 
+/* Where the operator door will be found: as it listens; a wildcard address has no name, so that
+ * is the first of those that doors may be called. */
+static void add_server(const struct cli_ceremony *c, struct buf *out)
+{
+    const char *address = c->listeners.operator_https;
+
+    if (address == NULL)
+        address = "127.0.0.1:9443";
+    struct bytes text = bytes_of_text(address);
+    bool wildcard =
+        bytes_start_with(text, BYTES("0.0.0.0:")) || bytes_start_with(text, BYTES("[::]:"));
+    for (size_t i = 0; wildcard && i < c->names.host_count; i++) {
+        struct bytes host = c->names.hosts[i];
+        if (host.at[0] == '.' || memchr(host.at, '/', host.len) != NULL)
+            continue;
+        bool ipv6 = memchr(host.at, ':', host.len) != NULL;
+        buf_addf(out, "https://%s%.*s%s%s", ipv6 ? "[" : "", BYTES_FMT(host), ipv6 ? "]" : "",
+                 strrchr(address, ':'));
+        return;
+    }
+    buf_addf(out, "https://%s", address);
+}
+
 /* The folder operator/ is all that this person needs, wherever it is carried. */
 static enum rc add_profile(const struct cli_ceremony *c)
 {
@@ -101,7 +124,8 @@ static enum rc add_profile(const struct cli_ceremony *c)
     AUTO_BUF(text, PEM_MAX);
     AUTO_BUF(certificate_name, PATH_MAX);
     AUTO_BUF(key_name, PATH_MAX);
-    struct cli_profile_names names = { .server = c->server, .authorities = "doors.pem" };
+    AUTO_BUF(server, PATH_MAX);
+    struct cli_profile_names names = { .authorities = "doors.pem" };
 
     pki_pem_add(&key, "PUBLIC KEY", BYTES_OF(c->checkpoint_key));
     TRY(cli_place_add_file(&c->place, "ca/checkpoints.pub.pem", buf_bytes(&key), false));
@@ -110,6 +134,8 @@ static enum rc add_profile(const struct cli_ceremony *c)
     TRY(cli_place_add_file(&c->place, "operator/doors.pem", buf_bytes(&doors), false));
     buf_addf(&certificate_name, "%s.pem", c->operator_id);
     buf_addf(&key_name, "%s.key", c->operator_id);
+    add_server(c, &server);
+    TRY(buf_text(&server, &names.server));
     TRY(buf_text(&certificate_name, &names.certificate));
     TRY(buf_text(&key_name, &names.key));
     cli_profile_write(&text, &names);

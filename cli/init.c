@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/sandbox.h"
 #include "base/text.h"
 #include "cli/ceremony.h"
 
@@ -191,7 +190,6 @@ static void tell(const struct cli_call *call, const struct cli_ceremony *c, stru
 
 static enum rc run_ceremony(const struct cli_call *call, struct cli_ceremony *c)
 {
-    TRY(sandbox_begin());
     TRY(read_hosts(bytes_of_text(cli_command_value(call, HOSTS, "localhost,127.0.0.1,::1")),
                    &c->names));
     TRY(check_operator(c->operator_id));
@@ -215,7 +213,6 @@ static enum rc run(const struct cli_call *call)
                        bytes_of_text(cli_command_value(call, ORGANIZATION, "Touchmark")),
                    .origin = cli_command_value(call, ORIGIN, "touchmark.invalid/log") },
         .operator_id = cli_command_value(call, OPERATOR, "admin"),
-        .server = "https://127.0.0.1:9443",
         .users.of = { [CLI_SIGNER].name = call->values[SIGNER_USER],
                       [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
                       [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],

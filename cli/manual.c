@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { SUMMARY_COLUMN = 28 };
+enum { SUMMARY_COLUMN = 32 };
 
 static void add_synopsis(const struct cli_command *command, struct buf *out)
 {

@@ -22,7 +22,6 @@ static enum rc report(const struct cli_call *call, const char *file,
                       const struct policy_errors *errors, const struct policy *policy)
 {
     AUTO(json_value) *answer = json_object();
-    AUTO_BUF(text, REPORT_MAX);
     json_t *list = json_array();
 
     (void)json_object_set_new(answer, "accepted", json_boolean(policy != NULL));

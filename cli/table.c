@@ -21,66 +21,57 @@ static enum rc print_completion(const struct cli_call *call)
     return cli_command_put(call, &text);
 }
 
+static const struct cli_command COMPLETION = {
+    .name = "completion",
+    .arguments = "",
+    .summary = "print completion for bash",
+    .teaching = "  touchmark completion > /etc/bash_completion.d/touchmark\n",
+    .run = print_completion,
+};
+static const struct cli_command MANUAL = {
+    .name = "manual",
+    .arguments = "",
+    .summary = "print the manual page touchmark(1)",
+    .teaching = "  touchmark manual | man -l -\n",
+    .run = print_manual,
+};
+
+static const struct cli_command *const COMMANDS[] = {
+    &CLI_INIT,
+    &CLI_STATUS,
+    &CLI_DEVICE_ADD,
+    &CLI_DEVICE_LIST,
+    &CLI_DEVICE_SHOW,
+    &CLI_DEVICE_SUSPEND,
+    &CLI_DEVICE_RESUME,
+    &CLI_DEVICE_REVOKE,
+    &CLI_TOKEN_NEW,
+    &CLI_ENROLL,
+    &CLI_CERTIFICATE_LIST,
+    &CLI_CERTIFICATE_REVOKE,
+    &CLI_POLICY_CHECK,
+    &CLI_POLICY_APPLY,
+    &CLI_POLICY_SHOW,
+    &CLI_POLICY_LIST,
+    &CLI_OPERATOR_ADD,
+    &CLI_OPERATOR_LIST,
+    &CLI_OPERATOR_REVOKE,
+    &CLI_LINE_ADD,
+    &CLI_LINE_REVOKE,
+    &CLI_AUDIT_LIST,
+    &CLI_AUDIT_SHOW,
+    &CLI_AUDIT_CHECKPOINT,
+    &CLI_AUDIT_EXPORT,
+    &CLI_AUDIT_VERIFY,
+    &CLI_BACKUP,
+    &CLI_RESTORE,
+    &CLI_SUPPORT_BUNDLE,
+    &COMPLETION,
+    &MANUAL,
+};
+static const struct cli_table TABLE = { COMMANDS, sizeof COMMANDS / sizeof *COMMANDS };
+
 const struct cli_table *cli_table(void)
 {
-    static const struct cli_command COMPLETION = {
-        "completion",
-        "",
-        0,
-        0,
-        "print completion for bash",
-        "  touchmark completion > /etc/bash_completion.d/touchmark\n",
-        NULL,
-        0,
-        print_completion,
-        false,
-    };
-    static const struct cli_command MANUAL = {
-        "manual",
-        "",
-        0,
-        0,
-        "print the manual page touchmark(1)",
-        "  touchmark manual | man -l -\n",
-        NULL,
-        0,
-        print_manual,
-        false,
-    };
-    static const struct cli_command *const COMMANDS[] = {
-        &CLI_INIT,
-        &CLI_STATUS,
-        &CLI_DEVICE_ADD,
-        &CLI_DEVICE_LIST,
-        &CLI_DEVICE_SHOW,
-        &CLI_DEVICE_SUSPEND,
-        &CLI_DEVICE_RESUME,
-        &CLI_DEVICE_REVOKE,
-        &CLI_TOKEN_NEW,
-        &CLI_ENROLL,
-        &CLI_CERTIFICATE_LIST,
-        &CLI_CERTIFICATE_REVOKE,
-        &CLI_POLICY_CHECK,
-        &CLI_POLICY_APPLY,
-        &CLI_POLICY_SHOW,
-        &CLI_POLICY_LIST,
-        &CLI_OPERATOR_ADD,
-        &CLI_OPERATOR_LIST,
-        &CLI_OPERATOR_REVOKE,
-        &CLI_LINE_ADD,
-        &CLI_LINE_REVOKE,
-        &CLI_AUDIT_LIST,
-        &CLI_AUDIT_SHOW,
-        &CLI_AUDIT_CHECKPOINT,
-        &CLI_AUDIT_EXPORT,
-        &CLI_AUDIT_VERIFY,
-        &CLI_BACKUP,
-        &CLI_RESTORE,
-        &CLI_SUPPORT_BUNDLE,
-        &COMPLETION,
-        &MANUAL,
-    };
-    static const struct cli_table TABLE = { COMMANDS, sizeof COMMANDS / sizeof *COMMANDS };
-
     return &TABLE;
 }

@@ -17,7 +17,25 @@ static void wipe(struct buf *buf)
     buf_clear(buf);
 }
 
-static void forget(struct daemon_authority_request *request)
+struct daemon_authority_request *
+daemon_authority_request_new(struct daemon_authority *authority)
+{
+    struct daemon_authority_request *request = calloc(1, sizeof *request);
+
+    if (request == NULL)
+        return NULL;
+    request->authority = authority;
+    request->now_ms = clock_wall_ms(authority->setup.clock);
+    request->body = BUF_MAX(LINK_BODY_MAX);
+    request->list = BUF_MAX(REGISTRY_LIST_MAX);
+    request->text = BUF_MAX(REGISTRY_POLICY_MAX);
+    request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
+    request->tbs = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
+    request->certificate = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
+    return request;
+}
+
+void daemon_authority_forget(struct daemon_authority_request *request)
 {
     loop_disarm(&request->timer);
     wipe(&request->body);
@@ -29,10 +47,18 @@ static void forget(struct daemon_authority_request *request)
     free(request);
 }
 
+static void reply(struct daemon_authority_request *request, enum rc rc, struct bytes body)
+{
+    if (request->ended != NULL)
+        request->ended(request, rc);
+    else
+        link_answer(&request->request, rc, body, -1);
+}
+
 void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc)
 {
-    link_answer(&request->request, rc, bytes_of_text(fault_text()), -1);
-    forget(request);
+    reply(request, rc, bytes_of_text(fault_text()));
+    daemon_authority_forget(request);
 }
 
 void daemon_authority_queue(struct daemon_authority_request *request,
@@ -49,14 +75,11 @@ void daemon_authority_queue(struct daemon_authority_request *request,
 
 void daemon_authority_answer(struct daemon_authority_request *request)
 {
-    AUTO_BUF(reply, REPLY_MAX);
-    enum rc rc = registry_answer_write(request->ask, &request->answer, &reply);
+    AUTO_BUF(body, REPLY_MAX);
+    enum rc rc = registry_answer_write(request->ask, &request->answer, &body);
 
-    if (rc == RC_OK)
-        link_answer(&request->request, RC_OK, buf_bytes(&reply), -1);
-    else
-        link_answer(&request->request, rc, bytes_of_text(fault_text()), -1);
-    forget(request);
+    reply(request, rc, rc == RC_OK ? buf_bytes(&body) : bytes_of_text(fault_text()));
+    daemon_authority_forget(request);
 }
 
 /* What was signed and will never be given away is an orphan at once, not only after a crash. */
@@ -137,7 +160,8 @@ static void dispatch(struct daemon_authority_request *request)
         daemon_authority_spool(request);
         return;
     case REGISTRY_ASK_BACKUP:
-        break;
+        daemon_authority_backup(request);
+        return;
     }
     daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
 }
@@ -155,24 +179,16 @@ static enum rc copy_question(struct daemon_authority_request *request, struct by
 static enum rc handle(void *with, const struct link_request *arrived)
 {
     struct daemon_authority_door *door = with;
-    struct daemon_authority_request *request = calloc(1, sizeof *request);
+    struct daemon_authority_request *request = daemon_authority_request_new(door->authority);
 
     if (request == NULL) {
         link_answer(arrived, RC_NOMEM, BYTES("out of memory"), -1);
         return RC_OK;
     }
-    request->authority = door->authority;
     request->request = *arrived;
     request->request.body = BYTES("");
     request->channel = door->channel;
     request->ask = (enum registry_ask)arrived->kind->kind;
-    request->now_ms = clock_wall_ms(door->authority->setup.clock);
-    request->body = BUF_MAX(LINK_BODY_MAX);
-    request->list = BUF_MAX(REGISTRY_LIST_MAX);
-    request->text = BUF_MAX(REGISTRY_POLICY_MAX);
-    request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
-    request->tbs = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
-    request->certificate = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
     enum rc rc = copy_question(request, arrived->body);
     if (rc == RC_OK)
         dispatch(request);
@@ -260,6 +276,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     if (authority == NULL)
         return;
     authority->ending = true;
+    daemon_authority_backup_stop(authority);
     keys_client_close(authority->signer);
     if (authority->queue != NULL)
         loop_remove_turn(store_queue_turn(authority->queue));

@@ -23,7 +23,7 @@ struct daemon_authority;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
-    const char *action;        /* the request's name ("enrol"), or "crl", "orphan" */
+    const char *action;        /* the request's name ("enrol"), or "crl", "orphan", "recover" */
     enum registry_ask ask;     /* 0: the authority's own doing */
     enum registry_state state; /* DEVICE_STATE: what the device shall become */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
@@ -66,6 +66,7 @@ struct daemon_authority_setup {
     /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
     enum rc (*check_policy)(struct bytes text, struct buf *errors);
     struct daemon_authority_settings settings;
+    int backups, recover; /* folders, borrowed; -1: none */
 };
 
 /* RC_NOT_FOUND: the registry was never initialised. Tokens that a dead life had reserved are

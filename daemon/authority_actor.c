@@ -52,10 +52,10 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 {
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
     const struct daemon_authority_event event = {
-        .action = request->request.kind->name,
-        .ask = request->ask,
+        .action = request->ended == NULL ? request->request.kind->name : "recover",
+        .ask = request->ended == NULL ? request->ask : (enum registry_ask)0,
         .state = request->question.state,
-        .preamble = &request->question.preamble,
+        .preamble = request->ended == NULL ? &request->question.preamble : NULL,
         .channel = request->channel,
         .actor = request->actor.kind == 0 ? NULL : &request->actor,
         .target = request->target,

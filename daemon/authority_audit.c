@@ -22,6 +22,20 @@ static enum audit_action of_state(enum registry_state state)
     return state == REGISTRY_REVOKED ? AUDIT_DEVICE_REVOKE : AUDIT_DEVICE_RESUME;
 }
 
+/* What the authority does by itself. */
+static enum audit_action own_doing(const char *action)
+{
+    static const struct {
+        const char *name;
+        enum audit_action action;
+    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE }, { "recover", AUDIT_SYSTEM_RECOVER } };
+
+    for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
+        if (strcmp(DOINGS[i].name, action) == 0)
+            return DOINGS[i].action;
+    return AUDIT_CERTIFICATE_ORPHAN;
+}
+
 static enum audit_action action_of(const struct daemon_authority_event *event)
 {
     static const enum audit_action ACTIONS[] = {
@@ -54,7 +68,7 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
     };
 
     if (event->ask == 0)
-        return strcmp(event->action, "crl") == 0 ? AUDIT_CRL_ISSUE : AUDIT_CERTIFICATE_ORPHAN;
+        return own_doing(event->action);
     return event->ask == REGISTRY_ASK_DEVICE_STATE ? of_state(event->state)
                                                    : ACTIONS[event->ask];
 }
@@ -277,6 +291,54 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
 {
     book->clock = clock;
     return audit_log_new(REGISTRY_TABLES, &book->log);
+}
+
+/* ---- How it begins ---- */
+
+struct beginning {
+    const struct daemon_authority_book *book;
+    bool restored;
+};
+
+static enum rc append_own(const struct daemon_authority_book *book, struct store_txn *txn,
+                          enum audit_action action, const char *target, const char *reason)
+{
+    const struct audit_record record = { .action = action,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = clock_wall_ms(book->clock),
+                                         .monotonic_ms = clock_monotonic_ms(book->clock),
+                                         .actor_kind = AUDIT_PROCESS,
+                                         .actor = BYTES("authority"),
+                                         .target = bytes_of_text(target),
+                                         .reason = bytes_of_text(reason) };
+
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
+static enum rc begin(struct store_txn *txn, void *with)
+{
+    const struct beginning *beginning = with;
+    const struct daemon_authority_book *book = beginning->book;
+    uint64_t size = 0;
+
+    TRY(audit_log_size(book->log, txn, &size));
+    if (size == 0) {
+        TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));
+        TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
+                       "filled from what touchmark init left"));
+    }
+    if (beginning->restored)
+        TRY(append_own(book, txn, AUDIT_SYSTEM_RESTORE, "registry",
+                       "a copy was put back to work"));
+    return RC_OK;
+}
+
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
+                                    bool restored)
+{
+    struct beginning beginning = { book, restored };
+
+    return store_write(store, begin, &beginning);
 }
 
 void daemon_authority_book_close(struct daemon_authority_book *book)

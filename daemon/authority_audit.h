@@ -23,6 +23,10 @@ void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock);
+/* What a life begins with: the log's first records if it is empty; and that the store is a copy
+ * that was put back to work, if it is. */
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
+                                    bool restored);
 void daemon_authority_book_close(struct daemon_authority_book *book);
 /* For a setup; book is borrowed. */
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book);

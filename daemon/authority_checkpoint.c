@@ -168,7 +168,8 @@ static enum rc look(struct loop_timer *timer)
     struct daemon_authority *authority = round->authority;
 
     TRY(loop_arm(authority->setup.loop, timer, EVERY_MS));
-    if (!authority->issues || round->under_way)
+    if (!authority->issues || round->under_way ||
+        loop_now_ms(authority->setup.loop) < authority->held_until_ms)
         return RC_OK;
     TRY(store_read(authority->setup.store, read_sizes, authority));
     if (authority->records == authority->checkpoint)

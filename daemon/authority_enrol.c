@@ -82,16 +82,18 @@ static enum rc check_operator_add(struct store_txn *txn,
     const struct registry_question *q = &request->question;
     struct registry_subject known;
 
-    TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_OPERATOR_WRITE));
+    if (request->ended == NULL)
+        TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_OPERATOR_WRITE));
     if (q->kind != REGISTRY_OPERATOR && q->kind != REGISTRY_LINE)
         return fault(RC_MALFORMED, "kind: operator or line");
     if ((q->role != REGISTRY_ROLE_NONE) != (q->kind == REGISTRY_OPERATOR))
         return fault(RC_MALFORMED, "role: an operator has one, a line has none");
     TRY(set_subject(request, q->kind, bytes_of_text(q->id)));
     enum rc rc = registry_subject_get(txn, q->kind, bytes_of_text(q->id), &known);
-    if (rc == RC_OK)
+    request->knows = rc == RC_OK && request->ended != NULL && known.role == q->role;
+    if (rc == RC_OK && !request->knows)
         return fault(RC_EXISTS, "%s is there already", request->target);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return request->knows || rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc check_who(struct store_txn *txn, struct daemon_authority_request *request)
@@ -112,7 +114,7 @@ static enum rc check(struct store_txn *txn, struct store_job *job)
 
     request->actor = (struct registry_subject){ 0 };
     TRY(check_who(txn, request));
-    if (request->ask == REGISTRY_ASK_OPERATOR_ADD)
+    if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
         return registry_certificate_check_key(txn, request->kind, bytes_of_text(request->id),
                                               request->csr.key_hash);
     return registry_certificate_check(txn, request->kind, bytes_of_text(request->id),
@@ -127,7 +129,7 @@ static enum rc add_operator(struct store_txn *txn, struct daemon_authority_reque
 
     memcpy(subject.id, request->id, sizeof subject.id);
     memcpy(subject.label, request->question.label, sizeof subject.label);
-    return registry_subject_add(txn, &subject, request->now_ms);
+    return registry_subject_add_active(txn, &subject, request->now_ms);
 }
 
 static const char *what_else(const struct daemon_authority_request *request)
@@ -147,7 +149,7 @@ static enum rc enter(struct store_txn *txn, struct store_job *job)
         TRY(registry_token_consume(txn, request->question.token_id, request->attempt));
     else
         TRY(check_who(txn, request));
-    if (request->ask == REGISTRY_ASK_OPERATOR_ADD)
+    if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
         TRY(add_operator(txn, request));
     TRY(registry_certificate_register(txn, &row, request->now_ms));
     return daemon_authority_record(txn, request, RC_OK, what_else(request));
@@ -222,6 +224,8 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
         rc = fault(RC_BUSY, "the signer went away");
     if (rc == RC_OK)
         rc = take_signature(request, answers);
+    if (rc == RC_OK && request->ended != NULL)
+        rc = daemon_authority_recover_keep(request);
     if (rc != RC_OK)
         daemon_authority_refuse(request, rc);
     else

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/sandbox.h"
@@ -11,6 +12,7 @@
 #include "daemon/authority_first.h"
 #include "daemon/authority_policy.h"
 #include "daemon/child.h"
+#include "store/backup.h"
 
 enum { OPEN_FILES_MAX = 64 };
 
@@ -21,9 +23,19 @@ struct process {
     struct store_schema schema;
     struct daemon_authority_book book;
     struct store *store;
+    int backups, recover;
     struct daemon_authority *authority;
-    bool wrong_settings;
+    bool wrong_settings, restored;
 };
+
+/* A folder that is not there is a setting that is wrong. */
+static enum rc open_folder(struct process *process, const char *path, int *dir)
+{
+    enum rc rc = *path == '\0' ? RC_OK : file_open_dir(AT_FDCWD, path, dir);
+
+    process->wrong_settings = rc == RC_NOT_FOUND;
+    return rc;
+}
 
 static enum rc open_registry(struct process *process)
 {
@@ -38,7 +50,8 @@ static enum rc open_registry(struct process *process)
     daemon_authority_tables(process->tables);
     process->schema =
         (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
-    TRY(file_open_dir(AT_FDCWD, config->authority.registry, &dir));
+    TRY(open_folder(process, config->authority.registry, &dir));
+    process->restored = faccessat(dir, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     TRY(store_open(dir, &process->schema, &settings, &process->store));
     enum rc rc = daemon_authority_fill(process->store, &first,
                                        clock_wall_ms(daemon_child_clock(process->child)));
@@ -51,7 +64,13 @@ static enum rc open_authority(struct process *process)
     struct daemon_child *child = process->child;
     const struct daemon_config *config = daemon_child_config(child);
 
+    TRY(open_folder(process, config->authority.backups, &process->backups));
+    TRY(open_folder(process, config->authority.recover, &process->recover));
     TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
+    TRY(daemon_authority_book_begin(&process->book, process->store, process->restored));
+    if (process->restored)
+        log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
+                  LOG_TEXT_FIELD("registry", config->authority.registry));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),
@@ -63,6 +82,8 @@ static enum rc open_authority(struct process *process)
                       .crl_every_ms = config->authority.crl_every_ms,
                       .crl_valid_ms = config->authority.crl_valid_ms,
                       .door_names = config->authority.door_names },
+        .backups = process->backups,
+        .recover = process->recover,
     };
 
     return daemon_authority_new(&setup, &process->authority);
@@ -71,14 +92,22 @@ static enum rc open_authority(struct process *process)
 static enum rc jail(struct process *process)
 {
     const struct daemon_config *config = daemon_child_config(process->child);
-    const struct sandbox_path paths[] = {
-        { config->authority.registry, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE, false },
-    };
+    const char *const folders[] = { config->authority.registry, config->authority.backups,
+                                    config->authority.recover };
+    struct sandbox_path paths[3];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 3; i++)
+        if (*folders[i] != '\0')
+            paths[count++] =
+                (struct sandbox_path){ folders[i], SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE,
+                                       false };
     const struct sandbox sandbox = {
         .name = "authority",
-        .calls = SANDBOX_CALLS_FILES | SANDBOX_CALLS_MAP | SANDBOX_CALLS_PASS,
+        .calls = SANDBOX_CALLS_FILES | SANDBOX_CALLS_MAP | SANDBOX_CALLS_PASS |
+                 SANDBOX_CALLS_THREADS, /* a copy of the store is made by one */
         .paths = paths,
-        .path_count = 1,
+        .path_count = count,
         .files_max = OPEN_FILES_MAX,
     };
 
@@ -132,13 +161,15 @@ static int run(struct process *process)
 
 int main(void)
 {
-    struct process process = { 0 };
+    struct process process = { .backups = -1, .recover = -1 };
     enum rc rc = daemon_child_open("authority", &process.child);
     int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
 
     daemon_authority_free(process.authority);
     daemon_authority_book_close(&process.book);
     store_close(process.store);
+    own_close(&process.backups);
+    own_close(&process.recover);
     daemon_child_free(process.child);
     return code;
 }

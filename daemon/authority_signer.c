@@ -313,10 +313,12 @@ static void begin_to_issue(struct daemon_authority *authority)
 
 static void is_replayed(struct daemon_authority *authority, enum rc rc)
 {
-    if (rc == RC_OK)
-        begin_to_issue(authority);
-    else
+    if (rc != RC_OK) {
         detach(authority, rc);
+        return;
+    }
+    begin_to_issue(authority);
+    daemon_authority_recover(authority);
 }
 
 static enum rc read_seen(struct store_txn *txn, void *with)

@@ -92,6 +92,9 @@ struct daemon_authority {
     struct daemon_authority_issuer *issuer_of[DAEMON_AUTHORITY_KINDS];
     struct pki_template *template_of[DAEMON_AUTHORITY_KINDS];
     struct loop_timer crl_timer;
+    struct daemon_authority_backup *backup; /* being made, or NULL */
+    int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
+    bool recovered;                         /* authority.recover was looked at */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -100,6 +103,8 @@ struct daemon_authority_request {
     struct daemon_authority *authority;
     struct daemon_authority_request *next; /* among the waiting */
     struct link_request request;           /* body is of our copy */
+    /* Of one that came through no door: told instead of answered. NULL for all others. */
+    void (*ended)(struct daemon_authority_request *request, enum rc rc);
     enum registry_channel channel;
     enum registry_ask ask;
     struct buf body;
@@ -121,6 +126,7 @@ struct daemon_authority_request {
     struct pki_request csr; /* borrows from body */
     uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
     bool reserved; /* a token, by this attempt */
+    bool knows;    /* a recovery: the operator is there already */
     struct buf tbs, certificate;
     struct registry_certificate row;
     struct pki_contents contents;
@@ -147,6 +153,11 @@ void daemon_authority_answer(struct daemon_authority_request *request);
 void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc);
 /* Answer with a refusal that is no decision (RC_BUSY, garbage): not audited. */
 void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc);
+
+/* An empty one, or NULL: no memory. */
+struct daemon_authority_request *
+daemon_authority_request_new(struct daemon_authority *authority);
+void daemon_authority_forget(struct daemon_authority_request *request);
 
 /* ---- authority_actor.c ---- */
 
@@ -194,6 +205,17 @@ enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t mos
 /* ---- authority_checkpoint.c ---- */
 enum rc daemon_authority_checkpoint_start(struct daemon_authority *authority);
 void daemon_authority_checkpoint_stop(struct daemon_authority *authority);
+
+/* ---- authority_backup.c: BACKUP ---- */
+void daemon_authority_backup(struct daemon_authority_request *request);
+void daemon_authority_backup_stop(struct daemon_authority *authority);
+
+/* ---- authority_recover.c ---- */
+
+/* Once in a life, when certificates can be issued. */
+void daemon_authority_recover(struct daemon_authority *authority);
+/* The certificate of such a request, onto disk. */
+enum rc daemon_authority_recover_keep(struct daemon_authority_request *request);
 
 /* ---- authority_crl.c ---- */
 enum rc daemon_authority_crl_start(struct daemon_authority *authority);

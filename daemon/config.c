@@ -101,6 +101,11 @@ static const struct settings_row ROWS[] = {
     { "authority", "first_policy", SETTINGS_PATH, FIELD(authority.first_policy), 1, 4000,
       "/etc/touchmark/policy/active.policy", NULL,
       "text of the first policy; read once, when the registry is empty" },
+    { "authority", "backups", SETTINGS_PATH, FIELD(authority.backups), 0, 4000, "", NULL,
+      "folder where copies of the registry are made; empty for none" },
+    { "authority", "recover", SETTINGS_PATH, FIELD(authority.recover), 0, 4000, "", NULL,
+      "folder of certificate requests, ID.csr, that become administrators at the next start "
+      "(docs/recovery.md): whoever can write to it can become one; empty for none" },
     { "authority", "token_lifetime", SETTINGS_DURATION, FIELD(authority.token_lifetime_ms),
       MINUTE, 90LL * 24 * HOUR, "24h", NULL,
       "life of a one-time enrolment token unless its maker says otherwise" },

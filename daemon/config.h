@@ -45,6 +45,7 @@ struct daemon_config {
         char *registry;
         int64_t map;
         char *first_chain, *first_operator, *first_policy;
+        char *backups, *recover; /* "": none */
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *door_names;
     } authority;

@@ -80,6 +80,16 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
     [DAEMON_EVENT_AUTHORITY_SIGNER_REFUSED] = { "authority.signer-refused", LOG_WARNING,
                                                 "the signer refused so many times to sign: the "
                                                 "audit log says what" },
+    [DAEMON_EVENT_AUTHORITY_BACKUP] = { "authority.backup", LOG_NOTICE,
+                                        "a copy of the registry was made" },
+    [DAEMON_EVENT_AUTHORITY_RECOVERED] = { "authority.recovered", LOG_WARNING,
+                                           "a request in authority.recover made this operator "
+                                           "an administrator" },
+    [DAEMON_EVENT_AUTHORITY_NOT_RECOVERED] = { "authority.not-recovered", LOG_ERROR,
+                                               "a request in authority.recover was refused, "
+                                               "and why" },
+    [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
+                                          "the registry is a copy that was put back to work" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

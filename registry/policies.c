@@ -52,7 +52,7 @@ enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t
         TRY(registry_id_check(author));
     TRY(registry_fact_number(txn, BYTES("policy"), &active));
     if (replaces != active)
-        return fault(RC_BUSY, "version %llu is active, not %llu: look at it first",
+        return fault(RC_EXISTS, "version %llu is active, not %llu: look at it first",
                      (unsigned long long)active, (unsigned long long)replaces);
     struct store_number key = store_key_number(active + 1);
     buf_add_u64(&row, (uint64_t)now_ms);
@@ -79,7 +79,7 @@ enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64
     first->certificate.kind = REGISTRY_OPERATOR;
     memcpy(first->certificate.subject, first->operator.id, sizeof first->operator.id);
     TRY(registry_authorities_put(txn, first->authorities));
-    TRY(registry_subject_add(txn, &first->operator, now_ms));
+    TRY(registry_subject_add_active(txn, &first->operator, now_ms));
     TRY(registry_certificate_register(txn, &first->certificate, now_ms));
     return registry_policy_put(txn, BYTES(""), 0, first->policy, now_ms, &version);
 }

@@ -28,10 +28,15 @@ const struct store_table *registry_tables(void);
 
 /* ---- Subjects ---- */
 
-/* kind, id, label, groups and role are given; the rest is filled in. An operator and a line are
- * REGISTERED, too, until they hold a certificate. RC_EXISTS, RC_MALFORMED. */
+/* kind, id, label, groups and role are given; the rest is filled in. It is REGISTERED until it
+ * holds a certificate. RC_EXISTS, RC_MALFORMED. */
 enum rc registry_subject_add(struct store_txn *txn, struct registry_subject *subject,
                              int64_t now_ms);
+/* The same of one whose certificate is registered in the same transaction. It is ACTIVE from
+ * the start: what one change writes has one revision, so a projection would keep the first of
+ * two states. */
+enum rc registry_subject_add_active(struct store_txn *txn, struct registry_subject *subject,
+                                    int64_t now_ms);
 /* RC_NOT_FOUND. */
 enum rc registry_subject_get(struct store_txn *txn, enum registry_kind kind, struct bytes id,
                              struct registry_subject *subject);
@@ -148,7 +153,7 @@ enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released);
 
 /* ---- Policies and single facts ---- */
 
-/* The next version, active at once; replaces must be the active one (RC_BUSY: read again). */
+/* The next version, active at once; replaces must be the active one (RC_EXISTS: read again). */
 enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
                             struct bytes text, int64_t now_ms, uint64_t *version);
 /* version 0: the active one. RC_NOT_FOUND. author and text are borrowed from the transaction.

@@ -44,12 +44,10 @@ static enum rc check_new(const struct registry_subject *subject)
     return registry_subject_read(buf_bytes(&form), &read);
 }
 
-enum rc registry_subject_add(struct store_txn *txn, struct registry_subject *subject,
-                             int64_t now_ms)
+static enum rc add(struct store_txn *txn, struct registry_subject *subject, int64_t now_ms)
 {
     struct registry_subject known;
 
-    subject->state = REGISTRY_REGISTERED;
     subject->created_ms = subject->changed_ms = now_ms;
     TRY(check_new(subject));
     enum rc rc = get(txn, subject->kind, bytes_of_text(subject->id), &known);
@@ -60,6 +58,20 @@ enum rc registry_subject_add(struct store_txn *txn, struct registry_subject *sub
         return rc;
     TRY(registry_fact_add(txn, count_name(subject->kind, subject->state), 1));
     return registry_row_put_subject(txn, subject);
+}
+
+enum rc registry_subject_add(struct store_txn *txn, struct registry_subject *subject,
+                             int64_t now_ms)
+{
+    subject->state = REGISTRY_REGISTERED;
+    return add(txn, subject, now_ms);
+}
+
+enum rc registry_subject_add_active(struct store_txn *txn, struct registry_subject *subject,
+                                    int64_t now_ms)
+{
+    subject->state = REGISTRY_ACTIVE;
+    return add(txn, subject, now_ms);
 }
 
 enum rc registry_subject_become(struct store_txn *txn, enum registry_kind kind, struct bytes id,

@@ -123,7 +123,7 @@ static enum rc complete_copy(int dir, struct store_copy *copy)
     TRY(map_copy(dir, &mapped));
     TRY(read_copy(dir, mapped.file, &got));
     TRY(write_manifest(mapped.file, &manifest));
-    TRY(file_write(dir, "store.copy", buf_bytes(&manifest), 0600));
+    TRY(file_write(dir, STORE_BACKUP_MANIFEST, buf_bytes(&manifest), 0600));
     *copy = got;
     return RC_OK;
 }
@@ -143,7 +143,7 @@ enum rc store_backup_check(int dir, struct store_copy *copy)
     AUTO_BUF(manifest, MANIFEST_MAX);
     AUTO_BUF(stored, MANIFEST_MAX);
 
-    enum rc rc = file_read(dir, "store.copy", &stored);
+    enum rc rc = file_read(dir, STORE_BACKUP_MANIFEST, &stored);
     if (rc == RC_NOT_FOUND)
         return fault(RC_NOT_FOUND,
                      "copy: no manifest, so no copy, or one that was not finished");

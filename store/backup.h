@@ -4,6 +4,9 @@
 
 #include "store/feed.h"
 
+/* Beside a copy's data, until it is opened. */
+#define STORE_BACKUP_MANIFEST "store.copy"
+
 /* What a copy holds. */
 struct store_copy {
     uint64_t bytes;

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "store/backup.h"
 #include "store/page.h"
 #include "store/state.h"
 
@@ -128,13 +129,13 @@ static enum rc open_tables(struct store *store, bool new_life)
 
 static enum rc open_locked(struct store *store)
 {
-    bool copy = faccessat(store->lock, "store.copy", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    bool copy = faccessat(store->lock, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 
     TRY(prepare_file(store->lock));
     TRY(remove_stale_lock(store->lock));
     TRY(open_engine(store));
     TRY(open_tables(store, copy));
-    if (copy && unlinkat(store->lock, "store.copy", 0) != 0)
+    if (copy && unlinkat(store->lock, STORE_BACKUP_MANIFEST, 0) != 0)
         return fault_errno("store: remove store.copy");
     return file_sync_dir(store->lock);
 }

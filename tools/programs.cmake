@@ -103,7 +103,20 @@ function(fuzzer source)
     LABELS fuzz TIMEOUT 300 ENVIRONMENT "${TEST_ENVIRONMENT}")
 endfunction()
 
+function(outsider_library name)
+  add_library(${name} STATIC ${ARGN})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
 function(benchmark source)
   get_filename_component(stem ${source} NAME_WE)
-  outsider(${stem} ${source} ${BELOW_DAEMON})
+  outsider(${stem} ${source} load ${BELOW_DAEMON})
+endfunction()
+
+# Against the floor alone: that the load still runs, not what it measures.
+function(bench_smoke)
+  foreach(name IN LISTS ARGN)
+    add_test(NAME bench_${name} COMMAND bench_${name} --quick --only floor)
+    set_tests_properties(bench_${name} PROPERTIES LABELS release TIMEOUT 120 RUN_SERIAL TRUE)
+  endforeach()
 endfunction()

@@ -88,9 +88,9 @@ static void issue(struct soft_ca *ca, const struct pki_profile *profile,
     struct pki_contents contents = { .holder = holder, .point = BYTES_OF(key->point) };
 
     assert_int_equal(pki_template_new(profile, issuer, &template), RC_OK);
-    assert_int_equal(
-        pki_template_validity(template, SOFT_NOW, 0, &contents.not_before, &contents.not_after),
-        RC_OK);
+    assert_int_equal(pki_template_validity(template, ca->now_s, 0, &contents.not_before,
+                                           &contents.not_after),
+                     RC_OK);
     soft_serial(contents.serial, profile->name);
     enum rc rc = pki_issue_certificate(template, ca->verifier, &signing, "key", &contents, out);
     if (rc != RC_OK)
@@ -105,6 +105,7 @@ void soft_ca_open(struct soft_ca *ca)
     struct pki_issuer issuer = { .not_before = 0, .not_after = INT64_MAX };
 
     *ca = (struct soft_ca){
+        .now_s = SOFT_NOW,
         .root_name = BUF_MAX(512),
         .issuing_name = BUF_MAX(512),
         .root_der = BUF_MAX(PKI_REQUEST_MAX),

@@ -24,6 +24,7 @@ enum rc soft_key_sign(void *with, const char *key, enum keys_kind kind,
 struct soft_ca {
     struct soft_key root, issuing;
     struct pki_verifier *verifier;
+    int64_t now_s;                      /* of what it issues; SOFT_NOW at first */
     struct buf root_name, issuing_name; /* Names */
     struct buf root_der, issuing_der;   /* certificates */
     struct pki_issuer issuer;           /* the issuing CA, borrowed from here */

@@ -26,7 +26,7 @@ enum { ADMIN = 0xa1, AUDITOR = 0xa2, STRANGER = 0xee };
 struct world {
     struct signing signing;
     struct soft_key root, device;
-    struct scratch scratch;
+    struct scratch scratch, backups, recover;
     struct store_table tables[DAEMON_AUTHORITY_TABLES];
     struct store_schema schema;
     struct buf root_der, issuing_der[ISSUING], authorities;
@@ -174,6 +174,8 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .loop = loop,
         .clock = &w->signing.clock,
         .store = store,
+        .backups = w->backups.dir,
+        .recover = w->recover.dir,
         .audit = { .append = append, .ask = ask_log, .with = &deadly, .log = book.log },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
@@ -228,6 +230,8 @@ static inline int prepare(void **state)
 
     assert_non_null(w);
     scratch_make(&w->scratch);
+    scratch_make(&w->backups);
+    scratch_make(&w->recover);
     signing_make(&w->signing);
     soft_key_make(&w->root, "root");
     soft_key_make(&w->device, "device");
@@ -249,6 +253,8 @@ static inline int clean(void **state)
     stop(w);
     signing_remove(&w->signing);
     scratch_remove(&w->scratch);
+    scratch_remove(&w->backups);
+    scratch_remove(&w->recover);
     soft_key_clear(&w->root);
     soft_key_clear(&w->device);
     buf_clear(&w->root_der);

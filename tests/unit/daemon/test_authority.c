@@ -132,7 +132,7 @@ static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
     q.only_check = false;
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_int_equal(told.answer.policy.version, 2);
-    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_BUSY);
+    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_EXISTS);
     q.version = 0;
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_SHOW, q, &told), RC_OK);
     assert_true(bytes_equal_text(told.answer.text, "good two"));

@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,13 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
+#include "audit/query.h"
 #include "base/file.h"
 #include "daemon/spawn.h"
 #include "pki/certificate.h"
 #include "pki/pem.h"
 #include "registry/answer.h"
+#include "store/backup.h"
 #include "tests/support/soft_ca.h"
 #include "tests/unit/store/scratch.h"
 
@@ -24,7 +27,7 @@ struct world {
     struct soft_ca ca;
     struct registry_fingerprint operator;
     pid_t pid;
-    int door, control;
+    int door, operators, control;
 };
 
 static void put_file(const struct world *w, const char *name, struct bytes bytes)
@@ -60,16 +63,21 @@ static int prepare(void **state)
     AUTO_BUF(settings, 4096);
 
     assert_non_null(w);
-    w->door = w->control = -1;
+    w->door = w->operators = w->control = -1;
     scratch_make(&w->scratch);
     soft_ca_open(&w->ca);
+    const struct clock clock = clock_system();
+    w->ca.now_s = clock_wall_ms(&clock) / 1000; /* operators are held against the real one */
     assert_int_equal(mkdirat(w->scratch.dir, "registry", 0700), 0);
+    assert_int_equal(mkdirat(w->scratch.dir, "backups", 0700), 0);
     put_first_files(w);
     buf_addf(&settings,
              "[sandbox]\nlandlock = optional\n[authority]\nregistry = %s/registry\n"
+             "backups = %s/backups\n"
              "first_chain = %s/chain.pem\nfirst_operator = %s/ada.pem\nfirst_policy = "
              "%s/policy\nmap = 256M\n",
-             w->scratch.path, w->scratch.path, w->scratch.path, w->scratch.path);
+             w->scratch.path, w->scratch.path, w->scratch.path, w->scratch.path,
+             w->scratch.path);
     put_file(w, "settings", buf_bytes(&settings));
     *state = w;
     return 0;
@@ -88,24 +96,30 @@ static void find_program(struct buf *path)
 
 static void start(struct world *w)
 {
-    static const char *const ENVIRONMENT[] = { "TOUCHMARK_DESCRIPTORS=device-door", NULL };
+    static const char *const ENVIRONMENT[] = {
+        "TOUCHMARK_DESCRIPTORS=device-door,operator-door", NULL
+    };
     AUTO_BUF(path, 4200);
-    int answering = -1, its_control = -1;
+    int answering = -1, answering_operators = -1, its_control = -1;
     AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
     AUTO_FD log =
         openat(w->scratch.dir, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     AUTO_FD settings = openat(w->scratch.dir, "settings", O_RDONLY | O_CLOEXEC);
 
     assert_int_equal(link_pair(&w->door, &answering), RC_OK);
+    assert_int_equal(link_pair(&w->operators, &answering_operators), RC_OK);
     assert_int_equal(link_pair(&w->control, &its_control), RC_OK);
     find_program(&path);
-    const int fds[] = { null, null, log, settings, its_control, answering };
+    const int fds[] = {
+        null, null, log, settings, its_control, answering, answering_operators
+    };
     struct daemon_spawn what = { .name = "authority", .environment = ENVIRONMENT, .fds = fds };
     what.fd_count = sizeof fds / sizeof *fds;
     assert_int_equal(buf_text(&path, &what.path), RC_OK);
     enum rc rc = daemon_spawn_start(&what, &w->pid);
     close(its_control);
     close(answering);
+    close(answering_operators);
     assert_int_equal(rc, RC_OK);
 }
 
@@ -113,8 +127,9 @@ static void let_go(struct world *w)
 {
     w->pid = 0;
     close(w->door);
+    close(w->operators);
     close(w->control);
-    w->door = w->control = -1;
+    w->door = w->operators = w->control = -1;
 }
 
 /* How it ends: its code, after this signal; 0: by itself. */
@@ -129,19 +144,22 @@ static int ended_by(struct world *w, int signal)
     return WEXITSTATUS(status);
 }
 
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *place)
+{
+    (void)stat;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
 static int clean(void **state)
 {
     struct world *w = *state;
-    AUTO_FD registry = openat(w->scratch.dir, "registry", O_RDONLY | O_DIRECTORY);
 
     if (w->pid > 0)
         ended_by(w, SIGKILL);
-    struct scratch inner = { .dir = registry };
-    memcpy(inner.path, w->scratch.path, strlen(w->scratch.path) + 1);
-    memcpy(inner.path + strlen(inner.path), "/registry", sizeof "/registry");
-    scratch_empty(&inner);
-    rmdir(inner.path);
-    scratch_remove(&w->scratch);
+    assert_int_equal(nftw(w->scratch.path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    close(w->scratch.dir);
     soft_ca_close(&w->ca);
     free(w);
     return 0;
@@ -205,6 +223,72 @@ static void it_serves_from_inside_its_jail_what_init_left(void **state)
     }
 }
 
+/* Through the operators' door, as ada. */
+static enum rc operate(struct world *w, enum registry_ask what,
+                       struct registry_question *question, struct registry_answer *answer,
+                       struct buf *reply)
+{
+    int door = w->door;
+
+    question->preamble.actor = (struct registry_actor){ true, w->operator};
+    w->door = w->operators;
+    enum rc rc = ask(w, what, question, answer, reply);
+    w->door = door;
+    return rc;
+}
+
+static uint64_t count_restores(struct world *w)
+{
+    const struct audit_query query = { .action = AUDIT_SYSTEM_RESTORE, .most = 10 };
+    struct registry_answer answer;
+    struct audit_page page;
+    struct audit_hit hit;
+    uint64_t found = 0;
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+    AUTO_BUF(reply, LINK_BODY_MAX);
+
+    audit_query_write(&query, &asked);
+    struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(operate(w, REGISTRY_ASK_AUDIT_LIST, &q, &answer, &reply), RC_OK);
+    assert_int_equal(audit_page_read(answer.query, &page), RC_OK);
+    while (audit_page_next(&page, &hit) == RC_OK)
+        found++;
+    audit_page_clear(&page);
+    return found;
+}
+
+static void a_copy_is_made_from_inside_the_jail_and_serves_again(void **state)
+{
+    struct world *w = *state;
+    struct registry_question none = { 0 };
+    struct registry_answer answer;
+    struct store_copy held;
+    AUTO_BUF(reply, LINK_BODY_MAX);
+    AUTO_BUF(path, 256);
+    const char *copy = NULL;
+
+    start(w);
+    for (int times = 0; times < 2; times++)
+        assert_int_equal(operate(w, REGISTRY_ASK_BACKUP, &none, &answer, &reply), RC_OK);
+
+    assert_int_equal(count_restores(w), 0);
+    buf_addf(&path, "backups/%.*s", BYTES_FMT(answer.text));
+    assert_int_equal(buf_text(&path, &copy), RC_OK);
+    AUTO_FD dir = openat(w->scratch.dir, copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(store_backup_check(dir, &held), RC_OK);
+    assert_int_equal(ended_by(w, SIGTERM), 0);
+
+    assert_int_equal(renameat(w->scratch.dir, "registry", w->scratch.dir, "lost"), 0);
+    assert_int_equal(renameat(w->scratch.dir, copy, w->scratch.dir, "registry"), 0);
+    for (int life = 0; life < 2; life++) {
+        start(w);
+        assert_int_equal(operate(w, REGISTRY_ASK_STATUS, &none, &answer, &reply), RC_OK);
+        assert_int_equal(answer.status.operators, 1);
+        assert_int_equal(count_restores(w), 1);
+        assert_int_equal(ended_by(w, SIGTERM), 0);
+    }
+}
+
 static void an_empty_registry_without_its_files_is_wrong_settings(void **state)
 {
     struct world *w = *state;
@@ -233,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_PROGRAM(it_serves_from_inside_its_jail_what_init_left),
+        WITH_PROGRAM(a_copy_is_made_from_inside_the_jail_and_serves_again),
         WITH_PROGRAM(an_empty_registry_without_its_files_is_wrong_settings),
         WITH_PROGRAM(a_second_authority_on_the_same_registry_does_not_start),
     };

@@ -275,6 +275,32 @@ static void a_doors_own_certificate_stays_in_the_books(void **state)
     assert_int_equal(registry_projection_count(door->projection), 0);
 }
 
+static enum rc do_add_with_certificate(struct store_txn *txn, struct act *act)
+{
+    TRY(registry_subject_add_active(txn, &act->subject, act->now_ms));
+    return registry_certificate_register(txn, &act->certificate, act->now_ms);
+}
+
+static void one_added_with_its_certificate_is_let_in(void **state)
+{
+    struct door *door = *state;
+    struct act act = { .run = do_add_with_certificate,
+                       .subject = { .kind = REGISTRY_OPERATOR, .role = REGISTRY_AUDITOR },
+                       .certificate = sample_certificate(1, "otto") };
+    const struct registry_certificate *certificate;
+    const struct registry_subject *subject;
+
+    sample_text(act.subject.id, BYTES("otto"));
+    act.certificate.kind = REGISTRY_OPERATOR;
+    take_snapshot(door, REGISTRY_LIST_MAX, NULL);
+    assert_int_equal(world_do(door->world, &act), RC_OK);
+    catch_up(door, REGISTRY_LIST_MAX);
+    assert_int_equal(registry_projection_judge(door->projection, &act.certificate.fingerprint,
+                                               act.certificate.not_before_s, &certificate,
+                                               &subject),
+                     REGISTRY_ACCEPTED);
+}
+
 /* ---- Lists ---- */
 
 struct listing {
@@ -343,6 +369,7 @@ int main(void)
         TEST(a_snapshot_taken_while_changes_go_on_comes_to_the_same),
         TEST(a_door_that_is_nowhere_is_sent_for_a_snapshot),
         TEST(a_foreign_cursor_is_refused),
+        TEST(one_added_with_its_certificate_is_let_in),
         TEST(a_doors_own_certificate_stays_in_the_books),
         TEST(lists_come_in_pages_filtered_and_complete),
     };

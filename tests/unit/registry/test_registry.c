@@ -250,7 +250,7 @@ static void a_policy_replaces_the_one_that_its_author_saw(void **state)
     assert_int_equal(world_do(w, &put), RC_OK);
     assert_int_equal(put.version, 1);
     put.text = BYTES("second");
-    assert_int_equal(world_do(w, &put), RC_BUSY);
+    assert_int_equal(world_do(w, &put), RC_EXISTS);
     put.count = 1;
     assert_int_equal(world_do(w, &put), RC_OK);
     show.version = 1;
