@@ -100,7 +100,7 @@ class World:
         self.folder = folder or work / "place"
         self.local = threading.local()
         if folder is None:
-            place.init(self.folder, *PORTS_ZERO)
+            place.init(self.folder)
         settings = dict(settings or {})
         settings.setdefault("supervisor", QUICK)
         place.add_settings(self.folder, **settings)
@@ -170,11 +170,12 @@ class World:
 
     # ---- HTTPS ----
 
-    def connection(self, door="operator", who="admin", *, timeout=60, context=None):
-        """A new HTTPS connection; who: a Credential, None, or "admin"."""
+    def connection(self, door="operator", who="admin", *, timeout=60, context=None, source=""):
+        """A new HTTPS connection; who: a Credential, None, or "admin"; source: an address of ours."""
         who = self.admin if who == "admin" else who
         context = context or tls_context(self.root, who)
-        return http.client.HTTPSConnection("127.0.0.1", self.ports[door], context=context, timeout=timeout)
+        return http.client.HTTPSConnection("127.0.0.1", self.ports[door], context=context, timeout=timeout,
+                                           source_address=(source, 0))
 
     def kept(self, door, who):
         """This thread's own connection of that credential, kept alive."""
@@ -319,10 +320,6 @@ class World:
         """As the first operator."""
         return place.touchmark(*words, "--profile", self.folder / "operator/operator.conf",
                                "--server", f"https://127.0.0.1:{self.ports['operator']}", check=check)
-
-
-PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
-              "--operator-https", "127.0.0.1:0")
 
 
 def make_request(name):
