@@ -19,7 +19,7 @@
  * request is ours (request.c), since libmicrohttpd counts from the last octet.
  */
 enum {
-    CONNECTION_MEMORY = 32 * 1024,
+    CONNECTION_MEMORY = 16 * 1024,
     CONNECTION_IDLE_S = 60,
     FIRST_REQUEST_MS = 30000,
     SWEEP_MS = 500,

@@ -10,7 +10,8 @@ struct api_request;
 enum {
     API_LIST_MOST = 500,
     API_BODY_SMALL = 4 * 1024,
-    API_BODY_REQUEST = 32 * 1024, /* a CSR in PEM or base64 */
+    API_BODY_REQUEST = 32 * 1024, /* JSON with a CSR in PEM */
+    API_BODY_EST = 16 * 1024,     /* a CSR in base64, from anybody with a token to try */
     API_BODY_POLICY = 128 * 1024, /* REGISTRY_POLICY_MAX with room for JSON's escapes */
     API_QUERY_MAX = 4096,         /* octets, as sent */
     API_PATH_MAX = 512,

@@ -247,6 +247,15 @@ static int print_help(void)
     return 0;
 }
 
+static int make_identities(const struct load_settings *settings)
+{
+    enum rc rc = load_identities_make(settings->make, settings->clients);
+
+    if (rc != RC_OK)
+        fprintf(stderr, "bench_load: %s\n", fault_text());
+    return rc != RC_OK;
+}
+
 int main(int argc, char **argv)
 {
     static struct tool tool;
@@ -259,6 +268,8 @@ int main(int argc, char **argv)
     }
     if (help)
         return print_help();
+    if (tool.settings.make != NULL)
+        return make_identities(&tool.settings);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);

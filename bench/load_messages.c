@@ -81,21 +81,39 @@ static void publish_by_window(struct load_traffic *traffic)
     }
 }
 
-/* What is late keeps the time at which it was due: a server that stalls is not excused. */
+static bool is_finished(const struct load_traffic *traffic,
+                        const struct load_publisher *publisher)
+{
+    return traffic->options.most > 0 && publisher->next >= traffic->options.most;
+}
+
+/* What is late keeps the time at which it was due: a server that stalls is not excused. Only a
+ * publisher that is not connected has nothing due. */
+static void publish_due(struct load_traffic *traffic, struct load_publisher *publisher,
+                        int64_t now_ns, double every_ns)
+{
+    if (publisher->client->state != LOAD_LIVE)
+        publisher->due_ns = (double)now_ns + every_ns;
+    while (publisher->due_ns <= (double)now_ns && may_publish(traffic, publisher)) {
+        publish_next(traffic, publisher, (int64_t)publisher->due_ns);
+        publisher->due_ns += every_ns;
+    }
+}
+
 static void publish_by_rate(struct load_traffic *traffic)
 {
-    int64_t now = load_clock_ns();
+    int64_t now_ns = load_clock_ns();
+    size_t count = traffic->options.shape.publishers;
+    double every_ns = 1e9 / traffic->options.rate * (double)count;
 
-    if (traffic->next_due_ns == 0)
-        traffic->next_due_ns = (double)now;
-    while (traffic->next_due_ns <= (double)now) {
-        struct load_publisher *publisher = &traffic->publishers[traffic->turn];
-        if (!may_publish(traffic, publisher) && publisher->client->state == LOAD_LIVE)
-            return;
-        traffic->turn = (traffic->turn + 1) % traffic->options.shape.publishers;
-        if (publisher->client->state == LOAD_LIVE)
-            publish_next(traffic, publisher, (int64_t)traffic->next_due_ns);
-        traffic->next_due_ns += 1e9 / traffic->options.rate;
+    traffic->next_due_ns = (double)now_ns + every_ns;
+    for (size_t i = 0; i < count; i++) {
+        struct load_publisher *publisher = &traffic->publishers[i];
+        if (publisher->due_ns == 0)
+            publisher->due_ns = (double)now_ns + every_ns * (double)i / (double)count;
+        publish_due(traffic, publisher, now_ns, every_ns);
+        if (publisher->due_ns < traffic->next_due_ns && !is_finished(traffic, publisher))
+            traffic->next_due_ns = publisher->due_ns;
     }
 }
 

@@ -20,6 +20,9 @@ struct row {
 #define AT(field) offsetof(struct load_settings, field)
 
 static const struct row ROWS[] = {
+    { "make", TEXT, AT(make), 0, 0, 0,
+      "make a CA (ca.pem), a server's certificate (server.pem, server.key) and those of\n"
+      "                          --clients (folder clients) in this empty folder, and end" },
     { "connect", TEXT, AT(connect), 0, 0, 0, "IPv4 address and port of the MQTT listener" },
     { "ca", TEXT, AT(ca), 0, 0, 0,
       "PEM file of the CA that the server's certificate is under" },
@@ -63,6 +66,7 @@ enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0], HELP = ROW_COUNT - 1 };
 
 static const char ABOUT[] =
     "usage: bench_load --connect HOST:PORT --ca FILE --cert-dir DIR [...]\n"
+    "       bench_load --make DIR --clients N\n"
     "\n"
     "Many MQTT clients over mutual TLS 1.3 on one thread: connects them, lets them publish "
     "and\n"
@@ -139,6 +143,8 @@ static enum rc read_address(struct load_settings *settings)
 
 static enum rc check(struct load_settings *settings)
 {
+    if (settings->make != NULL)
+        return RC_OK;
     if (settings->connect == NULL || settings->ca == NULL || settings->cert_dir == NULL)
         return fault(RC_MALFORMED, "--connect, --ca and --cert-dir must be given");
     if (settings->mqtt == 4)

@@ -5,6 +5,7 @@
 
 struct load_settings {
     /* Whom to connect to, as whom. */
+    const char *make;
     const char *connect, *ca, *cert_dir, *server_name;
     uint64_t clients, connect_rate, at_once, mqtt, keep_alive_s;
     bool resume;

@@ -244,7 +244,8 @@ enum rc load_traffic_run(struct load_traffic *traffic, int64_t for_ns)
 {
     int64_t end = load_clock_ns() + for_ns;
 
-    traffic->next_due_ns = 0;
+    for (size_t i = 0; i < traffic->options.shape.publishers; i++)
+        traffic->publishers[i].due_ns = 0;
     while (load_clock_ns() < end)
         TRY(load_traffic_turn(traffic, true));
     return RC_OK;

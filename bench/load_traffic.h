@@ -38,6 +38,7 @@ struct load_publisher {
     struct buf topic;
     size_t fanout;
     uint32_t next; /* sequence number */
+    double due_ns; /* when it is due, at a rate; 0: not begun */
     uint64_t delivered;
     uint64_t forgiven; /* deliveries that will not come: their message was refused */
     struct load_set acked, refused; /* refused ones are in both */
@@ -61,8 +62,7 @@ struct load_traffic {
     struct load_subscriber *subscribers;
     size_t answered; /* SUBSCRIBEs, since the last time that all were sent */
     struct load_counts counts;
-    size_t turn;        /* whose publisher's turn it is at a rate */
-    double next_due_ns; /* at a rate */
+    double next_due_ns; /* of all publishers, at a rate */
     struct load_histogram latency;
     uint8_t payload[LOAD_PAYLOAD_MAX];
 };
