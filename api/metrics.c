@@ -46,6 +46,11 @@ static void add_status(struct buf *out, const struct registry_status *status)
         { "touchmark_sequence", "End of the change feed.", status->sequence },
         { "touchmark_doors_behind", "Changes that the slowest door has not acknowledged.",
           status->doors_behind },
+        { "touchmark_audit_records", "Records in the audit log.", status->records },
+        { "touchmark_audit_checkpoint", "Records under the newest signed checkpoint.",
+          status->checkpoint },
+        { "touchmark_trouble", "Is there something that needs a person?",
+          status->trouble[0] != '\0' },
         { "touchmark_crl_made_seconds", "When the oldest CRL in force was made.",
           (uint64_t)status->crl_ms / 1000 },
     };

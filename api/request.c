@@ -356,6 +356,8 @@ static void told(void *with, enum rc rc, const struct registry_answer *answer,
         return;
     }
     rc = request->route->told(request, answer);
+    if (rc == RC_MALFORMED) /* the authority's answer, not the peer's request */
+        rc = RC_IO;
     if (rc != RC_OK && request->answer.status == 0)
         api_request_fail(request, rc);
 }

@@ -10,7 +10,8 @@ struct api_request;
 enum {
     API_LIST_MOST = 500,
     API_BODY_SMALL = 4 * 1024,
-    API_BODY_REQUEST = 32 * 1024, /* a CSR in PEM or base64 */
+    API_BODY_REQUEST = 32 * 1024, /* JSON with a CSR in PEM */
+    API_BODY_EST = 16 * 1024,     /* a CSR in base64, from anybody with a token to try */
     API_BODY_POLICY = 128 * 1024, /* REGISTRY_POLICY_MAX with room for JSON's escapes */
     API_QUERY_MAX = 4096,         /* octets, as sent */
     API_PATH_MAX = 512,
@@ -35,7 +36,7 @@ enum api_type {
     API_SECONDS,     /* uint32_t, at least 1 */
     API_NUMBER,      /* uint64_t, below 2^63 */
     API_VERSION,     /* uint64_t: a number from 1, or "active" as 0 */
-    API_FLAG,        /* bool: 1 or 0 in a query */
+    API_FLAG,        /* bool: 1 or 0 */
     API_TEXT,        /* struct bytes: any text */
     API_HASH,        /* struct bytes: 32 octets in hexadecimal */
     API_CORRELATION, /* struct bytes: 16 octets in hexadecimal */

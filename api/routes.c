@@ -222,14 +222,13 @@ static const struct api_route ROUTES[] = {
           SAYS("backUp", "Copy the registry into the folder authority.backups.", "Backup")),
 
     ROUTE(
-        "GET", "/.well-known/est/cacerts", EST, NONE, .body_max = API_BODY_REQUEST,
+        "GET", "/.well-known/est/cacerts", EST, NONE, .body_max = API_BODY_EST,
         .body_type = "*/*", .handle = api_est_cacerts,
         SAYS("estCaCerts", "The CAs' certificates (RFC 7030 4.1).", "application/pkcs7-mime")),
     ROUTE("POST", "/.well-known/est/simpleenroll", EST, ENROL, .token = true,
-          .body_max = API_BODY_REQUEST, .body_type = "application/pkcs10",
-          .handle = api_est_enroll,
+          .body_max = API_BODY_EST, .body_type = "application/pkcs10", .handle = api_est_enroll,
           SAYS("estEnroll", "A first certificate (RFC 7030 4.2.1).", "application/pkcs7-mime")),
-    ROUTE("POST", "/.well-known/est/simplereenroll", EST, RENEW, .body_max = API_BODY_REQUEST,
+    ROUTE("POST", "/.well-known/est/simplereenroll", EST, RENEW, .body_max = API_BODY_EST,
           .body_type = "application/pkcs10", .handle = api_est_reenroll,
           SAYS("estReenroll", "The next certificate for the same key (RFC 7030 4.2.2).",
                "application/pkcs7-mime")),

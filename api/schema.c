@@ -66,6 +66,9 @@ static const struct api_member STATUS[] = {
     { "signer", "boolean", "is it there" },
     { "crl_made", "time?", "when the oldest CRL in force was made" },
     { "doors_behind", "integer", "changes that the slowest door has not acknowledged" },
+    { "audit_records", "integer", "in the audit log" },
+    { "audit_checkpoint", "integer", "of them, under the newest signed checkpoint" },
+    { "trouble", "string?", "what needs a person" },
 };
 static const struct api_member DEVICES[] = {
     { "devices", "[Device", "" },

@@ -1,5 +1,4 @@
-/* Where a door or the signer writes its audit records before it acts; the authority pulls them.
- */
+/* Where a door writes its audit records before it acts; it pushes them to the authority. */
 #pragma once
 
 #include "audit/leaf.h"

@@ -160,7 +160,7 @@ static const struct call ALLOWED[] = {
     CALL_1(FILES, fcntl, IS(1, F_SETLKW)), CALL_1(FILES, fcntl, IS(1, F_OFD_GETLK)),
     CALL_1(FILES, fcntl, IS(1, F_OFD_SETLK)), CALL_1(FILES, fcntl, IS(1, F_OFD_SETLKW)),
     /* Sockets. Protocol 0 or TCP: Landlock does not know the ports of MPTCP and SMC. */
-    CALL(ACCEPT, accept4), CALL(ACCEPT | CONNECT, shutdown), CALL(ACCEPT | CONNECT, getsockopt),
+    CALL(ACCEPT, accept4), CALL(ACCEPT | CONNECT, getsockopt),
     CALL(ACCEPT | CONNECT, getpeername), CALL(ACCEPT | CONNECT, getsockname),
     CALL_2(ACCEPT | CONNECT, setsockopt, IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE)),
     CALL_2(ACCEPT | CONNECT, setsockopt, IS(1, SOL_SOCKET), IS(2, SO_LINGER)),
@@ -181,6 +181,7 @@ static const struct call ALLOWED[] = {
     CALL(CONNECT, connect),
     /* Descriptors between our processes. */
     CALL_1(PASS, sendmsg, NONE_OF(2, SEND_FLAGS)), CALL(PASS, recvmsg),
+    CALL(ACCEPT | CONNECT | PASS, shutdown), /* a link that cannot go on */
     CALL_1(PASS, socketpair, IS(0, AF_UNIX)), CALL(PASS, memfd_create), CALL(PASS, ftruncate),
     CALL_1(PASS, fcntl, IS(1, F_ADD_SEALS)), CALL_1(PASS, fcntl, IS(1, F_GET_SEALS)),
 };

@@ -38,6 +38,7 @@ void broker_client_free(struct client *client)
 {
     if (client == NULL)
         return;
+    broker_message_release(client->will);
     broker_mqtt_session_free(client->session);
     broker_tally_clear(&client->tally);
     free(client);
@@ -140,8 +141,12 @@ void broker_client_cut(struct client *client, enum mqtt_reason reason)
 void broker_client_taken_over(struct client *client)
 {
     client->claimed = false;
+    client->taken = true;
     broker_mqtt_session_end(client->session, MQTT_SESSION_TAKEN_OVER);
-    broker_connection_end(client->connection);
+    if (client->connection->state == CONNECTION_WILL)
+        broker_connection_close(client->connection);
+    else
+        broker_connection_end(client->connection);
 }
 
 static void leave_directory(struct client *client)
@@ -164,19 +169,38 @@ static void leave_subscriptions(struct client *client)
     atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
 }
 
+void broker_client_will_due(struct client *client)
+{
+    AUTO_OF(message) *will = TAKE(client->will);
+
+    leave_directory(client);
+    broker_client_publish_will(client, will);
+    broker_witness_flush(client->connection);
+}
+
+static void see_to_will(struct client *client)
+{
+    AUTO_OF(message) *will =
+        broker_mqtt_session_take_will(client->session, &client->will_delay_s);
+
+    if (will == NULL || client->cut || !client->accepted)
+        return;
+    if (client->will_delay_s == 0)
+        broker_client_publish_will(client, will);
+    else if (!client->taken)
+        client->will = TAKE(will);
+}
+
 void broker_client_finish(struct client *client, const char *reason)
 {
-    uint32_t delay_s = 0; /* none: no session outlives its connection here */
-
     broker_mqtt_session_lost(client->session);
     leave_subscriptions(client);
-    leave_directory(client);
-    AUTO_OF(message) *will = broker_mqtt_session_take_will(client->session, &delay_s);
+    see_to_will(client);
+    if (client->will == NULL)
+        leave_directory(client);
     if (!client->accepted)
         return;
     broker_metric_add(BROKER_SESSIONS, -1);
-    if (will != NULL && !client->cut)
-        broker_client_publish_will(client, will);
     broker_witness_flush(client->connection);
     enum mqtt_reason why = broker_mqtt_session_reason(client->session);
     if (!client->told)

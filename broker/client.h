@@ -17,11 +17,14 @@ struct client {
     struct mqtt_session_events events;
     struct subscriber subscriber;
     struct policy_session policy;
-    bool bound;       /* policy is */
-    bool claimed;     /* its seat in the directory */
-    bool accepted;    /* CONNACK was sent */
-    bool cut;         /* by us: its will and what waited for it are gone */
-    bool told;        /* the audit log knows why it ended */
+    bool bound;           /* policy is */
+    bool claimed;         /* its seat in the directory */
+    bool accepted;        /* CONNACK was sent */
+    bool cut;             /* by us: its will and what waited for it are gone */
+    bool told;            /* the audit log knows why it ended */
+    bool taken;           /* over, by another connection of its device */
+    struct message *will; /* that waits for its delay after the connection; else NULL */
+    uint32_t will_delay_s;
     uint64_t awaited; /* the ticket that CONNACK waits for; 0: none */
     struct client *next_opening;
     uint64_t round; /* of the worker's matching, in which match is its place */
@@ -42,8 +45,12 @@ void broker_client_deliver(struct client *client, struct message *message,
                            const struct match *match);
 /* Another connection has its client id now. */
 void broker_client_taken_over(struct client *client);
-/* The connection ends: will, seat, subscriptions. */
+/* The connection ends: will, seat, subscriptions. A will with a delay stays, and the seat with
+ * it, so that the device's return takes it back ([MQTT-3.1.3-9]). */
 void broker_client_finish(struct client *client, const char *reason);
+
+/* The delay of its will is over. */
+void broker_client_will_due(struct client *client);
 
 /* Compile the session's facts into the worker's policy; false: it may not connect, and decided
  * says by which rule. */

@@ -134,8 +134,12 @@ void broker_mqtt_session_end(struct mqtt_session *session, enum mqtt_reason reas
 
 struct message *broker_mqtt_session_take_will(struct mqtt_session *session, uint32_t *delay_s)
 {
-    uint32_t expiry = session->expiry_s;
+    uint32_t expiry = session->expiry_s, outlives = session->limits->will_outlives_s;
 
+    if (outlives > session->asked_expiry_s)
+        outlives = session->asked_expiry_s;
+    if (expiry < outlives)
+        expiry = outlives;
     *delay_s = session->will_delay_s < expiry ? session->will_delay_s : expiry;
     return TAKE(session->will);
 }

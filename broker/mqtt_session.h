@@ -26,6 +26,9 @@ struct mqtt_session_limits {
     uint32_t first_packet_max;   /* bytes of CONNECT */
     uint32_t connect_timeout_ms; /* from the start to a decided CONNECT */
     uint32_t session_expiry_max_s;
+    /* A will waits for its delay this long, within what the client asked its session to last,
+     * though the session itself does not last: [MQTT-3.1.3-9] is kept by the owner. */
+    uint32_t will_outlives_s;
     uint32_t filters_max;         /* in one SUBSCRIBE or UNSUBSCRIBE */
     uint16_t topic_max;           /* bytes of a topic name */
     uint16_t topic_alias_maximum; /* that the client may use */
@@ -129,7 +132,8 @@ bool broker_mqtt_session_is_over(const struct mqtt_session *session);
 enum mqtt_reason broker_mqtt_session_reason(const struct mqtt_session *session);
 /*
  * The will, to be owned by the caller, and after how many seconds to publish it, at most the
- * session expiry; NULL if there is none, or the client withdrew it by its DISCONNECT
+ * session expiry (but see will_outlives_s); NULL if there is none, or the client withdrew it by
+ * its DISCONNECT
  * ([MQTT-3.14.4-3]). Whether it may be published the owner decides;
  * when it is, its expiry starts (broker_message_restart_expiry).
  */

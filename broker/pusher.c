@@ -70,7 +70,9 @@ void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail)
     if (rc == RC_OK)
         rc = broker_front_ask(pusher->door->front, REGISTRY_ASK_SPOOL, &question, on_taken,
                               pusher);
-    else
+    if (mail->rc == RC_OK && rc != RC_OK && broker_front_is_connected(pusher->door->front))
+        broker_door_tell(pusher->door, BROKER_DOOR_SPOOL, "", fault_text());
+    else if (mail->rc != RC_OK)
         broker_door_tell(pusher->door, BROKER_DOOR_SPOOL, "",
                          "the authority is at a sequence that the spool does not have");
     if (rc != RC_OK)

@@ -7,7 +7,7 @@
 #include "base/loop.h"
 #include "broker/metrics.h"
 
-enum { TIDY_MS = 10 * 1000, ANSWERS_FIRST = 64 };
+enum { TIDY_MS = 10 * 1000, JAMMED_MS = 1, ANSWERS_FIRST = 64 };
 
 struct broker_recorder {
     struct broker_recorder_setup setup;
@@ -15,6 +15,7 @@ struct broker_recorder {
     struct loop *loop;
     struct loop_watch bell;
     struct loop_timer tidy;
+    struct loop_timer jam; /* a receiver is slow: its mail is tried again */
     /* What this turn brought, to be answered when it is committed: RETAIN with its message. */
     struct broker_mail *answers;
     size_t answer_count, answer_room;
@@ -169,17 +170,35 @@ static enum rc on_bell(struct loop_watch *watch, unsigned ready)
         (void *)((char *)watch - offsetof(struct broker_recorder, bell));
     struct broker_mail mail;
 
+    size_t taken;
+
     (void)ready;
-    broker_post_open(recorder->setup.post, BROKER_POST_RECORDER);
-    while (broker_post_next(recorder->setup.post, BROKER_POST_RECORDER, &mail))
-        TRY(take(recorder, &mail));
+    do { /* the word to stop may have come before what others had sent */
+        broker_post_open(recorder->setup.post, BROKER_POST_RECORDER);
+        for (taken = 0; broker_post_next(recorder->setup.post, BROKER_POST_RECORDER, &mail);
+             taken++)
+            TRY(take(recorder, &mail));
+    } while (recorder->stopping && taken > 0);
     enum rc rc = commit(recorder);
     if (rc == RC_OK)
         rc = send_batch(recorder);
     broker_post_deliver(recorder->setup.post, BROKER_POST_RECORDER);
+    if (broker_post_is_jammed(recorder->setup.post, BROKER_POST_RECORDER))
+        TRY(loop_arm(recorder->loop, &recorder->jam, JAMMED_MS));
     if (recorder->stopping)
         loop_stop(recorder->loop);
     return rc;
+}
+
+static enum rc on_jam(struct loop_timer *timer)
+{
+    struct broker_recorder *recorder =
+        (void *)((char *)timer - offsetof(struct broker_recorder, jam));
+
+    broker_post_deliver(recorder->setup.post, BROKER_POST_RECORDER);
+    if (broker_post_is_jammed(recorder->setup.post, BROKER_POST_RECORDER))
+        return loop_arm(recorder->loop, timer, JAMMED_MS);
+    return RC_OK;
 }
 
 static enum rc on_tidy(struct loop_timer *timer)
@@ -220,6 +239,7 @@ static void *run(void *with)
     }
     loop_remove(&recorder->bell);
     loop_disarm(&recorder->tidy);
+    loop_disarm(&recorder->jam);
     loop_free(recorder->loop);
     return NULL;
 }
@@ -234,6 +254,7 @@ enum rc broker_recorder_start(const struct broker_recorder_setup *setup,
     made->setup = *setup;
     made->bell.ready = on_bell;
     made->tidy.due = on_tidy;
+    made->jam.due = on_jam;
     if (pthread_create(&made->thread, NULL, run, made) != 0) {
         free(made);
         return fault_errno("thread of the recorder");

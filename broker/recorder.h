@@ -5,6 +5,7 @@
 #include "audit/spool.h"
 #include "broker/keeper.h"
 #include "broker/post.h"
+#include "registry/question.h"
 
 /*
  * Everything that must be on disk before it is acted upon comes here by post (RECORDS, RETAIN),
@@ -27,7 +28,7 @@ struct broker_recorder_setup {
 
 /* number of BROKER_MAIL_SPOOL when it is not known yet what the authority has */
 static const uint64_t BROKER_RECORDER_GREET = UINT64_MAX;
-enum { BROKER_RECORDER_BATCH = 60 * 1024 };
+enum { BROKER_RECORDER_BATCH = REGISTRY_BATCH_MAX };
 
 /* Starts the thread. */
 enum rc broker_recorder_start(const struct broker_recorder_setup *setup,

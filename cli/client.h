@@ -35,7 +35,7 @@ struct cli_client_answer {
  * The answer's body is appended to body, whose ceiling is the most that is taken (RC_LIMIT).
  * TLS 1.2 or newer, no redirection, no proxy. RC_BUSY: not reachable, or too slow; RC_DENIED:
  * the server is not what the authorities vouch for, or it refused our certificate.
- * The credentials are wiped from our memory, libcurl's copy when it is closed.
+ * libcurl keeps a copy of the credentials until the next question or its end.
  */
 enum rc cli_client_ask(struct cli_client *client, const struct cli_client_question *question,
                        struct cli_client_answer *answer, struct buf *body);

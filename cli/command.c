@@ -214,6 +214,14 @@ static int show_overview(const struct cli_table *table, FILE *to)
     return show(&text, to);
 }
 
+static bool is_group(const struct cli_table *table, const char *word)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (cli_command_in_group(table->commands[i], bytes_of_text(word)))
+            return true;
+    return false;
+}
+
 /* The first word alone, or with a second that is none of its commands. */
 static int show_group(const struct cli_table *table, struct bytes group,
                       const char *const *argv, size_t argc, FILE *out, FILE *messages)
@@ -253,22 +261,44 @@ static int run(const struct cli_command *command, const struct line *line, FILE 
     return cli_command_exit(rc);
 }
 
+/* "help device add", "help device", "help". */
+static int help(const struct cli_table *table, const char *const *argv, size_t argc, FILE *out,
+                FILE *messages)
+{
+    size_t used = 0;
+
+    if (argc == 0)
+        return show_overview(table, out);
+    const struct cli_command *command = find(table, argv, argc, &used);
+    if (command == NULL && argc == 1 && is_group(table, argv[0]))
+        return show_group(table, bytes_of_text(argv[0]), (const char *[]){ argv[0], "--help" },
+                          2, out, messages);
+    if (command == NULL || used < argc) {
+        (void)fault(RC_NOT_FOUND, "there is no command \"%s%s%s\"", argv[0],
+                    argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+        return complain(messages, "");
+    }
+    AUTO_BUF(text, HELP_MAX);
+    cli_manual_command(command, &text);
+    return show(&text, out);
+}
+
 int cli_command_main(const struct cli_table *table, const char *const *argv, size_t argc,
                      FILE *out, FILE *messages)
 {
     struct line line = { .argv = argv, .argc = argc };
     size_t used = 0;
 
-    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
-        int shown = show_overview(table, argc == 0 ? messages : out);
-        return argc == 0 ? CLI_EXIT_USAGE : shown;
+    if (argc == 0) {
+        (void)show_overview(table, messages); /* the status says that nothing was asked */
+        return CLI_EXIT_USAGE;
     }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0)
+        return help(table, argv + 1, argc - 1, out, messages);
     const struct cli_command *command = find(table, argv, argc, &used);
     if (command == NULL) {
-        struct bytes group = bytes_of_text(argv[0]);
-        for (size_t i = 0; i < table->count; i++)
-            if (cli_command_in_group(table->commands[i], group))
-                return show_group(table, group, argv, argc, out, messages);
+        if (is_group(table, argv[0]))
+            return show_group(table, bytes_of_text(argv[0]), argv, argc, out, messages);
         (void)fault(RC_NOT_FOUND, "there is no command \"%s\"", argv[0]);
         return complain(messages, "");
     }

@@ -18,6 +18,9 @@ static enum rc show_status(const struct cli_call *call)
         { "signer answers", "signer" },
         { "CRL made", "crl_made" },
         { "doors behind", "doors_behind" },
+        { "audit records", "audit_records" },
+        { "under a checkpoint", "audit_checkpoint" },
+        { "trouble", "trouble" },
         { "revision", "revision" },
         { "sequence", "sequence" },
     };

@@ -19,13 +19,13 @@
  * while no checkpoint is signed, so that none in the journal's copy covers more than the
  * registry's copy has (docs/backup.md).
  */
-enum { HOLD_MS = 60000, NAME_MAX_LEN = 64 };
+enum { HOLD_MS = 60000, NAME_BYTES = 80 };
 
 struct daemon_authority_backup {
     struct daemon_authority_request *request;
     struct loop_watch done;
     pthread_t thread;
-    char name[NAME_MAX_LEN + 1];
+    char name[NAME_BYTES + 1];
     int dir, event;
 
     /* The thread's until it has written to event. */
@@ -46,18 +46,18 @@ static enum rc check(struct store_txn *txn, void *with)
                           &request->authority->records);
 }
 
-/* "20261127T124501Z-r1042-n377": when, the registry's revision, the log's records (it has these
- * or more). */
+/* "registry-20261127T124501Z-r1042-n377": when, the registry's revision, the log's records (it
+ * has these or more). */
 static enum rc make_name(const struct daemon_authority *authority, int64_t now_ms,
-                         char name[NAME_MAX_LEN + 1])
+                         char name[NAME_BYTES + 1])
 {
-    AUTO_BUF(text, NAME_MAX_LEN + 1);
+    AUTO_BUF(text, NAME_BYTES + 1);
     const char *made = NULL;
     struct civil day;
 
     TRY(clock_to_civil(now_ms / 1000, &day));
-    buf_addf(&text, "%04d%02d%02dT%02d%02d%02dZ-r%llu-n%llu", day.year, day.month, day.day,
-             day.hour, day.minute, day.second,
+    buf_addf(&text, "registry-%04d%02d%02dT%02d%02d%02dZ-r%llu-n%llu", day.year, day.month,
+             day.day, day.hour, day.minute, day.second,
              (unsigned long long)store_revision(authority->setup.store),
              (unsigned long long)authority->records);
     TRY(buf_text(&text, &made));

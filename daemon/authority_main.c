@@ -28,6 +28,15 @@ struct process {
     bool wrong_settings, restored;
 };
 
+/* A folder that is not there is a setting that is wrong. */
+static enum rc open_folder(struct process *process, const char *path, int *dir)
+{
+    enum rc rc = *path == '\0' ? RC_OK : file_open_dir(AT_FDCWD, path, dir);
+
+    process->wrong_settings = rc == RC_NOT_FOUND;
+    return rc;
+}
+
 static enum rc open_registry(struct process *process)
 {
     const struct daemon_config *config = daemon_child_config(process->child);
@@ -41,20 +50,12 @@ static enum rc open_registry(struct process *process)
     daemon_authority_tables(process->tables);
     process->schema =
         (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
-    TRY(file_open_dir(AT_FDCWD, config->authority.registry, &dir));
+    TRY(open_folder(process, config->authority.registry, &dir));
     process->restored = faccessat(dir, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     TRY(store_open(dir, &process->schema, &settings, &process->store));
     enum rc rc = daemon_authority_fill(process->store, &first,
                                        clock_wall_ms(daemon_child_clock(process->child)));
     process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
-    return rc;
-}
-
-static enum rc open_folder(struct process *process, const char *path, int *dir)
-{
-    enum rc rc = *path == '\0' ? RC_OK : file_open_dir(AT_FDCWD, path, dir);
-
-    process->wrong_settings = rc == RC_NOT_FOUND;
     return rc;
 }
 

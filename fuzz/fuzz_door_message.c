@@ -1,4 +1,4 @@
-/* Target: registry_question_read */
+/* Target: registry_question_read, registry_answer_read, registry_answer_next_* */
 #include <stdlib.h>
 
 #include "registry/answer.h"

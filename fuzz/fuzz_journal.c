@@ -1,4 +1,4 @@
-/* Target: journal_verify_segment */
+/* Target: journal_verify_segment, journal_group_load, journal_segment_adopt, journal_tail_* */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-/* Target: broker_mqtt_packet_next */
+/* Target: broker_mqtt_packet_next, broker_mqtt_properties_read, broker_mqtt_connect_read */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -108,6 +108,8 @@ enum rc registry_list_certificates(struct store_txn *txn,
     if (question->kind == 0)
         return walk(txn, REGISTRY_CERTIFICATES, &range, &page, take_certificate, next);
     range.prefix = registry_key_scan(&of);
+    if (question->id[0] == '\0')
+        range.prefix.len = 1; /* of whatever subject of this kind */
     return walk(txn, REGISTRY_BY_SUBJECT, &range, &page, take_certificate, next);
 }
 

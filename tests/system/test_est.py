@@ -135,13 +135,30 @@ def test_an_operator_enrols_for_a_device(world):
     assert post(world, "simpleenroll", other, door="operator", who=world.admin).status == 404  # no such device
 
 
-def test_another_channels_binding_is_refused(world):
+def bound_request(device, name, binding):
+    """A request whose challengePassword is this channel's tls-unique (RFC 7030 3.5)."""
+    key = worlds.serialization.load_pem_private_key(device.key.read_bytes(), None)
+    subject = worlds.x509.Name([worlds.x509.NameAttribute(worlds.NameOID.SERIAL_NUMBER, name)])
+    request = worlds.x509.CertificateSigningRequestBuilder().subject_name(subject).add_attribute(
+        worlds.x509.oid.AttributeOID.CHALLENGE_PASSWORD, base64.b64encode(binding)).sign(key, worlds.hashes.SHA256())
+    return base64.b64encode(request.public_bytes(worlds.serialization.Encoding.DER))
+
+
+def test_a_request_is_bound_to_its_channel(world):
     device = world.enrol("bound-1")
-    config = world.work / "challenge.cnf"
-    config.write_text("[req]\ndistinguished_name = dn\nattributes = attributes\nprompt = no\n[dn]\nserialNumber = bound-1\n"
-                      f"[attributes]\nchallengePassword = {base64.b64encode(b'another channel').decode()}\n")
-    request = worlds.run("openssl", "req", "-new", "-key", device.key, "-outform", "DER", "-config", config).stdout
-    assert post(world, "simplereenroll", base64.b64encode(request), who=device).status == 403
+    context = worlds.tls_context(world.root, device, most=worlds.ssl.TLSVersion.TLSv1_2)
+    connections = [world.connection("https", device, context=context) for _ in range(2)]
+    headers = {"Content-Type": "application/pkcs10"}
+    for connection in connections:
+        connection.connect()
+    bodies = [bound_request(device, "bound-1", c.sock.get_channel_binding("tls-unique")) for c in connections]
+    assert world.ask(connections[0], "POST", f"{EST}/simplereenroll", bodies[1], headers).status == 403
+    assert world.ask(connections[0], "POST", f"{EST}/simplereenroll", bodies[0], headers).status == 200
+    assert world.ask(connections[1], "POST", f"{EST}/simplereenroll", bodies[1], headers).status == 200
+    for connection in connections:
+        connection.close()
+    # TLS 1.3 has no tls-unique.
+    assert post(world, "simplereenroll", bodies[0], who=device).status == 403
 
 
 def test_guessing_is_throttled(world, source):
@@ -168,11 +185,19 @@ def test_strongswan_fetches_the_cas(world):
 
 
 def test_strongswan_enrols_and_renews(world):
-    url = f"https://127.0.0.1:{world.ports['operator']}"
+    url = f"https://127.0.0.1:{world.ports['https']}"
     basic, (key, request) = token_of(world, "swan-1"), make_request(world, "swan-1")
     done = pki("--est", "--url", url, "--in", request, "--cacert", world.root, "--userpass", basic, "--outform", "pem")
     assert done.returncode == 0, done.stderr.decode()
-    certificate = worlds.x509.load_pem_x509_certificate(done.stdout)
-    assert certificate.subject.get_attributes_for_oid(worlds.NameOID.SERIAL_NUMBER)[0].value == "swan-1"
+    first = worlds.x509.load_pem_x509_certificate(done.stdout)
+    assert first.subject.get_attributes_for_oid(worlds.NameOID.SERIAL_NUMBER)[0].value == "swan-1"
+    old = world.work / "credentials" / "swan-1.old"
+    old.write_bytes(done.stdout)
+    done = pki("--est", "--url", url, "--in", request, "--cacert", world.root, "--cert", old, "--key", key,
+               "--outform", "pem")
+    assert done.returncode == 0, done.stderr.decode()
+    second = worlds.x509.load_pem_x509_certificate(done.stdout)
+    assert second.serial_number != first.serial_number and second.public_key().public_numbers() == \
+        first.public_key().public_numbers()
     shown = world.api("GET", "/v1/devices/swan-1")
-    assert shown["device"]["state"] == "active" and len(shown["certificates"]) == 1
+    assert shown["device"]["state"] == "active" and len(shown["certificates"]) == 2

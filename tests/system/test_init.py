@@ -213,8 +213,16 @@ def test_manual_page_is_one_that_man_reads():
     assert done.returncode == 0 and done.stderr == "" and "touchmark init" in done.stdout
 
 
-def test_completion_completes():
+@pytest.mark.parametrize("typed, offered", [
+    ("in", "init"),
+    ("device a", "add"),
+    ("device add --gr", "--group"),
+    ("device list --pro", "--profile"),
+    ("support", "support-bundle"),
+])
+def test_completion_completes(typed, offered):
     script = place.touchmark("completion").stdout
-    ask = 'COMP_WORDS=(touchmark in); COMP_CWORD=1; _touchmark; echo "${COMPREPLY[@]}"'
+    words = ["touchmark", *typed.split()]
+    ask = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _touchmark; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "-euc", script + ask], capture_output=True, text=True)
-    assert done.stdout.strip() == "init", done.stderr
+    assert done.stdout.strip() == offered, done.stderr

@@ -149,7 +149,7 @@ def check_retained(system, load, reader):
 
 
 def check_audit(system, load):
-    records, covered = trail.verify(system)
+    records, _ = trail.verify(system)
     place.wait_for("a checkpoint over all", lambda: trail.verify(system)[1] >= len(records), 60)
     of = collections.defaultdict(list)
     for record in records:
@@ -161,7 +161,7 @@ def check_audit(system, load):
     revoked = {record.fields.get("device") for record in of["device.revoke"]}
     assert load.revoked.keys() <= revoked
     assert len(of["policy.apply"]) >= len(load.policies)
-    return covered
+    return len(records)
 
 
 def crl_serials(system, key):
@@ -175,7 +175,10 @@ def same(serial):
 
 
 def check_serials(system, certificates):
-    """Journal = registered + orphans, key by key; each orphan is on its CRL."""
+    """
+    What is in the journal is registered or a revoked orphan on its key's CRL. There may be more orphans: a serial of
+    which the signer did not answer is one, signed or not.
+    """
     signed = trail.signed_serials(system.folder)
     registered = {same(each["serial"]) for each in certificates.values()}
     orphans = 0
@@ -185,7 +188,7 @@ def check_serials(system, certificates):
         place.wait_for(f"orphans of {key} on its CRL",
                        lambda: strangers <= {same(serial) for serial in crl_serials(system, key)}, 60)
         orphans += len(strangers)
-    assert system.api("GET", "/v1/status")["orphans"] == orphans
+    assert system.api("GET", "/v1/status")["orphans"] >= orphans
     return orphans
 
 
@@ -244,7 +247,17 @@ def test_nothing_acknowledged_is_lost_by_kills():
         nothing_acknowledged_is_missing(system, load, reader)
         kill_supervisor(system)
         nothing_acknowledged_is_missing(system, load, reader)
-        assert not system.running.events("process.refused") and not system.running.events("process.jail-violation")
+        died_of_nothing_else(system, {"signer"})  # when its worker was killed
+
+
+def died_of_nothing_else(system, enders):
+    """No crash, no jail violation, no refusal; these may have ended by themselves."""
+    for line in system.running.events("process.killed"):
+        assert world.fields_of(line)["signal"] == "KILL", line
+    for name in ("process.refused", "process.jail-violation", "process.not-ready", "process.link-lost"):
+        assert not system.running.events(name), system.running.events(name)
+    for line in system.running.events("process.exited"):
+        assert world.fields_of(line)["child"] in enders, line
 
 
 def kill_supervisor(system):
@@ -315,4 +328,4 @@ def test_nothing_acknowledged_is_lost_by_a_full_disk(tmp_path):
             grow(load)
         load.__exit__()
         nothing_acknowledged_is_missing(system, load, reader)
-        assert not system.running.events("process.jail-violation"), system.running.log()
+        died_of_nothing_else(system, {"signer", "device-door", "operator-door"})  # to find out what their disk holds

@@ -111,7 +111,7 @@ class World:
             prepare(self)
         self.running = self.make_supervisor()
         self.first_policy = policy
-        self.ports, self.starts = {}, 0
+        self.ports, self.starts, self.began = {}, 0, 0
 
     def make_supervisor(self):
         return place.Supervisor(self.folder)
@@ -124,10 +124,14 @@ class World:
 
     def __exit__(self, *unused):
         self.running.__exit__(*unused)
+        if os.environ.get("TOUCHMARK_KEEP_LOG"):  # a file, for who looks for what the daemons said
+            with open(os.environ["TOUCHMARK_KEEP_LOG"], "a") as kept:
+                kept.write(self.running.log())
 
     def start(self):
         """touchmarkd, also again after its end; returns when all serve."""
         self.starts += 1
+        self.began = len(self.running.log())
         self.running.start()
         self.settle()
 
@@ -136,7 +140,9 @@ class World:
     def read_ports(self):
         """{"mqtts", "https", "http", "operator"}: port, of the latest touchmarkd."""
         found = {}
-        for line in self.running.events("door.listening"):
+        for line in self.running.log()[self.began:].splitlines():
+            if " event=door.listening " not in line:
+                continue
             told = fields_of(line)
             name = "operator" if told["process"] == "operator-door" else told["listener"]
             found[name] = int(told["address"].rpartition(":")[2])
@@ -157,7 +163,10 @@ class World:
                     self.call("GET", "/.well-known/est/cacerts", door="https", who=None).status == 200
             except (OSError, http.client.HTTPException, ValueError, KeyError):
                 return False
-        place.wait_for(f"health\n{self.running.log()[-4000:]}", healthy, seconds)
+        try:
+            place.wait_for("health", healthy, seconds)
+        except AssertionError as vain:
+            raise AssertionError(f"{vain}\n{self.running.log()[-4000:]}") from None
 
     # ---- HTTPS ----
 
@@ -336,12 +345,6 @@ def fingerprint(der):
 
 @contextlib.contextmanager
 def world(**options):
-    """One that runs while the block does. TOUCHMARK_KEEP_LOG=FILE keeps what its daemons said."""
-    with place.work_folder() as work:
-        made = World(work, **options)
-        try:
-            with made:
-                yield made
-        finally:
-            if os.environ.get("TOUCHMARK_KEEP_LOG"):
-                pathlib.Path(os.environ["TOUCHMARK_KEEP_LOG"]).write_text(made.running.log())
+    """One that runs while the block does."""
+    with place.work_folder() as work, World(work, **options) as made:
+        yield made

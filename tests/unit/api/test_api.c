@@ -373,6 +373,19 @@ static void entries_and_copies_are_asked_for(void **state)
     expect(world, AUDITOR, "POST /v1/backups", "", "", 403, NULL);
 }
 
+static void an_answer_that_is_broken_is_not_the_askers_fault(void **state)
+{
+    struct world *world = *state;
+
+    world->answer.list = BYTES("\0\0\0\x09x");
+    expect(world, ADMIN, "GET /v1/devices", "", "", 500, "\"code\":\"internal\"");
+    expect(world, ADMIN, "GET /v1/certificates", "", "", 500, NULL);
+    expect(world, ADMIN, "GET /v1/policies", "", "", 500, NULL);
+    world->answer.query = BYTES("x");
+    expect(world, AUDITOR, "GET /v1/audit", "", "", 500, NULL);
+    expect(world, AUDITOR, "GET /v1/audit/checkpoint", "", "", 500, NULL);
+}
+
 static void public_files_come_from_the_projection(void **state)
 {
     struct world *world = *state;
@@ -571,6 +584,7 @@ int main(void)
         TEST(audit_queries_travel_in_audits_own_form),
         TEST(proofs_are_lists_of_hashes),
         TEST(entries_and_copies_are_asked_for),
+        TEST(an_answer_that_is_broken_is_not_the_askers_fault),
         TEST(public_files_come_from_the_projection),
         TEST(metrics_hold_the_registrys_numbers),
         TEST(a_connection_is_kept_and_pipelined),

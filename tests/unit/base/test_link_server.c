@@ -12,6 +12,7 @@ struct counter {
     struct link_server *server;
     int raw;
     unsigned handled, closed;
+    enum rc ended; /* as told inside closed() */
     struct link_request kept;
     bool keep;
     struct bytes answer;
@@ -31,7 +32,10 @@ static enum rc handle(void *with, const struct link_request *request)
 
 static void closed(void *with)
 {
-    ((struct counter *)with)->closed++;
+    struct counter *c = with;
+
+    c->closed++;
+    c->ended = link_server_ended(c->server);
 }
 
 static int set_up(void **state)
@@ -110,6 +114,25 @@ static void a_credit_may_be_used_again_only_after_its_answer(void **state)
     link_answer(&c->kept, RC_OK, (struct bytes){ 0 }, -1);
 }
 
+static void who_ended_the_link_is_told(void **state)
+{
+    struct counter *c = *state;
+
+    assert_int_equal(link_server_ended(c->server), RC_OK);
+    link_raw_send(c->raw, BYTES("no message"), 0);
+    turn(c);
+    assert_int_equal(c->ended, RC_MALFORMED);
+    tear_down(state);
+
+    set_up(state);
+    c = *state;
+    own_close(&c->raw);
+    c->raw = -1;
+    turn(c);
+    assert_int_equal(c->closed, 1);
+    assert_int_equal(c->ended, RC_CLOSED);
+}
+
 /* The memory that the server keeps for a late answer goes with it. */
 static void a_late_answer_after_closing_is_dropped(void **state)
 {
@@ -147,6 +170,7 @@ int main(void)
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         SERVER_TEST(an_unwanted_descriptor_breaks_the_link_and_is_closed),
+        SERVER_TEST(who_ended_the_link_is_told),
         SERVER_TEST(a_descriptor_of_a_request_never_handed_out_is_closed),
         SERVER_TEST(a_credit_may_be_used_again_only_after_its_answer),
         SERVER_TEST(a_late_answer_after_closing_is_dropped),

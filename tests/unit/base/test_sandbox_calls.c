@@ -69,6 +69,15 @@ static int make_pair(void)
 
     return jailed_result(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
 }
+/* As a link does that cannot send. */
+static int end_pair(void)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0)
+        return jailed_result(-1);
+    return jailed_result(shutdown(pair[0], SHUT_RDWR));
+}
 
 static int execute(void)
 {
@@ -228,6 +237,7 @@ static const struct jailed_probe PROBES[] = {
     { "memory, signals to oneself and sleep work", 0, live_normally, 0 },
     { "threads work where granted", SANDBOX_CALLS_THREADS, run_thread, 0 },
     { "a pair of sockets is made where granted", SANDBOX_CALLS_PASS, make_pair, 0 },
+    { "a socket is ended where granted", SANDBOX_CALLS_PASS, end_pair, 0 },
     { "no execve", SANDBOX_CALLS_FILES, execute, JAILED_KILLED },
     { "no fork", 0, fork_one, JAILED_KILLED },
     { "no fork where threads are allowed", SANDBOX_CALLS_THREADS, fork_one, JAILED_KILLED },
