@@ -70,6 +70,7 @@ static void remove_stream(struct api_stream *stream)
     if (stream->next != NULL)
         stream->next->at = stream->at;
     stream->api->stream_count--;
+    stream->api->plain_count -= stream->services == API_PUBLIC;
     free(stream);
 }
 
@@ -82,6 +83,7 @@ static void add_stream(struct api *api, struct api_stream *stream)
         stream->next->at = &stream->next;
     api->streams = stream;
     api->stream_count++;
+    api->plain_count += stream->services == API_PUBLIC;
 }
 
 static struct api_stream *find_unbound(const struct api *api, int fd)
@@ -337,8 +339,11 @@ enum rc api_adopt(struct api *api, int stream, unsigned services,
     struct api_stream *made = NULL;
     AUTO_FD fd = stream;
 
-    if (api->stream_count >= api->setup.connections_max)
-        return fault(RC_LIMIT, "%zu HTTP connections are open", api->stream_count);
+    /* The half of plain ones is its own: it cannot be in the way of those over TLS. */
+    bool plain = services == API_PUBLIC;
+    size_t open = plain ? api->plain_count : api->stream_count - api->plain_count;
+    if (open >= (api->setup.connections_max + 1) / 2)
+        return fault(RC_LIMIT, "%zu %s connections are open", open, plain ? "HTTP" : "HTTPS");
     made = calloc(1, sizeof *made);
     if (made == NULL)
         return fault(RC_NOMEM, "api stream");

@@ -126,9 +126,9 @@ static void enrolled(void *with, enum rc rc, const struct registry_answer *answe
     struct api_request *request = with;
     bool token = request->counted;
 
+    count_end(request, rc); /* also of a peer that did not wait for the answer */
     if (!api_request_resume(request))
         return;
-    count_end(request, rc);
     if (rc != RC_OK) {
         /* RFC 9110 11.6.1: credentials that are no good. The authority has recorded why. */
         if (token && rc == RC_DENIED)

@@ -230,7 +230,7 @@ static const struct {
     [API_SECONDS] = { API_JSON_INTEGER, read_u32 },
     [API_NUMBER] = { API_JSON_INTEGER, read_u64 },
     [API_VERSION] = { API_JSON_STRING, read_version },
-    [API_FLAG] = { API_JSON_BOOLEAN, read_flag },
+    [API_FLAG] = { API_JSON_INTEGER, read_flag },
     [API_TEXT] = { API_JSON_STRING, read_text },
     [API_HASH] = { API_JSON_STRING, read_hash },
     [API_CORRELATION] = { API_JSON_STRING, read_correlation },

@@ -59,10 +59,6 @@ static enum rc read_value(const struct api_field *field, const json_t *value,
         return read_strings(field, value, input);
     case API_JSON_INTEGER:
         return read_integer(field, value, input);
-    case API_JSON_BOOLEAN:
-        if (!json_is_boolean(value))
-            return wrong_type(field, "true or false");
-        return api_input_set(field, json_is_true(value) ? BYTES("1") : BYTES("0"), input);
     case API_JSON_STRING:
         break;
     }

@@ -3,7 +3,7 @@
 
 #include "api/route.h"
 
-enum api_json { API_JSON_STRING, API_JSON_STRINGS, API_JSON_INTEGER, API_JSON_BOOLEAN };
+enum api_json { API_JSON_STRING, API_JSON_STRINGS, API_JSON_INTEGER };
 enum api_json api_input_json(enum api_type type);
 
 /* Of RFC 5280 5.3.1, those that registry_reason_is() takes, by number; NULL: none. */

@@ -49,7 +49,7 @@ struct api {
     struct loop_watch watch;
     struct loop_timer timer, sweep;
     struct api_stream *streams;
-    size_t stream_count;
+    size_t stream_count, plain_count; /* the second among the first: without TLS */
     struct pki_verifier *verifier;
     struct api_throttle *throttle;
     struct buf document; /* OpenAPI */

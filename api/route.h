@@ -36,7 +36,7 @@ enum api_type {
     API_SECONDS,     /* uint32_t, at least 1 */
     API_NUMBER,      /* uint64_t, below 2^63 */
     API_VERSION,     /* uint64_t: a number from 1, or "active" as 0 */
-    API_FLAG,        /* bool: 1 or 0 in a query */
+    API_FLAG,        /* bool: 1 or 0 */
     API_TEXT,        /* struct bytes: any text */
     API_HASH,        /* struct bytes: 32 octets in hexadecimal */
     API_CORRELATION, /* struct bytes: 16 octets in hexadecimal */

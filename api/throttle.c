@@ -52,8 +52,11 @@ static void key_of(const char *peer, uint8_t key[KEY])
         key[0] = 4;
         memcpy(key + 1, octets, 4);
     } else if (inet_pton(AF_INET6, address, octets) == 1) {
-        key[0] = 6;
-        memcpy(key + 1, octets, 8);
+        /* RFC 4291 2.5.5.2: a listener on [::] sees every IPv4 address so. */
+        static const uint8_t MAPPED[12] = { [10] = 0xff, [11] = 0xff };
+        bool mapped = bytes_equal((struct bytes){ octets, sizeof MAPPED }, BYTES_OF(MAPPED));
+        key[0] = mapped ? 4 : 6;
+        memcpy(key + 1, mapped ? octets + 12 : octets, mapped ? 4 : 8);
     }
 }
 

@@ -5,6 +5,8 @@
 
 #include "journal/digest.h"
 
+enum { REASON_HEAD = 16 /* octets of a reason that tell it from others */ };
+
 /* One window. first is its first act, encoded; passed counts those that went out alone. */
 struct window {
     uint8_t key[DIGEST_BYTES];
@@ -57,11 +59,21 @@ enum rc audit_aggregate_new(const struct audit_aggregate_limits *limits,
     return RC_OK;
 }
 
+/* Of "192.0.2.1:50000" the address: a stranger takes a new port for each try. */
+static struct bytes host_of(struct bytes peer)
+{
+    for (size_t i = peer.len; i-- > 0;)
+        if (peer.at[i] == ':')
+            return (struct bytes){ peer.at, i };
+    return peer;
+}
+
 static enum rc key_of(struct audit_aggregate *a, const struct audit_record *record,
                       uint8_t key[DIGEST_BYTES])
 {
     AUTO_BUF(buf, AUDIT_RECORD_MAX);
     bool allowed = record->decision == AUDIT_ALLOWED;
+    bool stranger = record->actor_kind == AUDIT_NOBODY;
     struct bytes bytes;
 
     buf_add_u8(&buf, (uint8_t)record->decision);
@@ -70,9 +82,13 @@ static enum rc key_of(struct audit_aggregate *a, const struct audit_record *reco
     buf_add_u32(&buf, record->rule);
     buf_add_u64(&buf, record->policy_version);
     buf_add_sized16(&buf, record->actor);
-    buf_add_sized16(&buf, record->actor_kind == AUDIT_NOBODY ? record->peer : BYTES(""));
+    buf_add_sized16(&buf, stranger ? host_of(record->peer) : BYTES(""));
     buf_add_sized16(&buf, allowed ? BYTES_OF(record->correlation) : BYTES(""));
-    buf_add_sized16(&buf, record->reason);
+    /* A stranger's own words may stand in a reason, but not at its beginning. */
+    buf_add_sized16(
+        &buf, (struct bytes){ record->reason.at, stranger && record->reason.len > REASON_HEAD
+                                                     ? REASON_HEAD
+                                                     : record->reason.len });
     TRY(buf_done(&buf, &bytes));
     journal_digest_of(a->digest, bytes, BYTES(""), key);
     return RC_OK;

@@ -7,7 +7,7 @@
 #include "broker/door_state.h"
 #include "broker/metrics.h"
 
-enum { FAREWELL_MS = 1000, KEPT_OUT = 4096 };
+enum { FAREWELL_MS = 1000, KEPT_OUT = 4096, DRAINS = 16 };
 
 static int64_t now_ms(const struct connection *connection)
 {
@@ -17,12 +17,13 @@ static int64_t now_ms(const struct connection *connection)
 /* ---- Ending ---- */
 
 /* What the client still sent lies unread: closing over it would be a reset, which can overtake
- * the farewell. */
+ * the farewell. Whoever sends on and on gets the reset. */
 static void drain(struct connection *connection)
 {
     shutdown(connection->fd, SHUT_WR);
-    while (recv(connection->fd, connection->worker->scratch, SCRATCH, MSG_DONTWAIT) > 0)
-        continue;
+    for (size_t i = 0; i < DRAINS; i++)
+        if (recv(connection->fd, connection->worker->scratch, SCRATCH, MSG_DONTWAIT) <= 0)
+            break;
 }
 
 static void close_socket(struct connection *connection)
@@ -211,6 +212,7 @@ static void read_on(struct connection *connection)
             return;
         }
         step = broker_tls_read(connection->tls, worker->scratch, SCRATCH, &got);
+        connection->dry = step == BROKER_TLS_WANT_READ;
         if (step == BROKER_TLS_DONE)
             feed(connection, (struct bytes){ worker->scratch, got });
     }
@@ -250,7 +252,7 @@ static void settle_open(struct connection *connection)
     }
     if (connection->state != CONNECTION_OPEN)
         return;
-    if (wants_input(connection) && broker_tls_has_more(connection->tls))
+    if (wants_input(connection) && !connection->dry && broker_tls_has_more(connection->tls))
         broker_worker_mark_again(connection);
     want(connection, (wants_input(connection) && !connection->again ? LOOP_READ : 0U) |
                          (connection->out.len > 0 ? LOOP_WRITE : 0U));

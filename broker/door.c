@@ -200,8 +200,56 @@ void broker_door_open_up(struct broker_door *door)
 
 /* ---- Its own records ---- */
 
-static enum rc write_refusal(struct broker_door *door, const struct broker_peer *peer,
-                             const char *target, const char *reason, struct buf *records)
+static enum rc emit_refusal(void *with, const struct audit_record *record)
+{
+    struct broker_door *door = with;
+    AUTO_BUF(form, AUDIT_RECORD_MAX);
+
+    TRY(audit_record_write(record, &form));
+    struct buf *records = malloc(sizeof *records);
+    if (records == NULL)
+        return fault(RC_NOMEM, "record of a refusal");
+    *records = (struct buf)BUF_MAX(AUDIT_RECORD_MAX + 2);
+    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
+                                      .number = ++door->ticket,
+                                      .what = records };
+    buf_add_sized16(records, buf_bytes(&form));
+    enum rc rc = records->broken ? fault(RC_NOMEM, "record of a refusal")
+                                 : broker_post_send(door->post, BROKER_POST_MAIN,
+                                                    BROKER_POST_RECORDER, &mail);
+    if (rc != RC_OK) {
+        buf_clear(records);
+        free(records);
+    }
+    return rc;
+}
+
+static enum rc on_window(struct loop_timer *timer)
+{
+    struct broker_door *door = (void *)((char *)timer - offsetof(struct broker_door, window));
+    int64_t now_ms = clock_monotonic_ms(door->setup.clock);
+
+    if (audit_aggregate_flush(door->refusals, now_ms) != RC_OK)
+        broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text()); /* it is counted on */
+    return loop_arm(door->setup.loop, timer, door->setup.limits.audit_window_ms);
+}
+
+static enum rc open_refusals(struct broker_door *door)
+{
+    const struct audit_aggregate_limits limits = {
+        .window_ms = door->setup.limits.audit_window_ms,
+        .one_by_one = ONE_BY_ONE,
+        .keys = AGGREGATE_KEYS,
+        .targets = AGGREGATE_TARGETS,
+    };
+
+    door->window.due = on_window;
+    return audit_aggregate_new(&limits, &(struct audit_aggregate_out){ emit_refusal, door },
+                               &door->refusals);
+}
+
+void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
+                                const char *target, const char *reason)
 {
     struct audit_record record = {
         .action = AUDIT_API_REQUEST,
@@ -215,33 +263,12 @@ static enum rc write_refusal(struct broker_door *door, const struct broker_peer 
         .tls = bytes_of_text(peer->tls),
         .reason = bytes_of_text(reason),
     };
-    AUTO_BUF(form, AUDIT_RECORD_MAX);
 
     memcpy(record.correlation, peer->correlation, sizeof record.correlation);
     if (peer->actor.known)
         record.actor_certificate.fingerprint = BYTES_OF(peer->actor.fingerprint.at);
-    TRY(audit_record_write(&record, &form));
-    buf_add_sized16(records, buf_bytes(&form));
-    return records->broken ? fault(RC_NOMEM, "record of a refusal") : RC_OK;
-}
-
-void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
-                                const char *target, const char *reason)
-{
-    struct buf *records = malloc(sizeof *records);
-
-    if (records == NULL)
-        return;
-    *records = (struct buf)BUF_MAX(AUDIT_RECORD_MAX + 2);
-    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
-                                      .number = ++door->ticket,
-                                      .what = records };
-    if (write_refusal(door, peer, target, reason, records) == RC_OK &&
-        broker_post_send(door->post, BROKER_POST_MAIN, BROKER_POST_RECORDER, &mail) == RC_OK)
-        return;
-    broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
-    buf_clear(records);
-    free(records);
+    if (audit_aggregate_add(door->refusals, &record) != RC_OK)
+        broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
 }
 
 /* ---- Its life ---- */
@@ -274,6 +301,7 @@ static enum rc open_parts(struct broker_door *door)
     TRY(broker_certifier_new(door, &door->certifier));
     TRY(broker_pusher_new(door, &door->pusher));
     TRY(broker_lookups_new(door, &door->lookups));
+    TRY(open_refusals(door));
     door->workers = calloc(setup->workers, sizeof *door->workers);
     if (door->workers == NULL)
         return fault(RC_NOMEM, "workers");
@@ -310,6 +338,7 @@ enum rc broker_door_start(struct broker_door *door)
     loop_add_turn(door->setup.loop, &door->turn);
     TRY(loop_add(door->setup.loop, &door->bell, broker_post_bell(door->post, BROKER_POST_MAIN),
                  LOOP_READ));
+    TRY(loop_arm(door->setup.loop, &door->window, door->setup.limits.audit_window_ms));
     TRY(broker_recorder_start(&recorder, &door->recorder));
     for (size_t i = 0; i < door->setup.workers; i++)
         TRY(broker_worker_start(&door->workers[i]));
@@ -346,49 +375,74 @@ static void stop_threads(struct broker_door *door)
             pthread_join(door->workers[i].thread, NULL);
     if (door->recorder == NULL)
         return;
+    if (audit_aggregate_flush(door->refusals, INT64_MAX) != RC_OK)
+        broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
     send_stop(door, BROKER_POST_RECORDER);
     broker_recorder_join(TAKE(door->recorder));
 }
 
 /* What nobody takes any more is released by its kind. */
-static void empty_inbox(struct broker_door *door, unsigned party)
+static void drop(const struct broker_mail *mail)
+{
+    switch (mail->kind) {
+    case BROKER_MAIL_REVIEW:
+        broker_review_release(mail->what);
+        break;
+    case BROKER_MAIL_PUBLISH:
+    case BROKER_MAIL_RETAIN:
+        broker_message_release(mail->what);
+        break;
+    case BROKER_MAIL_LOOK_UP:
+        broker_look_up_free(mail->what);
+        break;
+    case BROKER_MAIL_STREAM:
+        own_close(&((struct broker_stream_offer *)mail->what)->fd);
+        free(mail->what);
+        break;
+    case BROKER_MAIL_RECORDS:
+    case BROKER_MAIL_BATCH:
+        buf_clear(mail->what);
+        free(mail->what);
+        break;
+    case BROKER_MAIL_LOOKED_UP:
+    case BROKER_MAIL_FAILED:
+        free(mail->what);
+        break;
+    case BROKER_MAIL_STOP:
+    case BROKER_MAIL_OPEN:
+    case BROKER_MAIL_SPOOL:
+    case BROKER_MAIL_REVIEWED:
+    case BROKER_MAIL_RECORDED:
+    case BROKER_MAIL_RETAINED:
+    case BROKER_MAIL_TAKE_OVER:
+        break;
+    }
+}
+
+static bool empty_inbox(struct broker_door *door, unsigned party)
 {
     struct broker_mail mail;
+    bool any = false;
 
-    while (broker_post_next(door->post, party, &mail))
-        switch (mail.kind) {
-        case BROKER_MAIL_REVIEW:
-            broker_review_release(mail.what);
-            break;
-        case BROKER_MAIL_PUBLISH:
-        case BROKER_MAIL_RETAIN:
-            broker_message_release(mail.what);
-            break;
-        case BROKER_MAIL_LOOK_UP:
-            broker_look_up_free(mail.what);
-            break;
-        case BROKER_MAIL_STREAM:
-            own_close(&((struct broker_stream_offer *)mail.what)->fd);
-            free(mail.what);
-            break;
-        case BROKER_MAIL_RECORDS:
-        case BROKER_MAIL_BATCH:
-            buf_clear(mail.what);
-            free(mail.what);
-            break;
-        case BROKER_MAIL_LOOKED_UP:
-        case BROKER_MAIL_FAILED:
-            free(mail.what);
-            break;
-        case BROKER_MAIL_STOP:
-        case BROKER_MAIL_OPEN:
-        case BROKER_MAIL_SPOOL:
-        case BROKER_MAIL_REVIEWED:
-        case BROKER_MAIL_RECORDED:
-        case BROKER_MAIL_RETAINED:
-        case BROKER_MAIL_TAKE_OVER:
-            break;
-        }
+    broker_post_open(door->post, party);
+    for (; broker_post_next(door->post, party, &mail); any = true)
+        drop(&mail);
+    return any;
+}
+
+/* Also what lies in spills: it finds room in the rings when they are empty. */
+static void empty_post(struct broker_door *door)
+{
+    size_t parties = BROKER_POST_WORKER + door->setup.workers;
+    bool any = door->post != NULL;
+
+    while (any) {
+        any = false;
+        for (unsigned i = 0; i < parties; i++)
+            broker_post_deliver(door->post, i);
+        for (unsigned i = 0; i < parties; i++)
+            any = empty_inbox(door, i) || any;
+    }
 }
 
 void broker_door_free(struct broker_door *door)
@@ -397,14 +451,14 @@ void broker_door_free(struct broker_door *door)
         return;
     stop_threads(door);
     broker_front_free(door->front); /* answers what waits: to the parts below */
-    for (unsigned i = 0; door->post != NULL && i < BROKER_POST_WORKER + door->setup.workers;
-         i++)
-        empty_inbox(door, i);
+    empty_post(door);
     for (size_t i = 0; door->workers != NULL && i < door->setup.workers; i++)
         broker_worker_close(&door->workers[i]);
     broker_certifier_free(door->certifier);
     broker_pusher_free(door->pusher);
     broker_lookups_free(door->lookups);
+    loop_disarm(&door->window);
+    audit_aggregate_free(door->refusals);
     loop_remove(&door->bell);
     loop_remove(&door->http);
     loop_disarm(&door->jam);

@@ -22,6 +22,7 @@ enum { BROKER_WORKERS_MAX = 64 };
 
 struct broker_door_limits {
     size_t connections;   /* of all workers together */
+    size_t streams;       /* those of HTTPS among them: each costs two descriptors more */
     uint32_t packet_max;  /* octets of an MQTT packet */
     int64_t handshake_ms; /* from accept to the end of the TLS handshake */
     int64_t connect_ms;   /* from there to CONNECT */

@@ -17,8 +17,11 @@ enum {
     SCRATCH = 64 * 1024, /* octets that are read, or pumped, in one go */
     TURN_READS = 4,      /* such reads of one connection in a turn: then the others' turn */
     PEER_BUCKETS = 4096,
-    FILTERS_MAX = 64,      /* in one SUBSCRIBE */
-    MATCH_IDENTIFIERS = 32 /* subscription identifiers that are told with one message */
+    FILTERS_MAX = 64,       /* in one SUBSCRIBE */
+    MATCH_IDENTIFIERS = 32, /* subscription identifiers that are told with one message */
+    ONE_BY_ONE = 10,        /* denials of one kind in a window of the audit */
+    AGGREGATE_KEYS = 256,
+    AGGREGATE_TARGETS = 64
 };
 
 /* ---- Connections ---- */
@@ -60,6 +63,7 @@ struct connection {
     struct connection *next_peer; /* of the same id, in the worker's table of peers */
     struct connection *next_dirty, *next_again, *next_closed;
     bool admitted, dirty, again, peered, buried;
+    bool dry; /* the socket had no more: what TLS still holds is part of a record */
 };
 
 /* ---- Workers ---- */
@@ -125,7 +129,7 @@ struct broker_door {
     struct broker_recorder *recorder;
     struct worker *workers; /* setup.workers of them */
     struct listener mqtts, https;
-    atomic_size_t connections;
+    atomic_size_t connections, streams;
 
     /* The main thread's own: */
     struct loop_watch bell, http;
@@ -138,6 +142,8 @@ struct broker_door {
     uint64_t reviewed[BROKER_WORKERS_MAX]; /* the last one that each worker is done with */
     bool listening;
     uint64_t ticket; /* of the main thread's own records */
+    struct audit_aggregate *refusals;
+    struct loop_timer window; /* of those */
 };
 
 /* ---- worker.c ---- */

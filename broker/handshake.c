@@ -106,15 +106,21 @@ void broker_connection_learn(struct connection *connection, enum rc rc,
 {
     if (connection->state != CONNECTION_LOOKED_UP)
         return;
+    /* The feed may have overtaken the answer: a certificate that came and went meanwhile. */
+    struct broker_identity *identity = &connection->identity;
+    enum registry_verdict verdict = broker_identity_judge(
+        identity, connection->worker->door->front, connection->listener->kinds,
+        broker_worker_now_s(connection->worker), NULL);
+    if (rc == RC_OK && verdict == REGISTRY_UNKNOWN)
+        verdict = broker_identity_learn(identity, connection->listener->kinds, answer);
     if (rc == RC_LIMIT)
         refuse(connection, "unknown, and too many unknown ones are being asked about");
     else if (rc != RC_OK)
         refuse(connection, "unknown, and the authority cannot be asked");
-    else if (broker_identity_learn(&connection->identity, connection->listener->kinds,
-                                   answer) == REGISTRY_ACCEPTED)
+    else if (verdict == REGISTRY_ACCEPTED)
         let_in(connection);
     else
-        refuse(connection, registry_verdict_name(connection->identity.verdict));
+        refuse(connection, registry_verdict_name(verdict));
 }
 
 /* ---- The end of the handshake ---- */

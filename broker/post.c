@@ -23,6 +23,7 @@ struct broker_post {
     int bells[BROKER_POST_MAX];
     size_t jams[BROKER_POST_MAX]; /* lanes with a spill, by sender: the sender's own */
     size_t next[BROKER_POST_MAX]; /* whose mail is taken next, by receiver */
+    size_t left[BROKER_POST_MAX]; /* that the receiver may take in this turn */
     struct lane lanes[];          /* [from][to] */
 };
 
@@ -121,10 +122,17 @@ static void unspill(struct broker_post *post, unsigned from, struct lane *lane)
     lane->unrung = true;
 }
 
-void broker_post_deliver(struct broker_post *post, unsigned from)
+static void ring(const struct broker_post *post, unsigned to)
 {
     const uint64_t one = 1;
+    /* It fails only when the count is at its end: then the bell rings already. */
+    ssize_t rung = write(post->bells[to], &one, sizeof one);
 
+    (void)rung;
+}
+
+void broker_post_deliver(struct broker_post *post, unsigned from)
+{
     for (unsigned to = 0; to < post->parties; to++) {
         struct lane *lane = lane_of(post, from, to);
         if (lane->spilled > 0)
@@ -132,9 +140,7 @@ void broker_post_deliver(struct broker_post *post, unsigned from)
         if (!lane->unrung)
             continue;
         lane->unrung = false;
-        /* It fails only when the count is at its end: then the bell rings already. */
-        ssize_t rung = write(post->bells[to], &one, sizeof one);
-        (void)rung;
+        ring(post, to);
     }
 }
 
@@ -149,10 +155,16 @@ void broker_post_open(struct broker_post *post, unsigned to)
     ssize_t got = read(post->bells[to], &rings, sizeof rings); /* nothing: no harm */
 
     (void)got;
+    post->left[to] = BROKER_POST_TURN;
+    post->next[to] = (post->next[to] + 1) % post->parties;
 }
 
-bool broker_post_next(struct broker_post *post, unsigned to, struct broker_mail *mail)
+/* The main thread's comes first: it is little, and a cut is among it. */
+static bool take_next(struct broker_post *post, unsigned to, struct broker_mail *mail)
 {
+    if (to != BROKER_POST_MAIN &&
+        broker_ring_pop(lane_of(post, BROKER_POST_MAIN, to)->ring, mail))
+        return true;
     for (size_t tried = 0; tried < post->parties; tried++) {
         unsigned from = (unsigned)post->next[to];
         if (from != to && broker_ring_pop(lane_of(post, from, to)->ring, mail))
@@ -160,4 +172,14 @@ bool broker_post_next(struct broker_post *post, unsigned to, struct broker_mail 
         post->next[to] = (post->next[to] + 1) % post->parties;
     }
     return false;
+}
+
+bool broker_post_next(struct broker_post *post, unsigned to, struct broker_mail *mail)
+{
+    if (post->left[to] == 0) { /* whoever floods it must not keep it from all else */
+        ring(post, to);
+        return false;
+    }
+    post->left[to]--;
+    return take_next(post, to, mail);
 }

@@ -16,6 +16,7 @@
  * what can spill is bounded by what one turn makes.
  */
 enum { BROKER_POST_MAIN, BROKER_POST_RECORDER, BROKER_POST_WORKER, BROKER_POST_MAX = 66 };
+enum { BROKER_POST_TURN = 2048 };
 
 enum broker_mail_kind {
     BROKER_MAIL_STOP = 1,  /* main → all: end what you have, then yourself */
@@ -62,6 +63,7 @@ enum rc broker_post_send(struct broker_post *post, unsigned from, unsigned to,
 void broker_post_deliver(struct broker_post *post, unsigned from);
 bool broker_post_is_jammed(const struct broker_post *post, unsigned from);
 
-/* Called by the party `to` alone: take the bell's ringing back, then take mail until false. */
+/* Called by the party `to` alone: take the bell's ringing back, then take mail until false.
+ * After BROKER_POST_TURN it is false, too, and the bell rings again. */
 void broker_post_open(struct broker_post *post, unsigned to);
 bool broker_post_next(struct broker_post *post, unsigned to, struct broker_mail *mail);

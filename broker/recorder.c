@@ -170,10 +170,15 @@ static enum rc on_bell(struct loop_watch *watch, unsigned ready)
         (void *)((char *)watch - offsetof(struct broker_recorder, bell));
     struct broker_mail mail;
 
+    size_t taken;
+
     (void)ready;
-    broker_post_open(recorder->setup.post, BROKER_POST_RECORDER);
-    while (broker_post_next(recorder->setup.post, BROKER_POST_RECORDER, &mail))
-        TRY(take(recorder, &mail));
+    do { /* the word to stop may have come before what others had sent */
+        broker_post_open(recorder->setup.post, BROKER_POST_RECORDER);
+        for (taken = 0; broker_post_next(recorder->setup.post, BROKER_POST_RECORDER, &mail);
+             taken++)
+            TRY(take(recorder, &mail));
+    } while (recorder->stopping && taken > 0);
     enum rc rc = commit(recorder);
     if (rc == RC_OK)
         rc = send_batch(recorder);

@@ -97,13 +97,16 @@ static void cut(struct connection *connection, const char *reason, enum mqtt_rea
     broker_tls_forget(connection->tls);
     broker_witness_flush(connection);
     broker_witness(connection, &what);
-    if (connection->client != NULL) {
+    /* What still waits for a slow reader is no longer its own: then there is no farewell. */
+    bool slow = (connection->watch.wanted & LOOP_WRITE) != 0;
+    if (connection->client != NULL)
         broker_client_cut(connection->client, told);
-        broker_connection_end(connection);
-    } else {
+    else
         broker_metric_add(BROKER_SESSIONS_CUT, 1);
+    if (connection->client != NULL && !slow)
+        broker_connection_end(connection);
+    else
         broker_connection_close(connection);
-    }
 }
 
 bool broker_review_one(struct connection *connection)
@@ -113,11 +116,17 @@ bool broker_review_one(struct connection *connection)
     struct policy_decision decided = { 0 };
     struct registry_subject subject;
 
-    if (connection->state != CONNECTION_OPEN || !connection->identity.shown)
+    bool ending = connection->state == CONNECTION_ENDING;
+    if ((connection->state != CONNECTION_OPEN && !ending) || !connection->identity.shown)
         return true;
     enum registry_verdict verdict = broker_identity_judge(
         &connection->identity, worker->door->front, connection->listener->kinds,
         broker_worker_now_s(worker), &subject);
+    if (ending) { /* it says farewell already, perhaps behind much that waits */
+        if (verdict != REGISTRY_ACCEPTED)
+            broker_connection_close(connection);
+        return verdict == REGISTRY_ACCEPTED;
+    }
     if (verdict != REGISTRY_ACCEPTED) {
         cut(connection, registry_verdict_name(verdict), MQTT_ADMINISTRATIVE_ACTION, NULL);
         return false;

@@ -1,5 +1,6 @@
 #include "broker/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@ AUTO_TYPE(SSL, SSL_free)
 enum {
     READ_AHEAD = 64 * 1024,
     CHAIN_MAX = 16 * 1024, /* octets of certificates that a client may send */
+    EMPTY_MAX = 32,        /* records in a row that bring no data: key updates */
     BINDING = 32           /* RFC 9266: octets of tls-exporter */
 };
 
@@ -112,6 +114,7 @@ static enum rc make_context(struct broker_tls *tls, const struct broker_own_key 
     SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET |
                                   SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_clear_mode(made, SSL_MODE_AUTO_RETRY); /* broker_tls_read() counts */
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(made, 1);
@@ -227,9 +230,22 @@ enum broker_tls_step broker_tls_handshake(struct ssl_st *stream)
 enum broker_tls_step broker_tls_read(struct ssl_st *stream, uint8_t *to, size_t room,
                                      size_t *got)
 {
-    ERR_clear_error();
-    int result = SSL_read_ex(stream, to, room, got);
-    return result == 1 ? BROKER_TLS_DONE : step_of(stream, result, "TLS read");
+    /* Left alone, OpenSSL goes on as long as a peer sends records without data: nobody else
+     * would be served. After one of them it wants to read, as it does when the socket is dry.
+     */
+    for (size_t i = 0; i < EMPTY_MAX; i++) {
+        ERR_clear_error();
+        errno = 0;
+        int result = SSL_read_ex(stream, to, room, got);
+        if (result == 1)
+            return BROKER_TLS_DONE;
+        bool dry = errno == EAGAIN;
+        enum broker_tls_step step = step_of(stream, result, "TLS read");
+        if (step != BROKER_TLS_WANT_READ || dry || !broker_tls_has_more(stream))
+            return step;
+    }
+    fault_at(__FILE_NAME__, __LINE__, "TLS read: %d records in a row without data", EMPTY_MAX);
+    return BROKER_TLS_BROKEN;
 }
 
 enum broker_tls_step broker_tls_write(struct ssl_st *stream, struct bytes bytes, size_t *sent)

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "broker/door_state.h"
 
-enum { RECORDS_MAX = 4 * 1024 * 1024 /* octets of a turn's records */ };
+enum { RECORDS_MAX = 1024 * 1024 /* octets of records that leave together */ };
 
 /* ---- Into the turn's records ---- */
 
@@ -27,9 +27,12 @@ enum rc broker_witness_emit(void *with, const struct audit_record *record)
 
     TRY(audit_record_write(record, &form));
     TRY(buf_done(&form, &bytes));
+    /* A turn may end a window of thousands of connections: what is full leaves at once. */
+    if (worker->records != NULL && worker->records->len + 2 + bytes.len > RECORDS_MAX)
+        broker_witness_send(worker);
     TRY(begin_records(worker));
     if (worker->records->len + 2 + bytes.len > RECORDS_MAX)
-        return fault(RC_LIMIT, "more audit records in a turn than %d octets", RECORDS_MAX);
+        return fault(RC_NOMEM, "audit records wait for the recorder");
     buf_add_sized16(worker->records, bytes);
     if (worker->records->broken)
         return fault(RC_NOMEM, "audit records of a turn");
@@ -72,13 +75,13 @@ static struct audit_record record_of(const struct connection *connection)
     return record;
 }
 
-/* A topic may hold what an audit record may not. */
+/* A topic may hold what an audit record may not; a backslash would pass for an escape. */
 static struct bytes clean(struct bytes text, size_t most, struct buf *room)
 {
     bool is_clean = text.len <= most;
 
     for (size_t i = 0; is_clean && i < text.len; i++)
-        is_clean = text.at[i] >= 0x20 && text.at[i] < 0x7f;
+        is_clean = text.at[i] >= 0x20 && text.at[i] < 0x7f && text.at[i] != '\\';
     if (is_clean)
         return text;
     text_add_escaped(room, text);

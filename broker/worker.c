@@ -11,10 +11,7 @@ enum {
     SLOTS_FIRST = 64,
     ACCEPTS = 64, /* of one listener in a turn */
     JAMMED_MS = 1,
-    KEPT_BYTES = 16 * 1024 * 1024, /* of freed messages, for the next */
-    ONE_BY_ONE = 10,               /* denials of one kind in a window */
-    AGGREGATE_KEYS = 256,
-    AGGREGATE_TARGETS = 64
+    KEPT_BYTES = 16 * 1024 * 1024 /* of freed messages, for the next */
 };
 
 int64_t broker_worker_now_s(const struct worker *worker)
@@ -73,6 +70,7 @@ enum rc broker_worker_admit(struct worker *worker, struct connection *connection
     connection->number = number_of(worker, slot);
     connection->admitted = true;
     atomic_fetch_add(&worker->door->connections, 1);
+    atomic_fetch_add(&worker->door->streams, connection->listener->mqtt ? 0 : 1);
     broker_metric_add(BROKER_CONNECTIONS, 1);
     return RC_OK;
 }
@@ -134,6 +132,7 @@ static void dismiss(struct worker *worker, struct connection *connection)
         worker->slot_hint = slot;
     worker->connections--;
     atomic_fetch_sub(&worker->door->connections, 1);
+    atomic_fetch_sub(&worker->door->streams, connection->listener->mqtt ? 0 : 1);
     broker_metric_add(BROKER_CONNECTIONS, -1);
     broker_connection_free(connection);
 }
@@ -227,17 +226,24 @@ static enum rc on_turn_ended(struct loop_turn *turn)
 
 /* ---- Accepting ---- */
 
-static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
-                           const struct listener *listener)
+/* HTTPS lets strangers in: they do not get what the devices need. */
+static bool has_place(const struct worker *worker, const struct listener *listener)
 {
     const struct broker_door_limits *limits = &worker->door->setup.limits;
 
+    return atomic_load(&worker->door->connections) < limits->connections &&
+           (listener->mqtt || atomic_load(&worker->door->streams) < limits->streams);
+}
+
+static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
+                           const struct listener *listener)
+{
     for (size_t i = 0; i < ACCEPTS; i++) {
         char address[REGISTRY_PEER_MAX + 1];
         int fd = broker_sockets_accept(watch->fd, address);
         if (fd < 0)
             return RC_OK;
-        if (atomic_load(&worker->door->connections) >= limits->connections) {
+        if (!has_place(worker, listener)) {
             close(fd);
             broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
         } else if (broker_connection_accept(worker, listener, fd, address) != RC_OK) {
@@ -288,6 +294,8 @@ static void recorded(struct worker *worker, const struct broker_mail *mail)
         struct client *client = worker->opening;
         worker->opening = client->next_opening;
         client->next_opening = NULL;
+        if (mail->rc != RC_OK && client->awaited == mail->number)
+            broker_connection_end(client->connection); /* a later record may have its ticket */
         if (client->connection->state == CONNECTION_OPEN)
             broker_client_open(client);
     }

@@ -191,7 +191,7 @@ static enum rc copy_serving(const struct backup *b, int registry, struct stat *l
     if (fstatat(copy, "data.mdb", like, AT_SYMLINK_NOFOLLOW) != 0)
         return fault_errno("the authority's copy");
     TRY(cli_copy_file(copy, "data.mdb", registry, "data.mdb", 0600));
-    TRY(cli_copy_file(copy, "store.copy", registry, "store.copy", 0600));
+    TRY(cli_copy_file(copy, STORE_BACKUP_MANIFEST, registry, STORE_BACKUP_MANIFEST, 0600));
     const char *text = NULL;
     TRY(buf_text(&name, &text));
     return cli_copy_remove(backups, text);
@@ -218,7 +218,7 @@ static enum rc copy_stopped(const struct backup *b, int registry, struct stat *l
 
 static enum rc list_registry(struct backup *b, const struct stat *like)
 {
-    static const char *const FILES[] = { "data.mdb", "store.copy" };
+    static const char *const FILES[] = { "data.mdb", STORE_BACKUP_MANIFEST };
 
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
         AUTO_BUF(room, PATH_MAX);

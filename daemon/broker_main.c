@@ -11,7 +11,12 @@
 #include "daemon/child.h"
 #include "daemon/doors.h"
 
-enum { FILES_BESIDE = 64, SEGMENT_BYTES = 16 * 1024 * 1024, RETAINED_MAX = 1024 * 1024 };
+enum {
+    FILES_BESIDE = 256,
+    STREAMS_LEAST = 64,
+    SEGMENT_BYTES = 16 * 1024 * 1024,
+    RETAINED_MAX = 1024 * 1024
+};
 
 struct process {
     struct daemon_child *child;
@@ -113,11 +118,22 @@ static enum rc open_disk(struct process *process)
                               &process->keeper);
 }
 
+/* HTTPS connections at a time; plain HTTP has as many besides. Strangers may open either, so at
+ * the device door they are a quarter of all. */
+static size_t streams_of(const struct process *process)
+{
+    size_t all = (size_t)process->config->connections_most;
+    size_t quarter = all / 4 > STREAMS_LEAST ? all / 4 : STREAMS_LEAST;
+
+    return is_device_door(process) && quarter < all ? quarter : all;
+}
+
 static struct broker_door_limits limits_of(const struct process *process)
 {
     const struct daemon_config_door *config = process->config;
     struct broker_door_limits limits = {
         .connections = (size_t)config->connections_most,
+        .streams = streams_of(process),
         .handshake_ms = config->handshake_within_ms,
         .tls_timeout_s = config->session_timeout_ms / 1000,
         .tls_sessions = (size_t)config->sessions_most,
@@ -169,7 +185,7 @@ static enum rc open_door(struct process *process)
         .clock = door.clock,
         .front = broker_door_front(process->door),
         .channel = process->channel,
-        .connections_max = (unsigned)process->config->connections_most,
+        .connections_max = 2 * (unsigned)streams_of(process),
         .refused = on_refused,
         .with = process,
     };
@@ -190,8 +206,10 @@ static enum rc jail(struct process *process)
                  SANDBOX_CALLS_PASS,
         .paths = paths,
         .path_count = is_device_door(process) ? 2 : 1,
-        /* An HTTP connection costs three: its own, and both ends of a pair. */
-        .files_max = (uint64_t)config->connections_most + FILES_BESIDE,
+        /* An HTTPS connection costs three: its own, and both ends of a pair; a plain one one.
+         */
+        .files_max =
+            (uint64_t)config->connections_most + 3 * streams_of(process) + FILES_BESIDE,
     };
 
     return daemon_child_jail(process->child, &sandbox);

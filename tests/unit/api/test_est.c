@@ -298,6 +298,43 @@ static void guessing_tokens_is_throttled(void **state)
     assert_int_equal(later.status, 200);
 }
 
+/* Who does not wait for the answer has tried all the same, and his try has an end. */
+static void a_try_that_was_given_up_counts(void **state)
+{
+    struct world *world = *state;
+    struct broker_peer peer = world_peer(STRANGER);
+    AUTO_BUF(der, 4096);
+    AUTO_BUF(body, 8192);
+    AUTO_BUF(sent, 16384);
+
+    make_request(&world->ca.issuing, NULL, &der);
+    add_base64(&body, buf_bytes(&der), 64, "\n");
+    buf_addf(&sent,
+             "POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: door\r\n" BASIC EST_TYPE
+             "Content-Length: %zu\r\n\r\n",
+             body.len);
+    buf_add(&sent, buf_bytes(&body));
+    world->says = RC_DENIED;
+    world->silent = true;
+    for (int i = 0; i < 10; i++) {
+        unsigned asks = world->asks;
+        int fd = world_dial_as(world, &peer, API_PUBLIC | API_EST);
+        assert_int_equal(write(fd, sent.at, sent.len), (ssize_t)sent.len);
+        for (int turn = 0; turn < TURNS_MOST && world->asks == asks; turn++)
+            world_turn(world);
+        assert_int_equal(world->asks, asks + 1);
+        close(fd);
+        world_turn(world);
+        link_answer(&world->kept, RC_DENIED, BYTES(""), -1);
+        world->has_kept = false;
+        world_turn(world);
+    }
+    world->silent = false;
+    AUTO_REPLY(reply);
+    post(world, &peer, "simpleenroll", BASIC EST_TYPE, buf_bytes(&body), &reply);
+    assert_int_equal(reply.status, 429);
+}
+
 static void a_busy_authority_asks_to_come_again(void **state)
 {
     struct world *world = *state;
@@ -321,10 +358,11 @@ static void a_busy_authority_asks_to_come_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(ca_certificates_are_anybodys),  TEST(every_spelling_of_a_body_is_taken),
-        TEST(what_is_no_request_is_refused), TEST(a_device_renews_with_its_certificate),
-        TEST(a_line_enrols_for_a_device),    TEST(a_request_is_bound_to_its_channel),
-        TEST(guessing_tokens_is_throttled),  TEST(a_busy_authority_asks_to_come_again),
+        TEST(ca_certificates_are_anybodys),        TEST(every_spelling_of_a_body_is_taken),
+        TEST(what_is_no_request_is_refused),       TEST(a_device_renews_with_its_certificate),
+        TEST(a_line_enrols_for_a_device),          TEST(a_request_is_bound_to_its_channel),
+        TEST(a_try_that_was_given_up_counts),      TEST(guessing_tokens_is_throttled),
+        TEST(a_busy_authority_asks_to_come_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

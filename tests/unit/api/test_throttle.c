@@ -49,6 +49,15 @@ static void a_network_of_ipv6_counts_as_one(void **state)
     assert_int_equal(api_throttle_begin(throttle, "[2001:db8:1:3::1]:1", 0), RC_OK);
 }
 
+static void an_ipv4_address_in_ipv6_form_is_its_own(void **state)
+{
+    (void)state;
+    fail_times("[::ffff:192.0.2.1]:1", API_THROTTLE_FAILURES, 0);
+    assert_int_equal(api_throttle_begin(throttle, "[::ffff:192.0.2.1]:2", 0), RC_LIMIT);
+    assert_int_equal(api_throttle_begin(throttle, "192.0.2.1:3", 0), RC_LIMIT);
+    assert_int_equal(api_throttle_begin(throttle, "[::ffff:192.0.2.2]:1", 0), RC_OK);
+}
+
 static void good_and_undecided_tries_do_not_count(void **state)
 {
     (void)state;
@@ -97,9 +106,13 @@ static void what_is_no_address_counts_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_address_may_fail_so_often),          TEST(a_network_of_ipv6_counts_as_one),
-        TEST(good_and_undecided_tries_do_not_count), TEST(many_at_once_are_too_many),
-        TEST(a_full_table_forgets_the_oldest),       TEST(what_is_no_address_counts_together),
+        TEST(an_ipv4_address_in_ipv6_form_is_its_own),
+        TEST(an_address_may_fail_so_often),
+        TEST(a_network_of_ipv6_counts_as_one),
+        TEST(good_and_undecided_tries_do_not_count),
+        TEST(many_at_once_are_too_many),
+        TEST(a_full_table_forgets_the_oldest),
+        TEST(what_is_no_address_counts_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

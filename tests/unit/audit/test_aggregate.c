@@ -42,6 +42,31 @@ static struct audit_record denial(const char *device, const char *topic, int64_t
                                   .target = bytes_of_text(topic) };
 }
 
+/* A new port for each try, and a new word in each reason. */
+static void a_stranger_that_floods_is_one_stranger(void **state)
+{
+    (void)state;
+    struct sink sink = { 0 };
+    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+
+    for (int64_t i = 0; i < 900; i++) {
+        AUTO_BUF(peer, 64);
+        AUTO_BUF(reason, 128);
+        struct audit_record record = denial("", "GET /", i);
+
+        buf_addf(&peer, "192.0.2.1:%d", (int)i + 1024);
+        buf_addf(&reason, "input.c:283: query: \"%d\" is unknown here", (int)i);
+        record.action = AUDIT_API_REQUEST;
+        record.actor_kind = AUDIT_NOBODY;
+        record.peer = buf_bytes(&peer);
+        record.reason = buf_bytes(&reason);
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    }
+    assert_int_equal(audit_aggregate_flush(aggregate, 1000), RC_OK);
+    assert_int_equal(sink.records, 4);
+    assert_int_equal(sink.total, 900);
+}
+
 static void tells_a_flood_in_few_records_and_keeps_its_count(void **state)
 {
     (void)state;
@@ -115,6 +140,7 @@ static void sends_administrative_acts_one_by_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stranger_that_floods_is_one_stranger),
         cmocka_unit_test(tells_a_flood_in_few_records_and_keeps_its_count),
         cmocka_unit_test(keeps_every_count_with_more_keys_and_targets_than_it_has_room_for),
         cmocka_unit_test(keeps_the_count_when_it_cannot_be_sent),

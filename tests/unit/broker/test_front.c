@@ -270,8 +270,8 @@ static void a_certificate_without_its_subject_is_unknown_not_revoked(void **stat
     assert_int_equal(judge(w, 3), REGISTRY_UNKNOWN);
 }
 
-static void it_keeps_what_it_knows_while_the_authority_is_away_and_while_it_fills_anew(
-    void **state)
+static void
+it_keeps_what_it_knows_while_the_authority_is_away_and_while_it_fills_anew(void **state)
 {
     struct world *w = *state;
 
@@ -306,18 +306,18 @@ static void each_question_is_answered_once_whatever_happens(void **state)
     struct world *w = *state;
     const struct registry_question question = { 0 };
 
-    assert_int_equal(
-        broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w), RC_BUSY);
+    assert_int_equal(broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w),
+                     RC_BUSY);
     connect_both(w);
-    assert_int_equal(
-        broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w), RC_OK);
+    assert_int_equal(broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w),
+                     RC_OK);
     assert_int_equal(w->answers, 0);
     turn_until(w, &w->watching);
     turn_a_while(w);
     assert_int_equal(w->answers, 1);
     assert_int_equal(w->last_rc, RC_DENIED);
-    assert_int_equal(
-        broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w), RC_OK);
+    assert_int_equal(broker_front_ask(w->front, REGISTRY_ASK_STATUS, &question, on_done, w),
+                     RC_OK);
     connect_both(w); /* the channel's end is another one */
     assert_int_equal(w->answers, 2);
     assert_int_equal(w->last_rc, RC_CLOSED);

@@ -111,9 +111,8 @@ static struct buf *records(size_t count)
 static enum rc record(struct ground *g, uint64_t ticket, size_t count)
 {
     post_mail(g, ME,
-              &(struct broker_mail){ .kind = BROKER_MAIL_RECORDS,
-                                     .number = ticket,
-                                     .what = records(count) });
+              &(struct broker_mail){
+                  .kind = BROKER_MAIL_RECORDS, .number = ticket, .what = records(count) });
     struct broker_mail mail = await_mail(g, ME);
     assert_int_equal(mail.kind, BROKER_MAIL_RECORDED);
     assert_int_equal(mail.number, ticket);
@@ -129,10 +128,8 @@ static enum rc retain(struct ground *g, struct bytes topic, struct bytes payload
 
     assert_int_equal(broker_message_new(g->pool, &publish, 0, &message), RC_OK);
     post_mail(g, ME,
-              &(struct broker_mail){ .kind = BROKER_MAIL_RETAIN,
-                                     .session = 7,
-                                     .number = 9,
-                                     .what = message });
+              &(struct broker_mail){
+                  .kind = BROKER_MAIL_RETAIN, .session = 7, .number = 9, .what = message });
     struct broker_mail mail = await_mail(g, ME);
     assert_int_equal(mail.kind, BROKER_MAIL_RETAINED);
     assert_int_equal(mail.session, 7);
@@ -236,9 +233,9 @@ static void the_spool_is_handed_on_from_where_the_other_side_is(void **state)
     uint64_t sequence = 0, last = 0;
 
     open_ground(g, 64 * MIB);
-    post_mail(g, BROKER_POST_MAIN,
-              &(struct broker_mail){ .kind = BROKER_MAIL_SPOOL,
-                                     .number = BROKER_RECORDER_GREET });
+    post_mail(
+        g, BROKER_POST_MAIN,
+        &(struct broker_mail){ .kind = BROKER_MAIL_SPOOL, .number = BROKER_RECORDER_GREET });
     struct broker_mail mail = await_mail(g, BROKER_POST_MAIN);
     struct buf *bytes = mail.what;
     assert_int_equal(audit_batch_read(buf_bytes(bytes), &batch), RC_OK);
