@@ -36,8 +36,13 @@ def touchmark(*words, check=True):
     return done
 
 
+# Any free ports: several tests, or a demo, may run on this machine.
+PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
+              "--operator-https", "127.0.0.1:0")
+
+
 def init(folder, *options):
-    return json.loads(touchmark("init", folder, "--json", *users(), *options).stdout)
+    return json.loads(touchmark("init", folder, "--json", *users(), *PORTS_ZERO, *options).stdout)
 
 
 def users():
