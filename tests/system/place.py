@@ -14,9 +14,6 @@ BIN = pathlib.Path(os.environ["TOUCHMARK_BIN"])
 SOURCE = pathlib.Path(os.environ["TOUCHMARK_SOURCE"])
 # Below systemd.exec(5)'s DynamicUser range, and nobody's on Debian.
 USERS = {"signer": 61001, "authority": 61002, "device-door": 61003, "operator-door": 61004}
-# Any free port: no test needs one that another program may have. The log says which it became.
-FREE_PORTS = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
-              "--operator-https", "127.0.0.1:0")
 CAP_SYS_RESOURCE = 24
 
 
@@ -39,8 +36,13 @@ def touchmark(*words, check=True):
     return done
 
 
+# Any free ports: several tests, or a demo, may run on this machine.
+PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
+              "--operator-https", "127.0.0.1:0")
+
+
 def init(folder, *options):
-    return json.loads(touchmark("init", folder, "--json", *users(), *FREE_PORTS, *options).stdout)
+    return json.loads(touchmark("init", folder, "--json", *users(), *PORTS_ZERO, *options).stdout)
 
 
 def users():

@@ -34,7 +34,7 @@ def start_as_one_user(work):
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     os.chown(work, NOBODY, NOBODY)
-    subprocess.run([place.BIN / "touchmark", "init", work / "place", *place.FREE_PORTS], check=True, preexec_fn=drop,
+    subprocess.run([place.BIN / "touchmark", "init", work / "place", *place.PORTS_ZERO], check=True, preexec_fn=drop,
                    capture_output=True)
     return drop
 
