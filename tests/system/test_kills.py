@@ -218,7 +218,8 @@ def loaded(work, log=None):
         made.running.log_path = log
     with made:
         publisher, reader = made.enrol("publisher"), made.enrol("reader")
-        made.touchmark("audit", "checkpoint", "--save", work / "early.checkpoint")
+        early = ("audit", "checkpoint", "--save", work / "early.checkpoint")
+        place.wait_for("a checkpoint", lambda: made.touchmark(*early, check=False).returncode == 0, 30)
         with Load(made, publisher) as load:
             grow(load)
             yield made, load, reader
