@@ -83,7 +83,7 @@ size_t run_pick(const struct run *run, size_t quick, size_t normal, size_t full)
 }
 
 /* For end_early(), which is told nothing else. */
-static char doomed[SUBJECT_PATH_MAX];
+static const char *doomed;
 
 /* The servers get their own signal when we are gone; a child waits for that, and removes the
  * folder. Only what is safe in a handler. */
@@ -100,15 +100,15 @@ void run_open(struct run *run, size_t clients)
 {
     const struct sigaction action = { .sa_handler = end_early };
 
+    doomed = run->world.folder;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
     /* Left-overs of the folder are better than a benchmark that half runs. */
     if (subject_world_open(clients, &run->world) != RC_OK) {
         fprintf(stderr, "bench_%s: %s\n", run->name, fault_reason());
         subject_world_close(&run->world);
         exit(1);
     }
-    memcpy(doomed, run->world.folder, sizeof doomed);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
 }
 
 bool run_start(struct run *run, enum subject_kind kind)
