@@ -128,8 +128,8 @@ static enum rc open_clients(struct load_traffic *traffic)
     for (size_t i = 0; i < shape->subscribers; i++) {
         struct load_subscriber *subscriber = &traffic->subscribers[i];
         subscriber->client = &clients[first_subscriber(traffic) + i];
-        subscriber->received =
-            calloc(pairs ? 1 : shape->publishers, sizeof *subscriber->received);
+        size_t heard = pairs || shape->publishers == 0 ? 1 : shape->publishers;
+        subscriber->received = calloc(heard, sizeof *subscriber->received);
         if (subscriber->received == NULL)
             return fault(RC_NOMEM, "subscriber");
     }
