@@ -43,19 +43,6 @@ static void want_write(struct load_client *client, bool wants_write)
         watch(client, EPOLL_CTL_MOD, wants_write);
 }
 
-static enum rc set_server_name(SSL *ssl, const char *name)
-{
-    char own[TLSEXT_MAXLEN_host_name + 1]; /* the macro casts const away */
-    size_t len = strlen(name);
-
-    if (len >= sizeof own)
-        return fault(RC_LIMIT, "server name %s", name);
-    memcpy(own, name, len + 1);
-    if (SSL_set_tlsext_host_name(ssl, own) != 1 || SSL_set1_host(ssl, own) != 1)
-        return fault(RC_CRYPTO, "server name %s", name);
-    return RC_OK;
-}
-
 static enum rc make_ssl(struct load_client *client)
 {
     const struct load_identity *who = client->who;
@@ -66,8 +53,12 @@ static enum rc make_ssl(struct load_client *client)
     if (ssl == NULL || SSL_set_fd(ssl, client->fd) != 1 ||
         SSL_use_cert_and_key(ssl, who->certificate, who->key, who->chain, 1) != 1)
         return fault(RC_CRYPTO, "TLS of %s", who->id);
-    if (load->options.server_name != NULL)
-        TRY(set_server_name(ssl, load->options.server_name));
+    /* The macro takes a pointer to what is not const, and changes nothing there. */
+    void *name = (void *)(uintptr_t)load->options.server_name;
+    if (name != NULL &&
+        (SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) != 1 ||
+         SSL_set1_host(ssl, load->options.server_name) != 1))
+        return fault(RC_CRYPTO, "server name %s", load->options.server_name);
     SSL_set_app_data(ssl, client);
     if (load->options.resume && client->session != NULL)
         SSL_set_session(ssl, client->session);
