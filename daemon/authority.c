@@ -104,6 +104,8 @@ static void refusal_written(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
+    if (rc == RC_OK && request->row.serial_len > 0)
+        daemon_authority_crl_want(request->authority, request->kind);
     if (rc == RC_OK)
         rc = fault(request->failed, "%s", request->reason);
     daemon_authority_turn_away(request, rc);
