@@ -56,9 +56,9 @@ static enum rc operator_revoke(struct store_txn *txn, struct daemon_authority_re
         return fault(RC_MALFORMED, "kind: operator or line");
     if (q->kind == REGISTRY_OPERATOR && strcmp(q->id, request->actor.id) == 0 &&
         request->actor.kind == REGISTRY_OPERATOR) {
-        TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &admins));
+        TRY(registry_admin_count(txn, &admins));
         if (admins <= 1)
-            return fault(RC_DENIED, "the last operator cannot revoke himself");
+            return fault(RC_DENIED, "the last administrator cannot revoke himself");
     }
     return registry_subject_become(txn, q->kind, bytes_of_text(q->id), REGISTRY_REVOKED,
                                    q->reason, request->now_ms);
