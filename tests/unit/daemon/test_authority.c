@@ -229,11 +229,15 @@ static void a_full_disk_uses_up_no_token(void **state)
     new_token(w, "dev-1", &token);
     stop(w);
     w->full_at = "enrol";
-    w->full = 6; /* each change runs twice: the registration's, the refusal's, one that was
-                    tried again */
+    w->full = 6; /* each change runs twice: the registration, its refusal, and what tries again */
     start(w);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_LIMIT);
-    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    enum rc rc = RC_LIMIT;
+    for (int tries = 0; rc == RC_LIMIT && tries < 100; tries++) {
+        usleep(20000);
+        rc = enrol(w, &w->device, &token, &told);
+    }
+    assert_int_equal(rc, RC_OK);
     assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
     assert_int_equal(told.answer.status.orphans, 1);
     assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ISSUE, AUDIT_ALLOWED), 1);
