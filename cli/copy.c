@@ -101,4 +101,3 @@ enum rc cli_copy_remove(const char *path)
     fts_close(tree);
     return rc;
 }
-

@@ -229,7 +229,8 @@ static void a_full_disk_uses_up_no_token(void **state)
     new_token(w, "dev-1", &token);
     stop(w);
     w->full_at = "enrol";
-    w->full = 6; /* each change runs twice: the registration, its refusal, and what tries again */
+    w->full =
+        6; /* each change runs twice: the registration, its refusal, and what tries again */
     start(w);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_LIMIT);
     enum rc rc = RC_LIMIT;
