@@ -9,8 +9,17 @@
 static const char ID_FILE[] = "spool.id";
 enum { RECORD_KIND = 1, BATCH_HEAD = AUDIT_SPOOL_ID + 8, SIZE_BYTES = 2 };
 
+/* Where the latest batch ended. Finding a place in the journal is a walk over its segment, so
+ * whoever goes on where he stopped, as readers do, must not pay for it again. */
+struct reading {
+    struct journal_cursor *cursor; /* NULL: nowhere */
+    struct journal_entry entry;    /* taken from the cursor, did not fit; sequence 0: none */
+    uint64_t next;                 /* the sequence number that comes next */
+};
+
 struct audit_spool {
     struct journal *journal;
+    struct reading reading;
     struct buf room;
     uint8_t id[AUDIT_SPOOL_ID];
 };
@@ -51,10 +60,17 @@ enum rc audit_spool_open(int dir, const struct journal_limits *limits,
     return RC_OK;
 }
 
+static void stop_reading(struct reading *reading)
+{
+    journal_cursor_close(reading->cursor);
+    *reading = (struct reading){ 0 };
+}
+
 void audit_spool_close(struct audit_spool *spool)
 {
     if (spool == NULL)
         return;
+    stop_reading(&spool->reading);
     if (spool->journal != NULL)
         journal_close(spool->journal);
     buf_clear(&spool->room);
@@ -79,34 +95,54 @@ enum rc audit_spool_commit(struct audit_spool *spool)
     return journal_commit(spool->journal);
 }
 
-static enum rc fill(struct journal_cursor *cursor, size_t most, struct buf *batch)
+static enum rc read_from(struct audit_spool *spool, uint64_t sequence)
 {
-    struct journal_entry entry;
-    size_t start = batch->len;
-    enum rc rc;
+    struct reading *reading = &spool->reading;
 
-    while ((rc = journal_cursor_next(cursor, &entry)) == RC_OK) {
-        if (batch->len - start + SIZE_BYTES + entry.body.len > most)
+    if (reading->cursor != NULL && reading->next == sequence)
+        return RC_OK;
+    stop_reading(reading);
+    TRY(journal_cursor_open(spool->journal, sequence, &reading->cursor));
+    reading->next = sequence;
+    return RC_OK;
+}
+
+static enum rc fill(struct reading *reading, size_t most, struct buf *batch)
+{
+    size_t start = batch->len;
+    enum rc rc = RC_OK;
+
+    for (;;) {
+        if (reading->entry.sequence == 0)
+            rc = journal_cursor_next(reading->cursor, &reading->entry);
+        if (rc != RC_OK)
+            return rc == RC_NOT_FOUND ? RC_OK : rc;
+        if (batch->len - start + SIZE_BYTES + reading->entry.body.len > most)
             return RC_OK;
-        buf_add_sized16(batch, entry.body);
+        buf_add_sized16(batch, reading->entry.body);
+        reading->next = reading->entry.sequence + 1;
+        reading->entry = (struct journal_entry){ 0 };
     }
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
                          struct buf *batch)
 {
-    AUTO_OF(journal_cursor) *cursor = NULL;
     uint64_t last = journal_head(spool->journal).sequence;
 
     if (after > last)
         return fault(RC_DENIED, "audit spool: asked what follows %llu, it ends with %llu",
                      (unsigned long long)after, (unsigned long long)last);
-    TRY(journal_cursor_open(spool->journal, after + 1, &cursor));
+    TRY(read_from(spool, after + 1));
     buf_add(batch, BYTES_OF(spool->id));
     buf_add_u64(batch, after + 1);
-    TRY(fill(cursor, most > BATCH_HEAD ? most - BATCH_HEAD : 0, batch));
-    TRY(buf_done(batch, &(struct bytes){ 0 }));
+    enum rc rc = fill(&spool->reading, most > BATCH_HEAD ? most - BATCH_HEAD : 0, batch);
+    if (rc == RC_OK)
+        rc = buf_done(batch, &(struct bytes){ 0 });
+    if (rc != RC_OK) {
+        stop_reading(&spool->reading);
+        return rc;
+    }
     return journal_trim(spool->journal, after + 1);
 }
 

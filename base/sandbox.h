@@ -45,7 +45,8 @@ enum sandbox_calls {
     SANDBOX_CALLS_ACCEPT =
         8, /* accept4, shutdown, get and setsockopt, getpeername on inherited listeners */
     SANDBOX_CALLS_CONNECT = 16, /* socket and connect: Unix, IPv4, IPv6; stream (TCP) only */
-    SANDBOX_CALLS_PASS = 32,    /* sendmsg and recvmsg with descriptors; shutdown; socketpair; memfd */
+    SANDBOX_CALLS_PASS =
+        32, /* sendmsg and recvmsg with descriptors; shutdown; socketpair; memfd */
     /*
      * fork, execve, wait, kill: the supervisor's own, nobody else's. What it grants and denies
      * is inherited through execve by every child, so this jail is another kind: of calls it

@@ -53,8 +53,10 @@ static enum rc make_ssl(struct load_client *client)
     if (ssl == NULL || SSL_set_fd(ssl, client->fd) != 1 ||
         SSL_use_cert_and_key(ssl, who->certificate, who->key, who->chain, 1) != 1)
         return fault(RC_CRYPTO, "TLS of %s", who->id);
-    if (load->options.server_name != NULL &&
-        (SSL_set_tlsext_host_name(ssl, load->options.server_name) != 1 ||
+    /* The macro takes a pointer to what is not const, and changes nothing there. */
+    void *name = (void *)(uintptr_t)load->options.server_name;
+    if (name != NULL &&
+        (SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) != 1 ||
          SSL_set1_host(ssl, load->options.server_name) != 1))
         return fault(RC_CRYPTO, "server name %s", load->options.server_name);
     SSL_set_app_data(ssl, client);

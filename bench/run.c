@@ -153,7 +153,7 @@ static double at_share(const struct run_line *line, unsigned kind, bool median)
         return 0;
     memcpy(sorted, line->values[kind], sizeof sorted);
     qsort(sorted, count, sizeof sorted[0], compare);
-    return median ? sorted[count / 2] : sorted[0];
+    return sorted[median ? count / 2 : line->most_counts ? count - 1 : 0];
 }
 
 static void add_number(struct buf *out, const char *name, double value, bool known)

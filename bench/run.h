@@ -22,6 +22,7 @@ struct run {
 /* One measure: a value of each subject and round. */
 struct run_line {
     const char *bench, *unit;
+    bool most_counts; /* of the rounds; else the least */
     double values[SUBJECT_KINDS][RUN_ROUNDS_MAX];
     unsigned counts[SUBJECT_KINDS];
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -40,7 +41,8 @@ enum rc subject_world_open(size_t clients, struct subject_world *world)
     *world = (struct subject_world){ 0 };
     TRY(find_programs(world));
     TRY(subject_path(world->folder, under != NULL ? under : "/tmp", "touchmark-bench-XXXXXX"));
-    if (mkdtemp(world->folder) == NULL)
+    /* Servers that change their user must get in. */
+    if (mkdtemp(world->folder) == NULL || chmod(world->folder, 0755) != 0)
         return fault_errno("%s", world->folder);
     TRY(load_identities_make(world->folder, clients));
     TRY(subject_path(path, world->folder, "clients"));
@@ -52,6 +54,7 @@ void subject_world_close(struct subject_world *world)
     enum { DESCRIPTORS = 16 };
 
     load_identities_clear(&world->clients);
+    load_identities_clear(&world->devices);
     if (world->folder[0] != 0 && strstr(world->folder, "touchmark-bench-") != NULL)
         nftw(world->folder, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
     world->folder[0] = 0;
@@ -59,14 +62,14 @@ void subject_world_close(struct subject_world *world)
 
 static const struct {
     const char *folder;
-    enum rc (*start)(const struct subject_world *world, struct subject *subject);
+    enum rc (*start)(struct subject_world *world, struct subject *subject);
 } KINDS[SUBJECT_KINDS] = {
     [SUBJECT_FLOOR] = { "floor", subject_start_floor },
     [SUBJECT_PEER] = { "peer", subject_start_mosquitto },
     [SUBJECT_OURS] = { "ours", subject_start_ours },
 };
 
-static enum rc start(const struct subject_world *world, struct subject *subject)
+static enum rc start(struct subject_world *world, struct subject *subject)
 {
     AUTO_FD top = -1;
     AUTO_FD own = -1;
@@ -80,7 +83,7 @@ static enum rc start(const struct subject_world *world, struct subject *subject)
     return KINDS[subject->kind].start(world, subject);
 }
 
-enum rc subject_start(const struct subject_world *world, enum subject_kind kind,
+enum rc subject_start(struct subject_world *world, enum subject_kind kind,
                       struct subject *subject)
 {
     *subject = (struct subject){ .kind = kind, .clients = &world->clients };
@@ -117,9 +120,6 @@ void subject_stop(struct subject *subject)
         end_process(subject->pids[0]);
     subject->count = 0;
     subject->running = false;
-    if (subject->clients == &subject->own)
-        subject->clients = NULL;
-    load_identities_clear(&subject->own);
 }
 
 /* What /proc/PID/stat's utime and stime round to ticks: the same clock, in nanoseconds. */

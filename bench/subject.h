@@ -12,6 +12,7 @@ struct subject_world {
     char folder[SUBJECT_PATH_MAX];
     char programs[SUBJECT_PATH_MAX]; /* where this program stands */
     struct load_identities clients;
+    struct load_identities devices; /* the same ids, enrolled with ours when it first starts */
 };
 
 enum subject_kind { SUBJECT_FLOOR, SUBJECT_PEER, SUBJECT_OURS, SUBJECT_KINDS };
@@ -25,8 +26,7 @@ struct subject {
     pid_t door; /* the one that holds the connections */
     uint16_t port;
     char ca_path[SUBJECT_PATH_MAX];
-    const struct load_identities *clients;
-    struct load_identities own; /* clients points here if they are this subject's only */
+    const struct load_identities *clients; /* the world's */
     char folder[SUBJECT_PATH_MAX];
 };
 
@@ -35,7 +35,7 @@ enum rc subject_world_open(size_t clients, struct subject_world *world);
 void subject_world_close(struct subject_world *world);
 
 /* RC_NOT_FOUND if its program is not there: fault_text() says which. */
-enum rc subject_start(const struct subject_world *world, enum subject_kind kind,
+enum rc subject_start(struct subject_world *world, enum subject_kind kind,
                       struct subject *subject);
 void subject_stop(struct subject *subject);
 

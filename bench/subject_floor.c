@@ -22,7 +22,7 @@ static enum rc start(const struct subject_world *world, struct subject *subject,
     return subject_spawn(argv, out, log, SIGKILL, &subject->pids[subject->count++]);
 }
 
-enum rc subject_start_floor(const struct subject_world *world, struct subject *subject)
+enum rc subject_start_floor(struct subject_world *world, struct subject *subject)
 {
     AUTO_BUF(line, 64);
     uint64_t port;

@@ -6,9 +6,9 @@
 #include <signal.h>
 
 /* Each starts its kind; subject is zeroed but for kind and folder, which exists. */
-enum rc subject_start_floor(const struct subject_world *world, struct subject *subject);
-enum rc subject_start_mosquitto(const struct subject_world *world, struct subject *subject);
-enum rc subject_start_ours(const struct subject_world *world, struct subject *subject);
+enum rc subject_start_floor(struct subject_world *world, struct subject *subject);
+enum rc subject_start_mosquitto(struct subject_world *world, struct subject *subject);
+enum rc subject_start_ours(struct subject_world *world, struct subject *subject);
 
 /*
  * Run a program (by PATH if it has no slash) whose output goes to this descriptor and into

@@ -63,7 +63,7 @@ static enum rc write_config(const struct subject_world *world, const struct subj
     return file_write(folder, "mosquitto.conf", buf_bytes(&text), 0644);
 }
 
-enum rc subject_start_mosquitto(const struct subject_world *world, struct subject *subject)
+enum rc subject_start_mosquitto(struct subject_world *world, struct subject *subject)
 {
     char config[SUBJECT_PATH_MAX], log[SUBJECT_PATH_MAX];
 

@@ -56,6 +56,7 @@ static void close_as(struct connection *connection, const char *reason)
         return;
     }
     connection->state = CONNECTION_CLOSED;
+    broker_worker_note_shaken(connection);
     if (connection->client != NULL)
         broker_client_finish(connection->client, reason);
     if (connection->stream != NULL)

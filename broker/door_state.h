@@ -62,6 +62,7 @@ struct connection {
     struct stream *stream;
     struct connection *next_peer; /* of the same id, in the worker's table of peers */
     struct connection *next_dirty, *next_again, *next_closed;
+    struct connection *next_shaking, **shaking_at; /* NULL: not in the handshake any more */
     bool admitted, dirty, again, peered, buried;
     bool dry; /* the socket had no more: what TLS still holds is part of a record */
 };
@@ -97,6 +98,8 @@ struct worker {
     uint32_t *uses;
     struct connection *peers[PEER_BUCKETS];
     struct connection *dirty, *again, *closed;
+    /* In the handshake, the oldest first: of HTTPS, of MQTT. */
+    struct connection *shaking[2], **shaking_end[2];
     struct client *opening; /* whose CONNACK waits for its record, the first ticket first */
 
     struct message_pool *pool;
@@ -162,6 +165,8 @@ void broker_worker_mark(struct connection *connection);
 /* Come back to it in the next turn: it has more to read than one turn may take. */
 void broker_worker_mark_again(struct connection *connection);
 enum rc broker_worker_admit(struct worker *worker, struct connection *connection);
+/* Its handshake is over, for good or not. */
+void broker_worker_note_shaken(struct connection *connection);
 
 /* ---- connection.c ---- */
 enum rc broker_connection_accept(struct worker *worker, const struct listener *listener, int fd,
@@ -169,6 +174,7 @@ enum rc broker_connection_accept(struct worker *worker, const struct listener *l
 /* handshake.c: go on with it; its time is up; what TLS asks of a leaf; the authority's word. */
 void broker_connection_shake_hands(struct connection *connection);
 void broker_connection_give_up(struct connection *connection);
+void broker_connection_make_way(struct connection *connection); /* for one that just came */
 enum registry_verdict broker_connection_judge(void *with, const struct x509_st *leaf);
 void broker_connection_learn(struct connection *connection, enum rc rc,
                              const struct registry_answer *answer);

@@ -30,6 +30,11 @@ void broker_connection_give_up(struct connection *connection)
         broker_connection_close(connection);
 }
 
+void broker_connection_make_way(struct connection *connection)
+{
+    refuse(connection, "too many connections: it was the longest in its handshake");
+}
+
 /* ---- Let in ---- */
 
 static void describe_peer(struct connection *connection)
@@ -140,6 +145,7 @@ static void established(struct connection *connection)
     struct broker_identity *identity = &connection->identity;
     const struct x509_st *leaf = broker_tls_leaf(connection->tls);
 
+    broker_worker_note_shaken(connection);
     describe_tls(connection);
     if (leaf == NULL) {
         if (connection->listener->demand == BROKER_TLS_REQUIRED)

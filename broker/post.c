@@ -21,10 +21,10 @@ struct lane {
 struct broker_post {
     size_t parties;
     int bells[BROKER_POST_MAX];
-    size_t jams[BROKER_POST_MAX]; /* lanes with a spill, by sender: the sender's own */
-    size_t next[BROKER_POST_MAX]; /* whose mail is taken next, by receiver */
-    size_t left[BROKER_POST_MAX]; /* that the receiver may take in this turn */
-    struct lane lanes[];          /* [from][to] */
+    size_t jams[BROKER_POST_MAX];  /* lanes with a spill, by sender: the sender's own */
+    size_t next[BROKER_POST_MAX];  /* whose mail is taken next, by receiver */
+    size_t taken[BROKER_POST_MAX]; /* by the receiver in this turn */
+    struct lane lanes[];           /* [from][to] */
 };
 
 static struct lane *lane_of(struct broker_post *post, unsigned from, unsigned to)
@@ -155,7 +155,7 @@ void broker_post_open(struct broker_post *post, unsigned to)
     ssize_t got = read(post->bells[to], &rings, sizeof rings); /* nothing: no harm */
 
     (void)got;
-    post->left[to] = BROKER_POST_TURN;
+    post->taken[to] = 0;
     post->next[to] = (post->next[to] + 1) % post->parties;
 }
 
@@ -176,10 +176,11 @@ static bool take_next(struct broker_post *post, unsigned to, struct broker_mail 
 
 bool broker_post_next(struct broker_post *post, unsigned to, struct broker_mail *mail)
 {
-    if (post->left[to] == 0) { /* whoever floods it must not keep it from all else */
+    if (post->taken[to] == BROKER_POST_TURN) { /* a flood does not keep it from all else */
+        post->taken[to] = 0;
         ring(post, to);
         return false;
     }
-    post->left[to]--;
+    post->taken[to]++;
     return take_next(post, to, mail);
 }

@@ -69,10 +69,29 @@ enum rc broker_worker_admit(struct worker *worker, struct connection *connection
     worker->connections++;
     connection->number = number_of(worker, slot);
     connection->admitted = true;
+    struct connection ***end = &worker->shaking_end[connection->listener->mqtt];
+    connection->shaking_at = *end;
+    **end = connection;
+    *end = &connection->next_shaking;
     atomic_fetch_add(&worker->door->connections, 1);
     atomic_fetch_add(&worker->door->streams, connection->listener->mqtt ? 0 : 1);
     broker_metric_add(BROKER_CONNECTIONS, 1);
     return RC_OK;
+}
+
+void broker_worker_note_shaken(struct connection *connection)
+{
+    struct connection *next = connection->next_shaking;
+
+    if (connection->shaking_at == NULL)
+        return;
+    *connection->shaking_at = next;
+    if (next != NULL)
+        next->shaking_at = connection->shaking_at;
+    else
+        connection->worker->shaking_end[connection->listener->mqtt] = connection->shaking_at;
+    connection->shaking_at = NULL;
+    connection->next_shaking = NULL;
 }
 
 /* ---- Connections by who is there ---- */
@@ -235,6 +254,20 @@ static bool has_place(const struct worker *worker, const struct listener *listen
            (listener->mqtt || atomic_load(&worker->door->streams) < limits->streams);
 }
 
+/* Whoever begins handshakes and does not end them keeps nobody out: the oldest makes way,
+ * though one of HTTPS for one of MQTT, and never the other way round. */
+static bool make_place(struct worker *worker, const struct listener *listener)
+{
+    if (has_place(worker, listener))
+        return true;
+    struct connection *oldest = worker->shaking[listener->mqtt];
+    if (oldest == NULL && listener->mqtt)
+        oldest = worker->shaking[false];
+    if (oldest != NULL)
+        broker_connection_make_way(oldest);
+    return oldest != NULL;
+}
+
 static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
                            const struct listener *listener)
 {
@@ -243,7 +276,7 @@ static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
         int fd = broker_sockets_accept(watch->fd, address);
         if (fd < 0)
             return RC_OK;
-        if (!has_place(worker, listener)) {
+        if (!make_place(worker, listener)) {
             close(fd);
             broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
         } else if (broker_connection_accept(worker, listener, fd, address) != RC_OK) {
@@ -501,6 +534,8 @@ enum rc broker_worker_open(struct broker_door *door, unsigned place)
 
     worker->door = door;
     worker->party = BROKER_POST_WORKER + place;
+    for (size_t i = 0; i < 2; i++)
+        worker->shaking_end[i] = &worker->shaking[i];
     worker->bell.ready = on_bell;
     worker->mqtts.ready = on_mqtts;
     worker->https.ready = on_https;

@@ -240,8 +240,14 @@ static enum rc watch_over(struct process *process, int control)
 
     TRY(link_open(s->loop, control, daemon_control_protocol(), on_control_lost, process,
                   &process->control));
-    TRY(link_ask(process->control, DAEMON_CONTROL_BEGIN, BYTES(""), -1, on_began, process));
     process->state = WAITS_FOR_READY;
+    enum rc rc =
+        link_ask(process->control, DAEMON_CONTROL_BEGIN, BYTES(""), -1, on_began, process);
+    if (rc == RC_CLOSED) {
+        on_control_lost(process); /* it ended before it was asked */
+        return RC_OK;
+    }
+    TRY(rc);
     return loop_arm(s->loop, &process->timer, s->plan->ready_within_ms);
 }
 

@@ -110,7 +110,7 @@ endfunction()
 
 function(benchmark source)
   get_filename_component(stem ${source} NAME_WE)
-  outsider(${stem} ${source} load ${BELOW_DAEMON})
+  outsider(${stem} ${source} bench ${BELOW_DAEMON})
 endfunction()
 
 # Against the floor alone: that the load still runs, not what it measures.

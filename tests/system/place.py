@@ -36,8 +36,13 @@ def touchmark(*words, check=True):
     return done
 
 
+# Any free ports: several tests, or a demo, may run on this machine.
+PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
+              "--operator-https", "127.0.0.1:0")
+
+
 def init(folder, *options):
-    return json.loads(touchmark("init", folder, "--json", *users(), *options).stdout)
+    return json.loads(touchmark("init", folder, "--json", *users(), *PORTS_ZERO, *options).stdout)
 
 
 def users():
@@ -121,25 +126,29 @@ class Supervisor:
 
     def children(self, of=None):
         """{pid: argv[0]} of all descendants."""
-        found = {}
-        for child in children_of(of or self.process.pid):
-            found[child] = command_of(child)
-            found.update(self.children(child))
-        return found
+        return {pid: command_of(pid) for pid in descendants_of(of or self.process.pid)}
 
     def pids(self, name):
         return sorted(pid for pid, command in self.children().items() if command == name)
 
 
-def children_of(pid):
-    found = []
-    for task in pathlib.Path("/proc").glob("[0-9]*/stat"):
+def descendants_of(pid):
+    """By one look at all processes; zombies are none."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
         try:
-            fields = task.read_text().rpartition(")")[2].split()
+            with open(f"/proc/{name}/stat") as task:
+                fields = task.read().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(task.parent.name))
+        if fields[0] != "Z":
+            parents.setdefault(int(fields[1]), []).append(int(name))
+    found, waiting = [], [pid]
+    while waiting:
+        waiting += parents.get(waiting[0], [])
+        found += parents.get(waiting.pop(0), [])
     return found
 
 

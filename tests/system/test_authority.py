@@ -21,7 +21,7 @@ def system():
 @pytest.fixture(scope="module")
 def made():
     with place.work_folder() as work:
-        place.init(work / "place", *world.PORTS_ZERO)
+        place.init(work / "place")
         place.add_settings(work / "place", supervisor=world.QUICK)
         yield work / "place"
 

@@ -7,7 +7,6 @@ import stat
 import pytest
 
 import place
-import world
 
 
 def copy_pin(folder, work):
@@ -39,7 +38,7 @@ def stopped():
     """A place that served and was stopped, and a backup of it."""
     with place.work_folder() as work:
         folder = work / "place"
-        place.init(folder, *world.PORTS_ZERO)
+        place.init(folder)
         place.add_settings(folder)
         run_once(folder)
         backup(folder, work / "backup")

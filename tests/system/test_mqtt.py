@@ -306,24 +306,37 @@ def test_a_will_is_not_published_when_its_client_says_goodbye(system, version):
         assert reader.messages_until_ping() == []
 
 
-def test_no_session_outlives_its_connection_and_so_no_will_waits(system):
-    """MQTT 5.0 3.1.3.2.2: a will's delay ends with its session; CONNACK says that this is at once."""
-    will = mqtt.Will("plant/wills", b"at once", qos=1, delay=3600)
+def test_a_delayed_will_waits_and_a_return_takes_it_back(system):
+    will = mqtt.Will("plant/wills", b"late", qos=1, delay=2)
     with connected(system, system.two) as reader:
         reader.subscribe("plant/wills")
-        client = connected(system, system.one, clean=False, session_expiry=3600, will=will)
-        assert bytes([mqtt.SESSION_EXPIRY, 0, 0, 0, 0]) in client.connack.body
-        client.abort()
-        assert reader.message()[1] == b"at once"
+        connected(system, system.one, clean=False, session_expiry=60, will=will).abort()
+        reader.publish("plant/wills", b"meanwhile", qos=1)
+        assert [reader.message()[1] for _ in range(2)] == [b"meanwhile", b"late"]
+        connected(system, system.one, clean=False, session_expiry=60, will=will).abort()
+        with connected(system, system.one, clean=False, session_expiry=60) as back:
+            time.sleep(3)  # longer than the delay
+            back.publish("plant/wills", b"back in time", qos=1)
+        assert reader.message()[1] == b"back in time"
 
 
-def test_a_revoked_devices_will_dies_with_it(system, version):
-    doomed = system.enrol(f"doomed-{version}")
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_revoked_devices_will_dies_with_it(system, version, delay):
+    if version == 4 and delay:
+        pytest.skip("3.1.1 has no delay")
+    name = f"doomed-{version}-{delay}"
+    doomed = system.enrol(name)
+    will = mqtt.Will("plant/wills", name.encode(), qos=1, delay=delay)
+    options = {"session_expiry": 60, "clean": False} if version == 5 else {}
     with connected(system, system.two, version) as reader:
         reader.subscribe("plant/wills")
-        client = connected(system, doomed, version, will=mqtt.Will("plant/wills", b"doomed", qos=1))
-        system.revoke(doomed.id, wait=True)
-        client.wait_end()
+        client = connected(system, doomed, version, will=will, **options)
+        if delay:
+            client.abort()
+        system.revoke(name, wait=True)
+        if not delay:
+            client.wait_end()
+        time.sleep(2 * delay)
         reader.publish("plant/wills", b"marker", qos=1)
         assert reader.message()[1] == b"marker"
         assert reader.messages_until_ping() == []

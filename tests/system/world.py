@@ -100,7 +100,7 @@ class World:
         self.folder = folder or work / "place"
         self.local = threading.local()
         if folder is None:
-            place.init(self.folder, *PORTS_ZERO)
+            place.init(self.folder)
         settings = dict(settings or {})
         settings.setdefault("supervisor", QUICK)
         place.add_settings(self.folder, **settings)
@@ -319,10 +319,6 @@ class World:
         """As the first operator."""
         return place.touchmark(*words, "--profile", self.folder / "operator/operator.conf",
                                "--server", f"https://127.0.0.1:{self.ports['operator']}", check=check)
-
-
-PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
-              "--operator-https", "127.0.0.1:0")
 
 
 def make_request(name):

@@ -125,6 +125,49 @@ static void refuses_when_full_until_the_authority_has_pulled(void **state)
     assert_int_equal(pull(spool, n - 1), n);
 }
 
+static void add_one(struct audit_spool *spool, uint64_t number)
+{
+    struct audit_record record = numbered(number);
+
+    assert_int_equal(audit_spool_add(spool, &record), RC_OK);
+    assert_int_equal(audit_spool_commit(spool), RC_OK);
+}
+
+/* Over several segments, which are trimmed behind him. */
+static void a_reader_goes_on_where_he_stopped(void **state)
+{
+    AUTO_OF(audit_spool) *spool = open_spool(*state, 64 << 20);
+    uint64_t read = 0;
+
+    for (uint64_t n = 1; n <= 600; n++) {
+        add_one(spool, n);
+        if (n % 7 == 0) {
+            read = pull(spool, read);
+            assert_int_equal(read, n);
+        }
+    }
+    assert_int_equal(audit_spool_sequence(spool), 600);
+}
+
+/* An answer that was lost: what did not fit, or came since, must not hide what was read. */
+static void a_reader_may_ask_for_the_same_again(void **state)
+{
+    enum { SMALL = 200 };
+    AUTO_OF(audit_spool) *spool = open_spool(*state, 64 << 20);
+    AUTO_BUF(first, SMALL);
+    AUTO_BUF(second, SMALL);
+
+    for (uint64_t n = 1; n <= 20; n++)
+        add_one(spool, n);
+    assert_int_equal(pull(spool, 3), 20);
+    for (uint64_t n = 21; n <= 40; n++)
+        add_one(spool, n);
+    assert_int_equal(audit_spool_read(spool, 20, SMALL, &first), RC_OK);
+    assert_int_equal(audit_spool_read(spool, 20, SMALL, &second), RC_OK);
+    assert_true(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+    assert_int_equal(pull(spool, 22), 40);
+}
+
 static void refuses_a_reader_that_knows_more_than_it_has(void **state)
 {
     AUTO_OF(audit_spool) *spool = open_spool(*state, 20000);
@@ -145,6 +188,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(loses_no_committed_record_to_kill_9, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_when_full_until_the_authority_has_pulled,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_goes_on_where_he_stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_may_ask_for_the_same_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_reader_that_knows_more_than_it_has, set_up,
                                         tear_down),
     };

@@ -157,10 +157,42 @@ static void a_full_ring_jams_its_sender_and_loses_nothing(void **state)
     assert_false(broker_post_next(post, 2, &mail));
 }
 
+static size_t take_a_turn(struct broker_post *post, unsigned to, struct broker_mail *first)
+{
+    struct broker_mail mail;
+    size_t taken = 0;
+
+    broker_post_open(post, to);
+    while (broker_post_next(post, to, taken == 0 ? first : &mail))
+        taken++;
+    return taken;
+}
+
+static void a_flood_ends_a_turn_and_main_is_heard_first(void **state)
+{
+    AUTO_OF(broker_post) *post = NULL;
+    const struct broker_mail mail = { .kind = BROKER_MAIL_PUBLISH };
+    struct broker_mail first = { 0 };
+
+    (void)state;
+    assert_int_equal(broker_post_new(5, &post), RC_OK);
+    for (int i = 0; i < BROKER_POST_TURN / 2; i++)
+        for (unsigned from = 2; from < 4; from++)
+            assert_int_equal(broker_post_send(post, from, 4, &mail), RC_OK);
+    assert_int_equal(broker_post_send(post, BROKER_POST_MAIN, 4, &mail), RC_OK);
+    assert_int_equal(take_a_turn(post, 4, &first), BROKER_POST_TURN);
+    assert_int_equal(first.from, BROKER_POST_MAIN);
+    struct pollfd bell = { broker_post_bell(post, 4), POLLIN, 0 };
+    assert_int_equal(poll(&bell, 1, 0), 1);
+    assert_int_equal(take_a_turn(post, 4, &first), 1);
+    assert_int_equal(poll(&bell, 1, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_ring_jams_its_sender_and_loses_nothing),
+        cmocka_unit_test(a_flood_ends_a_turn_and_main_is_heard_first),
         cmocka_unit_test(all_mail_arrives_in_order_and_all_messages_come_home),
     };
 

@@ -1,0 +1,98 @@
+"""Whoever has no certificate, or no patience, keeps nobody out and ends nothing: SECURITY.md, floods."""
+import socket
+import ssl
+
+import mqtt
+import pytest
+from world import world
+
+POLICY = 'allow device connect\nallow device publish, subscribe, receive "all/#"\n'
+PLACES = 200
+
+
+@pytest.fixture(scope="module", name="small")
+def small_world():
+    """A door of few places."""
+    with world(policy=POLICY, settings={"device-door": {"connections_most": PLACES, "out_most": "128k"}}) as made:
+        made.device = made.enrol_quickly("dev-1")
+        made.other = made.enrol_quickly("dev-2")
+        made.wait_applied()
+        yield made
+
+
+def dial(small, listener):
+    return socket.create_connection(("127.0.0.1", small.ports[listener]), timeout=30)
+
+
+def stranger(small):
+    """A whole handshake without a certificate; None when it is turned away."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(small.root)
+    try:
+        return context.wrap_socket(dial(small, "https"), server_hostname="localhost")
+    except OSError:
+        return None
+
+
+def session(small, who):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(small.root)
+    context.load_cert_chain(who.certificate, who.key)
+    stream = context.wrap_socket(dial(small, "mqtts"), server_hostname="localhost")
+    stream.sendall(mqtt.connect_packet(who.id))
+    assert stream.recv(4096)[0] >> 4 == mqtt.CONNACK
+    return stream
+
+
+def starts(small):
+    return len(small.running.events("door.certified"))
+
+
+def test_strangers_over_https_do_not_take_the_devices_places(small):
+    before = starts(small)
+    held = [stranger(small) for _ in range(PLACES + 50)]
+    try:
+        assert None in held, "each of them was let in: the door was not full"
+        session(small, small.device).close()
+        assert starts(small) == before, "the door began anew"
+    finally:
+        for one in held:
+            if one:
+                one.close()
+
+
+@pytest.mark.parametrize("listener", ["mqtts", "https"])
+def test_half_handshakes_make_way(small, listener):
+    held = []
+    try:
+        for _ in range(2 * PLACES):
+            held.append(dial(small, listener))
+            held[-1].sendall(b"\x16\x03\x01\x02\x00\x01")
+        session(small, small.device).close()
+        if listener == "https":
+            assert small.call("GET", "/.well-known/est/cacerts", door="https", who=None).status == 200
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_a_revoked_slow_reader_gets_no_more_than_was_on_its_way(small):
+    """Not even what the door had queued for it: only what the sockets' own buffers held."""
+    reader = session(small, small.other)
+    reader.sendall(mqtt.subscribe_packet([("all/#", 1)]))
+    assert reader.recv(4096)[0] >> 4 == mqtt.SUBACK
+    writer = session(small, small.device)
+    for identifier in range(1, 401):
+        writer.sendall(mqtt.publish_packet("all/x", b"x" * 50000, qos=1, identifier=identifier))
+        assert writer.recv(4096)[0] >> 4 == mqtt.PUBACK
+    small.revoke("dev-2", wait=True)
+    got = b""
+    reader.settimeout(30)
+    try:
+        while more := reader.recv(65536):
+            got += more
+    except OSError:
+        pass
+    assert len(got) < 400 * 50000
+    assert not got.endswith(bytes([mqtt.DISCONNECT << 4, 2, 0x98, 0])), "its farewell came behind all that waited"
+    writer.close()
