@@ -103,7 +103,6 @@ void run_open(struct run *run, size_t clients)
     doomed = run->world.folder;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    /* Left-overs of the folder are better than a benchmark that half runs. */
     if (subject_world_open(clients, &run->world) != RC_OK) {
         fprintf(stderr, "bench_%s: %s\n", run->name, fault_reason());
         subject_world_close(&run->world);
