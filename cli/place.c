@@ -70,7 +70,8 @@ static enum rc begin(const char *name, struct cli_place *place)
     TRY(buf_text(&place->working_path, &working));
     if (exists(final))
         return fault(RC_EXISTS, "%s exists; a new folder is made, and none is changed", final);
-    enum rc rc = file_make_dir(AT_FDCWD, working, 0755, &place->dir);
+    /* Its folders are given away before it is complete: until then nobody else may enter. */
+    enum rc rc = file_make_dir(AT_FDCWD, working, 0700, &place->dir);
     if (rc == RC_EXISTS)
         return fault(RC_EXISTS, "%s is left from an interrupted run: remove it, then try again",
                      working);
@@ -114,6 +115,8 @@ enum rc cli_place_finish(struct cli_place *place)
 
     TRY(buf_text(&place->final_path, &final));
     TRY(buf_text(&place->working_path, &working));
+    if (fchmod(place->dir, 0755) != 0)
+        return fault_errno("set the mode of %s", working);
     TRY(file_sync_dir(place->dir));
     if (renameat2(AT_FDCWD, working, AT_FDCWD, final, RENAME_NOREPLACE) != 0)
         return errno == EEXIST ? fault(RC_EXISTS, "%s exists", final)

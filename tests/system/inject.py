@@ -24,7 +24,7 @@ CALLS = {"read": 0, "open": 2, "socket": 41, "connect": 42, "fork": 57, "execve"
          "process_vm_readv": 310, "bpf": 321, "io_uring_setup": 425, "pidfd_getfd": 438,
          "mmap": 9, "unlink": 87, "rename": 82, "clone": 56, "keyctl": 250, "setrlimit": 160,
          "sendmsg": 46, "landlock_restrict_self": 446, "bind": 49, "listen": 50, "mprotect": 10, "tgkill": 234,
-         "pidfd_open": 434, "setns": 308, "mount": 165, "perf_event_open": 298, "userfaultfd": 323}
+         "pidfd_open": 434, "setns": 308, "mount": 165, "perf_event_open": 298, "userfaultfd": 323, "exit_group": 231}
 
 libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
 libc.ptrace.restype = ctypes.c_long

@@ -5,6 +5,7 @@ end the process (SIGSYS) or fail; which of the two is the jail's business, that 
 happened is the failure.
 """
 # release
+import contextlib
 import errno
 import os
 import pathlib
@@ -241,6 +242,19 @@ def test_a_jail_violation_is_told_as_what_it_is(running):
     before = len(running.events("process.jail-violation"))
     assert attempt(running, "signer", "fork") == "SIGSYS"
     running.wait_event("process.jail-violation", count=before + 1)
+
+
+@IN_ONE_JAIL
+@pytest.mark.parametrize("code", [77, 78])
+def test_no_process_that_serves_stops_the_others_by_its_exit_code(running, code):
+    """Which before it serves means a wrong PIN or wrong settings, and ends all."""
+    wait_for_all(running)
+    pid = running.pids("device-door")[0]
+    with contextlib.suppress(OSError):  # it is gone
+        inject.syscall(pid, "exit_group", code)
+    place.wait_for("another", lambda: running.pids("device-door") and pid not in running.pids("device-door"))
+    wait_for_all(running)
+    assert running.process.poll() is None and not running.events("process.refused")
 
 
 def test_the_injected_calls_themselves_work():
