@@ -232,6 +232,29 @@ enum rc cli_place_give(const struct cli_place *place, const char *name, uid_t ui
     return walk(text, give_one, &(const struct owner){ uid, gid });
 }
 
+static enum rc seal_one(const FTSENT *entry, const void *with)
+{
+    size_t len = strlen(with);
+
+    if (entry->fts_info != FTS_F || entry->fts_namelen < len ||
+        strcmp(entry->fts_name + entry->fts_namelen - len, with) != 0)
+        return RC_OK;
+    if (chmod(entry->fts_accpath, S_IRUSR) != 0)
+        return fault_errno("make %s read-only", entry->fts_path);
+    return RC_OK;
+}
+
+enum rc cli_place_seal(const struct cli_place *place, const char *name, const char *ending)
+{
+    AUTO_BUF(path, PATH_MAX);
+    const char *text = NULL;
+
+    buf_add(&path, buf_bytes(&place->working_path));
+    buf_addf(&path, "/%s", name);
+    TRY(buf_text(&path, &text));
+    return walk(text, seal_one, ending);
+}
+
 void cli_place_add_path(const struct cli_place *place, const char *name, struct buf *out)
 {
     buf_add(out, buf_bytes(&place->final_path));

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -82,11 +83,25 @@ def wait_for_all(running):
     place.wait_for("all processes", lambda: {*PROCESSES} <= {*running.children().values()})
 
 
+def filters(pid):
+    """How many system-call filters lie on it; proc(5)."""
+    try:
+        return int(re.search(r"^Seccomp_filters:\s*(\d+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+    except FileNotFoundError:
+        return 0
+
+
+def jailed(running, name):
+    """The first process of that name once it is in its own jail, not only in touchmarkd's."""
+    wait_for_all(running)
+    return place.wait_for(f"{name} in its jail", lambda: next(
+        (pid for pid in running.pids(name) if filters(pid) > filters(running.process.pid)), None))
+
+
 def attempt(running, name, call, *arguments):
     """What came of one call from inside a process of this name: an errno's or a signal's name."""
-    wait_for_all(running)
+    pid = jailed(running, name)
     restarts = len(running.events("process.ready"))
-    pid = running.pids(name)[0]
     try:
         result = inject.syscall(pid, call, *arguments)
     except inject.Killed as killed:
@@ -185,8 +200,7 @@ def test_the_worst_of_them_are_refused_in_every_jail(running, name, call):
 
 def victim_of(running, name, other):
     """A process of the other name, or touchmarkd; never the one that attempt() will use."""
-    wait_for_all(running)
-    own = running.pids(name)[0]
+    own = jailed(running, name)
     pids = [running.process.pid] if other == "touchmarkd" else running.pids(other)
     return next((pid for pid in pids if pid != own), None)
 
