@@ -144,6 +144,7 @@ static struct broker_door_limits limits_of(const struct process *process)
         .message_bytes = 1024 * 1024,
         .subscriptions = 1,
         .queue_max = 1,
+        .queue_bytes = 1024 * 1024,
         .connect_ms = config->handshake_within_ms,
     };
 
@@ -154,6 +155,7 @@ static struct broker_door_limits limits_of(const struct process *process)
     limits.message_bytes = (size_t)config->messages_most;
     limits.subscriptions = (size_t)config->subscriptions_most;
     limits.queue_max = (uint16_t)config->queue_most;
+    limits.queue_bytes = (size_t)config->queue_bytes;
     limits.connect_ms = config->connect_within_ms;
     limits.keep_alive_max_s = (uint16_t)(config->keep_alive_most_ms / 1000);
     return limits;
