@@ -19,8 +19,9 @@ static const char *const PROGRAMS[] = { "touchmark", "touchmarkd", "touchmark-si
 
 /* What an operator adds who has fast devices and the room for it: as mosquitto is set up here,
  * nothing is dropped because it waits. And what a container's root may not lock. */
-static const char SETTINGS[] = "\n[device-door]\nout_most = 16M\nqueue_most = 32768\n"
-                               "\n[sandbox]\nlocked_memory = optional\n";
+static const char SETTINGS[] =
+    "\n[device-door]\nout_most = 16M\nqueue_most = 32768\nqueue_bytes = 64M\n"
+    "\n[sandbox]\nlocked_memory = optional\n";
 static const char POLICY[] = "allow device connect\n"
                              "allow device publish, subscribe \"bench/#\"\n";
 

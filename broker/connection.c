@@ -7,7 +7,13 @@
 #include "broker/door_state.h"
 #include "broker/metrics.h"
 
-enum { FAREWELL_MS = 1000, KEPT_OUT = 4096, DRAINS = 16 };
+enum {
+    FAREWELL_MS = 1000,     /* for what a client is told at the end, whether it reads or not */
+    PROGRESS_MS = 15000,    /* an answer over HTTP has this long for its next octets ... */
+    ANSWER_MS = 300 * 1000, /* ... and this long in all once nothing is added to it */
+    KEPT_OUT = 4096,
+    DRAINS = 16
+};
 
 static int64_t now_ms(const struct connection *connection)
 {
@@ -79,9 +85,21 @@ void broker_connection_end(struct connection *connection)
     if (connection->state >= CONNECTION_ENDING)
         return;
     connection->state = CONNECTION_ENDING;
-    connection->patience_ms = now_ms(connection) + FAREWELL_MS;
+    connection->answered_by_ms = now_ms(connection) + ANSWER_MS;
+    connection->patience_ms =
+        now_ms(connection) + (connection->stream != NULL ? PROGRESS_MS : FAREWELL_MS);
     broker_connection_alarm(connection, connection->patience_ms);
     broker_worker_mark(connection);
+}
+
+/* A slow link gets its whole answer; who reads nothing, or next to nothing, does not stay. */
+static void renew_patience(struct connection *connection)
+{
+    int64_t until = now_ms(connection) + PROGRESS_MS;
+
+    if (connection->stream != NULL)
+        connection->patience_ms =
+            until < connection->answered_by_ms ? until : connection->answered_by_ms;
 }
 
 void broker_connection_free(struct connection *connection)
@@ -129,6 +147,7 @@ static bool flush(struct connection *connection)
 {
     struct buf *out = &connection->out;
     enum broker_tls_step step = BROKER_TLS_DONE;
+    size_t all = 0;
 
     while (connection->sent < out->len && step == BROKER_TLS_DONE) {
         size_t sent = 0;
@@ -136,8 +155,11 @@ static bool flush(struct connection *connection)
             connection->tls,
             (struct bytes){ out->at + connection->sent, out->len - connection->sent }, &sent);
         connection->sent += sent;
+        all += sent;
     }
     forget_sent(connection);
+    if (all > 0 && connection->state == CONNECTION_ENDING)
+        renew_patience(connection);
     if (step == BROKER_TLS_BROKEN || step == BROKER_TLS_ENDED)
         close_as(connection, fault_text());
     return step == BROKER_TLS_DONE;

@@ -29,7 +29,8 @@ struct broker_door_limits {
     uint16_t keep_alive_max_s;
     size_t subscriptions;  /* of one session */
     size_t out_bytes;      /* that wait for a slow reader */
-    uint16_t queue_max;    /* QoS 1 messages that wait for one session */
+    uint16_t queue_max;    /* QoS 1 messages that wait for one session ... */
+    size_t queue_bytes;    /* ... and their memory, so that one session cannot take it all */
     size_t message_bytes;  /* of all messages alive in a worker */
     int64_t tls_timeout_s; /* of a session that may be resumed */
     size_t tls_sessions;

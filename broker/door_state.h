@@ -51,6 +51,7 @@ struct connection {
     struct loop_watch watch;
     struct loop_timer timer; /* armed for the earliest of what may be due, or earlier */
     int64_t patience_ms;     /* end of handshake, look-up, farewell, or a will's delay */
+    int64_t answered_by_ms;  /* an answer over HTTP that is ending has left by then, or never */
     struct ssl_st *tls;
     struct broker_identity identity;
     struct broker_peer peer;

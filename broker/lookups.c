@@ -1,19 +1,17 @@
 #include <stdlib.h>
 
 #include "broker/door_state.h"
+#include "broker/shares.h"
 
-/* Strangers cost the authority something: so many a second, so many at once, and no more. */
-enum { A_SECOND = 50, BURST = 100, WAITING_MAX = 64 };
-
+/* Strangers cost the authority something: shares.h says how much. */
 struct lookups {
     struct broker_door *door;
-    int64_t filled_ms;
-    int64_t tokens_ms; /* of credit: each question costs its share of a second */
-    size_t waiting;
+    struct broker_shares *shares;
 };
 
 struct asked {
     struct lookups *lookups;
+    struct broker_share *share;
     struct broker_look_up *wanted;
 };
 
@@ -41,30 +39,20 @@ enum rc broker_lookups_new(struct broker_door *door, struct lookups **lookups)
     if (made == NULL)
         return fault(RC_NOMEM, "look-ups");
     made->door = door;
-    made->tokens_ms = BURST * 1000;
-    made->filled_ms = clock_monotonic_ms(door->setup.clock);
-    *lookups = made;
-    return RC_OK;
+    enum rc rc = broker_shares_new(clock_monotonic_ms(door->setup.clock), &made->shares);
+    if (rc == RC_OK)
+        *lookups = made;
+    else
+        free(made);
+    return rc;
 }
 
 void broker_lookups_free(struct lookups *lookups)
 {
+    if (lookups == NULL)
+        return;
+    broker_shares_free(lookups->shares);
     free(lookups);
-}
-
-/* Credit grows by A_SECOND thousandths each millisecond; a question costs a thousand. */
-static bool pay(struct lookups *lookups)
-{
-    int64_t now_ms = clock_monotonic_ms(lookups->door->setup.clock);
-
-    lookups->tokens_ms += (now_ms - lookups->filled_ms) * A_SECOND;
-    lookups->filled_ms = now_ms;
-    if (lookups->tokens_ms > BURST * 1000)
-        lookups->tokens_ms = BURST * 1000;
-    if (lookups->tokens_ms < 1000)
-        return false;
-    lookups->tokens_ms -= 1000;
-    return true;
 }
 
 static void answer(struct broker_door *door, const struct broker_look_up *wanted, enum rc rc,
@@ -93,7 +81,7 @@ static void on_answer(void *with, enum rc rc, const struct registry_answer *got,
     struct asked *asked = with;
 
     (void)reason;
-    asked->lookups->waiting--;
+    broker_shares_end(asked->lookups->shares, asked->share);
     answer(asked->lookups->door, asked->wanted, rc, got);
     broker_look_up_free(asked->wanted);
     free(asked);
@@ -103,19 +91,21 @@ static enum rc ask(struct lookups *lookups, struct broker_look_up *wanted)
 {
     const struct registry_question question = { .preamble = wanted->preamble,
                                                 .der = buf_bytes(&wanted->leaf) };
+    struct broker_share *share = NULL;
 
-    if (lookups->waiting == WAITING_MAX || !pay(lookups))
-        return fault(RC_LIMIT, "too many unknown certificates");
+    TRY(broker_shares_begin(lookups->shares, wanted->preamble.peer,
+                            clock_monotonic_ms(lookups->door->setup.clock), &share));
     struct asked *asked = malloc(sizeof *asked);
-    if (asked == NULL)
-        return fault(RC_NOMEM, "look-up");
-    *asked = (struct asked){ lookups, wanted };
-    enum rc rc = broker_front_ask(lookups->door->front, REGISTRY_ASK_LOOK_UP, &question,
-                                  on_answer, asked);
-    if (rc != RC_OK)
+    enum rc rc = asked == NULL ? fault(RC_NOMEM, "look-up") : RC_OK;
+    if (rc == RC_OK) {
+        *asked = (struct asked){ lookups, share, wanted };
+        rc = broker_front_ask(lookups->door->front, REGISTRY_ASK_LOOK_UP, &question, on_answer,
+                              asked);
+    }
+    if (rc != RC_OK) {
+        broker_shares_end(lookups->shares, share);
         free(asked);
-    else
-        lookups->waiting++;
+    }
     return rc;
 }
 

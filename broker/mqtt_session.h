@@ -35,6 +35,7 @@ struct mqtt_session_limits {
     uint16_t receive_maximum;  /* QoS 1 messages from the client that wait for PUBACK; not 0 */
     uint16_t inflight_max;     /* QoS 1 messages to the client that wait for PUBACK; not 0 */
     uint16_t queue_max;        /* those and the ones that wait to be sent; at most 32768 */
+    size_t queue_bytes;        /* memory of those; what is over it is dropped as they are */
     uint16_t keep_alive_max_s; /* MQTT 5: a longer one, or none, becomes this; 0: any */
 };
 

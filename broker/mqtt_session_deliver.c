@@ -90,8 +90,9 @@ enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
         broker_message_write(message, &ours, session->out);
         return MQTT_SENT;
     }
-    if (broker_mqtt_window_queue(&session->outbound, session->limits->queue_max, message,
-                                 &ours) != RC_OK)
+    const struct outbound_most most = { session->limits->queue_max,
+                                        session->limits->queue_bytes };
+    if (broker_mqtt_window_queue(&session->outbound, &most, message, &ours) != RC_OK)
         return drop(session);
     send_waiting(session, how->now_ms);
     return session->outbound.count == session->outbound.sent ? MQTT_SENT : MQTT_QUEUED;

@@ -41,18 +41,22 @@ static enum rc keep_identifiers(const struct message_delivery *how, struct outbo
     return RC_OK;
 }
 
-enum rc broker_mqtt_window_queue(struct outbound *window, uint32_t most,
+enum rc broker_mqtt_window_queue(struct outbound *window, const struct outbound_most *most,
                                  struct message *message, const struct message_delivery *how)
 {
     struct outbound_item item = { .message = message, .retain = how->retain };
+    size_t bytes = broker_message_bytes(message);
 
-    if (window->count >= most)
+    if (window->count >= most->messages)
         return fault(RC_LIMIT, "%u messages wait for the client", window->count);
+    if (window->bytes > most->bytes || bytes > most->bytes - window->bytes)
+        return fault(RC_LIMIT, "messages of %zu bytes wait for the client", window->bytes);
     if (window->count == window->room)
         TRY(grow_outbound(window));
     TRY(keep_identifiers(how, &item));
     broker_message_hold(message);
     *item_at(window, window->count++) = item;
+    window->bytes += bytes;
     return RC_OK;
 }
 
@@ -112,6 +116,7 @@ const struct message *broker_mqtt_window_acknowledge(struct outbound *window, ui
 void broker_mqtt_window_trim(struct outbound *window)
 {
     while (window->sent > 0 && item_at(window, 0)->acknowledged) {
+        window->bytes -= broker_message_bytes(item_at(window, 0)->message);
         let_go(item_at(window, 0));
         window->head = (window->head + 1) & (window->room - 1);
         window->count--;

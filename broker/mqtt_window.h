@@ -19,6 +19,12 @@ struct outbound {
     uint32_t sent;              /* of count, from the head on: written to the client */
     uint32_t unacknowledged;    /* of sent */
     uint16_t first_id;          /* of the one at the head; 0 before the first */
+    size_t bytes;               /* of all in it, as broker_message_bytes() counts */
+};
+
+struct outbound_most {
+    uint32_t messages;
+    size_t bytes;
 };
 
 struct outbound_item {
@@ -29,7 +35,7 @@ struct outbound_item {
 };
 
 /* Holds the message and keeps what of how will be needed to send it. RC_LIMIT beyond most. */
-enum rc broker_mqtt_window_queue(struct outbound *window, uint32_t most,
+enum rc broker_mqtt_window_queue(struct outbound *window, const struct outbound_most *most,
                                  struct message *message, const struct message_delivery *how);
 /* The next to send, NULL if there is none; mark it sent by the second call, which gives the id.
  */

@@ -504,6 +504,7 @@ static void set_limits(const struct broker_door_limits *from, struct mqtt_sessio
         .receive_maximum = 1024,
         .inflight_max = 1024,
         .queue_max = from->queue_max,
+        .queue_bytes = from->queue_bytes,
         .keep_alive_max_s = from->keep_alive_max_s,
     };
 }

@@ -2,6 +2,7 @@
  * key, no registry. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "api/api.h"
@@ -22,6 +23,7 @@ struct process {
     struct daemon_child *child;
     enum registry_channel channel;
     const struct daemon_config_door *config;
+    size_t connections; /* at a time: as set, or as many as there are descriptors for */
     int spool_dir, journal_dir;
     int mqtts[DAEMON_DOORS_WORKERS_MAX], https, http, key;
     struct audit_spool *spool;
@@ -122,17 +124,49 @@ static enum rc open_disk(struct process *process)
  * the device door they are a quarter of all. */
 static size_t streams_of(const struct process *process)
 {
-    size_t all = (size_t)process->config->connections_most;
+    size_t all = process->connections;
     size_t quarter = all / 4 > STREAMS_LEAST ? all / 4 : STREAMS_LEAST;
 
     return is_device_door(process) && quarter < all ? quarter : all;
+}
+
+/* Descriptors: an HTTPS connection costs three: its own, and both ends of a pair; a plain one
+ * one. */
+static uint64_t files_of(const struct process *process)
+{
+    return process->connections + 3 * streams_of(process) + FILES_BESIDE;
+}
+
+/* Connections past what the process may open would let strangers end it: there are as many as
+ * fit, and whoever runs it is told. */
+static enum rc fit_connections(struct process *process)
+{
+    struct rlimit files;
+
+    process->connections = (size_t)process->config->connections_most;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return fault_errno("read RLIMIT_NOFILE");
+    uint64_t wanted = files_of(process);
+    if (files.rlim_max == RLIM_INFINITY || wanted <= files.rlim_max)
+        return RC_OK;
+    while (process->connections > 0 && files_of(process) > files.rlim_max)
+        process->connections--;
+    log_write(daemon_child_log(process->child), DAEMON_EVENT_DOOR_FEWER_CONNECTIONS,
+              LOG_NUMBER_FIELD("connections", (int64_t)process->connections),
+              LOG_NUMBER_FIELD("wanted", process->config->connections_most),
+              LOG_NUMBER_FIELD("descriptors", (int64_t)files.rlim_max),
+              LOG_NUMBER_FIELD("needed", (int64_t)wanted));
+    if (process->connections == 0)
+        return fault(RC_LIMIT, "RLIMIT_NOFILE %llu leaves no descriptor for a connection",
+                     (unsigned long long)files.rlim_max);
+    return RC_OK;
 }
 
 static struct broker_door_limits limits_of(const struct process *process)
 {
     const struct daemon_config_door *config = process->config;
     struct broker_door_limits limits = {
-        .connections = (size_t)config->connections_most,
+        .connections = process->connections,
         .streams = streams_of(process),
         .handshake_ms = config->handshake_within_ms,
         .tls_timeout_s = config->session_timeout_ms / 1000,
@@ -144,6 +178,7 @@ static struct broker_door_limits limits_of(const struct process *process)
         .message_bytes = 1024 * 1024,
         .subscriptions = 1,
         .queue_max = 1,
+        .queue_bytes = 1024 * 1024,
         .connect_ms = config->handshake_within_ms,
     };
 
@@ -154,6 +189,7 @@ static struct broker_door_limits limits_of(const struct process *process)
     limits.message_bytes = (size_t)config->messages_most;
     limits.subscriptions = (size_t)config->subscriptions_most;
     limits.queue_max = (uint16_t)config->queue_most;
+    limits.queue_bytes = (size_t)config->queue_bytes;
     limits.connect_ms = config->connect_within_ms;
     limits.keep_alive_max_s = (uint16_t)(config->keep_alive_most_ms / 1000);
     return limits;
@@ -206,10 +242,7 @@ static enum rc jail(struct process *process)
                  SANDBOX_CALLS_PASS,
         .paths = paths,
         .path_count = is_device_door(process) ? 2 : 1,
-        /* An HTTPS connection costs three: its own, and both ends of a pair; a plain one one.
-         */
-        .files_max =
-            (uint64_t)config->connections_most + 3 * streams_of(process) + FILES_BESIDE,
+        .files_max = files_of(process),
     };
 
     return daemon_child_jail(process->child, &sandbox);
@@ -230,6 +263,7 @@ static enum rc open_jail_serve(struct process *process)
     int authority = -1;
 
     TRY(take_descriptors(process));
+    TRY(fit_connections(process));
     TRY(open_disk(process));
     TRY(open_door(process));
     TRY(jail(process));

@@ -70,6 +70,9 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
     [DAEMON_EVENT_DOOR_NO_POLICY] = { "door.no-policy", LOG_ERROR,
                                       "the active policy does not compile here: everything is "
                                       "denied" },
+    [DAEMON_EVENT_DOOR_FEWER_CONNECTIONS] = { "door.fewer-connections", LOG_ERROR,
+                                              "RLIMIT_NOFILE is too low for connections_most: "
+                                              "how many connections the door takes instead" },
     [DAEMON_EVENT_DOOR_STREAM_LOST] = { "door.stream-lost", LOG_WARNING,
                                         "an HTTP connection could not be served, and why" },
     [DAEMON_EVENT_AUTHORITY_TROUBLE] = { "authority.trouble", LOG_ERROR,

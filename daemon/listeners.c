@@ -9,7 +9,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { BACKLOG = 4096 };
+enum {
+    BACKLOG = 4096,
+    /* A peer that is gone without a word holds its place this long and no longer, whatever
+     * MQTT's keep alive says: silence, then probes; and the same where what we sent stays
+     * unread. */
+    SILENT_S = 300,
+    PROBE_EVERY_S = 30,
+    PROBES = 4,
+    UNREAD_MS = (SILENT_S + PROBE_EVERY_S * PROBES) * 1000
+};
 
 union address {
     struct sockaddr any;
@@ -49,13 +58,26 @@ static enum rc read_address(const char *text, union address *to)
                      (uint16_t)port, to);
 }
 
-static enum rc set(int fd, int level, int option, const char *name)
+static enum rc set_to(int fd, int level, int option, const char *name, int value)
 {
-    const int on = 1;
-
-    if (setsockopt(fd, level, option, &on, sizeof on) != 0)
+    if (setsockopt(fd, level, option, &value, sizeof value) != 0)
         return fault_errno("set %s", name);
     return RC_OK;
+}
+
+static enum rc set(int fd, int level, int option, const char *name)
+{
+    return set_to(fd, level, option, name, 1);
+}
+
+/* An accepted socket inherits them: no call for each connection. */
+static enum rc outlive_no_peer(int fd)
+{
+    TRY(set(fd, SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE"));
+    TRY(set_to(fd, IPPROTO_TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE", SILENT_S));
+    TRY(set_to(fd, IPPROTO_TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL", PROBE_EVERY_S));
+    TRY(set_to(fd, IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT", PROBES));
+    return set_to(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT", UNREAD_MS);
 }
 
 static enum rc listen_one(const char *text, const union address *at, bool shared, int *fd)
@@ -72,6 +94,7 @@ static enum rc listen_one(const char *text, const union address *at, bool shared
     if (v6)
         TRY(set(made, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"));
     TRY(set(made, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY"));
+    TRY(outlive_no_peer(made));
     if (bind(made, &at->any, v6 ? sizeof at->v6 : sizeof at->v4) != 0)
         return fault_errno("bind %s", text);
     if (listen(made, BACKLOG) != 0)

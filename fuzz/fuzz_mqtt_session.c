@@ -20,6 +20,7 @@ static const struct mqtt_session_limits LIMITS = {
     .receive_maximum = 4,
     .inflight_max = 2,
     .queue_max = 4,
+    .queue_bytes = 2048,
     .keep_alive_max_s = 60,
 };
 

@@ -19,6 +19,7 @@ static const struct mqtt_session_limits OWNER_LIMITS = {
     .receive_maximum = 2,
     .inflight_max = 3,
     .queue_max = 6,
+    .queue_bytes = 2048,
     .keep_alive_max_s = 600,
 };
 

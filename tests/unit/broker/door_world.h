@@ -321,6 +321,7 @@ static inline void open_door(struct world *w)
                     .subscriptions = 10,
                     .out_bytes = MIB,
                     .queue_max = 1000,
+                    .queue_bytes = 4 * MIB,
                     .message_bytes = 64 * MIB,
                     .tls_timeout_s = 60,
                     .tls_sessions = 100,

@@ -142,10 +142,30 @@ static void queued_messages_keep_their_subscription_identifiers(void **state)
     close_owner(&owner);
 }
 
+/* One that reads nothing keeps a bounded part of what all share, however few messages it is. */
+static void what_waits_is_bounded_in_bytes(void **state)
+{
+    struct owner owner;
+    size_t queued = 0;
+
+    (void)state;
+    open_connected(&owner, BYTES("\x10\x11\0\4MQTT\5\2\0\x0a\3\x21\0\1\0\1c"));
+    while (deliver(&owner, 600, 1) != MQTT_DROPPED) /* a block of 1024 each */
+        queued++;
+    assert_int_equal(queued, 2);
+    assert_int_equal(broker_message_pool_bytes(owner.pool), OWNER_LIMITS.queue_bytes);
+    assert_int_equal(broker_mqtt_session_dropped(owner.session), 1);
+    assert_int_equal(feed(&owner, BYTES("\x40\2\0\1"), 0), RC_OK);
+    assert_int_equal(deliver(&owner, 600, 1), MQTT_QUEUED);
+    assert_int_equal(deliver(&owner, 0, 1), MQTT_DROPPED);
+    close_owner(&owner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_window_opens_with_each_puback),
+        cmocka_unit_test(what_waits_is_bounded_in_bytes),
         cmocka_unit_test(the_clients_receive_maximum_is_the_window),
         cmocka_unit_test(identifiers_run_through_all_numbers_but_zero),
         cmocka_unit_test(a_slow_reader_loses_qos_0_and_keeps_qos_1),

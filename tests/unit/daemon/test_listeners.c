@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -45,6 +46,40 @@ static void workers_share_one_port(void **state)
     }
 }
 
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
+/* The door sets none itself: what it accepts must have them from here. */
+static void what_is_accepted_outlives_no_dead_peer(void **state)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int listener = -1;
+    AUTO_FD client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_int_equal(daemon_listeners_open("127.0.0.1:0", 1, &listener), RC_OK);
+    to.sin_port = htons(port_of(listener));
+    assert_int_equal(connect(client, (const struct sockaddr *)&to, sizeof to), 0);
+    AUTO_FD accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    int silent = option_of(accepted, IPPROTO_TCP, TCP_KEEPIDLE);
+    int probing = option_of(accepted, IPPROTO_TCP, TCP_KEEPINTVL) *
+                  option_of(accepted, IPPROTO_TCP, TCP_KEEPCNT);
+    assert_int_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_in_range(silent + probing, 60, 900);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT),
+                     (silent + probing) * 1000);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    close(listener);
+}
+
 static void a_taken_port_is_a_fault_that_names_it(void **state)
 {
     AUTO_BUF(text, 64);
@@ -82,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(workers_share_one_port),
+        cmocka_unit_test(what_is_accepted_outlives_no_dead_peer),
         cmocka_unit_test(a_taken_port_is_a_fault_that_names_it),
         cmocka_unit_test(refuses_what_is_no_address),
     };
