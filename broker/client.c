@@ -18,6 +18,7 @@ enum rc broker_client_new(struct connection *connection, struct client **client)
     if (made == NULL)
         return fault(RC_NOMEM, "client");
     made->connection = connection;
+    made->walks_end = &made->walks;
     made->events = (struct mqtt_session_events){ .connect = broker_client_on_connect,
                                                  .publish = broker_client_on_publish,
                                                  .subscribe = broker_client_on_subscribe,
@@ -38,6 +39,7 @@ void broker_client_free(struct client *client)
 {
     if (client == NULL)
         return;
+    broker_client_forget_walks(client);
     broker_message_release(client->will);
     broker_mqtt_session_free(client->session);
     broker_tally_clear(&client->tally);
@@ -195,6 +197,7 @@ void broker_client_finish(struct client *client, const char *reason)
 {
     broker_mqtt_session_lost(client->session);
     leave_subscriptions(client);
+    broker_client_forget_walks(client);
     see_to_will(client);
     if (client->will == NULL)
         leave_directory(client);

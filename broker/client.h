@@ -30,6 +30,7 @@ struct client {
     uint64_t round; /* of the worker's matching, in which match is its place */
     size_t match;
     struct tally tally;
+    struct retained_walk *walks, **walks_end; /* subscriptions that wait for what is retained */
 };
 
 enum rc broker_client_new(struct connection *connection, struct client **client);
@@ -43,6 +44,12 @@ void broker_client_open(struct client *client);
 void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc);
 void broker_client_deliver(struct client *client, struct message *message,
                            const struct match *match);
+/* A bounded step towards the retained messages that its subscriptions wait for, if it has room.
+ */
+void broker_client_go_on(struct client *client);
+/* There are some, and room for them. */
+bool broker_client_may_go_on(const struct client *client);
+void broker_client_forget_walks(struct client *client);
 /* Another connection has its client id now. */
 void broker_client_taken_over(struct client *client);
 /* The connection ends: will, seat, subscriptions. A will with a delay stays, and the seat with

@@ -98,14 +98,7 @@ static enum mqtt_reason check_filter(struct bytes filter)
     return rc == RC_OK ? MQTT_SUCCESS : MQTT_TOPIC_FILTER_INVALID;
 }
 
-/* A subscription that came, and what there was of it before. */
-struct wanted {
-    struct bytes filter;
-    struct subscription subscription;
-    bool replaced;
-};
-
-static enum mqtt_reason subscribe_one(struct client *client, struct wanted *wanted)
+static enum mqtt_reason subscribe_one(struct client *client, struct broker_wanted *wanted)
 {
     struct worker *worker = client->connection->worker;
     uint8_t *qos = &wanted->subscription.options.qos;
@@ -136,83 +129,14 @@ static enum mqtt_reason unsubscribe_one(struct client *client, struct bytes filt
         return MQTT_TOPIC_FILTER_INVALID;
     if (!broker_subscriptions_remove(worker->subscriptions, &client->subscriber, filter))
         return MQTT_NO_SUBSCRIPTION_EXISTED;
+    broker_client_forget_walk(client, filter);
     broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
     atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
     return MQTT_SUCCESS;
 }
 
-/* ---- Retained messages for a new subscription ---- */
-
-/* Found under the keeper's lock, delivered after it. */
-struct found {
-    struct message **at;
-    size_t count, room;
-};
-
-static void note_found(void *with, struct message *message)
-{
-    struct found *found = with;
-
-    if (found->count == found->room) {
-        size_t room = found->room == 0 ? 16 : found->room * 2;
-        struct message **grown = realloc(found->at, room * sizeof *grown);
-        if (grown == NULL) {
-            broker_metric_add(BROKER_DROPPED, 1);
-            return;
-        }
-        found->at = grown;
-        found->room = room;
-    }
-    found->at[found->count++] = broker_message_hold(message);
-}
-
-static bool may_receive(struct client *client, struct message *message)
-{
-    struct bytes topic = broker_message_topic(message);
-    struct policy_decision decided = broker_client_decide(client, POLICY_RECEIVE, topic);
-
-    broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
-    return decided.allowed;
-}
-
-static void hand_over(struct client *client, struct message *message,
-                      const struct message_delivery *how)
-{
-    if (!may_receive(client, message))
-        return;
-    enum mqtt_delivered done = broker_mqtt_session_deliver(client->session, message, how);
-    broker_metric_add(done == MQTT_DROPPED ? BROKER_DROPPED : BROKER_DELIVERED, 1);
-    broker_worker_mark(client->connection);
-}
-
-/* Section 3.3.1.3: 0 always, 1 if the subscription is new, 2 never. */
-static void deliver_retained(struct client *client, const struct wanted *wanted)
-{
-    struct worker *worker = client->connection->worker;
-    const struct subscription *subscription = &wanted->subscription;
-    struct found found = { 0 };
-    const struct message_delivery how = {
-        .qos = subscription->options.qos,
-        .retain = true,
-        .identifiers = &subscription->identifier,
-        .identifier_count = subscription->identifier != 0,
-        .now_ms = loop_now_ms(worker->loop),
-    };
-
-    if (subscription->options.retain_handling == 2 ||
-        (subscription->options.retain_handling == 1 && wanted->replaced))
-        return;
-    broker_keeper_match(worker->door->setup.keeper, wanted->filter, how.now_ms,
-                        &(struct retained_finder){ note_found, &found });
-    for (size_t i = 0; i < found.count; i++) {
-        hand_over(client, found.at[i], &how);
-        broker_message_release(found.at[i]);
-    }
-    free(found.at);
-}
-
 static size_t take_filters(struct client *client, const struct mqtt_subscribe *subscribe,
-                           struct wanted wanted[FILTERS_MAX], uint8_t codes[FILTERS_MAX])
+                           struct broker_wanted wanted[FILTERS_MAX], uint8_t codes[FILTERS_MAX])
 {
     uint32_t identifier =
         broker_mqtt_properties_number(&subscribe->properties, MQTT_SUBSCRIPTION_ID, 0);
@@ -235,16 +159,20 @@ static size_t take_filters(struct client *client, const struct mqtt_subscribe *s
 void broker_client_on_subscribe(void *with, const struct mqtt_subscribe *subscribe)
 {
     struct client *client = with;
-    struct wanted wanted[FILTERS_MAX];
+    struct broker_wanted wanted[FILTERS_MAX];
     uint8_t codes[FILTERS_MAX];
 
     assert(subscribe->count <= FILTERS_MAX); /* the session's limit */
+    /* One step for all that comes before the next write, however many SUBSCRIBEs that is. */
+    bool first = broker_mqtt_session_room(client->session).whole;
     size_t count = take_filters(client, subscribe, wanted, codes);
     broker_mqtt_session_answer(client->session, subscribe->type, subscribe->packet_id,
                                (struct bytes){ codes, count });
     for (size_t i = 0; i < count && subscribe->type == MQTT_SUBSCRIBE; i++)
         if (codes[i] <= MQTT_GRANTED_QOS_1)
-            deliver_retained(client, &wanted[i]);
+            broker_client_want_retained(client, &wanted[i]);
+    if (first)
+        broker_client_go_on(client);
 }
 
 /* ---- A new policy ---- */
@@ -257,6 +185,7 @@ static bool keep_subscription(void *with, struct bytes filter,
 
     (void)subscription;
     if (!decided.allowed) {
+        broker_client_forget_walk(client, filter);
         broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
         broker_client_witness(client, AUDIT_SUBSCRIBE, false, filter,
                               "no longer allowed: it was removed", &decided);
@@ -275,6 +204,25 @@ void broker_client_review(struct client *client)
 
 /* ---- Messages out ---- */
 
+static bool may_receive(struct client *client, struct message *message)
+{
+    struct bytes topic = broker_message_topic(message);
+    struct policy_decision decided = broker_client_decide(client, POLICY_RECEIVE, topic);
+
+    broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
+    return decided.allowed;
+}
+
+void broker_client_hand_over(struct client *client, struct message *message,
+                             const struct message_delivery *how)
+{
+    if (!may_receive(client, message))
+        return;
+    enum mqtt_delivered done = broker_mqtt_session_deliver(client->session, message, how);
+    broker_metric_add(done == MQTT_DROPPED ? BROKER_DROPPED : BROKER_DELIVERED, 1);
+    broker_worker_mark(client->connection);
+}
+
 void broker_client_deliver(struct client *client, struct message *message,
                            const struct match *match)
 {
@@ -290,5 +238,5 @@ void broker_client_deliver(struct client *client, struct message *message,
     for (size_t at = match->identifier; at != 0 && how.identifier_count < MATCH_IDENTIFIERS;
          at = worker->identifiers[at - 1].next)
         identifiers[how.identifier_count++] = worker->identifiers[at - 1].identifier;
-    hand_over(client, message, &how);
+    broker_client_hand_over(client, message, &how);
 }

@@ -17,6 +17,20 @@ void broker_client_witness(struct client *client, enum audit_action action, bool
                            const struct policy_decision *decided);
 /* Publish the will, if it may still be; client_connect.c. */
 void broker_client_publish_will(struct client *client, struct message *will);
+/* Judge, witness, deliver. */
+void broker_client_hand_over(struct client *client, struct message *message,
+                             const struct message_delivery *how);
+
+/* A subscription that came, and whether there was one of its filter before. */
+struct broker_wanted {
+    struct bytes filter;
+    struct subscription subscription;
+    bool replaced;
+};
+/* What is retained for it follows, as far as its options say so: client_retained.c. */
+void broker_client_want_retained(struct client *client, const struct broker_wanted *wanted);
+void broker_client_forget_walk(struct client *client, struct bytes filter);
+
 /* Hand to the recorder to be kept; packet_id 0: nobody waits. */
 enum rc broker_client_retain(struct client *client, struct message *message,
                              uint16_t packet_id);

@@ -275,7 +275,8 @@ static void settle_open(struct connection *connection)
     }
     if (connection->state != CONNECTION_OPEN)
         return;
-    if (wants_input(connection) && !connection->dry && broker_tls_has_more(connection->tls))
+    if ((wants_input(connection) && !connection->dry && broker_tls_has_more(connection->tls)) ||
+        (connection->client != NULL && broker_client_may_go_on(connection->client)))
         broker_worker_mark_again(connection);
     want(connection, (wants_input(connection) && !connection->again ? LOOP_READ : 0U) |
                          (connection->out.len > 0 ? LOOP_WRITE : 0U));
@@ -296,6 +297,8 @@ void broker_connection_settle(struct connection *connection)
 void broker_connection_read(struct connection *connection)
 {
     read_on(connection);
+    if (connection->client != NULL && connection->state == CONNECTION_OPEN)
+        broker_client_go_on(connection->client);
     broker_worker_mark(connection);
 }
 

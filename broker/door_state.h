@@ -185,7 +185,8 @@ void broker_connection_settle(struct connection *connection);
 void broker_connection_end(struct connection *connection);
 /* The first octets of in were handed on. */
 void broker_connection_consume(struct connection *connection, size_t count);
-/* It may read again: the turn had enough of it, or the post was jammed. */
+/* It may read again, and get more of what is retained: the turn had enough of it, or the post
+ * was jammed. */
 void broker_connection_read(struct connection *connection);
 /* Close now. */
 void broker_connection_close(struct connection *connection);

@@ -167,12 +167,12 @@ struct rewriting {
     enum rc rc;
 };
 
-static void append_again(void *with, struct message *message)
+static bool append_again(void *with, struct message *message)
 {
     struct rewriting *rewriting = with;
 
-    if (rewriting->rc == RC_OK)
-        rewriting->rc = broker_keeper_append(rewriting->keeper, message);
+    rewriting->rc = broker_keeper_append(rewriting->keeper, message);
+    return rewriting->rc == RC_OK;
 }
 
 /* All that is retained once more at the end, and what lies before may go. The store's only
@@ -202,10 +202,20 @@ enum rc broker_keeper_tidy(struct broker_keeper *keeper)
     return rewrite(keeper);
 }
 
-void broker_keeper_match(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
-                         const struct retained_finder *finder)
+bool broker_keeper_match(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
+                         size_t *steps, const struct retained_finder *finder)
 {
     pthread_mutex_lock(&keeper->lock);
-    broker_retained_match(keeper->retained, filter, now_ms, finder);
+    bool all = broker_retained_match(keeper->retained, filter, now_ms, steps, finder);
     pthread_mutex_unlock(&keeper->lock);
+    return all;
+}
+
+bool broker_keeper_walk(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
+                        size_t *steps, uint32_t *place, const struct retained_finder *finder)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool all = broker_retained_walk(keeper->retained, filter, now_ms, steps, place, finder);
+    pthread_mutex_unlock(&keeper->lock);
+    return all;
 }

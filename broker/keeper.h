@@ -30,6 +30,9 @@ enum rc broker_keeper_set(struct broker_keeper *keeper, const struct message *me
 /* Once a while: expired ones go, and a journal that is mostly past is written anew. */
 enum rc broker_keeper_tidy(struct broker_keeper *keeper);
 
-/* ---- Anyone's: found() is called with the lock held, and may hold the message ---- */
-void broker_keeper_match(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
-                         const struct retained_finder *finder);
+/* ---- Anyone's: as broker/retained.h has them. found() is called with the lock held, and may
+ * hold the message; the steps bound for how long everybody else waits. ---- */
+bool broker_keeper_match(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
+                         size_t *steps, const struct retained_finder *finder);
+bool broker_keeper_walk(struct broker_keeper *keeper, struct bytes filter, int64_t now_ms,
+                        size_t *steps, uint32_t *place, const struct retained_finder *finder);

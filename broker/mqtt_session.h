@@ -115,6 +115,13 @@ enum mqtt_delivered { MQTT_SENT, MQTT_QUEUED, MQTT_DROPPED };
 enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
                                                 struct message *message,
                                                 const struct message_delivery *how);
+/* What deliver() would take now without dropping. None while QoS 1 messages wait to be sent, or
+ * more than half the queue waits for PUBACK. */
+struct mqtt_room {
+    size_t bytes, messages;
+    bool whole; /* nothing waits to be written: there will not be more soon */
+};
+struct mqtt_room broker_mqtt_session_room(const struct mqtt_session *session);
 /* out was written: send what waits for room. */
 void broker_mqtt_session_resume(struct mqtt_session *session, int64_t now_ms);
 

@@ -65,6 +65,22 @@ void broker_mqtt_session_resume(struct mqtt_session *session, int64_t now_ms)
         send_waiting(session, now_ms);
 }
 
+struct mqtt_room broker_mqtt_session_room(const struct mqtt_session *session)
+{
+    const struct outbound *queue = &session->outbound;
+    size_t written = session->out->len, most = room_for_messages(session);
+    size_t memory = session->limits->queue_bytes;
+
+    if (session->state != CONNECTED || written > most || queue->sent < queue->count ||
+        queue->count > session->limits->queue_max / 2 || queue->bytes > memory / 2)
+        return (struct mqtt_room){ 0 };
+    return (struct mqtt_room){ .bytes = most - written < memory - queue->bytes
+                                            ? most - written
+                                            : memory - queue->bytes,
+                               .messages = session->limits->queue_max - queue->count,
+                               .whole = written == 0 };
+}
+
 static enum mqtt_delivered drop(struct mqtt_session *session)
 {
     session->dropped++;

@@ -149,23 +149,26 @@ struct search {
     const struct retained *retained;
     const struct retained_finder *finder;
     int64_t now_ms;
+    size_t *steps;
 };
 
-static void report(const struct search *search, uint32_t node)
+static bool report(const struct search *search, uint32_t node)
 {
     struct message *message = message_at(search->retained, node);
 
-    if (message != NULL && !broker_message_has_expired(message, search->now_ms))
-        search->finder->found(search->finder->with, message);
+    if (*search->steps == 0)
+        return false;
+    --*search->steps;
+    return message == NULL || broker_message_has_expired(message, search->now_ms) ||
+           search->finder->found(search->finder->with, message);
 }
 
-static void report_all_below(const struct search *search, uint32_t top)
+static bool report_all_below(const struct search *search, uint32_t top)
 {
     const struct topic_tree *tree = search->retained->tree;
     uint32_t at = top;
 
-    for (;;) {
-        report(search, at);
+    while (report(search, at)) {
         if (broker_topic_tree_first(tree, at) != TOPIC_NONE) {
             at = broker_topic_tree_first(tree, at);
             continue;
@@ -173,9 +176,10 @@ static void report_all_below(const struct search *search, uint32_t top)
         while (at != top && broker_topic_tree_next(tree, at) == TOPIC_NONE)
             at = broker_topic_tree_parent(tree, at);
         if (at == top)
-            return;
+            return true;
         at = broker_topic_tree_next(tree, at);
     }
+    return false;
 }
 
 /* [MQTT-4.7.2-1]: from this child of the root on, the first that a wildcard may match. */
@@ -191,6 +195,11 @@ static uint32_t next_sibling(const struct topic_tree *tree, uint32_t node, size_
 {
     return depth == 1 ? skip_reserved(tree, node) : node;
 }
+
+struct topic_levels {
+    struct topic_level at[MQTT_LEVELS_MAX];
+    size_t count;
+};
 
 /* Of each depth at most one node waits: the next sibling of the one that is followed down. */
 struct waiting {
@@ -213,55 +222,85 @@ static void push(struct waiting *waiting, uint32_t node, uint32_t depth, bool si
     waiting->count++;
 }
 
-static void report_rest(const struct search *search, uint32_t node)
+static bool report_rest(const struct search *search, uint32_t node)
 {
     const struct topic_tree *tree = search->retained->tree;
 
-    if (node != TOPIC_ROOT) {
-        report_all_below(search, node);
-        return;
-    }
+    if (node != TOPIC_ROOT)
+        return report_all_below(search, node);
     for (uint32_t at = skip_reserved(tree, broker_topic_tree_first(tree, TOPIC_ROOT));
          at != TOPIC_NONE; at = skip_reserved(tree, broker_topic_tree_next(tree, at)))
-        report_all_below(search, at);
+        if (!report_all_below(search, at))
+            return false;
+    return true;
 }
 
-void broker_retained_match(const struct retained *retained, struct bytes filter, int64_t now_ms,
-                           const struct retained_finder *finder)
+/* One node that waits: look at it, or let its children wait. */
+static bool follow(const struct search *search, const struct topic_levels *levels,
+                   struct waiting *waiting)
 {
-    const struct topic_tree *tree = retained->tree;
-    struct search search = { retained, finder, now_ms };
-    struct topic_level levels[MQTT_LEVELS_MAX];
-    size_t count = broker_topic_tree_split(tree, filter, levels);
+    const struct topic_tree *tree = search->retained->tree;
+    uint32_t node = waiting->at[--waiting->count].node;
+    uint32_t depth = waiting->at[waiting->count].depth;
+
+    if (waiting->at[waiting->count].siblings)
+        push(waiting, next_sibling(tree, broker_topic_tree_next(tree, node), depth), depth,
+             true);
+    if (depth == levels->count)
+        return report(search, node);
+    if (bytes_equal_text(levels->at[depth].text, "#"))
+        return report_rest(search, node);
+    if (*search->steps == 0)
+        return false;
+    --*search->steps;
+    if (bytes_equal_text(levels->at[depth].text, "+"))
+        push(waiting, next_sibling(tree, broker_topic_tree_first(tree, node), depth + 1),
+             depth + 1, true);
+    else
+        push(waiting, broker_topic_tree_child(tree, node, &levels->at[depth]), depth + 1,
+             false);
+    return true;
+}
+
+bool broker_retained_match(const struct retained *retained, struct bytes filter, int64_t now_ms,
+                           size_t *steps, const struct retained_finder *finder)
+{
+    const struct search search = { retained, finder, now_ms, steps };
+    struct topic_levels levels;
     struct waiting waiting;
 
+    levels.count = broker_topic_tree_split(retained->tree, filter, levels.at);
     waiting.count = 0;
     push(&waiting, TOPIC_ROOT, 0, false);
-    while (waiting.count > 0) {
-        uint32_t node = waiting.at[--waiting.count].node;
-        uint32_t depth = waiting.at[waiting.count].depth;
+    while (waiting.count > 0)
+        if (!follow(&search, &levels, &waiting))
+            return false;
+    return true;
+}
 
-        if (waiting.at[waiting.count].siblings)
-            push(&waiting, next_sibling(tree, broker_topic_tree_next(tree, node), depth), depth,
-                 true);
-        if (depth == count)
-            report(&search, node);
-        else if (bytes_equal_text(levels[depth].text, "#"))
-            report_rest(&search, node);
-        else if (bytes_equal_text(levels[depth].text, "+"))
-            push(&waiting, next_sibling(tree, broker_topic_tree_first(tree, node), depth + 1),
-                 depth + 1, true);
-        else
-            push(&waiting, broker_topic_tree_child(tree, node, &levels[depth]), depth + 1,
-                 false);
+/* By number: a topic's node keeps its own as long as the topic has a message. */
+bool broker_retained_walk(const struct retained *retained, struct bytes filter, int64_t now_ms,
+                          size_t *steps, uint32_t *place, const struct retained_finder *finder)
+{
+    for (; *place < retained->room; ++*place) {
+        struct message *message = retained->at[*place].message;
+        if (*steps == 0)
+            return false;
+        --*steps;
+        if (message != NULL && !broker_message_has_expired(message, now_ms) &&
+            broker_mqtt_topic_matches(filter, broker_message_topic(message)) &&
+            !finder->found(finder->with, message))
+            return false;
     }
+    return true;
 }
 
 void broker_retained_each(const struct retained *retained, const struct retained_finder *finder)
 {
     for (uint32_t node = 0; node < retained->room; node++)
-        if (retained->at[node].message != NULL)
-            finder->found(finder->with, retained->at[node].message);
+        if (retained->at[node].message != NULL &&
+            !finder->found(finder->with, retained->at[node].message))
+            return;
 }
 
 size_t broker_retained_expire(struct retained *retained, int64_t now_ms)

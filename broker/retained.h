@@ -28,15 +28,26 @@ bool broker_retained_clear(struct retained *retained, struct bytes topic);
 /* Borrowed until the next change; NULL if none. */
 struct message *broker_retained_get(const struct retained *retained, struct bytes topic);
 
+/* found() must not change the store; false: no more now, and this one was not taken. */
 struct retained_finder {
-    void (*found)(void *with, struct message *message);
+    bool (*found)(void *with, struct message *message);
     void *with;
 };
-/* Every message whose topic the checked filter matches, expired ones left out. found() must not
- * change the store. */
-void broker_retained_match(const struct retained *retained, struct bytes filter, int64_t now_ms,
-                           const struct retained_finder *finder);
-/* Every message, expired or not, in no order. found() must not change the store. */
+/*
+ * Every message whose topic the checked filter matches, expired ones left out; steps is how
+ * many nodes of the tree may be looked at, and is counted down. False: there is more than that,
+ * or found() had enough; what it was given is then no part of anything: walk instead.
+ */
+bool broker_retained_match(const struct retained *retained, struct bytes filter, int64_t now_ms,
+                           size_t *steps, const struct retained_finder *finder);
+/*
+ * The same for any number of messages, a piece at a time, and the store may change between the
+ * pieces: what stays throughout is found once. Begin with *place 0; false: call again. A step
+ * is a place of the store, whatever the filter.
+ */
+bool broker_retained_walk(const struct retained *retained, struct bytes filter, int64_t now_ms,
+                          size_t *steps, uint32_t *place, const struct retained_finder *finder);
+/* Every message, expired or not, in no order, until found() has enough. */
 void broker_retained_each(const struct retained *retained,
                           const struct retained_finder *finder);
 /* Clear what has expired; returns how many. Looks at every message. */

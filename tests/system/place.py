@@ -83,8 +83,10 @@ def wait_for(what, condition, seconds=30):
 class Supervisor:
     """touchmarkd on a folder, as a context: its log, its children, its end."""
 
-    def __init__(self, folder, *, config=None):
+    def __init__(self, folder, *, config=None, files=None):
+        """files: the most descriptors that each process may have."""
         self.folder = folder
+        self.files = files
         self.log_path = folder / "test.log"
         self.config = config or folder / "touchmark.conf"
         self.process = None
@@ -99,8 +101,9 @@ class Supervisor:
             self.stop()
 
     def start(self):
+        limit = ["prlimit", f"--nofile={self.files}:{self.files}"] if self.files else []
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([BIN / "touchmarkd", "--config", self.config],
+            self.process = subprocess.Popen([*limit, BIN / "touchmarkd", "--config", self.config],
                                             stderr=log, stdout=log, stdin=subprocess.DEVNULL)
         return self
 

@@ -289,6 +289,32 @@ def test_retained_at_qos_1_survives_a_killed_door(system, version):
             assert reader.publish(f"plant/survives/{count}", b"", qos=1, retain=True) == 0
 
 
+def test_retained_messages_come_all_however_many_they_are(system, version):
+    """More than one step of the walk looks at, and far more octets than may wait for a reader."""
+    count, payload = 5000, b"r" * 400
+    names = [f"plant/many/{number}" for number in range(count)]
+    with connected(system, system.one, version) as writer:
+        keep_all(writer, version, names, payload)
+        try:
+            for qos in (0, 1):
+                with connected(system, system.two, version) as reader:
+                    reader.subscribe("plant/many/0", "plant/many/#", qos=qos)
+                    got = [reader.message()[0] for _ in range(count + 1)]
+                    assert sorted(got) == sorted(names + ["plant/many/0"])
+                    assert reader.messages_until_ping() == []
+        finally:
+            keep_all(writer, version, names, b"")
+
+
+def keep_all(writer, version, names, payload):
+    for first in range(0, len(names), 500):
+        some = names[first:first + 500]
+        writer.send(b"".join(mqtt.publish_packet(name, payload, qos=1, retain=True, identifier=place + 1, version=version)
+                             for place, name in enumerate(some)))
+        for _ in some:
+            assert writer.receive(mqtt.PUBACK).code == 0
+
+
 def test_a_will_is_published_when_its_client_vanishes(system, version):
     with connected(system, system.two, version) as reader:
         reader.subscribe("plant/wills")

@@ -1,13 +1,16 @@
 """Whoever has no certificate, or no patience, keeps nobody out and ends nothing: SECURITY.md, floods."""
+import re
 import socket
 import ssl
+import time
 
 import mqtt
 import pytest
-from world import world
+from world import fields_of, tls_context, world
 
 POLICY = 'allow device connect\nallow device publish, subscribe, receive "all/#"\n'
 PLACES = 200
+FILES = 600
 
 
 @pytest.fixture(scope="module", name="small")
@@ -42,6 +45,15 @@ def session(small, who):
     stream.sendall(mqtt.connect_packet(who.id))
     assert stream.recv(4096)[0] >> 4 == mqtt.CONNACK
     return stream
+
+
+@pytest.fixture(scope="module", name="poor")
+def poor_world():
+    """A door that may have fewer descriptors than its connections need."""
+    with world(policy=POLICY, files=FILES) as made:
+        made.device = made.enrol_quickly("dev-1")
+        made.wait_applied()
+        yield made
 
 
 def starts(small):
@@ -96,3 +108,43 @@ def test_a_revoked_slow_reader_gets_no_more_than_was_on_its_way(small):
     assert len(got) < 400 * 50000
     assert not got.endswith(bytes([mqtt.DISCONNECT << 4, 2, 0x98, 0])), "its farewell came behind all that waited"
     writer.close()
+
+
+def test_a_low_limit_of_descriptors_makes_fewer_places_and_is_told(poor):
+    told = [fields_of(line) for line in poor.running.events("door.fewer-connections")]
+    mine = next(one for one in told if one["process"] == "device-door")
+    assert 0 < int(mine["connections"]) < FILES and int(mine["descriptors"]) == FILES
+    before = starts(poor)
+    held = [stranger(poor) for _ in range(int(mine["connections"]))]
+    held += [dial(poor, "http") for _ in range(FILES)]
+    held += [dial(poor, "mqtts") for _ in range(FILES)]
+    try:
+        for _ in range(5):
+            session(poor, poor.device).close()
+        assert starts(poor) == before, "the door began anew"
+    finally:
+        for one in held:
+            if one:
+                one.close()
+
+
+def test_answers_to_a_slow_reader_are_whole(small):
+    """More than the sockets hold, over a connection that closes: they take seconds, and all of them arrive."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.connect(("127.0.0.1", small.ports["operator"]))
+    slow = tls_context(small.root, small.admin).wrap_socket(plain, server_hostname="localhost")
+    one = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+    slow.sendall(9 * (one + b"\r\n") + one + b"Connection: close\r\n\r\n")
+    got = b""
+    while more := slow.recv(2048):
+        got += more
+        time.sleep(0.01)
+    for _ in range(10):
+        head, _, got = got.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
+        assert len(got) >= length
+        got = got[length:]
+    assert not got
+    slow.close()

@@ -95,8 +95,9 @@ def fields_of(line):
 class World:
     """Use as a context: it is made, runs when entered, and is gone afterwards."""
 
-    def __init__(self, work, *, settings=None, folder=None, policy=None, prepare=None):
+    def __init__(self, work, *, settings=None, folder=None, policy=None, prepare=None, files=None):
         self.work = work
+        self.files = files
         self.folder = folder or work / "place"
         self.local = threading.local()
         if folder is None:
@@ -114,7 +115,7 @@ class World:
         self.ports, self.starts, self.began = {}, 0, 0
 
     def make_supervisor(self):
-        return place.Supervisor(self.folder)
+        return place.Supervisor(self.folder, files=self.files)
 
     def __enter__(self):
         self.start()

@@ -142,21 +142,23 @@ struct seen {
     char payload[16];
 };
 
-static void see(void *with, struct message *message)
+static bool see(void *with, struct message *message)
 {
     struct seen *seen = with;
     struct bytes payload = broker_message_payload(message);
 
     seen->count++;
     memcpy(seen->payload, payload.at, payload.len < 15 ? payload.len : 15);
+    return true;
 }
 
 static struct seen look(struct ground *g, struct bytes filter)
 {
     struct seen seen = { 0 };
+    size_t steps = 1000;
 
-    broker_keeper_match(g->keeper, filter, clock_monotonic_ms(&g->clock),
-                        &(struct retained_finder){ see, &seen });
+    assert_true(broker_keeper_match(g->keeper, filter, clock_monotonic_ms(&g->clock), &steps,
+                                    &(struct retained_finder){ see, &seen }));
     return seen;
 }
 

@@ -42,18 +42,36 @@ static enum rc set(struct store *store, struct bytes topic, struct bytes payload
     return broker_retained_set(store->retained, message);
 }
 
-static void count(void *with, struct message *message)
+static bool count(void *with, struct message *message)
 {
     (void)message;
     (*(unsigned *)with)++;
+    return true;
 }
 
 static unsigned match(const struct store *store, struct bytes filter, int64_t now_ms)
 {
     unsigned found = 0;
+    size_t steps = 1000;
 
-    broker_retained_match(store->retained, filter, now_ms,
-                          &(struct retained_finder){ count, &found });
+    assert_true(broker_retained_match(store->retained, filter, now_ms, &steps,
+                                      &(struct retained_finder){ count, &found }));
+    return found;
+}
+
+/* The same in pieces of so many steps. */
+static unsigned walk(const struct store *store, struct bytes filter, int64_t now_ms,
+                     size_t piece)
+{
+    unsigned found = 0;
+    uint32_t place = 0;
+    size_t steps = piece;
+
+    while (!broker_retained_walk(store->retained, filter, now_ms, &steps, &place,
+                                 &(struct retained_finder){ count, &found })) {
+        assert_int_equal(steps, 0);
+        steps = piece;
+    }
     return found;
 }
 
@@ -102,6 +120,7 @@ static void what_has_expired_is_not_found(void **state)
     assert_int_equal(set(&store, BYTES("a/2"), BYTES("x"), 0), RC_OK);
     assert_int_equal(match(&store, BYTES("a/+"), 9999), 2);
     assert_int_equal(match(&store, BYTES("a/+"), 10000), 1);
+    assert_int_equal(walk(&store, BYTES("a/+"), 10000, 3), 1);
     assert_int_equal(broker_retained_expire(store.retained, 9999), 0);
     assert_int_equal(broker_retained_expire(store.retained, 10000), 1);
     assert_int_equal(broker_retained_count(store.retained), 1);
@@ -131,7 +150,67 @@ static void agrees_with_naive_matching(void **state)
             expected += broker_mqtt_topic_matches(filter, bytes_of_text(TOPICS[i]));
         if (match(&store, filter, 0) != expected)
             fail_msg("%s: %u, not %u", FILTERS[f], match(&store, filter, 0), expected);
+        for (size_t piece = 1; piece <= 20; piece++)
+            assert_int_equal(walk(&store, filter, 0, piece), expected);
     }
+    close_store(&store);
+}
+
+/* Takes one message at a time, and remembers which. */
+struct one_by_one {
+    char seen[16];
+    size_t count;
+    bool full;
+};
+
+static bool take_one(void *with, struct message *message)
+{
+    struct one_by_one *taken = with;
+
+    if (taken->full)
+        return false;
+    taken->seen[taken->count++] = (char)broker_message_topic(message).at[0];
+    taken->full = true;
+    return true;
+}
+
+static void a_match_of_more_than_its_steps_says_so(void **state)
+{
+    struct store store = open_store(&LIMITS);
+    unsigned found = 0;
+    size_t steps = 3;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof TOPICS / sizeof *TOPICS; i++)
+        assert_int_equal(set(&store, bytes_of_text(TOPICS[i]), BYTES("x"), 0), RC_OK);
+    assert_false(broker_retained_match(store.retained, BYTES("#"), 0, &steps,
+                                       &(struct retained_finder){ count, &found }));
+    assert_int_equal(steps, 0);
+    assert_in_range(found, 0, 3);
+    close_store(&store);
+}
+
+static void what_stays_during_a_walk_is_found_once(void **state)
+{
+    struct store store = open_store(&LIMITS);
+    struct one_by_one taken = { .count = 0 };
+    const struct retained_finder finder = { take_one, &taken };
+    uint32_t place = 0;
+    size_t steps = 1000;
+
+    (void)state;
+    for (const char *topic = "a\0b\0c\0d\0e\0"; *topic != '\0'; topic += 2)
+        assert_int_equal(set(&store, bytes_of_text(topic), BYTES("x"), 0), RC_OK);
+    while (!broker_retained_walk(store.retained, BYTES("#"), 0, &steps, &place, &finder)) {
+        taken.full = false;
+        if (taken.count == 2) { /* the store changes on both sides of the walk */
+            assert_int_equal(set(&store, BYTES("a"), BYTES(""), 0), RC_OK);
+            assert_int_equal(set(&store, BYTES("d"), BYTES(""), 0), RC_OK);
+            assert_int_equal(set(&store, BYTES("b"), BYTES("y"), 0), RC_OK);
+            assert_int_equal(set(&store, BYTES("c"), BYTES("y"), 0), RC_OK);
+        }
+    }
+    assert_string_equal(taken.seen, "abce");
     close_store(&store);
 }
 
@@ -142,6 +221,8 @@ int main(void)
         cmocka_unit_test(limits_count_what_would_be_left),
         cmocka_unit_test(what_has_expired_is_not_found),
         cmocka_unit_test(agrees_with_naive_matching),
+        cmocka_unit_test(a_match_of_more_than_its_steps_says_so),
+        cmocka_unit_test(what_stays_during_a_walk_is_found_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
