@@ -238,6 +238,8 @@ enum rc journal_commit(struct journal *journal)
     if (journal->group.head.sequence == journal->head.sequence)
         return RC_OK;
     enum rc rc = write_group(journal);
+    if (rc == RC_IO && !journal->stopped)
+        rc = RC_LIMIT; /* most often a full disk; nothing of it is left */
     if (rc == RC_OK)
         journal->head = journal->group.head;
     journal_group_restart(&journal->group, &journal->head);

@@ -213,7 +213,7 @@ static void goes_on_after_a_failed_write(void **state)
     AUTO_OF(journal) *journal = open_or_fail(scratch.dir, 10000, NULL);
     append_numbered(journal, 2);
     arm(1, false);
-    assert_int_equal(journal_commit(journal), RC_IO);
+    assert_int_equal(journal_commit(journal), RC_LIMIT);
     append_numbered(journal, 3);
     assert_int_equal(journal_commit(journal), RC_OK);
     assert_int_equal(read_numbered(journal, 1), 3);

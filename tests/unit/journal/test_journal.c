@@ -298,7 +298,7 @@ static void takes_back_a_commit_at_every_byte_where_the_disk_ends(void **state)
         if (rc == RC_OK)
             break;
         failures++;
-        assert_int_equal(rc, RC_IO);
+        assert_int_equal(rc, RC_LIMIT);
         assert_int_equal(journal_head(journal).sequence, 0);
         assert_int_equal(journal_pending_head(journal).sequence, 0);
         assert_int_equal(bytes_of_folder(scratch_dir(state)), bytes);
@@ -329,7 +329,7 @@ static void goes_on_when_a_full_disk_has_room_again(void **state)
         append_numbered(journal, 10);
         rc = journal_commit(journal);
     }
-    assert_int_equal(rc, RC_IO);
+    assert_int_equal(rc, RC_LIMIT);
     assert_int_equal(journal_head(journal).sequence, acked);
     read_numbered(journal, 1);
     assert_int_equal(journal_trim(journal, acked), RC_OK);
