@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +116,9 @@ static enum rc open_clients(struct load_traffic *traffic)
     const struct load_shape *shape = &traffic->options.shape;
     bool pairs = load_traffic_is_pairs(traffic);
     struct load_client *clients = traffic->crowd->clients;
+    size_t sets = pairs ? 1 : shape->publishers;
 
+    assert(sets > 0);
     for (size_t i = 0; i < shape->publishers; i++) {
         struct load_publisher *publisher = &traffic->publishers[i];
         publisher->client = &clients[i];
@@ -128,8 +131,7 @@ static enum rc open_clients(struct load_traffic *traffic)
     for (size_t i = 0; i < shape->subscribers; i++) {
         struct load_subscriber *subscriber = &traffic->subscribers[i];
         subscriber->client = &clients[first_subscriber(traffic) + i];
-        subscriber->received =
-            calloc(pairs ? 1 : shape->publishers, sizeof *subscriber->received);
+        subscriber->received = calloc(sets, sizeof *subscriber->received);
         if (subscriber->received == NULL)
             return fault(RC_NOMEM, "subscriber");
     }
@@ -144,6 +146,8 @@ enum rc load_traffic_open(struct load_crowd *crowd, const struct load_traffic_op
     if (load_shape_clients(&options->shape) > crowd->count)
         return fault(RC_LIMIT, "a shape of %zu clients, but there are %zu",
                      load_shape_clients(&options->shape), crowd->count);
+    if (options->shape.publishers == 0 || options->shape.subscribers == 0)
+        return fault(RC_MALFORMED, "a shape of nobody");
     if (made == NULL)
         return fault(RC_NOMEM, "traffic");
     made->crowd = crowd;

@@ -356,8 +356,9 @@ bool broker_front_is_connected(const struct broker_front *front)
  */
 static bool is_half_known(enum registry_verdict verdict, const struct registry_subject *holder)
 {
-    return (verdict == REGISTRY_SUBJECT_REVOKED && holder == NULL) ||
-           (verdict == REGISTRY_SUBJECT_SUSPENDED && holder->state == REGISTRY_REGISTERED);
+    if (holder == NULL)
+        return verdict == REGISTRY_SUBJECT_REVOKED;
+    return verdict == REGISTRY_SUBJECT_SUSPENDED && holder->state == REGISTRY_REGISTERED;
 }
 
 enum registry_verdict broker_front_judge(struct broker_front *front,

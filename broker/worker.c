@@ -472,7 +472,9 @@ static void *run(void *with)
         const struct broker_mail mail = { .kind = BROKER_MAIL_FAILED,
                                           .rc = rc == RC_OK ? RC_CLOSED : rc,
                                           .what = strdup(fault_text()) };
-        rc = broker_post_send(worker->door->post, worker->party, BROKER_POST_MAIN, &mail);
+        if (broker_post_send(worker->door->post, worker->party, BROKER_POST_MAIN, &mail) !=
+            RC_OK)
+            abort(); /* a door with a dead worker must not go on */
         broker_post_deliver(worker->door->post, worker->party);
     }
     tell_the_rest(worker);

@@ -162,7 +162,7 @@ static enum rc open_below(int dir, const struct buf *name, int *fd)
 
     buf_add(&room, buf_bytes(name));
     TRY(buf_text(&room, &text));
-    return file_open_dir(dir, text, fd);
+    return cli_copy_open_dir(dir, text, fd);
 }
 
 static enum rc ask_for_copy(const struct backup *b, struct buf *name)
@@ -179,6 +179,21 @@ static enum rc ask_for_copy(const struct backup *b, struct buf *name)
     return RC_OK;
 }
 
+/* The authority owns these folders: only the two files that we know are removed, each below the
+ * very folder that was opened. */
+static enum rc remove_copy(int backups, int copy, const struct buf *name)
+{
+    AUTO_BUF(room, 256);
+    const char *text = NULL;
+
+    buf_add(&room, buf_bytes(name));
+    TRY(buf_text(&room, &text));
+    if (unlinkat(copy, "data.mdb", 0) != 0 || unlinkat(copy, "store.copy", 0) != 0 ||
+        unlinkat(backups, text, AT_REMOVEDIR) != 0)
+        return fault_errno("remove the authority's copy %s", text);
+    return RC_OK;
+}
+
 static enum rc copy_serving(const struct backup *b, int registry, struct stat *like)
 {
     AUTO_BUF(name, 256);
@@ -192,9 +207,7 @@ static enum rc copy_serving(const struct backup *b, int registry, struct stat *l
         return fault_errno("the authority's copy");
     TRY(cli_copy_file(copy, "data.mdb", registry, "data.mdb", 0600));
     TRY(cli_copy_file(copy, STORE_BACKUP_MANIFEST, registry, STORE_BACKUP_MANIFEST, 0600));
-    const char *text = NULL;
-    TRY(buf_text(&name, &text));
-    return cli_copy_remove(backups, text);
+    return remove_copy(backups, copy, &name);
 }
 
 /* store_open() refuses while somebody has it open (RC_BUSY). */
@@ -377,7 +390,7 @@ static enum rc run(const struct cli_call *call)
     if (rc != RC_OK) {
         AUTO_BUF(reason, 1024);
         buf_addf(&reason, "%s", fault_text());
-        (void)cli_copy_remove(AT_FDCWD, call->words[0]); /* the first failure is what is told */
+        (void)cli_copy_remove(call->words[0]); /* the first failure is what is told */
         return fault(rc, "%.*s", BYTES_FMT(buf_bytes(&reason)));
     }
     return tell(&b);

@@ -251,10 +251,22 @@ enum rc cli_ceremony_write_rules(struct cli_ceremony *c)
     return cli_place_add_file(&c->place, "keys/ceremony.spki", BYTES_OF(c->root_key), false);
 }
 
+/*
+ * SoftHSM 2.6 writes token.object anew in place at every login (to clear a flag that says that PINs
+ * were wrong), and without the file there is no token: a process killed just then, or a power cut,
+ * would lose all keys. It does not need to: what cannot be written is passed over.
+ */
+static enum rc seal_tokens(const struct cli_ceremony *c)
+{
+    TRY(cli_place_seal(&c->place, "hsm/issuing", ".object"));
+    return cli_place_seal(&c->place, "root", ".object");
+}
+
 enum rc cli_ceremony_hand_over(struct cli_ceremony *c)
 {
     TRY(cli_tokens_write_conf(&c->tokens, &c->place, &CLI_TOKEN_ISSUING));
     TRY(cli_tokens_write_conf(&c->tokens, &c->place, &CLI_TOKEN_ROOT));
+    TRY(seal_tokens(c));
     const struct cli_user *signer = &c->users.of[CLI_SIGNER];
     if (signer->uid != geteuid())
         TRY(cli_place_give(&c->place, "hsm/issuing", signer->uid, signer->gid));

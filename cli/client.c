@@ -68,6 +68,7 @@ enum rc cli_client_open(const struct cli_client_setup *setup, struct cli_client 
 
     if (made == NULL)
         return fault(RC_NOMEM, "client");
+    (void)unsetenv("SSLKEYLOGFILE"); /* libcurl writes the sessions' keys where it says */
     made->server = strdup(setup->server);
     made->curl = curl_easy_init();
     if (made->curl == NULL || made->server == NULL)

@@ -4,21 +4,45 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 enum { CHUNK = 256 * 1024 };
+
+/* We are root, and the folders belong to processes that may be broken: no part of the name may
+ * lead away. */
+static enum rc open_below(int dir, const char *name, uint64_t flags, int *fd)
+{
+    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+
+    *fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
+    if (*fd >= 0)
+        return RC_OK;
+    if (errno == ELOOP || errno == EXDEV)
+        return fault(RC_DENIED, "%s: a symbolic link, or one on its way", name);
+    return errno == ENOENT ? fault(RC_NOT_FOUND, "%s is not there", name)
+                           : fault_errno("open %s", name);
+}
+
+enum rc cli_copy_open_dir(int dir, const char *name, int *fd)
+{
+    int opened = -1;
+
+    TRY(open_below(dir, name, O_DIRECTORY, &opened));
+    *fd = opened;
+    return RC_OK;
+}
 
 static enum rc open_source(int dir, const char *name, int *fd)
 {
     struct stat found;
 
-    *fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (*fd < 0)
-        return errno == ENOENT ? fault(RC_NOT_FOUND, "%s is not there", name)
-                               : fault_errno("open %s", name);
+    TRY(open_below(dir, name, 0, fd));
     if (fstat(*fd, &found) != 0 || !S_ISREG(found.st_mode))
         return fault(RC_DENIED, "%s is no regular file", name);
     return RC_OK;
@@ -61,7 +85,7 @@ enum rc cli_copy_file(int from, const char *from_name, int to, const char *to_na
     return RC_OK;
 }
 
-static enum rc remove_tree(const char *path)
+enum rc cli_copy_remove(const char *path)
 {
     char start[PATH_MAX] = "";
     char *paths[] = { start, NULL };
@@ -76,19 +100,4 @@ static enum rc remove_tree(const char *path)
             rc = fault_errno("remove %s", entry->fts_path);
     fts_close(tree);
     return rc;
-}
-
-enum rc cli_copy_remove(int dir, const char *name)
-{
-    AUTO_BUF(path, PATH_MAX);
-    const char *text = NULL;
-
-    /* fts(3) takes paths only. */
-    buf_addf(&path, "/proc/self/fd/%d/%s", dir, name);
-    if (dir == AT_FDCWD) {
-        buf_reset(&path);
-        buf_addf(&path, "%s", name);
-    }
-    TRY(buf_text(&path, &text));
-    return remove_tree(text);
 }

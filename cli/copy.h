@@ -3,9 +3,11 @@
 
 #include "base/file.h"
 
+/* A folder below `dir`. RC_DENIED: a symbolic link is on the way. */
+enum rc cli_copy_open_dir(int dir, const char *name, int *fd);
 /* Streams the file; RC_EXISTS if there is one, RC_NOT_FOUND, RC_DENIED for what is no regular
- * file. After an error nothing of it is left. */
+ * file or lies behind a symbolic link. After an error nothing of it is left. */
 enum rc cli_copy_file(int from, const char *from_name, int to, const char *to_name,
                       mode_t mode);
-/* Remove a whole tree, if it is there. */
-enum rc cli_copy_remove(int dir, const char *name);
+/* Remove a whole tree, if it is there: only what nobody else can write to. */
+enum rc cli_copy_remove(const char *path);

@@ -70,7 +70,8 @@ static enum rc begin(const char *name, struct cli_place *place)
     TRY(buf_text(&place->working_path, &working));
     if (exists(final))
         return fault(RC_EXISTS, "%s exists; a new folder is made, and none is changed", final);
-    enum rc rc = file_make_dir(AT_FDCWD, working, 0755, &place->dir);
+    /* Its folders are given away before it is complete: until then nobody else may enter. */
+    enum rc rc = file_make_dir(AT_FDCWD, working, 0700, &place->dir);
     if (rc == RC_EXISTS)
         return fault(RC_EXISTS, "%s is left from an interrupted run: remove it, then try again",
                      working);
@@ -114,6 +115,8 @@ enum rc cli_place_finish(struct cli_place *place)
 
     TRY(buf_text(&place->final_path, &final));
     TRY(buf_text(&place->working_path, &working));
+    if (fchmod(place->dir, 0755) != 0)
+        return fault_errno("set the mode of %s", working);
     TRY(file_sync_dir(place->dir));
     if (renameat2(AT_FDCWD, working, AT_FDCWD, final, RENAME_NOREPLACE) != 0)
         return errno == EEXIST ? fault(RC_EXISTS, "%s exists", final)
@@ -227,6 +230,29 @@ enum rc cli_place_give(const struct cli_place *place, const char *name, uid_t ui
     buf_addf(&path, "/%s", name);
     TRY(buf_text(&path, &text));
     return walk(text, give_one, &(const struct owner){ uid, gid });
+}
+
+static enum rc seal_one(const FTSENT *entry, const void *with)
+{
+    size_t len = strlen(with);
+
+    if (entry->fts_info != FTS_F || entry->fts_namelen < len ||
+        strcmp(entry->fts_name + entry->fts_namelen - len, with) != 0)
+        return RC_OK;
+    if (chmod(entry->fts_accpath, S_IRUSR) != 0)
+        return fault_errno("make %s read-only", entry->fts_path);
+    return RC_OK;
+}
+
+enum rc cli_place_seal(const struct cli_place *place, const char *name, const char *ending)
+{
+    AUTO_BUF(path, PATH_MAX);
+    const char *text = NULL;
+
+    buf_add(&path, buf_bytes(&place->working_path));
+    buf_addf(&path, "/%s", name);
+    TRY(buf_text(&path, &text));
+    return walk(text, seal_one, ending);
 }
 
 void cli_place_add_path(const struct cli_place *place, const char *name, struct buf *out)

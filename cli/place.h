@@ -47,5 +47,7 @@ enum rc cli_place_add_pin(const struct cli_place *place, const char *name, struc
 enum rc cli_place_read_pin(const struct cli_place *place, const char *name, struct secret *pin);
 /* Hand a folder and all in it to a user. Symbolic links are not followed. */
 enum rc cli_place_give(const struct cli_place *place, const char *name, uid_t uid, gid_t gid);
+/* Files below it whose names end so: for their owner to read, and for nobody to write. */
+enum rc cli_place_seal(const struct cli_place *place, const char *name, const char *ending);
 /* "FINAL/name" */
 void cli_place_add_path(const struct cli_place *place, const char *name, struct buf *out);

@@ -261,7 +261,7 @@ static enum rc run(const struct cli_call *call)
     if (rc != RC_OK) {
         AUTO_BUF(reason, 1024);
         buf_addf(&reason, "%s", fault_text());
-        (void)cli_copy_remove(AT_FDCWD, name); /* the first failure is what is told */
+        (void)cli_copy_remove(name); /* the first failure is what is told */
         return fault(rc, "%.*s", BYTES_FMT(buf_bytes(&reason)));
     }
     AUTO(json_value) *answer = json_pack("{s:s}", "folder", name);

@@ -5,7 +5,7 @@
 
 #include "daemon/events.h"
 
-enum { QUEUE_WAITING = 8192, QUEUE_GROUP = 512, REPLY_MAX = LINK_BODY_MAX };
+enum { QUEUE_WAITING = 8192, QUEUE_GROUP = 512, REPLY_MAX = LINK_BODY_MAX, AGAIN_MS = 1000 };
 
 /* ---- A request's life ---- */
 
@@ -49,6 +49,9 @@ void daemon_authority_forget(struct daemon_authority_request *request)
 
 static void reply(struct daemon_authority_request *request, enum rc rc, struct bytes body)
 {
+    if (request->answered)
+        return;
+    request->answered = true;
     if (request->ended != NULL)
         request->ended(request, rc);
     else
@@ -100,10 +103,46 @@ static enum rc write_refusal(struct store_txn *txn, struct store_job *job)
     return daemon_authority_record(txn, request, request->failed, request->reason);
 }
 
+static void refusal_written(struct store_job *job, enum rc rc);
+
+static enum rc undo_again(struct loop_timer *timer)
+{
+    struct daemon_authority_request *request =
+        (void *)((char *)timer - offsetof(struct daemon_authority_request, timer));
+    struct daemon_authority_request **at = &request->authority->undone;
+
+    while (*at != request)
+        at = &(*at)->next;
+    *at = request->next;
+    daemon_authority_queue(request, write_refusal, refusal_written);
+    return RC_OK;
+}
+
+/* While the disk is full a token cannot be given back, nor an orphan be written down: whoever
+ * asked has his answer, and it is tried until there is space. */
+static bool undo_later(struct daemon_authority_request *request, enum rc rc)
+{
+    struct daemon_authority *authority = request->authority;
+    bool undo = request->reserved || request->row.serial_len > 0;
+
+    request->timer.due = undo_again;
+    if (rc != RC_LIMIT || !undo || authority->ending ||
+        loop_arm(authority->setup.loop, &request->timer, AGAIN_MS) != RC_OK)
+        return false;
+    reply(request, rc, bytes_of_text(fault_text()));
+    request->next = authority->undone;
+    authority->undone = request;
+    return true;
+}
+
 static void refusal_written(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
+    if (undo_later(request, rc))
+        return;
+    if (rc == RC_OK && request->row.serial_len > 0)
+        daemon_authority_crl_want(request->authority, request->kind);
     if (rc == RC_OK)
         rc = fault(request->failed, "%s", request->reason);
     daemon_authority_turn_away(request, rc);
@@ -286,6 +325,11 @@ void daemon_authority_free(struct daemon_authority *authority)
         struct daemon_authority_request *request = authority->waiting;
         authority->waiting = request->next;
         daemon_authority_turn_away(request, fault(RC_CLOSED, "the authority ends"));
+    }
+    while (authority->undone != NULL) {
+        struct daemon_authority_request *request = authority->undone;
+        authority->undone = request->next;
+        daemon_authority_forget(request); /* undone when it starts again, as after a crash */
     }
     for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
         link_server_close(authority->doors[i].server);

@@ -315,6 +315,20 @@ static enum rc append_own(const struct daemon_authority_book *book, struct store
     return audit_log_append(book->log, txn, &record, NULL);
 }
 
+/* A token that is open in the copy may have been used since: it has one use, in all lives. */
+static enum rc put_back(const struct daemon_authority_book *book, struct store_txn *txn)
+{
+    AUTO_BUF(reason, 128);
+    const char *text = NULL;
+    uint64_t ended = 0;
+
+    TRY(registry_token_end_all(txn, &ended));
+    buf_addf(&reason, "a copy was put back to work; %llu unused tokens ended",
+             (unsigned long long)ended);
+    TRY(buf_text(&reason, &text));
+    return append_own(book, txn, AUDIT_SYSTEM_RESTORE, "registry", text);
+}
+
 static enum rc begin(struct store_txn *txn, void *with)
 {
     const struct beginning *beginning = with;
@@ -327,10 +341,7 @@ static enum rc begin(struct store_txn *txn, void *with)
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
     }
-    if (beginning->restored)
-        TRY(append_own(book, txn, AUDIT_SYSTEM_RESTORE, "registry",
-                       "a copy was put back to work"));
-    return RC_OK;
+    return beginning->restored ? put_back(book, txn) : RC_OK;
 }
 
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,

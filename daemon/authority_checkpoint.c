@@ -94,6 +94,9 @@ static enum rc ask(struct daemon_authority_round *round)
 {
     struct keys_ask ask = { .count = 1 };
 
+    /* A copy may have begun since this round did: it would lack what is gathered now. */
+    if (loop_now_ms(round->authority->setup.loop) < round->authority->held_until_ms)
+        return fault(RC_CLOSED, "a copy is being made");
     round->checkpoint = (struct audit_checkpoint){
         .origin = bytes_of_text(round->key.origin),
         .journal_sequence = round->head.sequence,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "pki/crl.h"
 #include "registry/list.h"
 
 enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160 */
@@ -25,6 +26,15 @@ static void set_target(struct daemon_authority_request *request, enum registry_k
     join(request->target, registry_kind_name(kind), id);
 }
 
+/* Why, in the log, too: a compromised key is another matter than one that was replaced. */
+static void say_reason(struct daemon_authority_request *request)
+{
+    const char *reason = pki_crl_reason_name((enum pki_reason)request->question.reason);
+
+    if (reason != NULL)
+        join(request->said, "reason", reason);
+}
+
 /* ---- Changes: each with its actor and its audit record in one transaction ---- */
 
 static enum rc device_add(struct store_txn *txn, struct daemon_authority_request *request)
@@ -43,6 +53,8 @@ static enum rc device_state(struct store_txn *txn, struct daemon_authority_reque
 {
     const struct registry_question *q = &request->question;
 
+    if (q->state == REGISTRY_REVOKED)
+        say_reason(request);
     return registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(q->id), q->state,
                                    q->reason, request->now_ms);
 }
@@ -56,10 +68,11 @@ static enum rc operator_revoke(struct store_txn *txn, struct daemon_authority_re
         return fault(RC_MALFORMED, "kind: operator or line");
     if (q->kind == REGISTRY_OPERATOR && strcmp(q->id, request->actor.id) == 0 &&
         request->actor.kind == REGISTRY_OPERATOR) {
-        TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &admins));
+        TRY(registry_admin_count(txn, &admins));
         if (admins <= 1)
-            return fault(RC_DENIED, "the last operator cannot revoke himself");
+            return fault(RC_DENIED, "the last administrator cannot revoke himself");
     }
+    say_reason(request);
     return registry_subject_become(txn, q->kind, bytes_of_text(q->id), REGISTRY_REVOKED,
                                    q->reason, request->now_ms);
 }
@@ -75,6 +88,7 @@ static enum rc certificate_revoke(struct store_txn *txn,
     request->about = one;
     set_target(request, one.kind, one.subject);
     request->kind = one.kind;
+    say_reason(request);
     return registry_certificate_revoke(txn, &q->fingerprint, q->reason, request->now_ms);
 }
 

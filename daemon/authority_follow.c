@@ -4,6 +4,10 @@
 
 #include "registry/change.h"
 
+/* Of the feed: what every door has applied goes after an hour, and what no door ever takes when
+ * there is too much of it: that door takes a snapshot. */
+enum { FEED_AGE_MS = 3600000, FEED_MOST = 1000000, FEED_WORK = 256 };
+
 /* ---- Waiting ---- */
 
 static void park(struct daemon_authority_request *request)
@@ -103,12 +107,15 @@ void daemon_authority_wake(struct daemon_authority *authority)
 
 static enum rc acknowledge(struct store_txn *txn, struct store_job *job)
 {
+    static const struct store_feed_keep KEEP = { FEED_AGE_MS, FEED_MOST };
     const struct daemon_authority_request *request = daemon_authority_of(job);
     struct store_position position = { .sequence = request->question.position.sequence };
+    size_t removed = 0;
 
     memcpy(position.lineage, request->question.position.lineage, sizeof position.lineage);
-    return store_feed_acknowledge(txn, bytes_of_text(registry_channel_name(request->channel)),
-                                  &position);
+    TRY(store_feed_acknowledge(txn, bytes_of_text(registry_channel_name(request->channel)),
+                               &position));
+    return store_feed_trim(txn, &KEEP, FEED_WORK, &removed);
 }
 
 static void acknowledged(struct store_job *job, enum rc rc)

@@ -247,6 +247,12 @@ static void tell_found(struct daemon_authority *authority, const struct replay *
                   LOG_NUMBER_FIELD("count", (int64_t)replay->refusals));
 }
 
+static void want_crls(struct daemon_authority *authority)
+{
+    for (unsigned kind = REGISTRY_DEVICE; kind < DAEMON_AUTHORITY_KINDS; kind++)
+        daemon_authority_crl_want(authority, (enum registry_kind)kind);
+}
+
 static enum rc read_on(struct daemon_authority *authority);
 
 static void told_entries(void *with, enum rc rc, const struct keys_entries *entries)
@@ -265,6 +271,8 @@ static void told_entries(void *with, enum rc rc, const struct keys_entries *entr
         return;
     }
     tell_found(authority, &replay);
+    if (replay.orphans > 0 && authority->issues)
+        want_crls(authority);
     walk->refusals = replay.last;
     if (walk->orphans)
         authority->replayed = replay.last;
@@ -304,8 +312,7 @@ static void begin_to_issue(struct daemon_authority *authority)
     if (authority->walk.refusals < authority->replayed)
         authority->walk.refusals = authority->replayed;
     daemon_authority_trouble_end(authority, DAEMON_AUTHORITY_SIGNER);
-    for (unsigned kind = REGISTRY_DEVICE; kind < DAEMON_AUTHORITY_KINDS; kind++)
-        daemon_authority_crl_want(authority, (enum registry_kind)kind);
+    want_crls(authority);
     if (authority->setup.log != NULL)
         log_write(authority->setup.log, DAEMON_EVENT_AUTHORITY_ISSUES,
                   LOG_NUMBER_FIELD("journal", (int64_t)authority->replayed));

@@ -12,6 +12,10 @@
  * had never been.
  */
 
+/* Of a batch, before its records: a door greets with no more, before each try, and ends no
+ * trouble by that. */
+enum { BATCH_HEAD = AUDIT_SPOOL_ID + 8 };
+
 static enum audit_source source_of(enum registry_channel channel)
 {
     return channel == REGISTRY_DEVICE_DOOR ? AUDIT_FROM_DEVICE_DOOR : AUDIT_FROM_OPERATOR_DOOR;
@@ -68,7 +72,7 @@ static void taken(struct store_job *job, enum rc rc)
     enum daemon_authority_trouble what = trouble_of(request->channel);
 
     if (rc == RC_OK) {
-        if (buf_bytes(&request->body).len > 0 && request->answer.sequence > 0)
+        if (request->question.query.len > BATCH_HEAD)
             daemon_authority_trouble_end(request->authority, what);
         daemon_authority_answer(request);
     } else if ((rc == RC_DENIED || rc == RC_MALFORMED) &&

@@ -72,6 +72,7 @@ struct daemon_authority {
     struct loop_turn woken;
     struct daemon_authority_door doors[REGISTRY_OPERATOR_DOOR + 1];
     struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
+    struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
     uint64_t told_sequence;                   /* up to which the waiting were woken */
     bool acknowledged;                        /* since the last turn */
     int64_t started_ms;
@@ -101,8 +102,9 @@ struct daemon_authority {
 struct daemon_authority_request {
     struct store_job job; /* first: a job is its request */
     struct daemon_authority *authority;
-    struct daemon_authority_request *next; /* among the waiting */
+    struct daemon_authority_request *next; /* among the waiting, or the undone */
     struct link_request request;           /* body is of our copy */
+    bool answered;
     /* Of one that came through no door: told instead of answered. NULL for all others. */
     void (*ended)(struct daemon_authority_request *request, enum rc rc);
     enum registry_channel channel;

@@ -287,10 +287,24 @@ static void log_end(const struct process *process, int status)
                   LOG_NUMBER_FIELD("code", WEXITSTATUS(status)));
 }
 
-static bool is_final(int status)
+static bool logs_in(const struct process *process)
 {
-    return WIFEXITED(status) &&
-           (WEXITSTATUS(status) == EX_CONFIG || WEXITSTATUS(status) == EX_NOPERM);
+    for (size_t i = 0; i < process->row->descriptor_count; i++)
+        if (strcmp(process->row->descriptors[i].name, "pin") == 0)
+            return true;
+    return false;
+}
+
+/* Whether all must stop. Wrong settings show before a process serves; only who has the PIN can
+ * find it wrong later. From anybody else that word is one of a broken process. */
+static bool is_final(const struct process *process, int status)
+{
+    bool served = process->serves_since_ms != 0;
+
+    if (!WIFEXITED(status))
+        return false;
+    return (WEXITSTATUS(status) == EX_CONFIG && !served) ||
+           (WEXITSTATUS(status) == EX_NOPERM && (!served || logs_in(process)));
 }
 
 static enum rc on_end(struct process *process, int status)
@@ -309,7 +323,9 @@ static enum rc on_end(struct process *process, int status)
         stop_next(s);
         return RC_OK;
     }
-    return is_final(status) ? refuse(process, WEXITSTATUS(status)) : restart_later(process);
+    bool final = is_final(process, status);
+    process->serves_since_ms = 0;
+    return final ? refuse(process, WEXITSTATUS(status)) : restart_later(process);
 }
 
 /* What a child left behind goes with it; while it is not reaped, nobody else has its number. */

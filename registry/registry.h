@@ -50,6 +50,8 @@ enum rc registry_subject_become(struct store_txn *txn, enum registry_kind kind, 
 /* The number of devices in a state, or of subjects of another kind that are not revoked. */
 enum rc registry_subject_count(struct store_txn *txn, enum registry_kind kind,
                                enum registry_state state, uint64_t *count);
+/* Active operators with the role of an administrator, by reading them all. */
+enum rc registry_admin_count(struct store_txn *txn, uint64_t *count);
 
 /* ---- Certificates ---- */
 
@@ -150,6 +152,8 @@ enum rc registry_token_release(struct store_txn *txn, struct bytes id,
                                const uint8_t attempt[REGISTRY_ATTEMPT]);
 /* At the authority's start, with nothing under way: all reservations of a life that ended. */
 enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released);
+/* In a copy that is put back to work: what is open here may have been used since. */
+enum rc registry_token_end_all(struct store_txn *txn, uint64_t *ended);
 
 /* ---- Policies and single facts ---- */
 

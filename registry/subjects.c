@@ -100,3 +100,22 @@ enum rc registry_subject_count(struct store_txn *txn, enum registry_kind kind,
 {
     return registry_fact_number(txn, count_name(kind, state), count);
 }
+
+enum rc registry_admin_count(struct store_txn *txn, uint64_t *count)
+{
+    struct registry_key first = registry_key_subject(REGISTRY_OPERATOR, BYTES(""));
+    const struct store_range range = { .prefix = registry_key_bytes(&first) };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct registry_subject subject;
+    struct store_value value;
+    struct bytes key;
+    enum rc rc = RC_OK;
+
+    *count = 0;
+    TRY(store_cursor_open(txn, REGISTRY_SUBJECTS, &range, &cursor));
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
+        TRY(registry_subject_read(value.bytes, &subject));
+        *count += subject.state == REGISTRY_ACTIVE && subject.role == REGISTRY_ADMIN;
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}

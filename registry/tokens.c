@@ -130,7 +130,8 @@ enum rc registry_token_release(struct store_txn *txn, struct bytes id,
     return settle(txn, id, attempt, OPEN);
 }
 
-enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released)
+/* All tokens of `from` become `to`; *count says how many. */
+static enum rc move_all(struct store_txn *txn, enum state from, enum state to, uint64_t *count)
 {
     static const struct store_range ALL;
     AUTO_OF(store_cursor) *cursor = NULL;
@@ -139,16 +140,28 @@ enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released)
     struct row row;
     enum rc rc = RC_OK;
 
-    *released = 0;
     TRY(store_cursor_open(txn, REGISTRY_TOKENS, &ALL, &cursor));
     while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
         TRY(read_row(key, value.bytes, &row));
-        if (row.state != RESERVED)
+        if (row.state != from)
             continue;
-        row.state = OPEN;
+        row.state = to;
         memset(row.attempt, 0, sizeof row.attempt);
         TRY(put(txn, &row));
-        (*released)++;
+        (*count)++;
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc registry_token_release_all(struct store_txn *txn, uint64_t *released)
+{
+    *released = 0;
+    return move_all(txn, RESERVED, OPEN, released);
+}
+
+enum rc registry_token_end_all(struct store_txn *txn, uint64_t *ended)
+{
+    *ended = 0;
+    TRY(move_all(txn, RESERVED, USED, ended));
+    return move_all(txn, OPEN, USED, ended);
 }

@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import struct
+import time
 
 SEIZE, INTERRUPT, SINGLESTEP, GETREGS, SETREGS, DETACH = 0x4206, 0x4207, 9, 12, 13, 17
 WORD = 2**64 - 1
@@ -24,7 +25,7 @@ CALLS = {"read": 0, "open": 2, "socket": 41, "connect": 42, "fork": 57, "execve"
          "process_vm_readv": 310, "bpf": 321, "io_uring_setup": 425, "pidfd_getfd": 438,
          "mmap": 9, "unlink": 87, "rename": 82, "clone": 56, "keyctl": 250, "setrlimit": 160,
          "sendmsg": 46, "landlock_restrict_self": 446, "bind": 49, "listen": 50, "mprotect": 10, "tgkill": 234,
-         "pidfd_open": 434, "setns": 308, "mount": 165, "perf_event_open": 298, "userfaultfd": 323}
+         "pidfd_open": 434, "setns": 308, "mount": 165, "perf_event_open": 298, "userfaultfd": 323, "exit_group": 231}
 
 libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
 libc.ptrace.restype = ctypes.c_long
@@ -81,17 +82,26 @@ def place_texts(pid, registers, arguments):
     return placed
 
 
+def stop_at_rest(pid):
+    """Stopped where it waits in a system call; one that is busy is given a moment. Its registers."""
+    for _ in range(500):
+        ptrace(SEIZE, pid)
+        ptrace(INTERRUPT, pid)
+        wait_stop(pid)
+        registers = read_registers(pid)
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(registers["rip"] - 2)
+            if memory.read(2) == b"\x0f\x05":
+                return registers
+        ptrace(DETACH, pid)
+        time.sleep(0.01)
+    raise RuntimeError(f"process {pid} does not rest in a system call")
+
+
 def syscall(pid, name, *arguments):
     """The call's result, negative errno included. Raises Killed if the process did not survive it."""
-    ptrace(SEIZE, pid)
-    ptrace(INTERRUPT, pid)
-    wait_stop(pid)
-    before = read_registers(pid)
+    before = stop_at_rest(pid)
     try:
-        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-            memory.seek(before["rip"] - 2)
-            if memory.read(2) != b"\x0f\x05":
-                raise RuntimeError(f"process {pid} does not rest in a system call")
         call = dict(before, rip=before["rip"] - 2, rax=CALLS[name], orig_rax=WORD)
         call.update(zip(ARGUMENTS, place_texts(pid, before, arguments)))
         write_registers(pid, call)

@@ -145,9 +145,9 @@ class Closed(Exception):
 class Client:
     """One connection. open() does TLS only; connect() tells the CONNACK's code."""
 
-    def __init__(self, port, context, client_id, *, version=5, timeout=20, session=None):
+    def __init__(self, port, context, client_id, *, version=5, timeout=20, session=None, source=""):
         self.port, self.context, self.client_id, self.version = port, context, client_id, version
-        self.timeout, self.session = timeout, session
+        self.timeout, self.session, self.source = timeout, session, source
         self.socket, self.rest, self.waiting, self.connack = None, b"", [], None
         self.next_identifier = 0
 
@@ -158,7 +158,7 @@ class Client:
         self.close()
 
     def open(self):
-        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout, (self.source, 0))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.socket = self.context.wrap_socket(plain, server_hostname="127.0.0.1", session=self.session)

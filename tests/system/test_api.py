@@ -77,6 +77,7 @@ def test_an_auditor_reads_and_changes_nothing(world):
     kept = world.kept("operator", otto)
     assert world.ask(kept, "GET", "/v1/devices").status == 200
     world.api("POST", "/v1/operators/otto/revoke?wait=1", {"reason": "keyCompromise"})
+    assert world.wait_audit(action="operator.revoke")["reason"] == "reason keyCompromise"
     try:
         assert world.ask(kept, "GET", "/v1/devices").status == 403
     except (OSError, worlds.http.client.HTTPException):

@@ -4,6 +4,7 @@ What is signed by our own CA here was signed behind the registry's back, with th
 """
 import base64
 import http.client
+import itertools
 import ssl
 import subprocess
 import time
@@ -82,9 +83,15 @@ def move_dates(made, enrolled):
     made.start()
 
 
-def try_mqtt(system, context, name="someone"):
+def stranger(_counter=itertools.count(256)):
+    """An address of its own on the loopback: a flood from one address is told in aggregate."""
+    number = next(_counter)
+    return f"127.0.{number >> 8}.{number & 255 or 1}"
+
+
+def try_mqtt(system, context, name="someone", source=None):
     """CONNACK's code, or the name of what ended it."""
-    with mqtt.Client(system.ports["mqtts"], context, name) as client:
+    with mqtt.Client(system.ports["mqtts"], context, name, source=source or stranger()) as client:
         try:
             return client.connect()
         except (ssl.SSLError, mqtt.Closed, ConnectionError) as end:
@@ -93,7 +100,7 @@ def try_mqtt(system, context, name="someone"):
 
 def try_https(system, door, context, method, path, body=None, headers=None):
     """HTTP's status, or the name of what ended it."""
-    connection = system.connection(door, None, context=context, timeout=20)
+    connection = system.connection(door, None, context=context, timeout=20, source=stranger())
     try:
         return system.ask(connection, method, path, body, headers).status
     except (OSError, http.client.HTTPException) as end:
@@ -125,7 +132,7 @@ def named(system, credential, reasons):
     record = system.wait_audit(right, certificate=credential.fingerprint)
     shown = [record.get(name) or {} for name in ("certificate", "actor_certificate")]
     assert credential.fingerprint in [one.get("fingerprint") if isinstance(one, dict) else one for one in shown], record
-    assert record["peer"].startswith("127.0.0.1:")
+    assert record["peer"].startswith("127.0.")
     return record
 
 
@@ -152,6 +159,17 @@ def test_is_refused_at_https_of_both_doors_and_named(system, name, version):
     named(system, credential, BAD[name])
     place.wait_for("records of both doors",
                    lambda: len(system.audit(certificate=credential.fingerprint)) > before, 30)
+
+
+def test_a_flood_of_strangers_is_counted_to_the_last(system):
+    """From one address: the first are told one by one, the rest in aggregate, and none is missing."""
+    context, source = world.tls_context(system.root, system.bad["self-signed"]), stranger()
+    for _ in range(40):
+        assert isinstance(try_mqtt(system, context, source=source), str)
+    def counted():
+        records = system.audit(peer=source, action="handshake", decision="denied")
+        return sum(record.get("aggregate", {}).get("count", 1) for record in records) == 40 and len(records)
+    assert place.wait_for("all 40 in the log", counted, 60) < 40
 
 
 def test_none_is_refused_at_mqtt_and_told(system):

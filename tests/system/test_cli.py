@@ -77,11 +77,13 @@ def test_a_server_that_is_not_ours_is_not_spoken_to(running, work):
     assert done.returncode == 3 and "not one of our doors'" in done.stderr
 
 
-def test_the_environment_leads_nowhere_else(running, monkeypatch):
+def test_the_environment_leads_nowhere_else(running, work, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    monkeypatch.setenv("SSLKEYLOGFILE", str(work / "session-keys"))
     running.touchmark("status")
+    assert not (work / "session-keys").exists()
 
 
 def test_nobody_there_is_busy(running):

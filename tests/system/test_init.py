@@ -109,6 +109,13 @@ def test_processes_do_not_share_a_user(tmp_path, change, status, told):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("token", ["hsm/issuing/tokens", "root/tokens"])
+def test_a_login_cannot_write_to_the_token(made, token):
+    """SoftHSM truncates token.object at each login: killed just then, it would lose the keys."""
+    objects = list((made[0] / token).glob("*/*.object"))
+    assert objects and {stat.S_IMODE(path.stat().st_mode) for path in objects} == {0o400}
+
+
 def test_two_places_share_no_secret(made, tmp_path):
     folder, told = made
     other = place.init(tmp_path / "other")

@@ -5,9 +5,11 @@ end the process (SIGSYS) or fail; which of the two is the jail's business, that 
 happened is the failure.
 """
 # release
+import contextlib
 import errno
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -81,11 +83,25 @@ def wait_for_all(running):
     place.wait_for("all processes", lambda: {*PROCESSES} <= {*running.children().values()})
 
 
+def filters(pid):
+    """How many system-call filters lie on it; proc(5)."""
+    try:
+        return int(re.search(r"^Seccomp_filters:\s*(\d+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+    except FileNotFoundError:
+        return 0
+
+
+def jailed(running, name):
+    """The first process of that name once it is in its own jail, not only in touchmarkd's."""
+    wait_for_all(running)
+    return place.wait_for(f"{name} in its jail", lambda: next(
+        (pid for pid in running.pids(name) if filters(pid) > filters(running.process.pid)), None))
+
+
 def attempt(running, name, call, *arguments):
     """What came of one call from inside a process of this name: an errno's or a signal's name."""
-    wait_for_all(running)
+    pid = jailed(running, name)
     restarts = len(running.events("process.ready"))
-    pid = running.pids(name)[0]
     try:
         result = inject.syscall(pid, call, *arguments)
     except inject.Killed as killed:
@@ -184,8 +200,7 @@ def test_the_worst_of_them_are_refused_in_every_jail(running, name, call):
 
 def victim_of(running, name, other):
     """A process of the other name, or touchmarkd; never the one that attempt() will use."""
-    wait_for_all(running)
-    own = running.pids(name)[0]
+    own = jailed(running, name)
     pids = [running.process.pid] if other == "touchmarkd" else running.pids(other)
     return next((pid for pid in pids if pid != own), None)
 
@@ -241,6 +256,19 @@ def test_a_jail_violation_is_told_as_what_it_is(running):
     before = len(running.events("process.jail-violation"))
     assert attempt(running, "signer", "fork") == "SIGSYS"
     running.wait_event("process.jail-violation", count=before + 1)
+
+
+@IN_ONE_JAIL
+@pytest.mark.parametrize("code", [77, 78])
+def test_no_process_that_serves_stops_the_others_by_its_exit_code(running, code):
+    """Which before it serves means a wrong PIN or wrong settings, and ends all."""
+    wait_for_all(running)
+    pid = running.pids("device-door")[0]
+    with contextlib.suppress(OSError):  # it is gone
+        inject.syscall(pid, "exit_group", code)
+    place.wait_for("another", lambda: running.pids("device-door") and pid not in running.pids("device-door"))
+    wait_for_all(running)
+    assert running.process.poll() is None and not running.events("process.refused")
 
 
 def test_the_injected_calls_themselves_work():

@@ -161,6 +161,7 @@ def check_audit(system, load):
     revoked = {record.fields.get("device") for record in of["device.revoke"]}
     assert load.revoked.keys() <= revoked
     assert len(of["policy.apply"]) >= len(load.policies)
+    system.touchmark("audit", "verify", "--since", system.work / "early.checkpoint")
     return len(records)
 
 
@@ -217,6 +218,8 @@ def loaded(work, log=None):
         made.running.log_path = log
     with made:
         publisher, reader = made.enrol("publisher"), made.enrol("reader")
+        early = ("audit", "checkpoint", "--save", work / "early.checkpoint")
+        place.wait_for("a checkpoint", lambda: made.touchmark(*early, check=False).returncode == 0, 30)
         with Load(made, publisher) as load:
             grow(load)
             yield made, load, reader

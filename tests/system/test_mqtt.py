@@ -346,10 +346,8 @@ def test_a_delayed_will_waits_and_a_return_takes_it_back(system):
         assert reader.message()[1] == b"back in time"
 
 
-@pytest.mark.parametrize("delay", [0, 1])
+@pytest.mark.parametrize("version, delay", [(4, 0), (5, 0), (5, 1)])
 def test_a_revoked_devices_will_dies_with_it(system, version, delay):
-    if version == 4 and delay:
-        pytest.skip("3.1.1 has no delay")
     name = f"doomed-{version}-{delay}"
     doomed = system.enrol(name)
     will = mqtt.Will("plant/wills", name.encode(), qos=1, delay=delay)

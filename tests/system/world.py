@@ -171,11 +171,12 @@ class World:
 
     # ---- HTTPS ----
 
-    def connection(self, door="operator", who="admin", *, timeout=60, context=None):
-        """A new HTTPS connection; who: a Credential, None, or "admin"."""
+    def connection(self, door="operator", who="admin", *, timeout=60, context=None, source=""):
+        """A new HTTPS connection; who: a Credential, None, or "admin"; source: an address of ours."""
         who = self.admin if who == "admin" else who
         context = context or tls_context(self.root, who)
-        return http.client.HTTPSConnection("127.0.0.1", self.ports[door], context=context, timeout=timeout)
+        return http.client.HTTPSConnection("127.0.0.1", self.ports[door], context=context, timeout=timeout,
+                                           source_address=(source, 0))
 
     def kept(self, door, who):
         """This thread's own connection of that credential, kept alive."""

@@ -511,15 +511,15 @@ static void too_many_connections_are_refused(void **state)
 {
     struct world *world = *state;
     struct broker_peer peer = world_peer(STRANGER);
-    int fds[64], ends[2];
+    int fds[33], ends[2];
 
-    for (size_t i = 0; i < 64; i++)
+    for (size_t i = 0; i < 32; i++) /* half of the world's 64: the others are plain HTTP's */
         fds[i] = world_dial(world, STRANGER, ALL_SERVICES);
-    world_turn(world);
+    fds[32] = world_dial(world, STRANGER, API_PUBLIC);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     assert_int_equal(api_adopt(world->api, ends[0], ALL_SERVICES, &peer), RC_LIMIT);
     close(ends[1]);
-    for (size_t i = 0; i < 64; i++)
+    for (size_t i = 0; i < 33; i++)
         close(fds[i]);
     for (int i = 0; i < 5; i++)
         world_turn(world);

@@ -43,7 +43,8 @@ static unsigned client_next(struct client *c)
     }
     if (frame.type == MQTT_DISCONNECT && frame.body.len > 0)
         c->farewell = (enum mqtt_reason)frame.body.at[0];
-    memmove(c->in.at, c->in.at + frame.size, c->in.len - frame.size);
+    if (c->in.len > frame.size)
+        memmove(c->in.at, c->in.at + frame.size, c->in.len - frame.size);
     buf_cut(&c->in, c->in.len - frame.size);
     return frame.type;
 }

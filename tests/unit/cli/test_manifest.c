@@ -18,7 +18,7 @@ static int make_backup(void **state)
     struct stat like;
 
     (void)state;
-    (void)cli_copy_remove(AT_FDCWD, "backup");
+    (void)cli_copy_remove("backup");
     assert_int_equal(file_make_dir(AT_FDCWD, "backup", 0700, &backup), RC_OK);
     assert_int_equal(file_make_dir(backup, "place", 0700, &place), RC_OK);
     assert_int_equal(file_make_dir(place, "keys", 0700, &folder), RC_OK);

@@ -33,12 +33,14 @@ struct world {
     pid_t authority;
     int doors[REGISTRY_OPERATOR_DOOR + 1];
     const char *dies_at; /* action at whose commit the authority kills itself */
+    const char *full_at; /* action whose record finds no space, so many times */
+    int full;
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
 
 struct deadly {
-    const struct world *world;
+    struct world *world;
     struct daemon_authority_audit audit;
 };
 
@@ -46,10 +48,12 @@ static inline enum rc append(void *with, struct store_txn *txn,
                              const struct daemon_authority_event *event)
 {
     const struct deadly *deadly = with;
-    const char *dies_at = deadly->world->dies_at;
+    const char *dies_at = deadly->world->dies_at, *full_at = deadly->world->full_at;
 
     if (dies_at != NULL && strcmp(dies_at, event->action) == 0 && event->rc == RC_OK)
         raise(SIGKILL);
+    if (full_at != NULL && strcmp(full_at, event->action) == 0 && deadly->world->full-- > 0)
+        return fault(RC_LIMIT, "the disk is full");
     return deadly->audit.append(deadly->audit.with, txn, event);
 }
 

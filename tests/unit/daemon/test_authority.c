@@ -216,6 +216,45 @@ static void a_kill_between_signature_and_commit_leaves_a_revoked_orphan(void **s
     assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ORPHAN, AUDIT_ALLOWED), 1);
 }
 
+/* Neither the certificate nor its refusal can be written down: when there is space again, the
+ * token has its one use still, and what was signed is an orphan. */
+static void a_full_disk_uses_up_no_token(void **state)
+{
+    struct world *w = *state;
+    struct registry_question none = { 0 };
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", &token);
+    stop(w);
+    w->full_at = "enrol";
+    w->full =
+        6; /* each change runs twice: the registration, its refusal, and what tries again */
+    start(w);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_LIMIT);
+    enum rc rc = RC_LIMIT;
+    for (int tries = 0; rc == RC_LIMIT && tries < 100; tries++) {
+        usleep(20000);
+        rc = enrol(w, &w->device, &token, &told);
+    }
+    assert_int_equal(rc, RC_OK);
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    assert_int_equal(told.answer.status.orphans, 1);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_ISSUE, AUDIT_ALLOWED), 1);
+}
+
+/* The other operator is an auditor, who could not make another administrator. */
+static void the_last_administrator_cannot_revoke_himself(void **state)
+{
+    struct world *w = *state;
+    struct registry_question q = { .kind = REGISTRY_OPERATOR, .state = REGISTRY_REVOKED };
+    AUTO_TOLD(told);
+
+    set_id(&q, "first");
+    assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, q, &told), RC_DENIED);
+}
+
 static void a_crl_says_what_was_revoked(void **state)
 {
     static const char *const SHOW[] = { "crl",   "-in",     "crl.pem",  "-noout",
@@ -391,6 +430,8 @@ int main(void)
         TEST(renewal_is_for_the_registered_key),
         TEST(a_key_of_another_device_is_refused),
         TEST(a_kill_between_signature_and_commit_leaves_a_revoked_orphan),
+        TEST(a_full_disk_uses_up_no_token),
+        TEST(the_last_administrator_cannot_revoke_himself),
         TEST(a_crl_says_what_was_revoked),
         TEST(an_altered_certificate_is_named_in_the_audit_log),
         TEST(doors_and_operators_get_certificates_of_their_own_kind),

@@ -108,6 +108,29 @@ static void a_gap_is_refused_told_once_and_over_when_filled(void **state)
     assert_string_equal(trouble, "");
 }
 
+/* As doors do: each second a greeting, which is taken, and the same records again. */
+static void a_gap_that_stays_is_told_once(void **state)
+{
+    struct world *w = *state;
+    char trouble[REGISTRY_TROUBLE_MAX + 1];
+    uint64_t sequence = 0;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "first");
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+    for (int times = 0; times < 3; times++) {
+        begin_batch(&batch, 1, 3);
+        assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+        assert_int_equal(sequence, 1);
+        add_record(&batch, "third");
+        assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_DENIED);
+    }
+    assert_int_equal(count_audit(w, AUDIT_LOG_SPOOL, AUDIT_DENIED), 1);
+    tell_trouble(w, trouble);
+    assert_non_null(strstr(trouble, "device-door spool continues with 3 after 1"));
+}
+
 static void a_batch_with_one_bad_record_is_refused_whole(void **state)
 {
     struct world *w = *state;
@@ -412,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_spool_is_taken_once_whatever_is_sent_twice),
         TEST(a_gap_is_refused_told_once_and_over_when_filled),
+        TEST(a_gap_that_stays_is_told_once),
         TEST(a_batch_with_one_bad_record_is_refused_whole),
         TEST(a_record_has_the_source_of_its_channel),
         TEST(a_checkpoint_follows_new_records_and_covers_what_can_be_copied),

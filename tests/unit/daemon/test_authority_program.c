@@ -240,7 +240,7 @@ static enum rc operate(struct world *w, enum registry_ask what,
 static uint64_t count_restores(struct world *w)
 {
     const struct audit_query query = { .action = AUDIT_SYSTEM_RESTORE, .most = 10 };
-    struct registry_answer answer;
+    struct registry_answer answer = { 0 };
     struct audit_page page;
     struct audit_hit hit;
     uint64_t found = 0;
@@ -261,7 +261,7 @@ static void a_copy_is_made_from_inside_the_jail_and_serves_again(void **state)
 {
     struct world *w = *state;
     struct registry_question none = { 0 };
-    struct registry_answer answer;
+    struct registry_answer answer = { 0 };
     struct store_copy held;
     AUTO_BUF(reply, LINK_BODY_MAX);
     AUTO_BUF(path, 256);

@@ -31,6 +31,11 @@ static enum rc do_release_all(struct store_txn *txn, struct act *act)
     return registry_token_release_all(txn, &act->count);
 }
 
+static enum rc do_end_all(struct store_txn *txn, struct act *act)
+{
+    return registry_token_end_all(txn, &act->count);
+}
+
 static void add_token(struct world *w, const char *id, const char *device)
 {
     struct act act = { .run = do_add_token, .token = { .expires_ms = NOW_MS + 1000 } };
@@ -178,6 +183,22 @@ static void a_kill_between_reserve_and_use_loses_and_doubles_nothing(void **stat
     assert_int_equal(try_it(w, do_reserve, 3), RC_DENIED);
 }
 
+/* What is open or held in a copy may have been used since the copy was made. */
+static void a_copy_put_back_has_no_token_left(void **state)
+{
+    struct world *w = *state;
+    struct act end = { .run = do_end_all };
+
+    add_token(w, "token-5", "dev-1");
+    assert_int_equal(try_it(w, do_reserve, 1), RC_OK);
+    assert_int_equal(world_do(w, &end), RC_OK);
+    assert_int_equal(end.count, 2);
+    assert_int_equal(try_it(w, do_consume, 1), RC_DENIED);
+    assert_int_equal(try_it(w, do_reserve, 2), RC_DENIED);
+    assert_int_equal(world_do(w, &end), RC_OK);
+    assert_int_equal(end.count, 0);
+}
+
 static void a_device_that_is_out_gets_no_token(void **state)
 {
     struct world *w = *state;
@@ -199,6 +220,7 @@ int main(void)
         TEST(every_refusal_sounds_the_same),
         TEST(many_attempts_interleaved_use_it_exactly_once),
         TEST(a_kill_between_reserve_and_use_loses_and_doubles_nothing),
+        TEST(a_copy_put_back_has_no_token_left),
         TEST(a_device_that_is_out_gets_no_token),
     };
 
