@@ -28,6 +28,7 @@ VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain "kept/#"\n')
 TOPICS = 40
+REVOKED_MOST = 800  # a CRL holds some 1,300 (daemon/authority_crl.c)
 TROUBLE = (OSError, http.client.HTTPException, ssl.SSLError, mqtt.Closed, world.Refused, ValueError)
 
 
@@ -82,7 +83,7 @@ class Load:
 
     def revoke(self):
         while not self.stopping.is_set():
-            if len(self.queue) < 3:
+            if len(self.queue) < 3 or len(self.revoked) == REVOKED_MOST:
                 time.sleep(0.02)
                 continue
             name = self.queue.popleft()
