@@ -77,7 +77,7 @@ static struct broker_share *find(struct broker_shares *shares, const char *peer,
 
     broker_origin_of(peer, origin);
     for (size_t i = 0; i < BROKER_SHARES_ENTRIES; i++)
-        if (shares->of[i].used && memcmp(shares->of[i].origin, origin, BROKER_ORIGIN) == 0)
+        if (shares->of[i].used && bytes_equal(BYTES_OF(shares->of[i].origin), BYTES_OF(origin)))
             return &shares->of[i];
     struct broker_share *made = replace(shares);
     *made = (struct broker_share){ .used = true,

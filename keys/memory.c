@@ -65,6 +65,8 @@ enum rc keys_memory_recover(struct journal *journal, const struct keys_rules *ru
         made.of[i].tokens = (int64_t)rules->rule[i].rate_burst * PER_SIGNATURE;
         made.of[i].tokens_ms = monotonic_ms;
     }
+    made.strays.tokens = (int64_t)KEYS_STRAYS_AT_ONCE * PER_SIGNATURE;
+    made.strays.tokens_ms = monotonic_ms;
     *memories = made;
     return RC_OK;
 }
@@ -87,26 +89,43 @@ enum rc keys_memory_restate(struct keys_memories *memories, struct journal *jour
     return RC_OK;
 }
 
-enum rc keys_memory_take(struct keys_memories *memories, const struct keys_rule *rule,
-                         size_t count, int64_t monotonic_ms)
+/* A thousandth of a token a millisecond for each one a second; full long before it overflows.
+ */
+static bool take(struct keys_past *past, uint32_t a_second, uint32_t at_once, size_t count,
+                 int64_t monotonic_ms)
 {
-    struct keys_past *past = keys_memory_of(memories, rule);
-    int64_t full = (int64_t)rule->rate_burst * PER_SIGNATURE;
+    int64_t full = (int64_t)at_once * PER_SIGNATURE;
     int64_t wanted = (int64_t)count * PER_SIGNATURE;
-
-    if (rule->rate_per_s == 0 && rule->rate_burst == 0)
-        return RC_OK;
-    /* A thousandth of a signature a millisecond for each one a second; full long before it
-     * overflows. */
     int64_t passed_ms = monotonic_ms - past->tokens_ms;
-    int64_t most_ms = full / (rule->rate_per_s > 0 ? rule->rate_per_s : 1) + 1;
-    past->tokens += (passed_ms < most_ms ? passed_ms : most_ms) * rule->rate_per_s;
+    int64_t most_ms = full / (a_second > 0 ? a_second : 1) + 1;
+
+    past->tokens += (passed_ms < most_ms ? passed_ms : most_ms) * a_second;
     past->tokens = past->tokens < full ? past->tokens : full;
     past->tokens_ms = monotonic_ms;
     if (past->tokens < wanted)
+        return false;
+    past->tokens -= wanted;
+    return true;
+}
+
+enum rc keys_memory_take(struct keys_memories *memories, const struct keys_rule *rule,
+                         size_t count, int64_t monotonic_ms)
+{
+    if (rule->rate_per_s == 0 && rule->rate_burst == 0)
+        return RC_OK;
+    if (!take(keys_memory_of(memories, rule), rule->rate_per_s, rule->rate_burst, count,
+              monotonic_ms))
         return fault(RC_LIMIT, "key %s may make %u signatures a second, at most %u at once",
                      rule->name, rule->rate_per_s, rule->rate_burst);
-    past->tokens -= wanted;
+    return RC_OK;
+}
+
+enum rc keys_memory_take_stray(struct keys_memories *memories, int64_t monotonic_ms)
+{
+    if (!take(&memories->strays, KEYS_STRAYS_A_SECOND, KEYS_STRAYS_AT_ONCE, 1, monotonic_ms))
+        return fault(RC_LIMIT,
+                     "more than %d requests a second, %d at once, that belong to no key",
+                     KEYS_STRAYS_A_SECOND, KEYS_STRAYS_AT_ONCE);
     return RC_OK;
 }
 

@@ -11,6 +11,8 @@
  * start reads only the journal's end. Rates begin full at a start.
  */
 enum {
+    KEYS_STRAYS_A_SECOND = 16,  /* refusals that no key's rate bounds ... */
+    KEYS_STRAYS_AT_ONCE = 256,  /* ... and so many at once */
     KEYS_MEMORY_SPACING = 4096, /* entries between restatements, at most */
     KEYS_MEMORY_SPAN =
         4 * KEYS_MEMORY_SPACING /* entries read at a start; trimming leaves them */
@@ -28,6 +30,7 @@ struct keys_memories {
         int64_t tokens_ms; /* monotonic: when they were counted */
         int64_t told_ms;   /* monotonic: when the latest "too fast" was journaled */
     } of[KEYS_PER_RULES_MAX];
+    struct keys_past strays; /* of which only the rate is used */
 };
 
 /* RC_CORRUPT if the journal does not hold what it should. */
@@ -38,6 +41,8 @@ enum rc keys_memory_restate(struct keys_memories *memories, struct journal *jour
 /* Take this many signatures from a key's rate: RC_LIMIT, and nothing is taken. */
 enum rc keys_memory_take(struct keys_memories *memories, const struct keys_rule *rule,
                          size_t count, int64_t monotonic_ms);
+/* Take one from the rate of requests that belong to no key of the rules. RC_LIMIT. */
+enum rc keys_memory_take_stray(struct keys_memories *memories, int64_t monotonic_ms);
 struct keys_past *keys_memory_of(struct keys_memories *memories, const struct keys_rule *rule);
 /*
  * Does the head that a checkpoint vouches for stand in the signer's journal, not before

@@ -120,8 +120,10 @@ static void refuse(struct keys_signer *signer, struct keys_job *job, enum rc rc)
     const char *text = NULL;
 
     buf_addf(&why, "%s", fault_text());
-    if (rc == RC_LIMIT && job->rule != NULL) {
-        struct keys_past *past = keys_memory_of(&signer->memories, job->rule);
+    if (rc == RC_LIMIT) {
+        struct keys_past *past = job->rule == NULL
+                                     ? &signer->memories.strays
+                                     : keys_memory_of(&signer->memories, job->rule);
         journaled = past->told_ms == 0 || now - past->told_ms >= TOLD_EVERY_MS;
         if (journaled)
             past->told_ms = now;
@@ -157,8 +159,10 @@ static enum rc admit(struct keys_signer *signer, struct keys_job *job,
                      const struct keys_ask *ask)
 {
     job->rule = keys_rules_find(signer->rules, bytes_of_text(job->key));
-    if (job->rule == NULL)
+    if (job->rule == NULL) {
+        TRY(keys_memory_take_stray(&signer->memories, clock_monotonic_ms(signer->clock)));
         return fault(RC_NOT_FOUND, "no key %s in the rules", job->key);
+    }
     struct keys_past *past = keys_memory_of(&signer->memories, job->rule);
     TRY(keys_memory_take(&signer->memories, job->rule, job->count,
                          clock_monotonic_ms(signer->clock)));
@@ -278,6 +282,8 @@ static void refuse_unread(struct keys_signer *signer, const struct link_request 
     struct keys_job *job = NULL;
     enum keys_kind kind = keys_protocol_kind((enum keys_request)request->kind->kind);
 
+    if (keys_memory_take_stray(&signer->memories, clock_monotonic_ms(signer->clock)) != RC_OK)
+        rc = RC_LIMIT;
     if (keys_job_new(request, kind, &none, &job) == RC_OK)
         refuse(signer, job, rc);
     else

@@ -14,7 +14,9 @@
  * ended in one turn of the loop is committed together and answered after that.
  *
  * A refusal is journaled like a signature; "too fast" once a second and key, so that a flood
- * fills no disk. When the journal cannot take an entry, nothing leaves.
+ * fills no disk. What belongs to no key (a body that cannot be read, a name that is not in the
+ * rules) has a rate of its own, and beyond it is "too fast" as well. When the journal cannot
+ * take an entry, nothing leaves.
  */
 struct keys_signer;
 

@@ -1,12 +1,10 @@
 """Whoever has no certificate, or no patience, keeps nobody out and ends nothing: SECURITY.md, floods."""
-import re
 import socket
 import ssl
-import time
 
 import mqtt
 import pytest
-from world import fields_of, tls_context, world
+from world import fields_of, world
 
 POLICY = 'allow device connect\nallow device publish, subscribe, receive "all/#"\n'
 PLACES = 200
@@ -126,25 +124,3 @@ def test_a_low_limit_of_descriptors_makes_fewer_places_and_is_told(poor):
         for one in held:
             if one:
                 one.close()
-
-
-def test_answers_to_a_slow_reader_are_whole(small):
-    """More than the sockets hold, over a connection that closes: they take seconds, and all of them arrive."""
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.connect(("127.0.0.1", small.ports["operator"]))
-    slow = tls_context(small.root, small.admin).wrap_socket(plain, server_hostname="localhost")
-    one = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n"
-    slow.sendall(9 * (one + b"\r\n") + one + b"Connection: close\r\n\r\n")
-    got = b""
-    while more := slow.recv(2048):
-        got += more
-        time.sleep(0.01)
-    for _ in range(10):
-        head, _, got = got.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200")
-        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
-        assert len(got) >= length
-        got = got[length:]
-    assert not got
-    slow.close()

@@ -1,7 +1,6 @@
 #include "tests/support/check.h"
 
-#include <stdio.h>
-
+#include "base/buf.h"
 #include "broker/origin.h"
 #include "broker/shares.h"
 
@@ -75,8 +74,10 @@ static void all_together_have_an_end_too(void **state)
     assert_int_equal(broker_shares_new(0, &asked.shares), RC_OK);
     /* More addresses than there are entries: who has a question under way is not forgotten. */
     for (unsigned i = 0; i < 2 * BROKER_SHARES_ENTRIES; i++) {
-        char peer[32];
-        assert_true(snprintf(peer, sizeof peer, "10.0.%u.%u:9", i / 250, i % 250) > 0);
+        AUTO_BUF(text, 32);
+        const char *peer = NULL;
+        buf_addf(&text, "10.0.%u.%u:9", i / 250, i % 250);
+        assert_int_equal(buf_text(&text, &peer), RC_OK);
         begun += broker_shares_begin(asked.shares, peer, 0, &asked.of[asked.count]) == RC_OK;
         if (begun > asked.count)
             asked.count++;

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "keys/entry.h"
+#include "keys/memory.h"
 #include "tests/support/checkpoint_rows.h"
 #include "tests/support/crl_rows.h"
 #include "tests/support/hostile.h"
@@ -320,6 +321,50 @@ static void every_truncation_of_a_body_is_refused(void **state)
 
 /* ---- Rates ---- */
 
+static uint64_t entries_of(const struct world *w)
+{
+    AUTO_FD dir = -1;
+    struct journal_recovery found;
+    struct journal_head head;
+
+    assert_int_equal(file_open_dir(AT_FDCWD, w->signing.journal, &dir), RC_OK);
+    assert_int_equal(journal_verify(dir, NULL, NULL, &head, &found), RC_OK);
+    return head.sequence;
+}
+
+/* Names that no rule has, as fast as they can be sent: the journal does not grow with them, and
+ * what is good is signed meanwhile. */
+static void a_flood_of_strays_does_not_fill_the_journal(void **state)
+{
+    struct world *w = *state;
+    unsigned told = 0, too_fast = 0;
+    AUTO_BUF(tbs, LINK_BODY_MAX);
+    AUTO_BUF(reply, LINK_BODY_MAX);
+    struct keys_answers last;
+
+    for (unsigned i = 0; i < 8 * KEYS_STRAYS_AT_ONCE; i++) {
+        struct bytes item = BYTES("x");
+        AUTO_BUF(room, LINK_BODY_MAX);
+        struct keys_answers answers;
+        assert_int_equal(signing_ask(&w->signing, KEYS_ASK_CERTIFICATES, "nobodys", &item, 1,
+                                     &room, &answers),
+                         RC_OK);
+        told += answers.at[0].rc == RC_NOT_FOUND;
+        too_fast += answers.at[0].rc == RC_LIMIT;
+        if (i < KEYS_STRAYS_AT_ONCE)
+            assert_int_equal(too_fast, 0);
+    }
+    assert_int_equal(told + too_fast, 8 * KEYS_STRAYS_AT_ONCE);
+    assert_true(too_fast > 0);
+    assert_in_range(entries_of(w), told + 1, told + too_fast - 1);
+    signing_certificate(&w->signing, 1, &tbs);
+    struct bytes good = buf_bytes(&tbs);
+    assert_int_equal(
+        signing_ask(&w->signing, KEYS_ASK_CERTIFICATES, "devices", &good, 1, &reply, &last),
+        RC_OK);
+    assert_int_equal(last.at[0].rc, RC_OK);
+}
+
 static void too_many_at_once_are_refused(void **state)
 {
     struct world *w = *state;
@@ -457,6 +502,7 @@ int main(void)
         WITH_SIGNER(no_checkpoint_beside_the_rules_is_signed),
         WITH_SIGNER(bodies_that_cannot_be_read_are_refused),
         WITH_SIGNER(every_truncation_of_a_body_is_refused),
+        WITH_SIGNER(a_flood_of_strays_does_not_fill_the_journal),
         WITH_SIGNER(too_many_at_once_are_refused),
         WITH_SIGNER(messages_that_are_none_end_the_link_and_are_journaled),
     };
