@@ -115,7 +115,6 @@ def test_a_low_limit_of_descriptors_makes_fewer_places_and_is_told(poor):
     before = starts(poor)
     held = [stranger(poor) for _ in range(int(mine["connections"]))]
     held += [dial(poor, "http") for _ in range(FILES)]
-    held += [dial(poor, "mqtts") for _ in range(FILES)]
     try:
         for _ in range(5):
             session(poor, poor.device).close()
