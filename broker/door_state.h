@@ -93,6 +93,7 @@ struct worker {
     struct loop_timer window; /* of the audit's aggregates */
     struct loop_timer soon;   /* the next turn must not wait: somebody has more to read */
     struct loop_watch mqtts, https;
+    struct loop_timer breather; /* of accepting: accept.c */
 
     struct connection **slots;
     size_t slot_room, slot_hint, connections; /* no free slot is below the hint */
@@ -101,6 +102,7 @@ struct worker {
     struct connection *dirty, *again, *closed;
     /* In the handshake, the oldest first: of HTTPS, of MQTT. */
     struct connection *shaking[2], **shaking_end[2];
+    size_t shaking_count;
     struct client *opening; /* whose CONNACK waits for its record, the first ticket first */
 
     struct message_pool *pool;
@@ -168,6 +170,13 @@ void broker_worker_mark_again(struct connection *connection);
 enum rc broker_worker_admit(struct worker *worker, struct connection *connection);
 /* Its handshake is over, for good or not. */
 void broker_worker_note_shaken(struct connection *connection);
+
+/* ---- accept.c ---- */
+void broker_accept_prepare(struct worker *worker);
+enum rc broker_accept_open(struct worker *worker);
+void broker_accept_close(struct worker *worker);
+/* At the end of a turn: handshakes may have ended, so that others can begin. */
+enum rc broker_accept_go_on(struct worker *worker);
 
 /* ---- connection.c ---- */
 enum rc broker_connection_accept(struct worker *worker, const struct listener *listener, int fd,

@@ -4,12 +4,10 @@
 
 #include "broker/door_state.h"
 #include "broker/metrics.h"
-#include "broker/sockets.h"
 
 enum {
     WILL_DELAY_MAX_S = 24 * 3600,
     SLOTS_FIRST = 64,
-    ACCEPTS = 64, /* of one listener in a turn */
     JAMMED_MS = 1,
     KEPT_BYTES = 16 * 1024 * 1024 /* of freed messages, for the next */
 };
@@ -73,6 +71,7 @@ enum rc broker_worker_admit(struct worker *worker, struct connection *connection
     connection->shaking_at = *end;
     **end = connection;
     *end = &connection->next_shaking;
+    worker->shaking_count++;
     atomic_fetch_add(&worker->door->connections, 1);
     atomic_fetch_add(&worker->door->streams, connection->listener->mqtt ? 0 : 1);
     broker_metric_add(BROKER_CONNECTIONS, 1);
@@ -92,6 +91,7 @@ void broker_worker_note_shaken(struct connection *connection)
         connection->worker->shaking_end[connection->listener->mqtt] = connection->shaking_at;
     connection->shaking_at = NULL;
     connection->next_shaking = NULL;
+    connection->worker->shaking_count--;
 }
 
 /* ---- Connections by who is there ---- */
@@ -236,81 +236,11 @@ static enum rc on_turn_ended(struct loop_turn *turn)
     broker_witness_send(worker);
     broker_post_deliver(worker->door->post, worker->party);
     bury_closed(worker);
+    TRY(broker_accept_go_on(worker));
     if (worker->again != NULL || worker->closed != NULL || jammed)
         TRY(loop_arm(worker->loop, &worker->soon, jammed ? JAMMED_MS : 0));
     if (worker->stopping && worker->connections == 0)
         loop_stop(worker->loop);
-    return RC_OK;
-}
-
-/* ---- Accepting ---- */
-
-/* HTTPS lets strangers in: they do not get what the devices need. */
-static bool has_place(const struct worker *worker, const struct listener *listener)
-{
-    const struct broker_door_limits *limits = &worker->door->setup.limits;
-
-    return atomic_load(&worker->door->connections) < limits->connections &&
-           (listener->mqtt || atomic_load(&worker->door->streams) < limits->streams);
-}
-
-/* Whoever begins handshakes and does not end them keeps nobody out: the oldest makes way,
- * though one of HTTPS for one of MQTT, and never the other way round. */
-static bool make_place(struct worker *worker, const struct listener *listener)
-{
-    if (has_place(worker, listener))
-        return true;
-    struct connection *oldest = worker->shaking[listener->mqtt];
-    if (oldest == NULL && listener->mqtt)
-        oldest = worker->shaking[false];
-    if (oldest != NULL)
-        broker_connection_make_way(oldest);
-    return oldest != NULL;
-}
-
-static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
-                           const struct listener *listener)
-{
-    for (size_t i = 0; i < ACCEPTS; i++) {
-        char address[REGISTRY_PEER_MAX + 1];
-        int fd = broker_sockets_accept(watch->fd, address);
-        if (fd < 0)
-            return RC_OK;
-        if (!make_place(worker, listener)) {
-            close(fd);
-            broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
-        } else if (broker_connection_accept(worker, listener, fd, address) != RC_OK) {
-            broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
-        }
-    }
-    return RC_OK;
-}
-
-static enum rc on_mqtts(struct loop_watch *watch, unsigned ready)
-{
-    struct worker *worker = (void *)((char *)watch - offsetof(struct worker, mqtts));
-
-    (void)ready;
-    return accept_from(worker, watch, &worker->door->mqtts);
-}
-
-static enum rc on_https(struct loop_watch *watch, unsigned ready)
-{
-    struct worker *worker = (void *)((char *)watch - offsetof(struct worker, https));
-
-    (void)ready;
-    return accept_from(worker, watch, &worker->door->https);
-}
-
-static enum rc listen_now(struct worker *worker)
-{
-    const struct broker_door_setup *setup = &worker->door->setup;
-
-    if (setup->mqtts != NULL)
-        TRY(loop_add(worker->loop, &worker->mqtts,
-                     setup->mqtts[worker->party - BROKER_POST_WORKER], LOOP_READ));
-    if (setup->https >= 0)
-        TRY(loop_add(worker->loop, &worker->https, setup->https, LOOP_READ));
     return RC_OK;
 }
 
@@ -379,8 +309,7 @@ static void review(struct worker *worker, const struct broker_mail *mail)
 
 static void stop(struct worker *worker)
 {
-    loop_remove(&worker->mqtts);
-    loop_remove(&worker->https);
+    broker_accept_close(worker);
     worker->stopping = true;
     for (size_t i = 0; i < worker->slot_room; i++) {
         struct connection *connection = worker->slots[i];
@@ -404,7 +333,7 @@ static enum rc take_mail(struct worker *worker, const struct broker_mail *mail)
     };
 
     if (mail->kind == BROKER_MAIL_OPEN)
-        return listen_now(worker);
+        return broker_accept_open(worker);
     if (mail->kind == BROKER_MAIL_STOP)
         stop(worker);
     else
@@ -540,8 +469,7 @@ enum rc broker_worker_open(struct broker_door *door, unsigned place)
     for (size_t i = 0; i < 2; i++)
         worker->shaking_end[i] = &worker->shaking[i];
     worker->bell.ready = on_bell;
-    worker->mqtts.ready = on_mqtts;
-    worker->https.ready = on_https;
+    broker_accept_prepare(worker);
     worker->turn.ended = on_turn_ended;
     worker->window.due = on_window;
     worker->soon.due = on_soon;

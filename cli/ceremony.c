@@ -252,9 +252,9 @@ enum rc cli_ceremony_write_rules(struct cli_ceremony *c)
 }
 
 /*
- * SoftHSM 2.6 writes token.object anew in place at every login (to clear a flag that says that PINs
- * were wrong), and without the file there is no token: a process killed just then, or a power cut,
- * would lose all keys. It does not need to: what cannot be written is passed over.
+ * SoftHSM 2.6 writes token.object anew in place at every login (to clear a flag that says that
+ * PINs were wrong), and without the file there is no token: a process killed just then, or a
+ * power cut, would lose all keys. It does not need to: what cannot be written is passed over.
  */
 static enum rc seal_tokens(const struct cli_ceremony *c)
 {

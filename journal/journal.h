@@ -14,9 +14,10 @@
  * as one group: after RC_OK it survives power loss, and a crash leaves all of it or nothing.
  * Before that nothing may be acknowledged. After a failed commit its entries are not in the
  * journal. If the write failed (a full disk) and could be taken back, it is RC_LIMIT, and the
- * next append may try again. If fdatasync or taking back failed, what the disk holds is unknown:
- * the journal is stopped, says RC_IO to every append and commit, and must be closed and opened
- * again, which finds out. That may find the group whole, and then it is in the journal.
+ * next append may try again. If fdatasync or taking back failed, what the disk holds is
+ * unknown: the journal is stopped, says RC_IO to every append and commit, and must be closed
+ * and opened again, which finds out. That may find the group whole, and then it is in the
+ * journal.
  *
  * Opening reads and verifies everything, at the speed of SHA-256. What a crash left
  * half-written of the last group is cut off; damage is RC_CORRUPT and changes nothing.
