@@ -26,11 +26,28 @@ struct making {
     struct registry_revoked at[REVOKED_MAX];
 };
 
+/* A signer that is away is told of by itself; what stays is for a person. */
+static void tell(struct daemon_authority *authority,
+                 const struct daemon_authority_issuer *issuer, enum rc rc)
+{
+    size_t place = (size_t)(issuer - authority->issuers);
+    enum daemon_authority_trouble what =
+        (enum daemon_authority_trouble)(DAEMON_AUTHORITY_CRL + place);
+
+    if (rc == RC_OK)
+        daemon_authority_trouble_end(authority, what);
+    else if (rc != RC_CLOSED && rc != RC_BUSY) {
+        rc = fault_while(rc, "no new CRL of %s", issuer->key);
+        daemon_authority_trouble_begin(authority, what);
+    }
+}
+
 static void end(struct making *making, enum rc rc)
 {
     struct daemon_authority *authority = making->authority;
 
     making->issuer->crl_under_way = false;
+    tell(authority, making->issuer, rc);
     if (rc == RC_OK) {
         making->issuer->crl_ms = making->now_ms;
     } else {

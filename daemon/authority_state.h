@@ -40,7 +40,8 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_CHECKPOINTS,
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
-    DAEMON_AUTHORITY_TROUBLES
+    DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
+    DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
 };
 
 /* A checkpoint in the making. */

@@ -428,6 +428,48 @@ static void an_older_signers_journal_issues_nothing_and_says_so(void **state)
     refuses_to_issue(w, "it was rolled back");
 }
 
+/* ---- A CRL that cannot be made ---- */
+
+enum { TOO_MANY = 2000 };
+
+static enum rc revoke_many(struct store_txn *txn, void *with)
+{
+    const struct world *w = with;
+    struct pki_certificate issuer;
+    uint8_t hash[32], serial[16] = { 0x40 };
+
+    TRY(pki_certificate_read(buf_bytes(&w->issuing_der[0]), &issuer));
+    TRY(pki_key_hash(issuer.subject, hash));
+    for (unsigned i = 0; i < TOO_MANY; i++) {
+        serial[14] = (uint8_t)(i >> 8);
+        serial[15] = (uint8_t)i;
+        TRY(registry_orphan_add(txn, hash, BYTES_OF(serial), TBS_NOW_S + 100000,
+                                TBS_NOW_S * 1000));
+    }
+    return RC_OK;
+}
+
+/* What is revoked is cut all the same; only who reads CRLs learns nothing new. */
+static void more_revocations_than_a_crl_holds_are_told(void **state)
+{
+    struct world *w = *state;
+    char trouble[REGISTRY_TROUBLE_MAX + 1] = "";
+
+    stop(w);
+    struct store *store = open_store(w);
+    assert_int_equal(store_write(store, revoke_many, w), RC_OK);
+    store_close(store);
+    start(w);
+    for (int tries = 0; tries < 500 && trouble[0] == '\0'; tries++) {
+        tell_trouble(w, trouble);
+        usleep(20000);
+    }
+    assert_non_null(strstr(trouble, "no new CRL of devices"));
+    add_device(w, "dev-1");
+    tell_trouble(w, trouble); /* another issuer's success does not end it */
+    assert_non_null(strstr(trouble, "no new CRL of devices"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -443,6 +485,7 @@ int main(void)
         TEST(refused_signatures_are_in_the_log_once),
         TEST(an_older_registry_issues_nothing_and_says_so),
         TEST(an_older_signers_journal_issues_nothing_and_says_so),
+        TEST(more_revocations_than_a_crl_holds_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
