@@ -8,6 +8,7 @@
 
 enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160 */
 enum { TOKEN_LIFETIME_MOST_S = 90 * 86400 };
+enum { REASON_MAX = 200 };
 
 /* "device dev-1", for the audit log. */
 static void join(char into[REGISTRY_ID_MAX + 32], const char *word, const char *id)
@@ -189,11 +190,30 @@ static enum rc make_token(struct daemon_authority_request *request)
     return RC_OK;
 }
 
+/* A text that was to be in force and is wrong was refused: its first error is in the log. */
+static enum rc record_wrong_text(struct store_txn *txn,
+                                 struct daemon_authority_request *request)
+{
+    struct bytes errors = buf_bytes(&request->text);
+    AUTO_BUF(first, REASON_MAX);
+    const char *why = NULL;
+    size_t len = 0;
+
+    while (len < errors.len && len < REASON_MAX - 1 && errors.at[len] != '\n')
+        len++;
+    buf_add(&first, (struct bytes){ errors.at, len });
+    TRY(buf_text(&first, &why));
+    return daemon_authority_record(txn, request, RC_MALFORMED, why);
+}
+
 static enum rc only_checks(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
-    return daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
+    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
+    if (request->ask != REGISTRY_ASK_POLICY_APPLY || request->question.only_check)
+        return RC_OK;
+    return record_wrong_text(txn, request);
 }
 
 static void checked(struct store_job *job, enum rc rc)

@@ -124,6 +124,7 @@ static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_false(told.answer.accepted);
     assert_true(bytes_equal_text(told.answer.text, "line 1 column 1: not good"));
+    assert_int_equal(count_audit(w, AUDIT_POLICY_APPLY, AUDIT_DENIED), 1);
     q.text = BYTES("good two");
     q.only_check = true;
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
