@@ -68,6 +68,7 @@ static enum rc open_authority(struct process *process)
     TRY(open_folder(process, config->authority.recover, &process->recover));
     TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
     TRY(daemon_authority_book_begin(&process->book, process->store, process->restored));
+    TRY(store_backup_adopt(process->store)); /* only now: what died before begins again */
     if (process->restored)
         log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
                   LOG_TEXT_FIELD("registry", config->authority.registry));

@@ -4,7 +4,7 @@
 
 #include "store/feed.h"
 
-/* Beside a copy's data, until it is opened. */
+/* Beside a copy's data, until store_backup_adopt(). */
 #define STORE_BACKUP_MANIFEST "store.copy"
 
 /* What a copy holds. */
@@ -30,6 +30,9 @@ enum rc store_backup_copy(struct store *store, int dir, struct store_copy *copy)
  * Read a whole copy again: its SHA-256, every page of it, and what it says it holds.
  * RC_NOT_FOUND: no copy, or one that was not finished. RC_CORRUPT. Alters nothing.
  * To put it to work: place it in a folder and store_open() it, which draws a new
- * lineage and removes the manifest.
+ * lineage, each time, until the copy is adopted.
  */
 enum rc store_backup_check(int dir, struct store_copy *copy);
+/* The owner has written down that a copy was put back: its manifest goes, and the store is one
+ * like others. Nothing happens if it was none. */
+enum rc store_backup_adopt(struct store *store);

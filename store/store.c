@@ -135,7 +135,12 @@ static enum rc open_locked(struct store *store)
     TRY(remove_stale_lock(store->lock));
     TRY(open_engine(store));
     TRY(open_tables(store, copy));
-    if (copy && unlinkat(store->lock, STORE_BACKUP_MANIFEST, 0) != 0)
+    return file_sync_dir(store->lock);
+}
+
+enum rc store_backup_adopt(struct store *store)
+{
+    if (unlinkat(store->lock, STORE_BACKUP_MANIFEST, 0) != 0 && errno != ENOENT)
         return fault_errno("store: remove store.copy");
     return file_sync_dir(store->lock);
 }

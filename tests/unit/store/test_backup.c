@@ -103,9 +103,15 @@ static void a_copy_put_to_work_holds_all_and_begins_a_new_life(void **state)
     assert_int_equal(store_read(w->store, count_numbers, &count), RC_OK);
     assert_int_equal(count, 500);
     assert_int_equal(store_read(w->store, watch, &made.position), RC_NOT_FOUND);
+    assert_int_equal(store_read(w->store, get_position, &after), RC_OK);
+    store_close(w->store);
+    assert_int_equal(store_open(w->copy.dir, &SCRATCH_SCHEMA, &w->settings, &w->store), RC_OK);
     assert_int_equal(store_read(w->store, get_position, &before), RC_OK);
+    assert_memory_not_equal(&before, &after, sizeof before); /* not adopted: a new life again */
+    assert_int_equal(store_backup_adopt(w->store), RC_OK);
     assert_int_equal(store_read(w->store, watch, &before), RC_OK);
     assert_int_equal(store_backup_check(w->copy.dir, &checked), RC_NOT_FOUND);
+    assert_int_equal(store_backup_adopt(w->store), RC_OK);
     store_close(w->store);
     w->store = NULL;
 
