@@ -93,18 +93,35 @@ static enum rc add_file(const struct cli_ceremony *c, const char *ending, struct
     return cli_place_add_file(&c->place, file, bytes, secret);
 }
 
-/* Where the operator door will be found: as it listens; a wildcard address has no name, so that
- * is the first of those that doors may be called. */
+/* The host of "127.0.0.1:9443" or "[::1]:9443". */
+static struct bytes host_of(struct bytes address)
+{
+    while (address.len > 0 && address.at[address.len - 1] != ':')
+        address.len--;
+    address.len -= address.len > 0;
+    if (address.len < 2 || address.at[0] != '[')
+        return address;
+    return (struct bytes){ address.at + 1, address.len - 2 };
+}
+
+static bool is_named(const struct cli_ceremony *c, struct bytes host)
+{
+    for (size_t i = 0; i < c->names.host_count; i++)
+        if (bytes_equal(c->names.hosts[i], host))
+            return true;
+    return false;
+}
+
+/* Where the operator door will be found: where it listens, if its certificate will say so; else
+ * under the first name that doors may be called. */
 static void add_server(const struct cli_ceremony *c, struct buf *out)
 {
     const char *address = c->listeners.operator_https;
 
     if (address == NULL)
         address = "127.0.0.1:9443";
-    struct bytes text = bytes_of_text(address);
-    bool wildcard =
-        bytes_start_with(text, BYTES("0.0.0.0:")) || bytes_start_with(text, BYTES("[::]:"));
-    for (size_t i = 0; wildcard && i < c->names.host_count; i++) {
+    bool named = is_named(c, host_of(bytes_of_text(address)));
+    for (size_t i = 0; !named && i < c->names.host_count; i++) {
         struct bytes host = c->names.hosts[i];
         if (host.at[0] == '.' || memchr(host.at, '/', host.len) != NULL)
             continue;

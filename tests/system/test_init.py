@@ -233,3 +233,13 @@ def test_completion_completes(typed, offered):
     ask = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _touchmark; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "-euc", script + ask], capture_output=True, text=True)
     assert done.stdout.strip() == offered, done.stderr
+
+
+@pytest.mark.parametrize("hosts, server", [
+    ("localhost,127.0.0.1", "https://127.0.0.1:"),
+    ("localhost,iot.acme.example", "https://localhost:"),
+    (".acme.example,10.0.0.0/8,::1", "https://[::1]:"),
+])
+def test_the_operators_profile_names_the_door_as_its_certificate_will(tmp_path, hosts, server):
+    place.init(tmp_path / "t", "--hosts", hosts)
+    assert f"server = {server}" in (tmp_path / "t/operator/operator.conf").read_text()
