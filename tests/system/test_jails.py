@@ -258,11 +258,18 @@ def test_a_jail_violation_is_told_as_what_it_is(running):
     running.wait_event("process.jail-violation", count=before + 1)
 
 
+def told(running, event, child):
+    """How often it was told of this child."""
+    return sum(f"child={child}" in str(one) for one in running.events(event))
+
+
 @IN_ONE_JAIL
 @pytest.mark.parametrize("code", [77, 78])
 def test_no_process_that_serves_stops_the_others_by_its_exit_code(running, code):
-    """Which before it serves means a wrong PIN or wrong settings, and ends all."""
+    """Which before it serves means a wrong PIN or wrong settings, and ends all: so wait until it does."""
     wait_for_all(running)
+    place.wait_for("the door to serve", lambda: told(running, "process.ready", "device-door") ==
+                   told(running, "process.started", "device-door"))
     pid = running.pids("device-door")[0]
     with contextlib.suppress(OSError):  # it is gone
         inject.syscall(pid, "exit_group", code)
