@@ -19,7 +19,7 @@ struct making {
     struct store_job job; /* first */
     struct daemon_authority *authority;
     struct daemon_authority_issuer *issuer;
-    int64_t now_ms;
+    int64_t now_ms, last_ms; /* last_ms: when the registry's last one was made; 0: none */
     uint64_t number;
     struct buf tbs, der;
     size_t count;
@@ -69,8 +69,7 @@ static enum rc keep(void *with, const struct registry_revoked *revoked)
 {
     struct making *making = with;
 
-    if (revoked->not_after_s * 1000 < making->issuer->crl_ms &&
-        revoked->revoked_ms < making->issuer->crl_ms)
+    if (revoked->not_after_s * 1000 < making->last_ms && revoked->revoked_ms < making->last_ms)
         return RC_OK;
     if (making->count == REVOKED_MAX)
         return fault(RC_LIMIT, "more than %d revocations on a CRL", REVOKED_MAX);
@@ -91,6 +90,8 @@ static enum rc gather(struct store_txn *txn, void *with)
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
     making->number = (uint64_t)making->now_ms > last ? (uint64_t)making->now_ms : last + 1;
+    /* A number is its list's hour, so the registry knows it over a restart too. */
+    making->last_ms = last < (uint64_t)making->now_ms ? (int64_t)last : making->now_ms;
     return registry_revoked_each(txn, making->issuer->name_hash, keep, making);
 }
 

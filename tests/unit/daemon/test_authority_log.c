@@ -432,7 +432,8 @@ static void an_older_signers_journal_issues_nothing_and_says_so(void **state)
 
 enum { TOO_MANY = 2000 };
 
-static enum rc revoke_many(struct store_txn *txn, void *with)
+static enum rc revoke_until(struct store_txn *txn, void *with, int64_t not_after_s,
+                            int64_t revoked_s)
 {
     const struct world *w = with;
     struct pki_certificate issuer;
@@ -443,10 +444,50 @@ static enum rc revoke_many(struct store_txn *txn, void *with)
     for (unsigned i = 0; i < TOO_MANY; i++) {
         serial[14] = (uint8_t)(i >> 8);
         serial[15] = (uint8_t)i;
-        TRY(registry_orphan_add(txn, hash, BYTES_OF(serial), TBS_NOW_S + 100000,
-                                TBS_NOW_S * 1000));
+        TRY(registry_orphan_add(txn, hash, BYTES_OF(serial), not_after_s, revoked_s * 1000));
     }
     return RC_OK;
+}
+
+static enum rc revoke_many(struct store_txn *txn, void *with)
+{
+    return revoke_until(txn, with, TBS_NOW_S + 100000, TBS_NOW_S);
+}
+
+static enum rc revoke_many_of_old(struct store_txn *txn, void *with)
+{
+    return revoke_until(txn, with, TBS_NOW_S - 1000, TBS_NOW_S - 2000);
+}
+
+/* All issuers' CRLs were made in this life, or one cannot be. */
+static void wait_for_crls(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
+{
+    int64_t made_ms = 0;
+
+    for (int tries = 0; tries < 500 && made_ms == 0 && trouble[0] == '\0'; tries++) {
+        struct registry_question none = { 0 };
+        AUTO_TOLD(told);
+        assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+        made_ms = told.answer.status.crl_ms;
+        memcpy(trouble, told.answer.status.trouble, REGISTRY_TROUBLE_MAX + 1);
+        usleep(20000);
+    }
+    assert_true(made_ms != 0 || trouble[0] != '\0');
+}
+
+static void expired_revocations_take_no_place_after_a_restart(void **state)
+{
+    struct world *w = *state;
+    char trouble[REGISTRY_TROUBLE_MAX + 1] = "";
+
+    wait_for_crls(w, trouble);
+    stop(w);
+    struct store *store = open_store(w);
+    assert_int_equal(store_write(store, revoke_many_of_old, w), RC_OK);
+    store_close(store);
+    start(w);
+    wait_for_crls(w, trouble);
+    assert_string_equal(trouble, "");
 }
 
 /* What is revoked is cut all the same; only who reads CRLs learns nothing new. */
@@ -486,6 +527,7 @@ int main(void)
         TEST(an_older_registry_issues_nothing_and_says_so),
         TEST(an_older_signers_journal_issues_nothing_and_says_so),
         TEST(more_revocations_than_a_crl_holds_are_told),
+        TEST(expired_revocations_take_no_place_after_a_restart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
