@@ -132,8 +132,11 @@ def redate(place, credential, *, begin=None, end=None):
         at += 1 + room[at]
         serial = bytes(room[at + 1:at + 1 + room[at]])
         at += 1 + room[at] + 64
-        # A form lies in one page; one that seems to go over its end is what is left of an old one.
-        if serial.hex() == credential.serial and found // PAGE == (at + 15) // PAGE:
+        # Elsewhere than in a leaf's nodes it is what is left of an old form, with others' bytes behind it.
+        page = found - found % PAGE
+        is_leaf = room[page + 10] & 2
+        upper = int.from_bytes(room[page + 14:page + 16], "little")
+        if serial.hex() == credential.serial and is_leaf and found % PAGE >= upper and (at + 15) // PAGE == found // PAGE:
             for shift, seconds in ((0, begin), (8, end)):
                 if seconds is not None:
                     room[at + shift:at + shift + 8] = int(seconds).to_bytes(8, "big")
