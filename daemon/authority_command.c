@@ -190,9 +190,9 @@ static enum rc make_token(struct daemon_authority_request *request)
     return RC_OK;
 }
 
-/* A text that was to be in force and is wrong was refused: its first error is in the log. */
-static enum rc record_wrong_text(struct store_txn *txn,
-                                 struct daemon_authority_request *request)
+/* The first error of a wrong text is in the log, whether it was to be in force or only looked
+ * at. */
+static enum rc record_text(struct store_txn *txn, struct daemon_authority_request *request)
 {
     struct bytes errors = buf_bytes(&request->text);
     AUTO_BUF(first, REASON_MAX);
@@ -203,7 +203,8 @@ static enum rc record_wrong_text(struct store_txn *txn,
         len++;
     buf_add(&first, (struct bytes){ errors.at, len });
     TRY(buf_text(&first, &why));
-    return daemon_authority_record(txn, request, RC_MALFORMED, why);
+    return daemon_authority_record(txn, request,
+                                   request->answer.accepted ? RC_OK : RC_MALFORMED, why);
 }
 
 static enum rc only_checks(struct store_txn *txn, struct store_job *job)
@@ -211,9 +212,7 @@ static enum rc only_checks(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    if (request->ask != REGISTRY_ASK_POLICY_APPLY || request->question.only_check)
-        return RC_OK;
-    return record_wrong_text(txn, request);
+    return request->ask == REGISTRY_ASK_POLICY_APPLY ? record_text(txn, request) : RC_OK;
 }
 
 static void checked(struct store_job *job, enum rc rc)
@@ -226,13 +225,23 @@ static void checked(struct store_job *job, enum rc rc)
         daemon_authority_answer(request);
 }
 
+static enum rc may_write(struct store_txn *txn, void *with)
+{
+    return daemon_authority_check_actor(txn, with, REGISTRY_RIGHT_POLICY_WRITE);
+}
+
 /* A text that is wrong is answered with its errors, not refused: who may write policies may
- * read what is wrong with his. */
+ * read what is wrong with his. Nobody else's is compiled. */
 static void apply_policy(struct daemon_authority_request *request)
 {
     const struct daemon_authority_setup *setup = &request->authority->setup;
     bool good = true;
 
+    enum rc rc = store_read(setup->store, may_write, request);
+    if (rc != RC_OK) {
+        daemon_authority_refuse(request, rc);
+        return;
+    }
     if (setup->check_policy != NULL)
         good = setup->check_policy(request->question.text, &request->text) == RC_OK;
     request->answer.text = buf_bytes(&request->text);

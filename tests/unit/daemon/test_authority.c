@@ -103,6 +103,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
         { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_OPERATOR_LIST, RC_OK },
         { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_AUDIT_CHECKPOINT, RC_MALFORMED },
     };
+    unsigned compiled = policies_compiled;
     struct world *w = *state;
 
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
@@ -113,6 +114,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
                          ROWS[i].rc);
     }
     assert_int_equal(count_audit(w, (enum audit_action)0, AUDIT_DENIED), 5);
+    assert_int_equal(policies_compiled, compiled); /* nobody's who may not write them */
 }
 
 static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
@@ -125,11 +127,15 @@ static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
     assert_false(told.answer.accepted);
     assert_true(bytes_equal_text(told.answer.text, "line 1 column 1: not good"));
     assert_int_equal(count_audit(w, AUDIT_POLICY_APPLY, AUDIT_DENIED), 1);
-    q.text = BYTES("good two");
     q.only_check = true;
+    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
+    assert_false(told.answer.accepted);
+    assert_int_equal(count_audit(w, AUDIT_POLICY_CHECK, AUDIT_DENIED), 1);
+    q.text = BYTES("good two");
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_true(told.answer.accepted);
     assert_int_equal(told.answer.policy.version, 0);
+    assert_int_equal(count_audit(w, AUDIT_POLICY_CHECK, AUDIT_ALLOWED), 1);
     q.only_check = false;
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_int_equal(told.answer.policy.version, 2);
