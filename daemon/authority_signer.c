@@ -328,9 +328,53 @@ static void is_replayed(struct daemon_authority *authority, enum rc rc)
     daemon_authority_recover(authority);
 }
 
-static enum rc read_seen(struct store_txn *txn, void *with)
+/* A journal that was rolled back and went on is as long as it was: what was in it is told by
+ * the hash that the newest checkpoint has of it. */
+static void told_vouched(void *with, enum rc rc, const struct keys_entries *entries)
 {
-    return registry_journal_seen(txn, with);
+    struct daemon_authority *authority = with;
+    const struct journal_head *vouched = &authority->vouched;
+
+    if (rc == RC_OK && (entries->count == 0 || entries->at[0].sequence != vouched->sequence ||
+                        !bytes_equal(BYTES_OF(entries->at[0].hash), BYTES_OF(vouched->hash))))
+        rc = fault(RC_CORRUPT,
+                   "the signer's journal has another entry %llu than the newest checkpoint "
+                   "vouches for: it was rolled back",
+                   (unsigned long long)vouched->sequence);
+    if (rc == RC_OK)
+        rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
+    if (rc != RC_OK)
+        detach(authority, rc);
+}
+
+static enum rc read_known(struct store_txn *txn, void *with)
+{
+    struct daemon_authority *authority = with;
+
+    TRY(registry_journal_seen(txn, &authority->replayed));
+    return audit_log_vouched(authority->setup.audit.log, txn, &authority->vouched);
+}
+
+/* The registry may know more of the journal than the log vouches for, or less: a life that
+ * ended before it read on has a checkpoint of its own. */
+static enum rc check_head(struct daemon_authority *authority, const struct keys_head *head)
+{
+    TRY(store_read(authority->setup.store, read_known, authority));
+    if (authority->replayed > head->head.sequence)
+        return fault(RC_CORRUPT,
+                     "the signer's journal ends at %llu, and was read up to %llu: "
+                     "it was rolled back",
+                     (unsigned long long)head->head.sequence,
+                     (unsigned long long)authority->replayed);
+    if (authority->vouched.sequence > head->head.sequence)
+        return fault(RC_CORRUPT,
+                     "the signer's journal ends at %llu, and the newest checkpoint vouches for "
+                     "%llu: it was rolled back",
+                     (unsigned long long)head->head.sequence,
+                     (unsigned long long)authority->vouched.sequence);
+    if (authority->replayed + 1 < head->first)
+        authority->replayed = head->first - 1;
+    return RC_OK;
 }
 
 static void told_head(void *with, enum rc rc, const struct keys_head *head)
@@ -338,16 +382,12 @@ static void told_head(void *with, enum rc rc, const struct keys_head *head)
     struct daemon_authority *authority = with;
 
     if (rc == RC_OK)
-        rc = store_read(authority->setup.store, read_seen, &authority->replayed);
-    if (rc == RC_OK && authority->replayed > head->head.sequence)
-        rc = fault(RC_CORRUPT,
-                   "the signer's journal ends at %llu, and was read up to %llu: "
-                   "it was rolled back",
-                   (unsigned long long)head->head.sequence,
-                   (unsigned long long)authority->replayed);
-    if (rc == RC_OK && authority->replayed + 1 < head->first)
-        authority->replayed = head->first - 1;
-    if (rc == RC_OK)
+        rc = check_head(authority, head);
+    if (rc == RC_OK && authority->vouched.sequence > 0 &&
+        authority->vouched.sequence >= head->first)
+        rc = keys_client_entries(authority->signer, authority->vouched.sequence, told_vouched,
+                                 authority);
+    else if (rc == RC_OK)
         rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
     if (rc != RC_OK)
         detach(authority, rc);

@@ -82,6 +82,7 @@ struct daemon_authority {
     struct keys_client *signer;
     bool issues;
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
+    struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
     unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;

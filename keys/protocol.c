@@ -273,7 +273,7 @@ enum rc keys_protocol_read_from(struct bytes body, uint64_t *from)
     return RC_OK;
 }
 
-enum { ENTRY_HEAD = 8 + 8 + 2 + 2 };
+enum { ENTRY_HEAD = 8 + 8 + 2 + JOURNAL_HASH + 2 };
 
 bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body)
 {
@@ -283,6 +283,7 @@ bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body
     buf_add_u64(body, entry->sequence);
     buf_add_u64(body, (uint64_t)entry->wall_ms);
     buf_add_u16(body, entry->kind);
+    buf_add(body, BYTES_OF(entry->hash));
     buf_add_sized16(body, entry->body);
     return true;
 }
@@ -297,6 +298,7 @@ enum rc keys_protocol_read_entries(struct bytes body, struct keys_entries *entri
         *one = (struct journal_entry){ .sequence = reader_u64(&r) };
         one->wall_ms = (int64_t)reader_u64(&r);
         one->kind = reader_u16(&r);
+        reader_copy(&r, one->hash, sizeof one->hash);
         one->body = reader_sized16(&r, UINT16_MAX);
     }
     enum rc rc = whole(&r, "journal entries");

@@ -87,7 +87,7 @@ enum rc keys_protocol_read_from(struct bytes body, uint64_t *from);
 bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body);
 struct keys_entries {
     size_t count;
-    struct journal_entry at[KEYS_ENTRIES_MAX]; /* hash is not sent: zeros */
+    struct journal_entry at[KEYS_ENTRIES_MAX];
 };
 enum rc keys_protocol_read_entries(struct bytes body, struct keys_entries *entries);
 
