@@ -393,30 +393,50 @@ static void told_head(void *with, enum rc rc, const struct keys_head *head)
         detach(authority, rc);
 }
 
-enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size)
+enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
+                                    const struct keys_listed *key, uint64_t *records)
 {
-    if (records >= tree_size)
+    struct proof_hash root;
+
+    TRY(audit_log_size(log, txn, records));
+    if (*records < key->tree_size)
+        return fault(RC_CORRUPT,
+                     "the audit log has %llu records, and the signer signed a checkpoint of "
+                     "%llu: an older registry was put back, or this one was cut; "
+                     "docs/backup.md",
+                     (unsigned long long)*records, (unsigned long long)key->tree_size);
+    if (key->tree_size == 0)
         return RC_OK;
-    return fault(RC_CORRUPT,
-                 "the audit log has %llu records, and the signer signed a checkpoint of %llu: "
-                 "an older registry was put back, or this one was cut; docs/backup.md",
-                 (unsigned long long)records, (unsigned long long)tree_size);
+    TRY(audit_log_root(log, txn, key->tree_size, &root));
+    return bytes_equal(BYTES_OF(root.at), BYTES_OF(key->tree_root.at))
+               ? RC_OK
+               : fault(RC_CORRUPT,
+                       "the audit log's first %llu records are not those that the signer "
+                       "signed a checkpoint of: an older registry was put back, and went on; "
+                       "docs/backup.md",
+                       (unsigned long long)key->tree_size);
 }
 
-static enum rc read_records(struct store_txn *txn, void *with)
-{
-    struct daemon_authority *authority = with;
+struct log_check {
+    struct daemon_authority *authority;
+    struct keys_listed key;
+};
 
-    return audit_log_size(authority->setup.audit.log, txn, &authority->records);
+static enum rc check_records(struct store_txn *txn, void *with)
+{
+    struct log_check *check = with;
+    struct daemon_authority *authority = check->authority;
+
+    return daemon_authority_check_tree(authority->setup.audit.log, txn, &check->key,
+                                       &authority->records);
 }
 
 static enum rc check_log(struct daemon_authority *authority, const struct keys_list *list)
 {
-    struct keys_listed key;
+    struct log_check check = { .authority = authority };
 
-    TRY(daemon_authority_find_key(list, PKI_HIERARCHY_CHECKPOINT, &key));
-    TRY(store_read(authority->setup.store, read_records, authority));
-    return daemon_authority_check_tree(authority->records, key.tree_size);
+    TRY(daemon_authority_find_key(list, PKI_HIERARCHY_CHECKPOINT, &check.key));
+    return store_read(authority->setup.store, check_records, &check);
 }
 
 static void told_list(void *with, enum rc rc, const struct keys_list *list)

@@ -317,6 +317,7 @@ enum rc keys_protocol_write_list(const struct keys_list *list, struct buf *body)
         buf_add_u8(body, (uint8_t)one->purpose);
         buf_add(body, BYTES_OF(one->public_key));
         buf_add_u64(body, one->tree_size);
+        buf_add(body, BYTES_OF(one->tree_root.at));
         add_sized8(body, bytes_of_text(one->origin));
     }
     return done(body, "the list of keys");
@@ -336,6 +337,7 @@ enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list)
             (enum keys_purpose)read_count(&r, KEYS_PURPOSE_CA, KEYS_PURPOSE_CHECKPOINT);
         reader_copy(&r, one->public_key, sizeof one->public_key);
         one->tree_size = reader_u64(&r);
+        reader_copy(&r, one->tree_root.at, PROOF_HASH);
         struct bytes origin = reader_take(&r, reader_u8(&r));
         if (r.broken || origin.len > KEYS_PATTERN_MAX || !text_is_printable(origin))
             return refuse("the list of keys");

@@ -95,7 +95,8 @@ struct keys_listed {
     char name[KEYS_NAME_MAX + 1];
     enum keys_purpose purpose;
     uint8_t public_key[KEYS_PUBLIC_KEY];
-    uint64_t tree_size;                /* of a checkpoint's key: the last one that it signed */
+    uint64_t tree_size; /* of a checkpoint's key: the last one that it signed */
+    struct proof_hash tree_root;
     char origin[KEYS_PATTERN_MAX + 1]; /* so, too: what its checkpoints begin with */
 };
 struct keys_list {

@@ -372,18 +372,23 @@ static void an_older_registry_issues_nothing_and_says_so(void **state)
     start(w);
     add_device(w, "dev-2");
     add_device(w, "dev-3");
-    wait_checkpoint(w, 3, &note);
+    const uint64_t covered = wait_checkpoint(w, 3, &note).size;
     stop(w);
 
     newer = w->scratch;
     w->scratch = copy;
     start(w);
     refuses_to_issue(w, "an older registry was put back");
+    for (uint64_t i = 0; i < covered; i++)
+        add_device(w, (const char[]){ 'x', (char)('a' + i), '\0' });
+    stop(w);
+    start(w); /* as long as the signer knows it, but another */
+    refuses_to_issue(w, "an older registry was put back, and went on");
     stop(w);
     w->scratch = newer;
     start(w);
     add_device(w, "dev-4");
-    wait_checkpoint(w, 4, &note);
+    wait_checkpoint(w, covered + 1, &note);
     scratch_remove(&copy);
 }
 

@@ -255,9 +255,12 @@ static void a_checkpoint_never_goes_back_not_even_after_a_kill(void **state)
     assert_int_equal(ask_checkpoint(s, 2, two, &head, NULL, 0), RC_OK);
     struct keys_list list;
     assert_int_equal(keys_client_list_and_wait(s->ask, 20000, &list), RC_OK);
-    for (size_t i = 0; i < list.count; i++)
-        assert_int_equal(list.at[i].tree_size,
-                         strcmp(list.at[i].name, "checkpoints") == 0 ? 2 : 0);
+    for (size_t i = 0; i < list.count; i++) {
+        bool checkpoints = strcmp(list.at[i].name, "checkpoints") == 0;
+        assert_int_equal(list.at[i].tree_size, checkpoints ? 2 : 0);
+        assert_int_equal(bytes_equal(BYTES_OF(list.at[i].tree_root.at), BYTES_OF(two.at)),
+                         checkpoints);
+    }
 }
 
 static void a_checkpoint_vouches_for_the_signers_own_journal(void **state)
