@@ -91,7 +91,8 @@ struct daemon_authority {
     struct keys_client *signer;
     bool issues;
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
-    unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
+    struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
+    unsigned signing; /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
@@ -210,8 +211,10 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);
-/* RC_CORRUPT: the log has fewer records than the signer has signed a checkpoint of. */
-enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size);
+/* RC_CORRUPT: the log does not hold what the signer has signed a checkpoint of with this key.
+ * *records is how many it holds. */
+enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
+                                    const struct keys_listed *key, uint64_t *records);
 /* Read the signer's journal up to this entry: refusals go into the log, and unknown
  * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
 enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,

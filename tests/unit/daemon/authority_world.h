@@ -356,7 +356,7 @@ static inline enum rc enrol(struct world *w, const struct soft_key *key,
 
     make_csr(key, &csr);
     q.der = buf_bytes(&csr);
-    for (int tries = 0; rc == RC_BUSY && tries < 500; tries++) {
+    for (int tries = 0; rc == RC_BUSY && tries < 1500; tries++) {
         rc = ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_ENROL, &q, &told->answer,
                     &told->reply);
         if (rc == RC_BUSY)
