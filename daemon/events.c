@@ -92,7 +92,8 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                                "a request in authority.recover was refused, "
                                                "and why" },
     [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
-                                          "the registry is a copy that was put back to work, and how" },
+                                          "the registry is a copy that was put back to work, "
+                                          "and how" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

@@ -395,7 +395,7 @@ def a_backup_older_than_a_kept_checkpoint_is_refused(work):
 
 
 def a_backup_older_than_the_surviving_journal_issues_nothing(work, journal):
-    """So, too: what the authority will say (tests/unit/daemon/test_authority_log.c) is said at once."""
+    """So, too: what the authority will say (tests/unit/daemon/test_authority_age.c) is said at once."""
     done = place.touchmark("restore", work / "backup", work / "place", "--journal", journal, "--json")
     assert json.loads(done.stdout)["issues"] is False and "will issue nothing" in done.stderr
     assert "surviving journal" in (work / "place/authority/registry/store.copy").read_text()

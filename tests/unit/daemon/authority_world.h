@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "audit/checkpoint.h"
 #include "base/file.h"
 #include "daemon/authority_audit.h"
 #include "pki/hierarchy.h"
@@ -386,6 +387,38 @@ static inline unsigned count_audit(struct world *w, enum audit_action action,
         assert_int_equal(
             hit.record->correlation[0] == 7 || hit.record->actor_kind == AUDIT_PROCESS, true);
     audit_page_clear(&page);
+    return found;
+}
+
+static inline struct audit_checkpoint_key *checkpoint_key(struct world *w)
+{
+    const struct keys_rule *rule = keys_rules_find(w->signing.rules, BYTES("checkpoints"));
+    struct audit_checkpoint_key *key = NULL;
+
+    assert_int_equal(audit_checkpoint_key_read(BYTES_OF(rule->public_key), &key), RC_OK);
+    return key;
+}
+
+/* Waits for a verified checkpoint of at least so many records. */
+static inline struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t least,
+                                                      struct buf *note)
+{
+    static const uint8_t NEWEST[8];
+    struct audit_checkpoint found = { 0 };
+    AUTO_OF(audit_checkpoint_key) *key = checkpoint_key(w);
+    AUTO_TOLD(told);
+
+    for (int tries = 0; found.size < least && tries < 1500; tries++) {
+        struct registry_question q = { .query = BYTES_OF(NEWEST) };
+        if (admin(w, REGISTRY_ASK_AUDIT_CHECKPOINT, q, &told) == RC_OK) {
+            buf_reset(note);
+            buf_add(note,
+                    (struct bytes){ told.answer.query.at + 8, told.answer.query.len - 8 });
+            assert_int_equal(audit_checkpoint_verify(key, buf_bytes(note), &found), RC_OK);
+        }
+        usleep(20000);
+    }
+    assert_true(found.size >= least);
     return found;
 }
 
