@@ -70,6 +70,13 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                        uint64_t *next, bool *more);
 
+/* The same oldest first, from index `from` on: query->before is not looked at. *next is the
+ * first index that was not. */
+enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
+                          const struct audit_query *query, uint64_t from,
+                          enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
+                          uint64_t *next);
+
 /* Root of the tree when it had this size; proofs between sizes (RFC 9162 2.1.3.1, 2.1.4.1).
  * nodes has PROOF_NODES_MAX places. RC_NOT_FOUND: the log is not that long. */
 enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,

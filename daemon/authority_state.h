@@ -83,7 +83,7 @@ struct daemon_authority {
     struct daemon_authority_door doors[REGISTRY_OPERATOR_DOOR + 1];
     struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
     struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
-    uint64_t told_sequence;                   /* up to which the waiting were woken */
+    uint64_t told_revision;                   /* up to which the waiting were woken */
     bool acknowledged;                        /* since the last turn */
     int64_t started_ms;
     bool ending;
@@ -139,6 +139,8 @@ struct daemon_authority_request {
     char id[REGISTRY_ID_MAX + 1];
     struct pki_request csr; /* borrows from body */
     uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
+    bool has_news; /* AUDIT_WATCH */
+    uint64_t seen; /* AUDIT_WATCH: the next record of the log to be looked at */
     bool reserved; /* a token, by this attempt */
     bool knows;    /* a recovery: the operator is there already */
     struct buf tbs, certificate;
@@ -188,8 +190,12 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 void daemon_authority_command(struct daemon_authority_request *request);
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
+/* store_read(): what the log has for an AUDIT_WATCH. */
+enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
+/* Until there is an answer, or it took too long. */
+void daemon_authority_wait(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
 void daemon_authority_wake(struct daemon_authority *authority);
 /* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */

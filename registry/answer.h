@@ -22,7 +22,8 @@
  *   POLICY_LIST          cursor, list of policies
  *   STATUS               status
  *   APPLIED              applied, sequence (that all doors have come to)
- *   AUDIT_*              query, in audit/'s own form (AUDIT_ENTRIES: entries in order, each
+ *   AUDIT_*              query, in audit/'s own form (AUDIT_WATCH: a page, oldest first, whose
+ *                        next is where to go on; AUDIT_ENTRIES: entries in order, each
  *                        index u64, length u32, leaf hash 32, entry; none: there are no more)
  *   SPOOL                sequence: the last one of this spool that is in the log
  *   BACKUP               text: the copy's name, a folder in authority.backups

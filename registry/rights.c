@@ -75,6 +75,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
+    case REGISTRY_ASK_AUDIT_WATCH:
         return REGISTRY_RIGHT_AUDIT_READ;
     }
     return REGISTRY_RIGHTS; /* nobody's */
