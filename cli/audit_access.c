@@ -21,7 +21,8 @@ static const struct cli_option OPTIONS[] = {
 static enum rc judge(const struct policy *policy, const json_t *device, struct bytes topic,
                      json_t *rows)
 {
-    static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE };
+    static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
+                                                  POLICY_WILL };
     struct bytes groups[POLICY_GROUPS_MAX];
     struct policy_facts facts = { bytes_of_text(cli_audit_text(device, "id")), groups, 0 };
     struct policy_session session;
@@ -120,45 +121,80 @@ static bool covers(const char *filter, struct bytes topic)
     return policy_topic_check_filter(wanted) == RC_OK && policy_topic_match(wanted, topic);
 }
 
-static enum rc tally(json_t *rows, const json_t *records, struct bytes topic)
+/* Is this a rule by which the device could? */
+static bool is_by(const json_t *row, const json_t *record)
+{
+    return strcmp(cli_audit_text(row, "device"), cli_audit_text(record, "actor.id")) == 0 &&
+           strcmp(cli_audit_text(row, "may"), cli_audit_text(record, "action")) == 0 &&
+           json_equal(json_object_get(row, "policy"), json_object_get(record, "policy")) &&
+           json_equal(json_object_get(row, "line"), json_object_get(record, "rule"));
+}
+
+static bool is_among(const json_t *could, const json_t *record)
+{
+    const json_t *row = NULL;
+    size_t i = 0;
+
+    json_array_foreach(could, i, row)
+    {
+        if (is_by(row, record))
+            return true;
+    }
+    return false;
+}
+
+/* An aggregate of several topics names the first of them only: what it counts may be about this
+ * topic if the rule that allowed it allows this one, too. */
+static enum rc tally(json_t *answer, const json_t *record, struct bytes topic)
 {
     static const char *const MEMBERS[] = { "actor.id", "action", "decision",
                                            "target",   "policy", "rule" };
-    const json_t *record = NULL;
-    size_t i = 0;
+    const json_t *aggregate = json_object_get(record, "aggregate");
+    bool subscription = strcmp(cli_audit_text(record, "action"), "subscribe") == 0;
+    bool many = !subscription && json_integer_value(json_object_get(aggregate, "targets")) > 1;
+    const char *target = cli_audit_text(record, "target");
+    bool exact = subscription ? covers(target, topic) : bytes_equal_text(topic, target);
 
-    json_array_foreach(records, i, record)
-    {
-        if (strcmp(cli_audit_text(record, "action"), "subscribe") != 0 ||
-            covers(cli_audit_text(record, "target"), topic))
-            TRY(cli_audit_tally(rows, record, MEMBERS, COUNT(MEMBERS)));
-    }
-    return RC_OK;
+    if (!exact && !(many && is_among(json_object_get(answer, "could"), record)))
+        return RC_OK;
+    return cli_audit_tally(json_object_get(answer, many ? "perhaps" : "did"), record, MEMBERS,
+                           COUNT(MEMBERS));
 }
 
 static enum rc who_did(const struct cli_call *call, struct cli_remote *remote, json_t *answer)
 {
     static const char *const ACTIONS[] = { "publish", "receive", "retain", "will",
                                            "subscribe" };
-    struct bytes topic = bytes_of_text(call->words[0]);
-    json_t *rows = json_array();
+    const json_t *record = NULL;
+    size_t at = 0;
 
-    if (json_object_set_new(answer, "did", rows) != 0)
+    if (json_object_set_new(answer, "did", json_array()) != 0 ||
+        json_object_set_new(answer, "perhaps", json_array()) != 0)
         return fault(RC_NOMEM, "an answer");
     for (size_t i = 0; i < COUNT(ACTIONS); i++) {
-        bool filter = strcmp(ACTIONS[i], "subscribe") == 0;
         const struct cli_audit_filter filters[] = { { "action", ACTIONS[i] },
-                                                    { "since", call->values[SINCE] },
-                                                    { "target",
-                                                      filter ? NULL : call->words[0] } };
+                                                    { "since", call->values[SINCE] } };
         AUTO(json_value) *records = json_array();
         TRY(cli_audit_collect(remote, filters, COUNT(filters), records));
-        TRY(tally(rows, records, topic));
+        json_array_foreach(records, at, record)
+            TRY(tally(answer, record, bytes_of_text(call->words[0])));
     }
     return RC_OK;
 }
 
 /* ---- Told ---- */
+
+static void tell_rows(const json_t *answer, const char *name, const char *heading,
+                      const struct cli_show_column *columns, size_t count, struct buf *out)
+{
+    const json_t *rows = json_object_get(answer, name);
+
+    buf_addf(out, "%s\n", heading);
+    if (json_array_size(rows) > 0)
+        cli_show_table(rows, columns, count, out);
+    else
+        buf_addf(out, "nobody\n");
+}
 
 static enum rc tell(const struct cli_call *call, const json_t *answer)
 {
@@ -177,16 +213,14 @@ static enum rc tell(const struct cli_call *call, const json_t *answer)
         TRY(cli_show_json(answer, &out));
         return cli_command_put(call, &out);
     }
-    buf_addf(&out, "Who could (by the groups that devices have now):\n");
-    if (json_array_size(json_object_get(answer, "could")) > 0)
-        cli_show_table(json_object_get(answer, "could"), COULD, COUNT(COULD), &out);
-    else
-        buf_addf(&out, "nobody\n");
-    buf_addf(&out, "\nWho did, or tried to:\n");
-    if (json_array_size(json_object_get(answer, "did")) > 0)
-        cli_show_table(json_object_get(answer, "did"), DID, COUNT(DID), &out);
-    else
-        buf_addf(&out, "nobody\n");
+    tell_rows(answer, "could", "Who could (by the groups that devices have now):", COULD,
+              COUNT(COULD), &out);
+    tell_rows(answer, "did", "\nWho did, or tried to:", DID, COUNT(DID), &out);
+    if (json_array_size(json_object_get(answer, "perhaps")) > 0)
+        tell_rows(answer, "perhaps",
+                  "\nAnd perhaps: counted together with other topics, of which the first is "
+                  "named:",
+                  DID, COUNT(DID), &out);
     return cli_command_put(call, &out);
 }
 
@@ -216,7 +250,8 @@ const struct cli_command CLI_AUDIT_ACCESS = {
         "groups that a device is in now,\nnot those that it was in then. A device that is "
         "revoked or suspended is shown with its state.\nWho did: publications, deliveries and "
         "retained messages of just this topic, and subscriptions whose\nfilter matches it, "
-        "allowed or not, counted.\n"
+        "allowed or not, counted. What a session did to several topics by one rule is\ncounted "
+        "together in the log: that is shown apart.\n"
         "\n"
         "Example:\n  touchmark audit access plant/7/valve --since 2026-11-20T00:00:00Z\n",
     .options = OPTIONS,

@@ -116,6 +116,21 @@ def test_a_denial_is_an_access_that_was_tried(running):
                 and row["policy"] == running.active_policy()["version"]]
 
 
+def test_what_was_counted_with_other_topics_is_told_apart(running):
+    with client(running, "pump-2") as publisher:
+        for topic in ("plant/pump-2/first", "plant/pump-2/second", "plant/pump-2/second"):
+            publisher.publish(topic, b"x", qos=1)
+    place.wait_for("counted publishes", lambda: sum(
+        count(record) for record in running.audit(action="publish", device="pump-2")) == 3, 60)
+    for topic in ("plant/pump-2/first", "plant/pump-2/second"):
+        answer = told(running, "access", topic)
+        assert answer["did"] == []
+        assert [(row["actor"], row["count"], row["target"]) for row in answer["perhaps"]] == \
+            [("pump-2", 3, "plant/pump-2/first")]
+    assert told(running, "access", "plant/pump-1/third")["perhaps"] == []
+    assert "And perhaps" in running.touchmark("audit", "access", "plant/pump-2/first").stdout
+
+
 def test_access_since_tomorrow_is_nobodys(running):
     answer = told(running, "access", "plant/pump-1/state", "--since", "2999-01-01T00:00:00Z")
     assert answer["did"] == [] and {row["policy"] for row in answer["could"]} == {running.active_policy()["version"]}
