@@ -287,6 +287,8 @@ static enum rc count_all(struct store_txn *txn, struct registry_status *status)
     return RC_OK;
 }
 
+static const char NO_EXPORTER[] = "the exporter is away: the audit log does not go out";
+
 static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
 {
     const struct daemon_authority *authority = request->authority;
@@ -298,11 +300,16 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .started_ms = authority->started_ms,
                                         .now_ms = request->now_ms,
                                         .signer = authority->issues,
-                                        .checkpoint = authority->checkpoint };
+                                        .checkpoint = authority->checkpoint,
+                                        .sinks = authority->setup.settings.sinks };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
     if (authority->setup.audit.log != NULL)
         TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    if (status->sinks > 0)
+        status->exported = daemon_authority_exported(authority);
+    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+        memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')
             memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);

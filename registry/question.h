@@ -42,6 +42,7 @@ enum {
  *   AUDIT_*             query (AUDIT_ENTRIES: the first index, u64)
  *   SPOOL               query: a batch of audit/spool.h, which may hold no records
  *   BACKUP              nothing
+ *   EXPORTED            query: integration/report.h
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */
