@@ -90,8 +90,8 @@ static enum rc read_hosts(struct bytes list, struct pki_hierarchy_names *names)
     for (;;) {
         const uint8_t *comma = list.len > 0 ? memchr(list.at, ',', list.len) : NULL;
         size_t len = comma == NULL ? list.len : (size_t)(comma - list.at);
-        if (names->host_count == KEYS_SAN_RULES_MAX)
-            return fault(RC_LIMIT, "--hosts: more than %d", KEYS_SAN_RULES_MAX);
+        if (names->host_count == PKI_HIERARCHY_HOSTS_MAX)
+            return fault(RC_LIMIT, "--hosts: more than %d", PKI_HIERARCHY_HOSTS_MAX);
         names->hosts[names->host_count++] = (struct bytes){ list.at, len };
         if (comma == NULL)
             return RC_OK;

@@ -26,6 +26,7 @@ struct daemon_authority_event {
     const char *action;        /* the request's name ("enrol"), or "crl", "orphan", "recover" */
     enum registry_ask ask;     /* 0: the authority's own doing */
     enum registry_state state; /* DEVICE_STATE: what the device shall become */
+    bool only_checks;          /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */

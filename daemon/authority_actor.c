@@ -55,6 +55,7 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
         .action = request->ended == NULL ? request->request.kind->name : "recover",
         .ask = request->ended == NULL ? request->ask : (enum registry_ask)0,
         .state = request->question.state,
+        .only_checks = request->question.only_check,
         .preamble = request->ended == NULL ? &request->question.preamble : NULL,
         .channel = request->channel,
         .actor = request->actor.kind == 0 ? NULL : &request->actor,

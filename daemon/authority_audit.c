@@ -71,8 +71,9 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
 
     if (event->ask == 0)
         return own_doing(event->action);
-    return event->ask == REGISTRY_ASK_DEVICE_STATE ? of_state(event->state)
-                                                   : ACTIONS[event->ask];
+    if (event->ask == REGISTRY_ASK_DEVICE_STATE)
+        return of_state(event->state);
+    return event->only_checks ? AUDIT_POLICY_CHECK : ACTIONS[event->ask];
 }
 
 /* No is DENIED; what could not be decided or done is FAILED. */

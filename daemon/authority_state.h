@@ -15,6 +15,15 @@ enum {
     DAEMON_AUTHORITY_WAIT_MS = 10000, /* of WATCH and APPLIED */
     DAEMON_AUTHORITY_ISSUERS = 8,
     DAEMON_AUTHORITY_KINDS = REGISTRY_DOOR + 1,
+    DAEMON_AUTHORITY_TARGET_MAX = 512, /* of a request, in the audit log */
+    DAEMON_AUTHORITY_READINGS = 256,
+};
+
+/* A request whose reading is in the audit log. */
+struct daemon_authority_reading {
+    uint8_t correlation[REGISTRY_CORRELATION];
+    struct registry_fingerprint actor;
+    enum registry_ask ask;
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -101,6 +110,7 @@ struct daemon_authority {
     struct daemon_authority_backup *backup; /* being made, or NULL */
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
+    struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
 };
 
 /* A door's request from its arrival to its answer. */
@@ -123,7 +133,7 @@ struct daemon_authority_request {
     struct registry_subject actor; /* kind 0: nobody */
     struct registry_answer answer;
     struct buf list, text, cursor;
-    char target[REGISTRY_ID_MAX + 32];
+    char target[DAEMON_AUTHORITY_TARGET_MAX];
     char said[REGISTRY_ID_MAX + 32];   /* what else the audit log shall say if it succeeds */
     struct registry_certificate about; /* that a command is about */
 
@@ -179,6 +189,8 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /* ---- authority_command.c: all that needs no signature ---- */
 void daemon_authority_command(struct daemon_authority_request *request);
+/* ---- authority_read.c: all that changes nothing ---- */
+void daemon_authority_read(struct daemon_authority_request *request);
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */

@@ -70,7 +70,7 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
     [DAEMON_EVENT_DOOR_NO_POLICY] = { "door.no-policy", LOG_ERROR,
                                       "the active policy does not compile here: everything is "
                                       "denied" },
-    [DAEMON_EVENT_DOOR_FEWER_CONNECTIONS] = { "door.fewer-connections", LOG_ERROR,
+    [DAEMON_EVENT_DOOR_FEWER_CONNECTIONS] = { "door.fewer-connections", LOG_WARNING,
                                               "RLIMIT_NOFILE is too low for connections_most: "
                                               "how many connections the door takes instead" },
     [DAEMON_EVENT_DOOR_STREAM_LOST] = { "door.stream-lost", LOG_WARNING,

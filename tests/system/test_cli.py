@@ -77,6 +77,16 @@ def test_a_server_that_is_not_ours_is_not_spoken_to(running, work):
     assert done.returncode == 3 and "not one of our doors'" in done.stderr
 
 
+def test_the_device_door_is_not_taken_for_the_operator_door(running):
+    """One CA and one host certify both; the name in the certificate tells, before a word is said."""
+    done = place.touchmark("token", "new", "no-such-device", "--profile",
+                           running.folder / "operator/operator.conf", "--server",
+                           f"https://127.0.0.1:{running.ports['https']}", check=False)
+    assert done.returncode == 3 and "this is the device-door, not the operator-door" in done.stderr
+    assert told(running, "audit", "list", "--target", "device no-such-device")["records"] == []
+    assert told(running, "audit", "list", "--action", "api.request")["records"] == []
+
+
 def test_the_environment_leads_nowhere_else(running, work, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
