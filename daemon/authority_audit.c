@@ -67,6 +67,8 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
         [REGISTRY_ASK_AUDIT_WATCH] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
+
+        [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
     };
 
     if (event->ask == 0)
@@ -92,6 +94,11 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     const struct registry_preamble *preamble = event->preamble;
 
     record->actor_kind = AUDIT_NOBODY;
+    if (event->channel == REGISTRY_EXPORTER) {
+        record->actor_kind = AUDIT_PROCESS;
+        record->actor = BYTES("exporter");
+        return;
+    }
     if (preamble == NULL) {
         record->actor_kind = AUDIT_PROCESS;
         record->actor = BYTES("authority");

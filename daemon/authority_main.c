@@ -90,6 +90,7 @@ static enum rc open_authority(struct process *process)
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
                       .crl_every_ms = config->authority.crl_every_ms,
                       .crl_valid_ms = config->authority.crl_valid_ms,
+                      .sinks = daemon_config_sinks(config),
                       .door_names = config->authority.door_names },
         .backups = process->backups,
         .recover = process->recover,
@@ -131,7 +132,7 @@ static enum rc take_channel(void *with, const char *name, int fd)
 
     if (strcmp(name, "signer") == 0)
         return daemon_authority_attach(process->authority, TAKE_FD(owned));
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         if (strcmp(name, registry_channel_name((enum registry_channel)i)) == 0)
             return daemon_authority_serve(process->authority, (enum registry_channel)i,
                                           TAKE_FD(owned));
@@ -140,7 +141,7 @@ static enum rc take_channel(void *with, const char *name, int fd)
 
 static enum rc take_channels(struct process *process)
 {
-    static const char *const NAMES[] = { "signer", "device-door", "operator-door" };
+    static const char *const NAMES[] = { "signer", "device-door", "operator-door", "exporter" };
     int fd = -1;
 
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)

@@ -56,6 +56,8 @@ static enum rc count_all(struct store_txn *txn, struct registry_status *status)
     return RC_OK;
 }
 
+static const char NO_EXPORTER[] = "the exporter is away: the audit log does not go out";
+
 static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
 {
     const struct daemon_authority *authority = request->authority;
@@ -67,11 +69,16 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .started_ms = authority->started_ms,
                                         .now_ms = request->now_ms,
                                         .signer = authority->issues,
-                                        .checkpoint = authority->checkpoint };
+                                        .checkpoint = authority->checkpoint,
+                                        .sinks = authority->setup.settings.sinks };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
     if (authority->setup.audit.log != NULL)
         TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    if (status->sinks > 0)
+        status->exported = daemon_authority_exported(authority);
+    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+        memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')
             memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
@@ -210,8 +217,14 @@ static enum rc set_what(struct daemon_authority_request *request)
     return RC_OK;
 }
 
-static bool is_recorded(enum registry_ask ask)
+/* The exporter's reading is told by log.export: a record of each page would be news, and read.
+ */
+static bool is_recorded(const struct daemon_authority_request *request)
 {
+    enum registry_ask ask = request->ask;
+
+    if (request->channel == REGISTRY_EXPORTER)
+        return false;
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
@@ -370,7 +383,7 @@ static void is_recorded_now(struct store_job *job, enum rc rc)
 
 void daemon_authority_read(struct daemon_authority_request *request)
 {
-    if (is_recorded(request->ask) && !is_known(request))
+    if (is_recorded(request) && !is_known(request))
         daemon_authority_queue(request, look_and_record, is_recorded_now);
     else
         looked(request, store_read(request->authority->setup.store, look, request));

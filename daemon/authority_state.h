@@ -3,6 +3,7 @@
 
 #include "audit/checkpoint.h"
 #include "daemon/authority.h"
+#include "integration/report.h"
 #include "keys/client.h"
 #include "pki/certificate.h"
 #include "pki/request.h"
@@ -49,6 +50,7 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_CHECKPOINTS,
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
+    DAEMON_AUTHORITY_EXPORT,
     DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
     DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
 };
@@ -80,7 +82,7 @@ struct daemon_authority {
     struct daemon_authority_setup setup;
     struct store_queue *queue;
     struct loop_turn woken;
-    struct daemon_authority_door doors[REGISTRY_OPERATOR_DOOR + 1];
+    struct daemon_authority_door doors[REGISTRY_CHANNEL_LAST + 1];
     struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
     struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
     uint64_t told_revision;                   /* up to which the waiting were woken */
@@ -96,6 +98,8 @@ struct daemon_authority {
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
+    struct integration_report exported;
+    int64_t exported_ms; /* when news of a sink came; the loop's clock */
     char trouble[DAEMON_AUTHORITY_TROUBLES][REGISTRY_TROUBLE_MAX + 1];
     struct buf authorities;
     struct pki_verifier *verifier;
@@ -203,6 +207,9 @@ void daemon_authority_enrol(struct daemon_authority_request *request);
 
 /* ---- authority_spool.c: SPOOL ---- */
 void daemon_authority_spool(struct daemon_authority_request *request);
+
+/* ---- authority_export.c: EXPORTED ---- */
+void daemon_authority_export(struct daemon_authority_request *request);
 
 /* ---- authority_trouble.c ---- */
 

@@ -43,6 +43,7 @@ enum {
  *                       index, u64, 0 for whatever comes next, then a query)
  *   SPOOL               query: a batch of audit/spool.h, which may hold no records
  *   BACKUP              nothing
+ *   EXPORTED            query: integration/report.h
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */

@@ -32,7 +32,8 @@ struct world {
     struct store_schema schema;
     struct buf root_der, issuing_der[ISSUING], authorities;
     pid_t authority;
-    int doors[REGISTRY_OPERATOR_DOOR + 1];
+    int doors[REGISTRY_CHANNEL_LAST + 1];
+    unsigned sinks;
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
@@ -189,10 +190,11 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
+                      .sinks = w->sinks,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         TRY(daemon_authority_serve(authority, (enum registry_channel)i, doors[i]));
     if (w->signing.ask >= 0)
         TRY(daemon_authority_attach(authority, w->signing.ask));
@@ -202,19 +204,19 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 /* The signer, then the authority, as processes. */
 static inline void start(struct world *w)
 {
-    int answering[REGISTRY_OPERATOR_DOOR + 1];
+    int answering[REGISTRY_CHANNEL_LAST + 1];
 
     signing_start(&w->signing);
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         assert_int_equal(link_pair(&w->doors[i], &answering[i]), RC_OK);
     w->authority = fork();
     assert_true(w->authority >= 0);
     if (w->authority == 0) {
-        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
             close(w->doors[i]);
         _exit(be_authority(w, answering) == RC_OK ? 0 : 1);
     }
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         close(answering[i]);
     close(w->signing.ask);
     w->signing.ask = -1;
@@ -226,8 +228,8 @@ static inline void stop(struct world *w)
         kill(w->authority, SIGKILL);
         waitpid(w->authority, NULL, 0);
         w->authority = 0;
-        close(w->doors[REGISTRY_DEVICE_DOOR]);
-        close(w->doors[REGISTRY_OPERATOR_DOOR]);
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
+            close(w->doors[i]);
     }
     signing_stop(&w->signing);
 }
