@@ -144,7 +144,7 @@ static enum rc wait_for(int socket, enum keys_request request, struct bytes body
                         int64_t timeout_ms, struct buf *room)
 {
     buf_reset(room);
-    return link_ask_and_wait(socket, keys_protocol_signer(), (uint16_t)request, body,
+    return link_ask_and_wait(socket, keys_protocol_signer(), (uint16_t)request, body, -1,
                              timeout_ms, room);
 }
 

@@ -283,7 +283,7 @@ static inline enum rc ask_as(struct world *w, enum registry_channel channel, uin
     assert_int_equal(registry_question_write(ask, question, &body), RC_OK);
     buf_reset(reply);
     TRY(link_ask_and_wait(w->doors[channel], registry_door_protocol(), (uint16_t)ask,
-                          buf_bytes(&body), WAIT_MS, reply));
+                          buf_bytes(&body), -1, WAIT_MS, reply));
     return registry_answer_read(ask, buf_bytes(reply), answer);
 }
 

@@ -168,7 +168,7 @@ static void renewal_is_for_the_registered_key(void **state)
         assert_int_equal(registry_question_write(REGISTRY_ASK_REENROL, &q, &body), RC_OK);
         assert_int_equal(link_ask_and_wait(w->doors[REGISTRY_DEVICE_DOOR],
                                            registry_door_protocol(), REGISTRY_ASK_REENROL,
-                                           buf_bytes(&body), WAIT_MS, &renewed.reply),
+                                           buf_bytes(&body), -1, WAIT_MS, &renewed.reply),
                          round == 0 ? RC_DENIED : RC_OK);
     }
     soft_key_clear(&other);
