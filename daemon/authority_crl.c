@@ -99,28 +99,24 @@ static enum rc write_tbs(struct making *making)
 {
     const struct daemon_authority_issuer *issuer = making->issuer;
     const struct daemon_authority_settings *settings = &making->authority->setup.settings;
-    struct pki_revoked *revoked = calloc(making->count + 1, sizeof *revoked);
-    struct pki_crl crl = {
+    const struct pki_crl crl = {
         .issuer = issuer->certificate.subject,
         .key_id = issuer->certificate.key_id,
         .this_update = making->now_ms / 1000,
         .next_update = (making->now_ms + settings->crl_valid_ms) / 1000,
         .number = making->number,
-        .revoked = revoked,
-        .count = making->count,
     };
+    struct pki_crl_list list;
 
-    if (revoked == NULL)
-        return fault(RC_NOMEM, "a CRL of %zu entries", making->count);
+    TRY(pki_crl_begin(&crl, &making->tbs, &list));
     for (size_t i = 0; i < making->count; i++) {
         const struct registry_revoked *one = &making->at[i];
-        revoked[i] = (struct pki_revoked){ { one->serial, one->serial_len },
-                                           one->revoked_ms / 1000,
-                                           (enum pki_reason)one->reason };
+        const struct pki_revoked revoked = { { one->serial, one->serial_len },
+                                             one->revoked_ms / 1000,
+                                             (enum pki_reason)one->reason };
+        TRY(pki_crl_add(&list, &revoked));
     }
-    enum rc rc = pki_crl_write(&crl, &making->tbs);
-    free(revoked);
-    return rc;
+    return pki_crl_end(&list);
 }
 
 /* ---- Signed, then kept ---- */
