@@ -65,6 +65,7 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_SPOOL] = AUDIT_LOG_SPOOL,
         [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
+        [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
     };
 
     if (event->ask == 0)

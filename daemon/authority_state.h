@@ -22,7 +22,8 @@ struct daemon_authority_issuer {
     uint8_t key_hash[32], name_hash[32];
     struct pki_certificate certificate;
     bool crl_due, crl_under_way;
-    int64_t crl_ms; /* when its CRL was made; 0: not in this life */
+    int64_t crl_ms;      /* when its CRL was made; 0: not in this life */
+    int64_t crl_rest_ms; /* the next one not before; the loop's clock */
 };
 
 struct daemon_authority_door {
@@ -175,7 +176,7 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /* ---- authority_command.c: all that needs no signature ---- */
 void daemon_authority_command(struct daemon_authority_request *request);
-/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
+/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
 void daemon_authority_wake(struct daemon_authority *authority);

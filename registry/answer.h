@@ -26,6 +26,7 @@
  *                        index u64, length u32, leaf hash 32, entry; none: there are no more)
  *   SPOOL                sequence: the last one of this spool that is in the log
  *   BACKUP               text: the copy's name, a folder in authority.backups
+ *   CRL                  list: the octets of that part
  *
  * A snapshot is taken page by page while changes go on. The door keeps the position of the
  * first page and watches from there: what it gets twice changes nothing, and once it has caught

@@ -37,6 +37,7 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_SPOOL, "spool", LINK_BULK, LIST, SMALL, false, false },
     { REGISTRY_ASK_AUDIT_ENTRIES, "audit-entries", LINK_BULK, SMALL, LIST, false, false },
     { REGISTRY_ASK_BACKUP, "backup", LINK_BULK, SMALL, SMALL, false, false },
+    { REGISTRY_ASK_CRL, "crl", LINK_BULK, SMALL, LIST, false, false },
 };
 
 /* One urgent credit is always held by the watch. */

@@ -41,6 +41,7 @@ enum registry_ask {
     REGISTRY_ASK_SPOOL = 28,
     REGISTRY_ASK_AUDIT_ENTRIES = 29, /* entries as they are hashed, for a copy to verify */
     REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
+    REGISTRY_ASK_CRL = 31,           /* a part of a CRL that the feed told of */
 };
 
 const struct link_protocol *registry_door_protocol(void);

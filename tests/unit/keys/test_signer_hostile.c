@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
-#include "base/sealed.h"
 #include "base/text.h"
 #include "keys/entry.h"
 #include "keys/memory.h"
@@ -240,11 +239,8 @@ static void no_checkpoint_beside_the_rules_is_signed(void **state)
 static void ask_unread(struct world *w, const char *claim, uint16_t kind, struct bytes body)
 {
     const struct hostile_row row = { claim, kind, "", RC_MALFORMED, "cut short, too long" };
-    AUTO_FD fd = -1;
 
-    if (kind == KEYS_ASK_CRL)
-        assert_int_equal(sealed_make("crl", BYTES("x"), &fd), RC_OK);
-    hostile_ask_body(&w->hostile, &row, body, fd, body);
+    hostile_ask_body(&w->hostile, &row, body, -1, body);
 }
 
 /* The correlation's first octets, and the body of one request behind it. */
@@ -281,21 +277,6 @@ static void bodies_that_cannot_be_read_are_refused(void **state)
         { "octets behind the item", KEYS_ASK_CERTIFICATES,
           BYTES("\x07"
                 "devices\x01\x00\x01xy") },
-        { "a CRL of no octets", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\x00\x00\x00\x00") },
-        { "a CRL of 16 MiB and an octet", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\x01\x00\x00\x01") },
-        { "a CRL of 4 GiB less an octet", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\xff\xff\xff\xff") },
-        { "a CRL's length cut short", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\x00\x00\x01") },
-        { "octets behind a CRL's length", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\x00\x00\x00\x01x") },
         { "a proof behind a certificate", KEYS_ASK_CERTIFICATES,
           BYTES("\x07"
                 "devices\x01\x00\x01x\x00") },

@@ -128,6 +128,36 @@ static void the_length_is_the_one_that_was_said(void **state)
     hostile_judge(&w->hostile, w->signing.journal);
 }
 
+/* The correlation's octets and the key, and what stands where the length should. */
+static void a_length_that_cannot_be_is_refused(void **state)
+{
+    static const struct {
+        const char *claim;
+        struct bytes length;
+    } ROWS[] = {
+        { "no octets", BYTES("\x00\x00\x00\x00") },
+        { "16 MiB and an octet", BYTES("\x01\x00\x00\x01") },
+        { "4 GiB less an octet", BYTES("\xff\xff\xff\xff") },
+        { "cut short", BYTES("\x00\x00\x01") },
+        { "octets behind it", BYTES("\x00\x00\x00\x01x") },
+        { "a message with an item, as before", BYTES("\x01\x00\x01x") },
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        const struct hostile_row row = { ROWS[i].claim, KEYS_ASK_CRL, "", RC_MALFORMED,
+                                         "cut short, too long" };
+        AUTO_BUF(body, 256);
+        AUTO_FD fd = memory_of(BYTES("x"), ALL);
+
+        buf_add(&body, BYTES("sixteen octets !\x07"
+                             "devices"));
+        buf_add(&body, ROWS[i].length);
+        hostile_ask_body(&w->hostile, &row, buf_bytes(&body), fd, buf_bytes(&body));
+    }
+    hostile_judge(&w->hostile, w->signing.journal);
+}
+
 /* ---- What is in it ---- */
 
 static void ask(struct world *w, const char *claim, struct bytes crl, enum rc rc)
@@ -376,6 +406,7 @@ int main(void)
         WITH_SIGNER(memory_that_can_change_is_not_read),
         WITH_SIGNER(what_is_no_memory_is_not_read),
         WITH_SIGNER(the_length_is_the_one_that_was_said),
+        WITH_SIGNER(a_length_that_cannot_be_is_refused),
         WITH_SIGNER(a_list_that_is_cut_short_or_has_a_tail_is_refused),
         WITH_SIGNER(a_hundred_thousand_entries_are_signed_whole),
         WITH_SIGNER(more_than_the_bound_is_not_sent),
