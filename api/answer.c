@@ -8,6 +8,7 @@
 #include "api/input_json.h"
 #include "audit/json.h"
 #include "base/text.h"
+#include "broker/crls.h"
 
 /* Every rc as peers see it. */
 static const struct {
@@ -40,6 +41,12 @@ void api_answer_bytes(struct api_answer *answer, unsigned status, const char *ty
     answer->status = status;
     answer->type = type;
     buf_add(&answer->body, body);
+}
+
+void api_answer_crl(struct api_answer *answer, struct broker_crl *crl)
+{
+    api_answer_bytes(answer, 200, "application/pkix-crl", BYTES(""));
+    answer->crl = crl;
 }
 
 enum rc api_answer_json(struct api_answer *answer, unsigned status, struct json_t *json)
@@ -86,6 +93,7 @@ void api_answer_error(struct api_answer *answer, unsigned status, const char *co
 void api_answer_clear(struct api_answer *answer)
 {
     buf_clear(&answer->body);
+    broker_crls_release(answer->crl);
     *answer = (struct api_answer){ .close = answer->close };
 }
 

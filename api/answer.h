@@ -4,6 +4,7 @@
 #include "registry/answer.h"
 
 struct json_t;
+struct broker_crl;
 
 enum { API_HEADERS_MAX = 4, API_ANSWER_MAX = 512 * 1024 };
 
@@ -11,12 +12,14 @@ struct api_answer {
     unsigned status; /* 0: none yet */
     const char *type;
     struct buf body;
+    struct broker_crl *crl; /* held (broker/crls.h): it is the body, sent piece by piece */
     struct api_header {
         const char *name;
         char value[128];
     } headers[API_HEADERS_MAX];
     size_t header_count;
-    bool close; /* the connection ends behind it */
+    bool may_be_kept; /* by whoever asks again each time whether it is still good */
+    bool close;       /* the connection ends behind it */
 };
 
 /* The code of a refusal as peers see it, and its status. */
@@ -25,6 +28,8 @@ unsigned api_answer_status(enum rc rc);
 
 void api_answer_bytes(struct api_answer *answer, unsigned status, const char *type,
                       struct bytes body);
+/* crl is the answer's to release from here on. */
+void api_answer_crl(struct api_answer *answer, struct broker_crl *crl);
 /* json is owned from here on; NULL (no memory) becomes RC_NOMEM, with no answer made. */
 enum rc api_answer_json(struct api_answer *answer, unsigned status, struct json_t *json);
 /* A value that does not fit is cut. */

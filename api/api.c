@@ -11,6 +11,7 @@
 #include "api/openapi.h"
 #include "api/request.h"
 #include "base/text.h"
+#include "broker/crls.h"
 #include "broker/metrics.h"
 
 /*
@@ -23,6 +24,9 @@ enum {
     CONNECTION_IDLE_S = 60,
     FIRST_REQUEST_MS = 30000,
     SWEEP_MS = 500,
+    /* A CRL is handed over in pieces; whoever takes so much of it has time for as much more. */
+    PIECE = 64 * 1024,
+    PIECES_IN_PATIENCE = 8,
     SEED = sizeof(size_t),
 };
 
@@ -173,7 +177,8 @@ static void add_headers(struct MHD_Response *response, const struct api_request 
     if (buf_text(&id, &text) != RC_OK)
         text = "";
     MHD_add_response_header(response, "X-Request-Id", text);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "Cache-Control",
+                            answer->may_be_kept ? "no-cache" : "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (answer->type != NULL)
         MHD_add_response_header(response, "Content-Type", answer->type);
@@ -183,11 +188,68 @@ static void add_headers(struct MHD_Response *response, const struct api_request 
         MHD_add_response_header(response, "Connection", "close");
 }
 
-static enum MHD_Result send_answer(struct api_request *request)
+/* A CRL on its way to one client, who may be slow. */
+struct sending {
+    struct broker_crl *crl;
+    struct api_stream *stream; /* outlives what is sent on it */
+    uint64_t counted;          /* the client's time began anew here */
+};
+
+static ssize_t send_piece(void *with, uint64_t at, char *to, size_t most)
+{
+    struct sending *sending = with;
+    struct api_stream *stream = sending->stream;
+    struct bytes der = buf_bytes(&sending->crl->der);
+
+    if (at >= der.len || broker_crls_is_stale(sending->crl))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (at - sending->counted >= (uint64_t)PIECE * PIECES_IN_PATIENCE) {
+        sending->counted = at;
+        stream->deadline_ms = loop_now_ms(stream->api->setup.loop) + API_PATIENCE_MS;
+    }
+    size_t len = most < der.len - at ? most : der.len - at;
+    memcpy(to, der.at + at, len);
+    return (ssize_t)len;
+}
+
+static void end_sending(void *with)
+{
+    struct sending *sending = with;
+
+    broker_crls_release(sending->crl);
+    free(sending);
+}
+
+static struct MHD_Response *respond_with_crl(struct api_request *request)
+{
+    struct broker_crl *crl = request->answer.crl;
+    struct sending *sending = malloc(sizeof *sending);
+
+    if (sending == NULL)
+        return NULL;
+    *sending = (struct sending){ crl, request->stream, 0 };
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        crl->der.len, PIECE, send_piece, sending, end_sending);
+    if (response == NULL)
+        free(sending);
+    else
+        request->answer.crl = NULL;
+    return response;
+}
+
+static struct MHD_Response *respond(struct api_request *request)
 {
     struct bytes body = buf_bytes(&request->answer.body);
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
+
+    return request->answer.crl != NULL
+               ? respond_with_crl(request)
+               : MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at,
+                                                 MHD_RESPMEM_MUST_COPY);
+}
+
+static enum MHD_Result send_answer(struct api_request *request)
+{
+    struct MHD_Response *response = respond(request);
 
     if (response == NULL)
         return MHD_NO;

@@ -1,23 +1,46 @@
 /* CRLs and the CAs' certificates, from the projection: the authority is not asked. */
 #include "api/handlers.h"
 
+#include <string.h>
+
 #include "base/text.h"
+#include "broker/crls.h"
 #include "pki/certificate.h"
 #include "pki/pem.h"
 
-enum { CHAIN_MAX = 64 * 1024 };
+enum { CHAIN_MAX = 64 * 1024, TAG_MAX = 32 };
 
 static const struct registry_projection *projection(const struct api_request *request)
 {
     return broker_front_projection(request->api->setup.front);
 }
 
+/* RFC 9110 13.1.2: a list of tags in quotes, or any. No tag holds a quote, so one that is in
+ * the list is found as it stands. */
+static bool has_tag(const struct api_request *request, const char *tag)
+{
+    struct bytes known = api_request_header(request, "If-None-Match");
+
+    return bytes_equal_text(known, "*") ||
+           (known.len > 0 && memmem(known.at, known.len, tag, strlen(tag)) != NULL);
+}
+
+/* A number is given to one list only: it is what tells one from another. */
 enum rc api_public_crl(struct api_request *request)
 {
-    struct bytes der;
+    struct broker_crls *crls = broker_front_crls(request->api->setup.front);
+    struct broker_crl *crl = NULL;
+    AUTO_BUF(room, TAG_MAX);
+    const char *tag = NULL;
 
-    TRY(registry_projection_crl(projection(request), request->input.name, &der));
-    api_answer_bytes(&request->answer, 200, "application/pkix-crl", der);
+    TRY(broker_crls_hold(crls, request->input.name, &crl));
+    api_answer_crl(&request->answer, crl);
+    buf_addf(&room, "\"%llu\"", (unsigned long long)crl->number);
+    TRY(buf_text(&room, &tag));
+    if (has_tag(request, tag))
+        api_answer_bytes(&request->answer, 304, NULL, BYTES(""));
+    request->answer.may_be_kept = true;
+    api_answer_header(&request->answer, "ETag", tag);
     return RC_OK;
 }
 

@@ -10,9 +10,8 @@
 #include "base/text.h"
 #include "broker/metrics.h"
 
-/* What is read and thrown away of a body that is refused, so that the peer gets its answer;
- * and how long it may take over each part of a request. */
-enum { SWALLOW_MAX = 256 * 1024, PATIENCE_MS = 30000, TARGET_MAX = 256 };
+/* What is read and thrown away of a body that is refused, so that the peer gets its answer. */
+enum { SWALLOW_MAX = 256 * 1024, TARGET_MAX = 256 };
 
 struct api_request *api_request_new(struct api *api, const char *uri)
 {
@@ -286,7 +285,7 @@ void api_request_begin(struct api_request *request, const char *method, const ch
 
     request->method = bytes_of_text(method);
     request->peer = request->stream->peer;
-    request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + PATIENCE_MS;
+    request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + API_PATIENCE_MS;
     broker_metric_add(BROKER_HTTP_REQUESTS, 1);
     enum rc rc = secret_make_random(&random, REGISTRY_CORRELATION);
     memcpy(request->peer.correlation, random.at, REGISTRY_CORRELATION);
@@ -385,7 +384,7 @@ bool api_request_resume(struct api_request *request)
     }
     if (request->stream->waiting == request) {
         request->stream->waiting = NULL;
-        request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + PATIENCE_MS;
+        request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + API_PATIENCE_MS;
         MHD_resume_connection(request->connection);
         /* Its own descriptor does not wake an epoll set that is run from outside. */
         if (loop_arm(request->api->setup.loop, &request->api->timer, 0) != RC_OK)

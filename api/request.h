@@ -55,6 +55,9 @@ struct api {
     struct buf document; /* OpenAPI */
 };
 
+/* How long a peer may take over each part of a request, and of a long answer. */
+enum { API_PATIENCE_MS = 30000 };
+
 /* The first value of a header, empty if there is none; borrowed for the request's life. */
 struct bytes api_request_header(const struct api_request *request, const char *name);
 

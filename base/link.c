@@ -318,11 +318,12 @@ static enum rc wait_until(int socket, short events, int64_t deadline_ms)
     return n <= 0 && left <= 0 ? fault(RC_BUSY, "link: no answer in time") : RC_OK;
 }
 
-static enum rc send_in_time(int socket, const struct link_message *m, int64_t deadline_ms)
+static enum rc send_in_time(int socket, const struct link_message *m, int fd,
+                            int64_t deadline_ms)
 {
     enum rc rc;
 
-    while ((rc = link_message_send(socket, m, -1)) == RC_BUSY)
+    while ((rc = link_message_send(socket, m, fd)) == RC_BUSY)
         TRY(wait_until(socket, POLLOUT, deadline_ms));
     return rc;
 }
@@ -356,14 +357,14 @@ static enum rc hand_over_reply(const struct link_message *m, struct buf *reply)
 }
 
 enum rc link_ask_and_wait(int socket, const struct link_protocol *protocol, uint16_t kind,
-                          struct bytes body, int64_t timeout_ms, struct buf *reply)
+                          struct bytes body, int fd, int64_t timeout_ms, struct buf *reply)
 {
     const struct clock clock = clock_system();
     int64_t deadline_ms = clock_monotonic_ms(&clock) + timeout_ms;
     struct link_message asked = { .kind = link_protocol_kind(protocol, kind), .body = body };
     struct link_message got = { 0 };
 
-    assert(asked.kind != NULL && !asked.kind->request_fd && !asked.kind->reply_fd);
+    assert(asked.kind != NULL && asked.kind->request_fd == (fd >= 0) && !asked.kind->reply_fd);
     if (body.len > asked.kind->request_max)
         return fault(RC_LIMIT, "%s of %zu bytes, limit %u", asked.kind->name, body.len,
                      asked.kind->request_max);
@@ -374,7 +375,7 @@ enum rc link_ask_and_wait(int socket, const struct link_protocol *protocol, uint
 
     /* One request at a time: the first credit of its lane is always free. */
     asked.id = link_protocol_first_credit(protocol, asked.kind->lane);
-    enum rc rc = send_in_time(socket, &asked, deadline_ms);
+    enum rc rc = send_in_time(socket, &asked, fd, deadline_ms);
     if (rc == RC_OK)
         rc = receive_in_time(socket, protocol, at, deadline_ms, &got);
     if (rc == RC_OK && (got.kind != asked.kind || got.id != asked.id))

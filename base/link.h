@@ -71,14 +71,15 @@ enum rc link_ask(struct link *link, uint16_t kind, struct bytes body, int fd, li
 
 /*
  * Ask and wait, without a loop, for programs that have nothing else to do: socket is a raw end
- * with no link on it, kind one without descriptors. The reply is appended to reply. A refusal
+ * with no link on it, kind one without a descriptor in its reply. fd is -1 for none, else
+ * borrowed. The reply is appended to reply. A refusal
  * is returned as the other side's rc, with its text as the fault. After RC_BUSY (no answer in
  * time), RC_CLOSED or RC_MALFORMED the outcome is unknown and the socket is shut down, so that
  * a late answer cannot be taken for another's; those three are also what the other side may
  * have answered.
  */
 enum rc link_ask_and_wait(int socket, const struct link_protocol *protocol, uint16_t kind,
-                          struct bytes body, int64_t timeout_ms, struct buf *reply);
+                          struct bytes body, int fd, int64_t timeout_ms, struct buf *reply);
 
 /* ---- The answering end ---- */
 struct link_server;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/crls.h"
 #include "broker/metrics.h"
 
 enum { AGAIN_MS = 1000 };
@@ -12,6 +13,7 @@ struct broker_front {
     struct broker_front_setup setup;
     struct link *link;
     struct loop_timer again; /* after an answer that was no */
+    struct broker_crls *crls;
 
     pthread_mutex_t lock; /* of what follows up to the empty line */
     struct registry_projection *projection;
@@ -186,6 +188,7 @@ static enum rc apply_news(struct broker_front *front, const struct registry_answ
     if (changed.broken)
         return fault(RC_NOMEM, "changes of the feed");
     front->position = answer->position;
+    broker_crls_follow(front->crls);
     return RC_OK;
 }
 
@@ -231,6 +234,7 @@ static void use_filled(struct broker_front *front)
     front->ready = true;
     observer->changed(observer->with, NULL);
     tell(front, NULL);
+    broker_crls_follow(front->crls);
     settle(front);
 }
 
@@ -304,6 +308,7 @@ enum rc broker_front_new(const struct broker_front_setup *setup, struct broker_f
     if (pthread_mutex_init(&made->lock, NULL) != 0)
         return fault(RC_NOMEM, "mutex of the projection");
     TRY(new_projection(made, &made->projection));
+    TRY(broker_crls_new(made, setup, &made->crls));
     *front = TAKE(made);
     return RC_OK;
 }
@@ -314,6 +319,7 @@ void broker_front_free(struct broker_front *front)
         return;
     link_close(TAKE(front->link)); /* what waits is answered, and may arm the timer */
     loop_disarm(&front->again);
+    broker_crls_free(front->crls);
     registry_projection_free(front->projection);
     registry_projection_free(front->filling);
     buf_clear(&front->cursor);
@@ -384,4 +390,9 @@ enum registry_verdict broker_front_judge(struct broker_front *front,
 const struct registry_projection *broker_front_projection(const struct broker_front *front)
 {
     return front->projection;
+}
+
+struct broker_crls *broker_front_crls(const struct broker_front *front)
+{
+    return front->crls;
 }

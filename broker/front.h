@@ -13,6 +13,7 @@
  * channel brings it back.
  */
 struct broker_front;
+struct broker_crls;
 
 struct broker_front_observer {
     /*
@@ -70,6 +71,10 @@ enum registry_verdict broker_front_judge(struct broker_front *front,
                                          int64_t now_s,
                                          struct registry_certificate *certificate,
                                          struct registry_subject *subject);
-/* On the main thread only; borrowed until the loop's next turn. For the policy, CRLs and CAs:
- * certificates and subjects are other threads' too, so judge() alone reads them. */
+/* On the main thread only; borrowed until the loop's next turn. For the policy, which CRLs
+ * there are, and CAs: certificates and subjects are other threads' too, so judge() alone reads
+ * them.
+ */
 const struct registry_projection *broker_front_projection(const struct broker_front *front);
+/* So, too; broker/crls.h says what can be done with them. */
+struct broker_crls *broker_front_crls(const struct broker_front *front);

@@ -169,6 +169,7 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_LOOK_UP:
     case REGISTRY_ASK_APPLIED:
     case REGISTRY_ASK_AUDIT_WATCH:
+    case REGISTRY_ASK_CRL:
         daemon_authority_follow(request);
         return;
     case REGISTRY_ASK_DOOR:

@@ -69,6 +69,7 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
 
         [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
+        [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
     };
 
     if (event->ask == 0)

@@ -10,21 +10,22 @@
 /*
  * A complete CRL for each issuing CA: after a revocation at once, else before the last one is
  * half as old as it may become. One is under way for a CA at a time; what is revoked meanwhile
- * goes on the next. What goes to the signer is one message, which bounds a CRL to some 1,300
- * entries.
+ * goes on the next. Its cost grows with its length, in every process that it goes through: so
+ * the next one waits a second for each MiB of the last, and enrolments go on between them.
+ *
+ * What is longer than the signer takes is not made, and told as trouble.
  */
-enum { LOOK_EVERY_MS = 30000, CRL_TBS_MAX = 52 * 1024, REVOKED_MAX = 2048 };
+enum { LOOK_EVERY_MS = 30000, REST_OCTETS_A_MS = 1024 * 1024 / 1000 };
 
 struct making {
     struct store_job job; /* first */
     struct daemon_authority *authority;
     struct daemon_authority_issuer *issuer;
     int64_t now_ms, last_ms; /* last_ms: when the registry's last one was made; 0: none */
-    uint64_t number;
-    bool squeezed; /* without what has expired, on a list or not: it would not fit */
+    bool crowded;            /* what has expired by now has no place either */
+    struct pki_crl crl;
+    struct pki_crl_list list;
     struct buf tbs, der;
-    size_t count;
-    struct registry_revoked at[REVOKED_MAX];
 };
 
 /* A signer that is away is told of by itself; what stays is for a person. */
@@ -44,16 +45,39 @@ static void tell(struct daemon_authority *authority,
     }
 }
 
+/* How long until its next one may be made. */
+static int64_t rest_of(const struct daemon_authority *authority,
+                       const struct daemon_authority_issuer *issuer)
+{
+    int64_t left_ms = issuer->crl_rest_ms - loop_now_ms(authority->setup.loop);
+
+    return left_ms > 0 ? left_ms : 0;
+}
+
+static void look_in(struct daemon_authority *authority, int64_t ms)
+{
+    if (loop_arm(authority->setup.loop, &authority->crl_timer, ms) != RC_OK &&
+        authority->setup.log != NULL)
+        log_fault(authority->setup.log, DAEMON_EVENT_AUTHORITY_NO_CRL, RC_NOMEM);
+}
+
 static void end(struct making *making, enum rc rc)
 {
     struct daemon_authority *authority = making->authority;
+    struct daemon_authority_issuer *issuer = making->issuer;
 
-    making->issuer->crl_under_way = false;
-    tell(authority, making->issuer, rc);
+    issuer->crl_under_way = false;
+    tell(authority, issuer, rc);
     if (rc == RC_OK) {
-        making->issuer->crl_ms = making->now_ms;
+        issuer->crl_ms = making->now_ms;
+        issuer->crl_rest_ms =
+            loop_now_ms(authority->setup.loop) + (int64_t)(making->der.len / REST_OCTETS_A_MS);
+        if (issuer->crl_due)
+            look_in(authority, rest_of(authority, issuer));
     } else {
-        making->issuer->crl_due = true;
+        issuer->crl_due = true;
+        if (rc == RC_LIMIT) /* the next revocation changes nothing */
+            issuer->crl_rest_ms = loop_now_ms(authority->setup.loop) + LOOK_EVERY_MS;
         if (authority->setup.log != NULL)
             log_fault(authority->setup.log, DAEMON_EVENT_AUTHORITY_NO_CRL, rc);
     }
@@ -64,20 +88,35 @@ static void end(struct making *making, enum rc rc)
 
 /* ---- Contents ---- */
 
-/* RFC 5280 3.3: an entry stays until a list that was made after the certificate's end had it;
- * but a list without it is better than none. */
-static enum rc keep(void *with, const struct registry_revoked *revoked)
+/*
+ * RFC 5280 3.3: an entry stays until a list that was made after the certificate's end had it.
+ * Where there is no room for all, what has ended may leave without that: a list without it
+ * says more than no list.
+ */
+static bool has_left(const struct making *making, const struct registry_revoked *revoked)
+{
+    int64_t end_ms = revoked->not_after_s * 1000;
+
+    return (end_ms < making->last_ms && revoked->revoked_ms < making->last_ms) ||
+           (making->crowded && end_ms < making->now_ms);
+}
+
+static enum rc add(void *with, const struct registry_revoked *revoked)
 {
     struct making *making = with;
+    const struct pki_revoked entry = { { revoked->serial, revoked->serial_len },
+                                       revoked->revoked_ms / 1000,
+                                       (enum pki_reason)revoked->reason };
 
-    if (revoked->not_after_s * 1000 < making->last_ms && revoked->revoked_ms < making->last_ms)
-        return RC_OK;
-    if (making->squeezed && revoked->not_after_s * 1000 < making->now_ms)
-        return RC_OK;
-    if (making->count == REVOKED_MAX)
-        return fault(RC_LIMIT, "more than %d revocations on a CRL", REVOKED_MAX);
-    making->at[making->count++] = *revoked;
-    return RC_OK;
+    return has_left(making, revoked) ? RC_OK : pki_crl_add(&making->list, &entry);
+}
+
+static enum rc write_tbs(struct store_txn *txn, struct making *making)
+{
+    buf_reset(&making->tbs);
+    TRY(pki_crl_begin(&making->crl, &making->tbs, &making->list));
+    TRY(registry_revoked_each(txn, making->issuer->name_hash, add, making));
+    return pki_crl_end(&making->list);
 }
 
 /* The signer refuses a number that it has signed before, in this life of the registry or
@@ -85,45 +124,20 @@ static enum rc keep(void *with, const struct registry_revoked *revoked)
 static enum rc gather(struct store_txn *txn, void *with)
 {
     struct making *making = with;
-    struct bytes der;
-    uint64_t last = 0;
+    struct registry_crl last = { 0 };
 
-    making->count = 0;
-    enum rc rc = registry_crl_get(txn, bytes_of_text(making->issuer->key), &last, &der);
+    enum rc rc = registry_crl_get(txn, bytes_of_text(making->issuer->key), &last);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    making->number = (uint64_t)making->now_ms > last ? (uint64_t)making->now_ms : last + 1;
+    bool ahead = last.number >= (uint64_t)making->now_ms;
+    making->crl.number = ahead ? last.number + 1 : (uint64_t)making->now_ms;
     /* A number is its list's hour, so the registry knows it over a restart too. */
-    making->last_ms = last < (uint64_t)making->now_ms ? (int64_t)last : making->now_ms;
-    return registry_revoked_each(txn, making->issuer->name_hash, keep, making);
-}
-
-static enum rc write_tbs(struct making *making)
-{
-    const struct daemon_authority_issuer *issuer = making->issuer;
-    const struct daemon_authority_settings *settings = &making->authority->setup.settings;
-    struct pki_revoked *revoked = calloc(making->count + 1, sizeof *revoked);
-    struct pki_crl crl = {
-        .issuer = issuer->certificate.subject,
-        .key_id = issuer->certificate.key_id,
-        .this_update = making->now_ms / 1000,
-        .next_update = (making->now_ms + settings->crl_valid_ms) / 1000,
-        .number = making->number,
-        .revoked = revoked,
-        .count = making->count,
-    };
-
-    if (revoked == NULL)
-        return fault(RC_NOMEM, "a CRL of %zu entries", making->count);
-    for (size_t i = 0; i < making->count; i++) {
-        const struct registry_revoked *one = &making->at[i];
-        revoked[i] = (struct pki_revoked){ { one->serial, one->serial_len },
-                                           one->revoked_ms / 1000,
-                                           (enum pki_reason)one->reason };
-    }
-    enum rc rc = pki_crl_write(&crl, &making->tbs);
-    free(revoked);
-    return rc;
+    making->last_ms = ahead ? making->now_ms : (int64_t)last.number;
+    rc = write_tbs(txn, making);
+    if (rc != RC_LIMIT)
+        return rc;
+    making->crowded = true;
+    return write_tbs(txn, making);
 }
 
 /* ---- Signed, then kept ---- */
@@ -140,7 +154,7 @@ static enum rc put(struct store_txn *txn, struct store_job *job)
         .now_ms = making->now_ms,
     };
 
-    TRY(registry_crl_put(txn, bytes_of_text(making->issuer->key), making->number,
+    TRY(registry_crl_put(txn, bytes_of_text(making->issuer->key), making->crl.number,
                          buf_bytes(&making->der)));
     return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
 }
@@ -159,6 +173,7 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
     if (rc == RC_OK)
         rc = pki_signed_assemble(buf_bytes(&making->tbs), answers->at[0].signature,
                                  &making->der);
+    buf_clear(&making->tbs);
     making->job.change = put;
     making->job.done = kept;
     if (rc == RC_OK && !making->authority->ending)
@@ -169,24 +184,12 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
         end(making, rc);
 }
 
-static enum rc fill(struct making *making)
-{
-    TRY(store_read(making->authority->setup.store, gather, making));
-    buf_reset(&making->tbs);
-    return write_tbs(making);
-}
-
 static enum rc ask(struct making *making)
 {
     struct daemon_authority *authority = making->authority;
     struct keys_ask ask = { .count = 1 };
 
-    enum rc rc = fill(making);
-    if (rc == RC_LIMIT) {
-        making->squeezed = true;
-        rc = fill(making);
-    }
-    TRY(rc);
+    TRY(store_read(authority->setup.store, gather, making));
     memcpy(ask.key, making->issuer->key, sizeof ask.key);
     ask.items[0] = buf_bytes(&making->tbs);
     return keys_client_sign(authority->signer, KEYS_ASK_CRL, &ask, is_signed, making);
@@ -194,6 +197,7 @@ static enum rc ask(struct making *making)
 
 static enum rc make(struct daemon_authority *authority, struct daemon_authority_issuer *issuer)
 {
+    const struct daemon_authority_settings *settings = &authority->setup.settings;
     struct making *making = calloc(1, sizeof *making);
 
     if (making == NULL)
@@ -201,8 +205,14 @@ static enum rc make(struct daemon_authority *authority, struct daemon_authority_
     making->authority = authority;
     making->issuer = issuer;
     making->now_ms = clock_wall_ms(authority->setup.clock);
-    making->tbs = BUF_MAX(CRL_TBS_MAX);
-    making->der = BUF_MAX(REGISTRY_CHANGE_MAX);
+    making->crl = (struct pki_crl){
+        .issuer = issuer->certificate.subject,
+        .key_id = issuer->certificate.key_id,
+        .this_update = making->now_ms / 1000,
+        .next_update = (making->now_ms + settings->crl_valid_ms) / 1000,
+    };
+    making->tbs = BUF_MAX(settings->crl_most > 0 ? settings->crl_most : KEYS_CRL_MAX);
+    making->der = BUF_MAX(REGISTRY_CRL_MAX);
     issuer->crl_under_way = true;
     issuer->crl_due = false;
     enum rc rc = ask(making);
@@ -217,16 +227,21 @@ static enum rc look(struct loop_timer *timer)
 {
     struct daemon_authority *authority =
         (void *)((char *)timer - offsetof(struct daemon_authority, crl_timer));
-    int64_t now_ms = clock_wall_ms(authority->setup.clock);
+    int64_t now_ms = clock_wall_ms(authority->setup.clock), next_ms = LOOK_EVERY_MS;
 
     for (size_t i = 0; authority->issues && i < authority->issuer_count; i++) {
         struct daemon_authority_issuer *issuer = &authority->issuers[i];
         if (now_ms - issuer->crl_ms >= authority->setup.settings.crl_every_ms)
             issuer->crl_due = true;
-        if (issuer->crl_due && !issuer->crl_under_way)
+        if (!issuer->crl_due || issuer->crl_under_way)
+            continue;
+        int64_t rest_ms = rest_of(authority, issuer);
+        if (rest_ms == 0)
             TRY(make(authority, issuer));
+        else if (rest_ms < next_ms)
+            next_ms = rest_ms;
     }
-    return loop_arm(authority->setup.loop, &authority->crl_timer, LOOK_EVERY_MS);
+    return loop_arm(authority->setup.loop, &authority->crl_timer, next_ms);
 }
 
 enum rc daemon_authority_crl_start(struct daemon_authority *authority)
@@ -242,7 +257,5 @@ void daemon_authority_crl_want(struct daemon_authority *authority, enum registry
     if (issuer == NULL)
         return;
     issuer->crl_due = true;
-    if (loop_arm(authority->setup.loop, &authority->crl_timer, 0) != RC_OK &&
-        authority->setup.log != NULL)
-        log_fault(authority->setup.log, DAEMON_EVENT_AUTHORITY_NO_CRL, RC_NOMEM);
+    look_in(authority, 0);
 }

@@ -47,7 +47,7 @@ static enum rc read_applied(struct store_txn *txn, void *with)
 }
 
 /* What is asked for while it waits: how is it read, and is it there? */
-static enum rc look(struct daemon_authority_request *request, bool *there)
+static enum rc look_for(struct daemon_authority_request *request, bool *there)
 {
     struct store *store = request->authority->setup.store;
 
@@ -66,7 +66,7 @@ static enum rc look(struct daemon_authority_request *request, bool *there)
 static bool settle(struct daemon_authority_request *request, bool late)
 {
     bool there = false;
-    enum rc rc = look(request, &there);
+    enum rc rc = look_for(request, &there);
 
     if (rc != RC_OK)
         daemon_authority_turn_away(request, rc);
@@ -165,7 +165,18 @@ static void watch(struct daemon_authority_request *request)
         daemon_authority_queue(request, acknowledge, acknowledged);
 }
 
-/* ---- SNAPSHOT ---- */
+/* ---- SNAPSHOT, and CRL: a part of one that the door was told of ---- */
+
+static void read_and_answer(struct daemon_authority_request *request,
+                            enum rc (*look)(struct store_txn *txn, void *with))
+{
+    enum rc rc = store_read(request->authority->setup.store, look, request);
+
+    if (rc == RC_OK)
+        daemon_authority_answer(request);
+    else
+        daemon_authority_turn_away(request, rc);
+}
 
 static enum rc read_page(struct store_txn *txn, void *with)
 {
@@ -180,14 +191,16 @@ static enum rc read_page(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
-static void snapshot(struct daemon_authority_request *request)
+static enum rc read_part(struct store_txn *txn, void *with)
 {
-    enum rc rc = store_read(request->authority->setup.store, read_page, request);
+    struct daemon_authority_request *request = with;
+    const struct registry_question *question = &request->question;
+    struct bytes octets;
 
-    if (rc == RC_OK)
-        daemon_authority_answer(request);
-    else
-        daemon_authority_turn_away(request, rc);
+    TRY(registry_crl_get_part(txn, bytes_of_text(question->id), question->version,
+                              question->part, &octets));
+    buf_add(&request->list, octets);
+    return buf_done(&request->list, &request->answer.list);
 }
 
 /* ---- LOOK_UP: a leaf that no projection knows ---- */
@@ -264,11 +277,13 @@ void daemon_authority_follow(struct daemon_authority_request *request)
     if (request->ask == REGISTRY_ASK_WATCH)
         watch(request);
     else if (request->ask == REGISTRY_ASK_SNAPSHOT)
-        snapshot(request);
+        read_and_answer(request, read_page);
     else if (request->ask == REGISTRY_ASK_LOOK_UP)
         look_up(request);
     else if (request->ask == REGISTRY_ASK_AUDIT_WATCH)
         watch_log(request);
+    else if (request->ask == REGISTRY_ASK_CRL)
+        read_and_answer(request, read_part);
     else
         daemon_authority_wait(request);
 }

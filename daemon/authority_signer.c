@@ -83,8 +83,8 @@ static enum rc add_issuer(struct daemon_authority *authority, const struct pki_i
     struct keys_listed key;
 
     TRY(daemon_authority_find_key(list, row->key, &key));
-    int64_t crl_ms = issuer->crl_ms;
-    *issuer = (struct daemon_authority_issuer){ .crl_ms = crl_ms };
+    *issuer = (struct daemon_authority_issuer){ .crl_ms = issuer->crl_ms,
+                                                .crl_rest_ms = issuer->crl_rest_ms };
     memcpy(issuer->key, key.name, sizeof issuer->key);
     if (find_certificate(authority, BYTES_OF(key.public_key), &issuer->certificate) != RC_OK)
         return fault_while(RC_CORRUPT, "no certificate of key %s in the registry", row->key);

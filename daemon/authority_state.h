@@ -32,7 +32,8 @@ struct daemon_authority_issuer {
     uint8_t key_hash[32], name_hash[32];
     struct pki_certificate certificate;
     bool crl_due, crl_under_way;
-    int64_t crl_ms; /* when its CRL was made; 0: not in this life */
+    int64_t crl_ms;      /* when its CRL was made; 0: not in this life */
+    int64_t crl_rest_ms; /* the next one not before; the loop's clock */
 };
 
 struct daemon_authority_door {
@@ -196,7 +197,7 @@ void daemon_authority_command(struct daemon_authority_request *request);
 void daemon_authority_read(struct daemon_authority_request *request);
 /* store_read(): what the log has for an AUDIT_WATCH. */
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
-/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
+/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Until there is an answer, or it took too long. */
 void daemon_authority_wait(struct daemon_authority_request *request);

@@ -216,7 +216,8 @@ static const struct settings_row ROWS[] = {
       "life of a one-time enrolment token unless its maker says otherwise" },
     { "authority", "crl_every", SETTINGS_DURATION, FIELD(authority.crl_every_ms), MINUTE,
       15LL * 24 * HOUR, "12h", NULL,
-      "age at which a CRL is made anew; after a revocation it is made at once" },
+      "age at which a CRL is made anew; after a revocation it is made at once, a second for "
+      "each MiB of the last one after that" },
     { "authority", "crl_valid", SETTINGS_DURATION, FIELD(authority.crl_valid_ms), HOUR,
       30LL * 24 * HOUR, "7d", NULL, "nextUpdate of a CRL lies so far ahead" },
     { "authority", "door_names", SETTINGS_TEXT, FIELD(authority.door_names), 1, 1000,

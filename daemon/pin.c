@@ -2,7 +2,7 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
-#include "daemon/sealed.h"
+#include "base/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,8 +70,8 @@ enum rc daemon_pin_open(const char *from, int *fd)
     enum rc rc = secret_read_fd(&pin, file);
     if (rc != RC_OK)
         return fault_while(rc, "%s", path);
-    TRY(daemon_sealed_make("pin", secret_bytes(&pin), &sealed));
-    TRY(daemon_sealed_lock(sealed));
+    TRY(sealed_make("pin", secret_bytes(&pin), &sealed));
+    TRY(sealed_lock(sealed));
     *fd = TAKE_FD(sealed);
     return RC_OK;
 }

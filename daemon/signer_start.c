@@ -63,7 +63,7 @@ enum rc daemon_signer_start_worker(const struct daemon_config *config, int pin, 
     close(TAKE_FD(answering));
     close(TAKE_FD(its_control));
     enum rc rc = link_ask_and_wait(asking, keys_protocol_worker(), KEYS_WORK_READY, BYTES(""),
-                                   config->supervisor.ready_within_ms, &nothing);
+                                   -1, config->supervisor.ready_within_ms, &nothing);
     if (rc != RC_OK) {
         kill(pid, SIGKILL); /* no effect on one that ended: its exit code stays */
         if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))

@@ -34,7 +34,7 @@ struct daemon_plan {
     const struct daemon_user *users; /* one a process, in the table's order */
     const struct daemon_supply *supplies;
     size_t supply_count;
-    int settings_fd; /* sealed (daemon/sealed.h) */
+    int settings_fd; /* sealed (base/sealed.h) */
     int log_fd;      /* what the children write to */
     struct daemon_notify notify;
     int64_t stop_within_ms, ready_within_ms;

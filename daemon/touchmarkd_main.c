@@ -1,13 +1,13 @@
 /* Touchmark's supervisor: opens what the others need, jails itself, and keeps them running. */
 #include "base/file.h"
 #include "base/sandbox.h"
+#include "base/sealed.h"
 #include "daemon/config.h"
 #include "daemon/doors.h"
 #include "daemon/events.h"
 #include "daemon/pid_file.h"
 #include "daemon/pin.h"
 #include "daemon/programs.h"
-#include "daemon/sealed.h"
 #include "daemon/supervisor.h"
 #include "daemon/users.h"
 
@@ -95,7 +95,7 @@ static enum rc read_settings(const char *path, struct supervision *s)
     rc = daemon_config_check(&config);
     if (rc != RC_OK)
         return fault_while(rc, "%s", path);
-    return daemon_sealed_make("settings", buf_bytes(&text), &s->settings);
+    return sealed_make("settings", buf_bytes(&text), &s->settings);
 }
 
 static enum rc open_log(struct supervision *s)

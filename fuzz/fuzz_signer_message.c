@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0 || size > LINK_BODY_MAX)
         return 0;
-    switch (data[0] % 9) {
+    switch (data[0] % 10) {
     case 0:
         ask(KEYS_ASK_BATCH, body);
         break;
@@ -119,6 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 7:
         head_or_from(body);
+        break;
+    case 9:
+        ask(KEYS_ASK_CRL, body);
         break;
     default:
         /* No crash is all that is asked: the writer appends to a journal. */

@@ -1,6 +1,9 @@
 #include "keys/client.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/sealed.h"
 
 struct keys_client {
     struct link *link;
@@ -94,15 +97,33 @@ static void replied(void *with, const struct link_reply *reply)
         tell_list(&q, rc, reply->body);
 }
 
+/* The body, and with a CRL, which no message holds, the memory that goes along. */
+static enum rc write_ask(enum keys_request request, const struct keys_ask *asked,
+                         struct buf *body, int *fd)
+{
+    struct bytes crl = asked->items[0];
+    struct keys_ask sealed = { .sealed = (uint32_t)crl.len };
+
+    if (request != KEYS_ASK_CRL)
+        return keys_protocol_write_ask(request, asked, body);
+    if (asked->count != 1 || crl.len > KEYS_CRL_MAX)
+        return fault(RC_LIMIT, "a CRL of %zu octets, at most %d, and alone", crl.len,
+                     KEYS_CRL_MAX);
+    memcpy(sealed.correlation, asked->correlation, sizeof sealed.correlation);
+    memcpy(sealed.key, asked->key, sizeof sealed.key);
+    TRY(keys_protocol_write_ask(request, &sealed, body));
+    return sealed_make("crl", crl, fd);
+}
+
 static enum rc ask(struct keys_client *client, enum keys_request request, struct bytes body,
-                   struct question question)
+                   int fd, struct question question)
 {
     struct question *kept = malloc(sizeof *kept);
 
     if (kept == NULL)
         return fault(RC_NOMEM, "question to the signer");
     *kept = question;
-    enum rc rc = link_ask(client->link, (uint16_t)request, body, -1, replied, kept);
+    enum rc rc = link_ask(client->link, (uint16_t)request, body, fd, replied, kept);
     if (rc != RC_OK)
         free(kept);
     return rc;
@@ -112,15 +133,16 @@ enum rc keys_client_sign(struct keys_client *client, enum keys_request request,
                          const struct keys_ask *asked, keys_client_signed *done, void *with)
 {
     AUTO_BUF(body, LINK_BODY_MAX);
+    AUTO_FD fd = -1;
 
-    TRY(keys_protocol_write_ask(request, asked, &body));
-    return ask(client, request, buf_bytes(&body),
+    TRY(write_ask(request, asked, &body, &fd));
+    return ask(client, request, buf_bytes(&body), fd,
                (struct question){ .if_signed = done, .with = with });
 }
 
 enum rc keys_client_head(struct keys_client *client, keys_client_told_head *done, void *with)
 {
-    return ask(client, KEYS_ASK_HEAD, BYTES(""),
+    return ask(client, KEYS_ASK_HEAD, BYTES(""), -1,
                (struct question){ .if_head = done, .with = with });
 }
 
@@ -130,21 +152,21 @@ enum rc keys_client_entries(struct keys_client *client, uint64_t from,
     AUTO_BUF(body, 16);
 
     keys_protocol_write_from(from, &body);
-    return ask(client, KEYS_ASK_ENTRIES, buf_bytes(&body),
+    return ask(client, KEYS_ASK_ENTRIES, buf_bytes(&body), -1,
                (struct question){ .if_entries = done, .with = with });
 }
 
 enum rc keys_client_list(struct keys_client *client, keys_client_told_list *done, void *with)
 {
-    return ask(client, KEYS_ASK_KEYS, BYTES(""),
+    return ask(client, KEYS_ASK_KEYS, BYTES(""), -1,
                (struct question){ .if_list = done, .with = with });
 }
 
-static enum rc wait_for(int socket, enum keys_request request, struct bytes body,
+static enum rc wait_for(int socket, enum keys_request request, struct bytes body, int fd,
                         int64_t timeout_ms, struct buf *room)
 {
     buf_reset(room);
-    return link_ask_and_wait(socket, keys_protocol_signer(), (uint16_t)request, body,
+    return link_ask_and_wait(socket, keys_protocol_signer(), (uint16_t)request, body, fd,
                              timeout_ms, room);
 }
 
@@ -153,9 +175,10 @@ enum rc keys_client_sign_and_wait(int socket, enum keys_request request,
                                   struct buf *room, struct keys_answers *answers)
 {
     AUTO_BUF(body, LINK_BODY_MAX);
+    AUTO_FD fd = -1;
 
-    TRY(keys_protocol_write_ask(request, asked, &body));
-    TRY(wait_for(socket, request, buf_bytes(&body), timeout_ms, room));
+    TRY(write_ask(request, asked, &body, &fd));
+    TRY(wait_for(socket, request, buf_bytes(&body), fd, timeout_ms, room));
     return keys_protocol_read_answers(buf_bytes(room), answers);
 }
 
@@ -163,7 +186,7 @@ enum rc keys_client_head_and_wait(int socket, int64_t timeout_ms, struct keys_he
 {
     AUTO_BUF(room, LINK_BODY_MAX);
 
-    TRY(wait_for(socket, KEYS_ASK_HEAD, BYTES(""), timeout_ms, &room));
+    TRY(wait_for(socket, KEYS_ASK_HEAD, BYTES(""), -1, timeout_ms, &room));
     return keys_protocol_read_head(buf_bytes(&room), head);
 }
 
@@ -173,7 +196,7 @@ enum rc keys_client_entries_and_wait(int socket, uint64_t from, int64_t timeout_
     AUTO_BUF(body, 16);
 
     keys_protocol_write_from(from, &body);
-    TRY(wait_for(socket, KEYS_ASK_ENTRIES, buf_bytes(&body), timeout_ms, room));
+    TRY(wait_for(socket, KEYS_ASK_ENTRIES, buf_bytes(&body), -1, timeout_ms, room));
     return keys_protocol_read_entries(buf_bytes(room), entries);
 }
 
@@ -181,6 +204,6 @@ enum rc keys_client_list_and_wait(int socket, int64_t timeout_ms, struct keys_li
 {
     AUTO_BUF(room, LINK_BODY_MAX);
 
-    TRY(wait_for(socket, KEYS_ASK_KEYS, BYTES(""), timeout_ms, &room));
+    TRY(wait_for(socket, KEYS_ASK_KEYS, BYTES(""), -1, timeout_ms, &room));
     return keys_protocol_read_list(buf_bytes(&room), list);
 }

@@ -23,8 +23,8 @@ typedef void keys_client_told_entries(void *with, enum rc rc,
                                       const struct keys_entries *entries);
 typedef void keys_client_told_list(void *with, enum rc rc, const struct keys_list *list);
 
-/* request is one of the four that carry an ask. Failure here means that done will not be
- * called. */
+/* request is one of the four that carry an ask, a CRL as its one item: it goes as sealed
+ * memory, that is for us to do. Failure here means that done will not be called. */
 enum rc keys_client_sign(struct keys_client *client, enum keys_request request,
                          const struct keys_ask *ask, keys_client_signed *done, void *with);
 enum rc keys_client_head(struct keys_client *client, keys_client_told_head *done, void *with);

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sealed.h"
 #include "keys/entry.h"
+
+AUTO_TYPE(EVP_MD_CTX, EVP_MD_CTX_free)
+
+enum { READ_AT_ONCE = 64 * 1024 };
 
 static enum rc digest(struct bytes bytes, uint8_t made[32])
 {
@@ -29,7 +34,30 @@ enum rc keys_job_new(const struct link_request *request, enum keys_kind kind,
     memcpy(made->correlation, ask->correlation, sizeof made->correlation);
     for (size_t i = 0; i < ask->count; i++)
         TRY(digest(ask->items[i], made->digest[i]));
+    if (ask->sealed > 0) {
+        made->count = 1;
+        TRY(digest(request->body, made->digest[0]));
+    }
     *job = TAKE(made);
+    return RC_OK;
+}
+
+enum rc keys_job_read_sealed(struct keys_job *job, int fd, size_t len)
+{
+    AUTO(EVP_MD_CTX) *hash = EVP_MD_CTX_new();
+    AUTO_BUF(part, READ_AT_ONCE);
+
+    TRY(sealed_check(fd, len));
+    if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+        return fault(RC_CRYPTO, "SHA-256");
+    for (size_t at = 0; at < len; at += part.len) {
+        buf_reset(&part);
+        TRY(sealed_read(fd, at, len - at < READ_AT_ONCE ? len - at : READ_AT_ONCE, &part));
+        if (EVP_DigestUpdate(hash, part.at, part.len) != 1)
+            return fault(RC_CRYPTO, "SHA-256");
+    }
+    if (EVP_DigestFinal_ex(hash, job->digest[0], NULL) != 1)
+        return fault(RC_CRYPTO, "SHA-256");
     return RC_OK;
 }
 

@@ -26,9 +26,13 @@ struct keys_job {
     struct buf reply;
 };
 
-/* Copies what stays, digests made here. */
+/* Copies what stays, digests made here. A CRL stands by the digest of its request until
+ * keys_job_read_sealed(). */
 enum rc keys_job_new(const struct link_request *request, enum keys_kind kind,
                      const struct keys_ask *ask, struct keys_job **job);
+/* The digest of what came along with it, which is so long. RC_MALFORMED: it is not, or can
+ * change. */
+enum rc keys_job_read_sealed(struct keys_job *job, int fd, size_t len);
 void keys_job_free(struct keys_job *job);
 AUTO_STRUCT(keys_job, keys_job_free)
 

@@ -6,6 +6,7 @@
 
 /* Work is an ask with a head before it, and must fit into a message, too. */
 enum { WORK_HEAD = 1 + 8 + 8 + 32, ASK_MAX = LINK_BODY_MAX - WORK_HEAD };
+enum { CRL_ASK_MAX = KEYS_CORRELATION + 1 + KEYS_NAME_MAX + 4 };
 enum {
     ANSWERS_MAX = 1 + KEYS_ITEMS_MAX * (8 + 1 + 2 + KEYS_TEXT_MAX),
     RESULTS_MAX = 1 + KEYS_ITEMS_MAX * (1 + 2 + KEYS_TEXT_MAX),
@@ -15,7 +16,7 @@ static const struct link_kind SIGNER[] = {
     { KEYS_ASK_CERTIFICATES, "sign-certificates", LINK_NORMAL, ASK_MAX, ANSWERS_MAX, false,
       false },
     { KEYS_ASK_BATCH, "sign-batch", LINK_BULK, ASK_MAX, ANSWERS_MAX, false, false },
-    { KEYS_ASK_CRL, "sign-crl", LINK_URGENT, ASK_MAX, ANSWERS_MAX, false, false },
+    { KEYS_ASK_CRL, "sign-crl", LINK_URGENT, CRL_ASK_MAX, ANSWERS_MAX, true, false },
     { KEYS_ASK_CHECKPOINT, "sign-checkpoint", LINK_URGENT, 8192, ANSWERS_MAX, false, false },
     { KEYS_ASK_HEAD, "head", LINK_URGENT, 0, 64, false, false },
     { KEYS_ASK_ENTRIES, "entries", LINK_BULK, 8, LINK_BODY_MAX, false, false },
@@ -29,6 +30,8 @@ static const struct link_kind WORKER[] = {
     { KEYS_WORK_URGENT, "sign-urgent", LINK_URGENT, LINK_BODY_MAX, RESULTS_MAX, false, false },
     { KEYS_WORK_NORMAL, "sign", LINK_NORMAL, LINK_BODY_MAX, RESULTS_MAX, false, false },
     { KEYS_WORK_BULK, "sign-bulk", LINK_BULK, LINK_BODY_MAX, RESULTS_MAX, false, false },
+    { KEYS_WORK_CRL, "sign-crl", LINK_URGENT, WORK_HEAD + CRL_ASK_MAX, RESULTS_MAX, true,
+      false },
 };
 
 static const struct link_protocol SIGNER_PROTOCOL = {
@@ -118,14 +121,18 @@ static size_t read_count(struct reader *r, size_t least, size_t most)
     return 0;
 }
 
-static void add_body(struct buf *body, const struct keys_ask *ask, bool proof)
+static void add_body(struct buf *body, enum keys_kind kind, const struct keys_ask *ask)
 {
     buf_add(body, BYTES_OF(ask->correlation));
     add_name(body, ask->key);
+    if (kind == KEYS_CRL) {
+        buf_add_u32(body, ask->sealed);
+        return;
+    }
     buf_add_u8(body, (uint8_t)ask->count);
     for (size_t i = 0; i < ask->count; i++)
         buf_add_sized16(body, ask->items[i]);
-    if (!proof)
+    if (kind != KEYS_CHECKPOINT)
         return;
     buf_add_u8(body, (uint8_t)ask->proof_count);
     for (size_t i = 0; i < ask->proof_count; i++)
@@ -136,6 +143,12 @@ static void read_body(struct reader *r, enum keys_kind kind, struct keys_ask *as
 {
     reader_copy(r, ask->correlation, sizeof ask->correlation);
     read_name(r, ask->key);
+    if (kind == KEYS_CRL) {
+        ask->sealed = reader_u32(r);
+        if (ask->sealed == 0 || ask->sealed > KEYS_CRL_MAX)
+            r->broken = true;
+        return;
+    }
     ask->count = read_count(r, 1, kind == KEYS_CERTIFICATE ? KEYS_ITEMS_MAX : 1);
     for (size_t i = 0; i < ask->count; i++) {
         ask->items[i] = reader_sized16(r, UINT16_MAX);
@@ -158,6 +171,13 @@ static enum rc done(const struct buf *body, const char *what)
 
 static enum rc check_ask(enum keys_kind kind, const struct keys_ask *ask)
 {
+    if (kind == KEYS_CRL) {
+        if (ask->count != 0 || ask->proof_count != 0 || ask->sealed == 0 ||
+            ask->sealed > KEYS_CRL_MAX)
+            return fault(RC_LIMIT, "signer protocol: a CRL of %u octets, at most %d, and alone",
+                         ask->sealed, KEYS_CRL_MAX);
+        return RC_OK;
+    }
     if (ask->count < 1 || ask->count > (kind == KEYS_CERTIFICATE ? KEYS_ITEMS_MAX : 1) ||
         ask->proof_count > (kind == KEYS_CHECKPOINT ? KEYS_PROOF_NODES_MAX : 0))
         return fault(RC_LIMIT, "signer protocol: %zu items and %zu proof nodes in one request",
@@ -171,7 +191,7 @@ enum rc keys_protocol_write_ask(enum keys_request request, const struct keys_ask
     enum keys_kind kind = keys_protocol_kind(request);
 
     TRY(check_ask(kind, ask));
-    add_body(body, ask, kind == KEYS_CHECKPOINT);
+    add_body(body, kind, ask);
     return done(body, "a request");
 }
 
@@ -367,7 +387,7 @@ enum rc keys_protocol_write_work(const struct keys_work *work, struct buf *body)
     TRY(check_ask(work->kind, &work->ask));
     buf_add_u8(body, (uint8_t)work->kind);
     add_memory(body, &work->memory);
-    add_body(body, &work->ask, work->kind == KEYS_CHECKPOINT);
+    add_body(body, work->kind, &work->ask);
     return done(body, "work");
 }
 

@@ -19,24 +19,26 @@ enum {
     KEYS_SIGNATURE_MAX = 72, /* ECDSA-Sig-Value of P-256 */
     KEYS_TEXT_MAX = 240,     /* why an item was refused */
     KEYS_ENTRIES_MAX = 256,  /* journal entries in one reply */
+    KEYS_CRL_MAX = 16 * 1024 * 1024, /* octets of a CRL to be signed: over 300,000 entries */
 };
 
 /* Requests of the authority. */
 enum keys_request {
     KEYS_ASK_CERTIFICATES = 1, /* normal lane: somebody waits for them */
     KEYS_ASK_BATCH = 2,        /* the same in the bulk lane */
-    KEYS_ASK_CRL = 3,          /* urgent, one item */
+    KEYS_ASK_CRL = 3,          /* urgent, one, in sealed memory that comes along */
     KEYS_ASK_CHECKPOINT = 4,   /* urgent, one item and its consistency proof */
     KEYS_ASK_HEAD = 5,         /* of the signer's journal */
     KEYS_ASK_ENTRIES = 6,      /* of the signer's journal: to find orphans after a crash */
     KEYS_ASK_KEYS = 7,         /* names, purposes, public keys, what they last signed */
 };
-/* Requests of the signer's parent to a worker; the last three are the same in another lane. */
+/* Requests of the signer's parent to a worker; three are the same in another lane. */
 enum keys_work_request {
     KEYS_WORK_READY = 1,
     KEYS_WORK_URGENT = 2,
     KEYS_WORK_NORMAL = 3,
     KEYS_WORK_BULK = 4,
+    KEYS_WORK_CRL = 5, /* urgent, its memory comes along */
 };
 
 const struct link_protocol *keys_protocol_signer(void);
@@ -46,8 +48,9 @@ const struct link_protocol *keys_protocol_worker(void);
 struct keys_ask {
     uint8_t correlation[KEYS_CORRELATION];
     char key[KEYS_NAME_MAX + 1];
-    size_t count;
+    size_t count; /* 0 for a CRL, which is no item of the message: */
     struct bytes items[KEYS_ITEMS_MAX];
+    uint32_t sealed;    /* octets of it in the memory (base/sealed.h) that comes along */
     size_t proof_count; /* 0 but for a checkpoint */
     struct proof_hash proof[KEYS_PROOF_NODES_MAX];
 };

@@ -187,7 +187,7 @@ static struct worker *choose(struct keys_signer *signer)
     return least;
 }
 
-static enum keys_work_request lane_of(enum link_lane lane)
+static enum keys_work_request work_of(const struct keys_job *job)
 {
     static const enum keys_work_request LANES[LINK_LANES] = {
         [LINK_URGENT] = KEYS_WORK_URGENT,
@@ -195,7 +195,7 @@ static enum keys_work_request lane_of(enum link_lane lane)
         [LINK_BULK] = KEYS_WORK_BULK,
     };
 
-    return LANES[lane];
+    return job->kind == KEYS_CRL ? KEYS_WORK_CRL : LANES[job->request.kind->lane];
 }
 
 /* A job in a worker's hands. */
@@ -205,7 +205,7 @@ struct errand {
 };
 
 static enum rc hand_over(struct keys_signer *signer, struct keys_job *job,
-                         const struct keys_ask *ask)
+                         const struct keys_ask *ask, int fd)
 {
     struct worker *worker = choose(signer);
     struct keys_work work = { .kind = job->kind, .ask = *ask };
@@ -219,8 +219,8 @@ static enum rc hand_over(struct keys_signer *signer, struct keys_job *job,
     if (errand == NULL)
         return fault(RC_NOMEM, "request");
     *errand = (struct errand){ worker, job };
-    enum rc rc = link_ask(worker->link, (uint16_t)lane_of(job->request.kind->lane),
-                          buf_bytes(&body), -1, worker_answered, errand);
+    enum rc rc = link_ask(worker->link, (uint16_t)work_of(job), buf_bytes(&body), fd,
+                          worker_answered, errand);
     if (rc == RC_OK)
         worker->busy++;
     else
@@ -267,8 +267,10 @@ static enum rc begin(struct keys_signer *signer, const struct link_request *requ
     if (rc != RC_OK)
         return rc;
     rc = admit(signer, job, &ask);
+    if (rc == RC_OK && ask.sealed > 0)
+        rc = keys_job_read_sealed(job, request->fd, ask.sealed);
     if (rc == RC_OK)
-        rc = hand_over(signer, job, &ask);
+        rc = hand_over(signer, job, &ask, request->fd);
     if (rc != RC_OK)
         refuse(signer, job, rc);
     return RC_OK;
@@ -355,6 +357,7 @@ static enum rc handle(void *with, const struct link_request *request)
 {
     struct keys_signer *signer = with;
     AUTO_BUF(reply, LINK_BODY_MAX);
+    AUTO_FD came_along = request->fd;
     enum rc rc = RC_OK;
 
     switch (request->kind->kind) {

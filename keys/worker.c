@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sealed.h"
 #include "keys/protocol.h"
 
 struct keys_worker {
@@ -33,13 +34,26 @@ static enum rc check_and_sign(const struct keys_worker *worker, const struct key
     return keys_token_sign(worker->token, work->ask.key, item, signature);
 }
 
+/* Read once; what was read is checked and signed. */
+static enum rc sign_sealed(const struct keys_worker *worker, const struct keys_work *work,
+                           int fd, struct keys_finding *finding, struct buf *signature)
+{
+    AUTO_BUF(crl, work->ask.sealed);
+
+    TRY(sealed_check(fd, work->ask.sealed));
+    TRY(sealed_read(fd, 0, work->ask.sealed, &crl));
+    return check_and_sign(worker, work, buf_bytes(&crl), finding, signature);
+}
+
 /* room keeps what the result borrows: a signature, or the reason why there is none. */
-static void work_on(const struct keys_worker *worker, const struct keys_work *work,
+static void work_on(const struct keys_worker *worker, const struct keys_work *work, int fd,
                     struct bytes item, struct keys_result *result, struct buf *room)
 {
     size_t before = room->len;
 
-    result->rc = check_and_sign(worker, work, item, &result->finding, room);
+    result->rc = work->kind == KEYS_CRL
+                     ? sign_sealed(worker, work, fd, &result->finding, room)
+                     : check_and_sign(worker, work, item, &result->finding, room);
     if (result->rc == RC_OK) {
         result->signature = (struct bytes){ room->at + before, room->len - before };
         return;
@@ -51,20 +65,24 @@ static void work_on(const struct keys_worker *worker, const struct keys_work *wo
     result->text = (struct bytes){ room->at + before, room->len - before };
 }
 
-static enum rc sign(struct keys_worker *worker, struct bytes body, struct buf *reply)
+static enum rc sign(struct keys_worker *worker, const struct link_request *request,
+                    struct buf *reply)
 {
     struct keys_results results = { 0 };
     struct keys_work work;
     AUTO_BUF(room, KEYS_ITEMS_MAX * RESULT_ROOM);
 
-    TRY(keys_protocol_read_work(body, &work));
+    TRY(keys_protocol_read_work(request->body, &work));
+    if ((request->kind->kind == KEYS_WORK_CRL) != (work.kind == KEYS_CRL))
+        return fault(RC_MALFORMED, "work of kind %d as %s", (int)work.kind,
+                     request->kind->name);
     /* Grown to its ceiling at once: results point into it. */
     if (buf_extend(&room, room.max) == NULL)
         return fault(RC_NOMEM, "results");
     buf_cut(&room, 0);
-    results.count = work.ask.count;
-    for (size_t i = 0; i < work.ask.count; i++)
-        work_on(worker, &work, work.ask.items[i], &results.at[i], &room);
+    results.count = work.kind == KEYS_CRL ? 1 : work.ask.count;
+    for (size_t i = 0; i < results.count; i++)
+        work_on(worker, &work, request->fd, work.ask.items[i], &results.at[i], &room);
     return keys_protocol_write_results(&results, reply);
 }
 
@@ -81,10 +99,11 @@ static enum rc handle(void *with, const struct link_request *request)
 {
     struct keys_worker *worker = with;
     AUTO_BUF(reply, LINK_BODY_MAX);
+    AUTO_FD came_along = request->fd;
     enum rc rc = RC_OK;
 
     if (request->kind->kind != KEYS_WORK_READY)
-        rc = sign(worker, request->body, &reply);
+        rc = sign(worker, request, &reply);
     link_answer(request, rc, rc == RC_OK ? buf_bytes(&reply) : bytes_of_text(fault_text()), -1);
     if (keys_token_state(worker->token) != KEYS_LADDER_DONE) {
         worker->end.due = end;

@@ -1,12 +1,14 @@
 #include "pki/crl.h"
 
+#include <string.h>
+
 #include "base/der.h"
 #include "pki/extension.h"
 #include "pki/key.h"
 #include "pki/name.h"
 #include "pki/oid.h"
 
-enum { V2 = 1, SERIAL_MAX = 20, KEY_ID_MIN = 8, KEY_ID_MAX = 32, ENUMERATED = 0x0a };
+enum { V2 = 1, KEY_ID_MIN = 8, KEY_ID_MAX = 32, ENUMERATED = 0x0a };
 
 const char *pki_crl_reason_name(enum pki_reason reason)
 {
@@ -37,17 +39,17 @@ static bool is_below(struct bytes a, struct bytes b)
     return a.len != b.len ? a.len < b.len : bytes_compare(a, b) < 0;
 }
 
-static enum rc check_revoked(const struct pki_crl *crl, size_t i)
+static enum rc check_revoked(const struct pki_crl_list *list, const struct pki_revoked *r)
 {
-    const struct pki_revoked *r = &crl->revoked[i];
-
-    if (r->serial.len == 0 || r->serial.len > SERIAL_MAX || r->serial.at[0] == 0)
-        return fault(RC_MALFORMED, "RFC 5280 5.1.2.6: entry %zu: no serial number", i);
-    if (i > 0 && !is_below(crl->revoked[i - 1].serial, r->serial))
+    if (r->serial.len == 0 || r->serial.len > sizeof list->last || r->serial.at[0] == 0)
+        return fault(RC_MALFORMED, "RFC 5280 5.1.2.6: entry %zu: no serial number",
+                     list->count);
+    if (!is_below((struct bytes){ list->last, list->last_len }, r->serial))
         return fault(RC_MALFORMED, "RFC 5280 5.1.2.6: entry %zu: serial numbers out of order",
-                     i);
+                     list->count);
     if (pki_crl_reason_name(r->reason) == NULL)
-        return fault(RC_MALFORMED, "RFC 5280 5.3.1: entry %zu: reason %d", i, (int)r->reason);
+        return fault(RC_MALFORMED, "RFC 5280 5.3.1: entry %zu: reason %d", list->count,
+                     (int)r->reason);
     return RC_OK;
 }
 
@@ -61,8 +63,6 @@ static enum rc check(const struct pki_crl *crl)
                      crl->key_id.len, KEY_ID_MIN, KEY_ID_MAX);
     if (crl->this_update >= crl->next_update)
         return fault(RC_MALFORMED, "RFC 5280 5.1.2.5: nextUpdate is not after thisUpdate");
-    for (size_t i = 0; i < crl->count; i++)
-        TRY(check_revoked(crl, i));
     return RC_OK;
 }
 
@@ -96,28 +96,51 @@ static void add_extensions(struct buf *tbs, const struct pki_crl *crl)
     der_end(tbs, outer);
 }
 
-enum rc pki_crl_write(const struct pki_crl *crl, struct buf *tbs)
+enum rc pki_crl_begin(const struct pki_crl *crl, struct buf *tbs, struct pki_crl_list *list)
 {
-    size_t before = tbs->len;
-    struct bytes done;
-
     TRY(check(crl));
-    size_t outer = der_begin(tbs, DER_SEQUENCE);
+    *list = (struct pki_crl_list){ .crl = crl, .tbs = tbs, .before = tbs->len };
+    list->outer = der_begin(tbs, DER_SEQUENCE);
     der_add_u63(tbs, V2);
     pki_key_add_algorithm(tbs);
     buf_add(tbs, crl->issuer);
     der_add_time(tbs, crl->this_update);
     der_add_time(tbs, crl->next_update);
-    if (crl->count > 0) { /* RFC 5280 5.1.2.6: absent when there are none */
-        size_t list = der_begin(tbs, DER_SEQUENCE);
-        for (size_t i = 0; i < crl->count; i++)
-            add_revoked(tbs, &crl->revoked[i]);
-        der_end(tbs, list);
+    return RC_OK;
+}
+
+static enum rc too_long(const struct pki_crl_list *list)
+{
+    return fault(RC_LIMIT, "no room for more than %zu revocations in %zu octets", list->count,
+                 list->tbs->max);
+}
+
+enum rc pki_crl_add(struct pki_crl_list *list, const struct pki_revoked *revoked)
+{
+    enum rc rc = check_revoked(list, revoked);
+
+    if (rc != RC_OK) {
+        buf_cut(list->tbs, list->before);
+        return rc;
     }
-    add_extensions(tbs, crl);
-    der_end(tbs, outer);
-    enum rc rc = buf_done(tbs, &done);
-    if (rc != RC_OK)
-        buf_cut(tbs, before);
-    return rc;
+    if (list->count == 0) /* RFC 5280 5.1.2.6: absent when there are none */
+        list->entries = der_begin(list->tbs, DER_SEQUENCE);
+    add_revoked(list->tbs, revoked);
+    if (list->tbs->broken)
+        return too_long(list);
+    memcpy(list->last, revoked->serial.at, revoked->serial.len);
+    list->last_len = revoked->serial.len;
+    list->count++;
+    return RC_OK;
+}
+
+enum rc pki_crl_end(struct pki_crl_list *list)
+{
+    if (list->count > 0)
+        der_end(list->tbs, list->entries);
+    add_extensions(list->tbs, list->crl);
+    der_end(list->tbs, list->outer);
+    if (!list->tbs->broken)
+        return RC_OK;
+    return too_long(list);
 }

@@ -1,5 +1,5 @@
-/* Certificate revocation lists, version 2, complete: written as to-be-signed bytes, then put
- * together by pki_signed_assemble(). RFC 5280 5. */
+/* Certificate revocation lists, version 2, complete: written entry by entry as to-be-signed
+ * bytes, then put together by pki_signed_assemble(). RFC 5280 5. */
 #pragma once
 
 #include "base/buf.h"
@@ -18,7 +18,7 @@ enum pki_reason {
 };
 
 struct pki_revoked {
-    struct bytes serial; /* magnitude, without leading zeros, up to 20 octets */
+    struct bytes serial; /* magnitude, without leading zeros, up to PKI_CRL_SERIAL_MAX */
     int64_t at;          /* revocationDate, seconds since 1970 */
     enum pki_reason reason;
 };
@@ -28,14 +28,27 @@ struct pki_crl {
     struct bytes key_id;              /* the issuer's subjectKeyIdentifier */
     int64_t this_update, next_update; /* seconds since 1970 */
     uint64_t number;                  /* cRLNumber: greater than that of every list before */
-    /* In ascending order of the serial as a number, each once. */
-    const struct pki_revoked *revoked;
-    size_t count;
 };
 
-/* Appends the TBSCertList. RC_MALFORMED for serials out of order or twice, a reason that is
- * none, dates in the wrong order, an empty issuer: tbs is as before. RC_LIMIT when tbs is too
- * small, and broken. */
-enum rc pki_crl_write(const struct pki_crl *crl, struct buf *tbs);
+/* A list in the making, and what it borrows until pki_crl_end(). */
+enum { PKI_CRL_SERIAL_MAX = 20 };
+struct pki_crl_list {
+    const struct pki_crl *crl;
+    struct buf *tbs;
+    size_t count; /* entries so far */
+    size_t before, outer, entries;
+    uint8_t last[PKI_CRL_SERIAL_MAX];
+    size_t last_len;
+};
+
+/*
+ * Append a TBSCertList: begin, add its entries in ascending order of the serial as a number,
+ * each once, end. RC_MALFORMED for dates in the wrong order, an empty issuer, serials out of
+ * order or twice, a reason that is none: tbs is as before, and the list is over. RC_LIMIT when
+ * tbs is too small, and broken.
+ */
+enum rc pki_crl_begin(const struct pki_crl *crl, struct buf *tbs, struct pki_crl_list *list);
+enum rc pki_crl_add(struct pki_crl_list *list, const struct pki_revoked *revoked);
+enum rc pki_crl_end(struct pki_crl_list *list);
 /* keyCompromise and so on; NULL for a number that is no reason of ours. */
 const char *pki_crl_reason_name(enum pki_reason reason);

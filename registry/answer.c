@@ -78,6 +78,7 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
 BODY(NAME, TEXT);
+BODY(PART, LIST);
 BODY(OF_AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
 
 static const struct registry_fields BODIES[] = {
@@ -110,6 +111,7 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_BACKUP] = REGISTRY_FIELDS(NAME),
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(PART),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

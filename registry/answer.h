@@ -28,6 +28,7 @@
  *   SPOOL                sequence: the last one of this spool that is in the log
  *   BACKUP               text: the copy's name, a folder in authority.backups
  *   EXPORTED             sequence: records in the log
+ *   CRL                  list: the octets of that part
  *
  * A snapshot is taken page by page while changes go on. The door keeps the position of the
  * first page and watches from there: what it gets twice changes nothing, and once it has caught

@@ -69,9 +69,14 @@ static enum rc add_policy(struct store_txn *txn, struct buf *list, bool *full)
     return RC_OK;
 }
 
-/* A door's own certificate admits nobody and stays in the books. */
+/* A door's own certificate admits nobody and stays in the books; a CRL's row of an older build
+ * (crls.c) cannot be asked for. */
 static bool is_for_doors(const struct stage *stage, struct bytes form)
 {
+    struct registry_crl crl;
+
+    if (stage->kind == REGISTRY_CHANGE_CRL)
+        return registry_crl_read(form, &crl) == RC_OK;
     return stage->kind != REGISTRY_CHANGE_CERTIFICATE ||
            (form.len > REGISTRY_FINGERPRINT && form.at[REGISTRY_FINGERPRINT] != REGISTRY_DOOR);
 }

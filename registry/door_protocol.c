@@ -40,6 +40,7 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_BACKUP, "backup", LINK_BULK, SMALL, SMALL, false, false },
 
     { REGISTRY_ASK_EXPORTED, "exported", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
+    { REGISTRY_ASK_CRL, "crl", LINK_BULK, SMALL, LIST, false, false },
 };
 
 /* One urgent credit is always held by the watch. */

@@ -5,7 +5,7 @@
 
 #include "registry/index.h"
 
-enum { CRLS_MAX = 32, KEY_NAME_MAX = 32, TEXT_MAX = 64 * 1024 };
+enum { CRLS_MAX = 32, TEXT_MAX = 64 * 1024 };
 
 /* A subject as registry_subject_write() packs it: the struct has room for all its groups. */
 struct packed {
@@ -16,19 +16,13 @@ struct packed {
     uint8_t form[];
 };
 
-struct crl {
-    char name[KEY_NAME_MAX + 1];
-    uint64_t number;
-    struct buf der;
-};
-
 struct registry_projection {
     struct registry_observer observer;
     struct registry_index certificates, subjects;
     uint64_t policy_version;
     struct buf policy, authorities;
     size_t crl_count;
-    struct crl crls[CRLS_MAX];
+    struct registry_crl crls[CRLS_MAX];
     struct registry_subject *unpacked; /* the last one that was looked up */
 };
 
@@ -89,8 +83,6 @@ void registry_projection_reset(struct registry_projection *projection)
     projection->policy_version = 0;
     buf_clear(&projection->policy);
     buf_clear(&projection->authorities);
-    for (size_t i = 0; i < projection->crl_count; i++)
-        buf_clear(&projection->crls[i].der);
     projection->crl_count = 0;
 }
 
@@ -194,10 +186,11 @@ static enum rc apply_policy(struct registry_projection *projection, struct bytes
     return RC_OK;
 }
 
-static struct crl *find_crl(struct registry_projection *projection, struct bytes name)
+static const struct registry_crl *find_crl(const struct registry_projection *projection,
+                                           struct bytes key)
 {
     for (size_t i = 0; i < projection->crl_count; i++)
-        if (bytes_equal_text(name, projection->crls[i].name))
+        if (bytes_equal_text(key, projection->crls[i].key))
             return &projection->crls[i];
     return NULL;
 }
@@ -205,26 +198,16 @@ static struct crl *find_crl(struct registry_projection *projection, struct bytes
 static enum rc apply_crl(struct registry_projection *projection, struct bytes body,
                          bool *changed)
 {
-    struct reader r = READER(body);
-    struct bytes name = reader_sized16(&r, KEY_NAME_MAX);
-    uint64_t number = reader_u64(&r);
+    struct registry_crl crl;
 
-    if (r.broken || name.len == 0 || r.left.len == 0)
-        return fault(RC_MALFORMED, "change: a CRL without name, number or octets");
-    struct crl *crl = find_crl(projection, name);
-    if (crl != NULL && crl->number >= number)
+    TRY(registry_crl_read(body, &crl));
+    const struct registry_crl *old = find_crl(projection, bytes_of_text(crl.key));
+    if (old != NULL && old->number >= crl.number)
         return RC_OK;
-    if (crl == NULL) {
-        if (projection->crl_count == CRLS_MAX)
-            return fault(RC_LIMIT, "change: more than %d CRLs", CRLS_MAX);
-        crl = &projection->crls[projection->crl_count];
-        *crl = (struct crl){ .der = BUF_MAX(TEXT_MAX) };
-        memcpy(crl->name, name.at, name.len);
-    }
-    TRY(replace(&crl->der, r.left));
-    crl->number = number;
-    if (crl == &projection->crls[projection->crl_count])
-        projection->crl_count++;
+    if (old == NULL && projection->crl_count == CRLS_MAX)
+        return fault(RC_LIMIT, "change: more than %d CRLs", CRLS_MAX);
+    size_t place = old == NULL ? projection->crl_count++ : (size_t)(old - projection->crls);
+    projection->crls[place] = crl;
     *changed = true;
     return RC_OK;
 }
@@ -298,15 +281,21 @@ struct bytes registry_projection_policy(const struct registry_projection *projec
 }
 
 enum rc registry_projection_crl(const struct registry_projection *projection,
-                                struct bytes issuing_key, struct bytes *der)
+                                struct bytes issuing_key, struct registry_crl *crl)
 {
-    for (size_t i = 0; i < projection->crl_count; i++) {
-        if (bytes_equal_text(issuing_key, projection->crls[i].name)) {
-            *der = buf_bytes(&projection->crls[i].der);
-            return RC_OK;
-        }
-    }
-    return fault(RC_NOT_FOUND, "no CRL of that key is known");
+    const struct registry_crl *found = find_crl(projection, issuing_key);
+
+    if (found == NULL)
+        return fault(RC_NOT_FOUND, "no CRL of that key is known");
+    *crl = *found;
+    return RC_OK;
+}
+
+const struct registry_crl *
+registry_projection_crls(const struct registry_projection *projection, size_t *count)
+{
+    *count = projection->crl_count;
+    return projection->crls;
 }
 
 struct bytes registry_projection_authorities(const struct registry_projection *projection)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/own.h"
+#include "registry/crl.h"
 #include "registry/subject.h"
 
 /*
@@ -24,8 +25,7 @@ enum registry_change_kind {
     REGISTRY_CHANGE_SUBJECT = 1,     /* body: registry_subject_write() */
     REGISTRY_CHANGE_CERTIFICATE = 2, /* body: registry_certificate_write() */
     REGISTRY_CHANGE_POLICY = 3,      /* body: version u64, then the text */
-    REGISTRY_CHANGE_CRL =
-        4, /* body: issuing key's name sized16, CRL number u64, the CRL, DER */
+    REGISTRY_CHANGE_CRL = 4,         /* body: registry_crl_write(): there is a new one */
     REGISTRY_CHANGE_AUTHORITIES =
         5, /* body: certificates of our CAs, DER, each sized32: root first */
 };
@@ -64,7 +64,10 @@ struct bytes registry_projection_policy(const struct registry_projection *projec
                                         uint64_t *version);
 /* RC_NOT_FOUND. */
 enum rc registry_projection_crl(const struct registry_projection *projection,
-                                struct bytes issuing_key, struct bytes *der);
+                                struct bytes issuing_key, struct registry_crl *crl);
+/* All of them, borrowed as above. */
+const struct registry_crl *
+registry_projection_crls(const struct registry_projection *projection, size_t *count);
 struct bytes registry_projection_authorities(const struct registry_projection *projection);
 size_t registry_projection_count(const struct registry_projection *projection);
 

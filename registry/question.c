@@ -123,6 +123,7 @@ BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
 BODY(SPOOL, BATCH);
+BODY(CRL, ID, VERSION, { "part", REGISTRY_FIELD_U32, AT(part), 0 });
 BODY(FROM, { "from", REGISTRY_FIELD_BYTES, AT(query), sizeof(uint64_t) });
 
 static const struct registry_fields BODIES[] = {
@@ -155,6 +156,7 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_BACKUP] = { NULL, 0 },
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(CRL),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

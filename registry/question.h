@@ -44,6 +44,7 @@ enum {
  *   SPOOL               query: a batch of audit/spool.h, which may hold no records
  *   BACKUP              nothing
  *   EXPORTED            query: integration/report.h
+ *   CRL                 id (of the issuing key), version (its number), part
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */
@@ -57,7 +58,7 @@ struct registry_question {
     enum registry_kind kind;
     enum registry_state state;
     enum registry_role role;
-    uint32_t lifetime_s;
+    uint32_t lifetime_s, part;
     uint16_t most;  /* items in the answer; 0: as many as fit */
     uint8_t reason; /* CRLReason, RFC 5280 5.3.1 */
     bool only_check;

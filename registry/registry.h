@@ -21,7 +21,8 @@ enum registry_table {
     REGISTRY_REVOCATIONS,  /* as by serial: what belongs on the issuer's CRL, in its order */
     REGISTRY_TOKENS,       /* id -> see tokens.c */
     REGISTRY_POLICIES,     /* version -> author, time, text */
-    REGISTRY_FACTS,        /* name -> single values: facts.c */
+    REGISTRY_FACTS,        /* name -> single values: facts.c, crls.c */
+    REGISTRY_CRLS,         /* issuing key's name, 0, number of the part u32 -> its octets */
     REGISTRY_TABLES
 };
 const struct store_table *registry_tables(void);
@@ -115,12 +116,16 @@ enum rc registry_serial_known(struct store_txn *txn, const uint8_t issuer_hash[3
 enum rc registry_orphan_add(struct store_txn *txn, const uint8_t issuer_hash[32],
                             struct bytes serial, int64_t not_after_s, int64_t now_ms);
 enum rc registry_orphan_count(struct store_txn *txn, uint64_t *count);
-/* A CRL that was signed, for the doors; number must be above the last one's (RC_EXISTS). */
+/* A CRL that was signed, for the doors, in the last one's place; number must be above that
+ * one's (RC_EXISTS). RC_LIMIT: it is longer than REGISTRY_CRL_MAX. */
 enum rc registry_crl_put(struct store_txn *txn, struct bytes key, uint64_t number,
                          struct bytes der);
-/* RC_NOT_FOUND. der is borrowed from the transaction. */
-enum rc registry_crl_get(struct store_txn *txn, struct bytes key, uint64_t *number,
-                         struct bytes *der);
+/* Which one there is. RC_NOT_FOUND. */
+enum rc registry_crl_get(struct store_txn *txn, struct bytes key, struct registry_crl *crl);
+/* A part of this one, borrowed from the transaction. RC_NOT_FOUND: there is another one by now,
+ * or no such part. */
+enum rc registry_crl_get_part(struct store_txn *txn, struct bytes key, uint64_t number,
+                              uint32_t part, struct bytes *octets);
 
 /* ---- One-time enrolment tokens ---- */
 

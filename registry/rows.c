@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { FORM_MAX = 2048, CRL_MAX = STORE_VALUE_MAX };
+enum { FORM_MAX = 2048 };
 
 static const struct store_table TABLES[] = {
     [REGISTRY_SUBJECTS] = { "subjects", STORE_KEY_BYTES, FORM_MAX },
@@ -14,6 +14,7 @@ static const struct store_table TABLES[] = {
     [REGISTRY_TOKENS] = { "tokens", STORE_KEY_BYTES, 512 },
     [REGISTRY_POLICIES] = { "policies", STORE_KEY_NUMBER, STORE_VALUE_MAX },
     [REGISTRY_FACTS] = { "facts", STORE_KEY_BYTES, STORE_VALUE_MAX },
+    [REGISTRY_CRLS] = { "crls", STORE_KEY_BYTES, REGISTRY_CRL_PART },
 };
 
 const struct store_table *registry_tables(void)
@@ -65,6 +66,17 @@ struct registry_key registry_key_serial(const uint8_t issuer_hash[32], struct by
     add(&key, (struct bytes){ issuer_hash, 32 });
     add_u8(&key, serial.len);
     add(&key, serial);
+    return key;
+}
+
+struct registry_key registry_key_crl(struct bytes name, uint32_t part)
+{
+    struct registry_key key = { .len = 0 };
+
+    add(&key, name);
+    add_u8(&key, 0);
+    for (int octet = 3; octet >= 0; octet--)
+        add_u8(&key, part >> 8 * octet & 0xff);
     return key;
 }
 

@@ -24,6 +24,40 @@ static void add_piece(struct buf *to, const char *hex, const char *good)
     "3037 3012 0201 05 " REVOKED_AT " 3021 0202 0100 " REVOKED_AT                              \
     " 300c 300a 0603551d15 0403 0a0101"
 
+static void add_before_entries(const struct keys_rules *rules, const struct crl_pieces *list,
+                               struct buf *out)
+{
+    add_piece(out, list->version, "020101");
+    add_piece(out, list->algorithm, "300a 06082a8648ce3d040302");
+    if (list->issuer != NULL)
+        add_piece(out, list->issuer, "");
+    else
+        buf_add(out, (struct bytes){ rules->rule[0].issuer, rules->rule[0].issuer_len });
+    add_piece(out, list->times, TIMES);
+}
+
+void crl_build_long(const struct keys_rules *rules, unsigned entries, struct buf *out)
+{
+    const struct crl_pieces good = { 0 };
+    size_t whole = der_begin(out, DER_SEQUENCE);
+
+    add_before_entries(rules, &good, out);
+    size_t list = der_begin(out, DER_SEQUENCE);
+    for (unsigned i = 0; i < entries; i++) {
+        uint8_t serial[16] = { 0x40 };
+        for (int octet = 0; octet < 4; octet++)
+            serial[12 + octet] = (uint8_t)(i >> 8 * (3 - octet));
+        size_t entry = der_begin(out, DER_SEQUENCE);
+        der_add_unsigned(out, BYTES_OF(serial));
+        der_add_time(out, TBS_NOW_S - 3600);
+        der_end(out, entry);
+    }
+    der_end(out, list);
+    add_piece(out, NULL, "a02f 302d " AKI NUMBER);
+    der_end(out, whole);
+    assert_false(out->broken);
+}
+
 struct bytes crl_build(const struct keys_rules *rules, const struct crl_pieces *list,
                        struct buf *out)
 {
@@ -32,13 +66,7 @@ struct bytes crl_build(const struct keys_rules *rules, const struct crl_pieces *
 
     buf_reset(out);
     whole = der_begin(out, DER_SEQUENCE);
-    add_piece(out, list->version, "020101");
-    add_piece(out, list->algorithm, "300a 06082a8648ce3d040302");
-    if (list->issuer != NULL)
-        add_piece(out, list->issuer, "");
-    else
-        buf_add(out, (struct bytes){ rules->rule[0].issuer, rules->rule[0].issuer_len });
-    add_piece(out, list->times, TIMES);
+    add_before_entries(rules, list, out);
     add_piece(out, list->revoked, TWO_ENTRIES);
     add_piece(out, list->extensions, "a02f 302d " AKI NUMBER);
     der_end(out, whole);

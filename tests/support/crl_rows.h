@@ -13,6 +13,9 @@ struct crl_pieces {
 struct bytes crl_build(const struct keys_rules *rules, const struct crl_pieces *pieces,
                        struct buf *out);
 
+/* A good one with so many entries, by which its last one has the greatest serial number. */
+void crl_build_long(const struct keys_rules *rules, unsigned entries, struct buf *out);
+
 /* The fault must say `expected`. A few rows are good: RC_OK. */
 struct crl_row {
     const char *claim;

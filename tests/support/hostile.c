@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/link_protocol.h"
+#include "base/sealed.h"
 #include "keys/entry.h"
 #include "tests/support/check.h"
 #include "tests/support/signing.h"
@@ -16,17 +17,41 @@ enum { WAIT_MS = 60000 };
 
 /* ---- Bytes on the socket ---- */
 
-bool hostile_exchange(struct hostile *h, struct bytes datagram, struct buf *reply)
+void hostile_send(struct hostile *h, struct bytes datagram, int fd)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } beside = { .head = { .cmsg_level = SOL_SOCKET,
+                           .cmsg_type = SCM_RIGHTS,
+                           .cmsg_len = CMSG_LEN(sizeof fd) } };
+    struct iovec part = { (void *)(uintptr_t)datagram.at, datagram.len };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+    memcpy(CMSG_DATA(&beside.head), &fd, sizeof fd);
+    if (fd >= 0) {
+        m.msg_control = beside.room;
+        m.msg_controllen = sizeof beside.room;
+    }
+    assert_int_equal(sendmsg(h->socket, &m, MSG_NOSIGNAL), datagram.len);
+}
+
+bool hostile_receive(struct hostile *h, struct buf *reply)
 {
     struct pollfd ready = { .fd = h->socket, .events = POLLIN };
 
-    assert_int_equal(send(h->socket, datagram.at, datagram.len, MSG_NOSIGNAL), datagram.len);
     assert_int_equal(poll(&ready, 1, WAIT_MS), 1);
     uint8_t *room = buf_extend(reply, LINK_MESSAGE_MAX);
     assert_non_null(room);
     ssize_t got = recv(h->socket, room, LINK_MESSAGE_MAX, 0);
     buf_cut(reply, got > 0 ? (size_t)got : 0);
     return got > 0;
+}
+
+bool hostile_exchange(struct hostile *h, struct bytes datagram, int fd, struct buf *reply)
+{
+    hostile_send(h, datagram, fd);
+    return hostile_receive(h, reply);
 }
 
 void hostile_frame(struct hostile *h, uint16_t kind, struct bytes body, struct buf *datagram)
@@ -75,7 +100,7 @@ static bool is_as_told(const struct hostile *h, const struct hostile_row *row,
 }
 
 void hostile_ask_body(struct hostile *h, const struct hostile_row *row, struct bytes body,
-                      struct bytes item)
+                      int fd, struct bytes item)
 {
     AUTO_BUF(datagram, 2 * LINK_MESSAGE_MAX);
     AUTO_BUF(reply, LINK_MESSAGE_MAX);
@@ -89,7 +114,7 @@ void hostile_ask_body(struct hostile *h, const struct hostile_row *row, struct b
     if (row->key[0] != '\0')
         memcpy(told->correlation, body.at, sizeof told->correlation);
     hostile_frame(h, row->kind, body, &datagram);
-    if (!hostile_exchange(h, buf_bytes(&datagram), &reply))
+    if (!hostile_exchange(h, buf_bytes(&datagram), fd, &reply))
         fail_msg("%s: the link is closed", row->claim);
     if (!read_answer(buf_bytes(&reply), buf_bytes(&datagram), told, &said))
         fail_msg("%s: not an answer", row->claim);
@@ -101,22 +126,46 @@ void hostile_ask_body(struct hostile *h, const struct hostile_row *row, struct b
     h->wrong++;
 }
 
+void hostile_begin_body(const struct hostile *h, const struct hostile_row *row,
+                        struct buf *body)
+{
+    buf_add_u64(body, UINT64_C(0xbad0bad0bad0bad0));
+    buf_add_u64(body, h->count);
+    buf_add_u8(body, (uint8_t)strlen(row->key));
+    buf_add(body, bytes_of_text(row->key));
+}
+
+/* What is refused before its memory is read is journaled by its request. */
+void hostile_ask_sealed(struct hostile *h, const struct hostile_row *row, size_t len, int fd,
+                        struct bytes item)
+{
+    AUTO_BUF(body, LINK_BODY_MAX);
+
+    hostile_begin_body(h, row, &body);
+    buf_add_u32(&body, (uint32_t)len);
+    hostile_ask_body(h, row, buf_bytes(&body), fd,
+                     item.at == NULL || row->rc == RC_NOT_FOUND ? buf_bytes(&body) : item);
+}
+
 void hostile_ask(struct hostile *h, const struct hostile_row *row, struct bytes item,
                  const struct proof_hash *proof, size_t proof_count)
 {
     AUTO_BUF(body, LINK_BODY_MAX);
+    AUTO_FD fd = -1;
 
-    buf_add_u64(&body, UINT64_C(0xbad0bad0bad0bad0));
-    buf_add_u64(&body, h->count);
-    buf_add_u8(&body, (uint8_t)strlen(row->key));
-    buf_add(&body, bytes_of_text(row->key));
+    if (row->kind == KEYS_ASK_CRL) {
+        assert_int_equal(sealed_make("crl", item, &fd), RC_OK);
+        hostile_ask_sealed(h, row, item.len, fd, item);
+        return;
+    }
+    hostile_begin_body(h, row, &body);
     buf_add_u8(&body, 1);
     buf_add_sized16(&body, item);
     if (row->kind == KEYS_ASK_CHECKPOINT)
         buf_add_u8(&body, (uint8_t)proof_count);
     for (size_t i = 0; i < proof_count; i++)
         buf_add(&body, BYTES_OF(proof[i].at));
-    hostile_ask_body(h, row, buf_bytes(&body), item);
+    hostile_ask_body(h, row, buf_bytes(&body), -1, item);
 }
 
 /* ---- The journal, read by the offline judge ---- */

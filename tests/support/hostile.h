@@ -37,18 +37,30 @@ struct hostile {
     struct hostile_told told[HOSTILE_TOLD_MAX];
 };
 
-/* Send one datagram, as it is, and take the next one that comes. Closed, or nothing: false. */
-bool hostile_exchange(struct hostile *h, struct bytes datagram, struct buf *reply);
+/* Send one datagram, as it is, a descriptor beside it unless that is -1. */
+void hostile_send(struct hostile *h, struct bytes datagram, int fd);
+/* The next one that comes. Closed, or nothing: false. */
+bool hostile_receive(struct hostile *h, struct buf *reply);
+bool hostile_exchange(struct hostile *h, struct bytes datagram, int fd, struct buf *reply);
 /* The twelve octets of docs/protocol/link.md in front of a body; credit is the lane's first. */
 void hostile_frame(struct hostile *h, uint16_t kind, struct bytes body, struct buf *datagram);
 
 /*
- * A request whose body is these bytes; item is what the journal's digest is of. An answer that
- * is not as the row says is printed with its claim, and counted as wrong.
+ * A request whose body is these bytes, and beside it fd unless that is -1; item is what the
+ * journal's digest is of. An answer that is not as the row says is printed with its claim, and
+ * counted as wrong.
  */
 void hostile_ask_body(struct hostile *h, const struct hostile_row *row, struct bytes body,
-                      struct bytes item);
-/* A request for one item, and with a checkpoint its consistency proof. */
+                      int fd, struct bytes item);
+/* Its correlation and key, which all begin with. */
+void hostile_begin_body(const struct hostile *h, const struct hostile_row *row,
+                        struct buf *body);
+/* A request for a CRL of so many octets, in fd. item: what it is, or NULL bytes if it is to be
+ * refused unread. */
+void hostile_ask_sealed(struct hostile *h, const struct hostile_row *row, size_t len, int fd,
+                        struct bytes item);
+/* A request for one item (a CRL's in sealed memory), and with a checkpoint its consistency
+ * proof. */
 void hostile_ask(struct hostile *h, const struct hostile_row *row, struct bytes item,
                  const struct proof_hash *proof, size_t proof_count);
 /* A device's or (key "doors") a door's good certificate, but for the row's piece. */

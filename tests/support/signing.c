@@ -115,7 +115,7 @@ void signing_start(struct signing *s)
         }
         close(answering);
         assert_int_equal(link_ask_and_wait(asking[i], keys_protocol_worker(), KEYS_WORK_READY,
-                                           BYTES(""), 20000, &unused),
+                                           BYTES(""), -1, 20000, &unused),
                          RC_OK);
     }
     assert_int_equal(link_pair(&s->ask, &answering), RC_OK);

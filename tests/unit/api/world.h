@@ -12,10 +12,11 @@
 
 #include "api/api.h"
 #include "api/route.h"
+#include "broker/crls.h"
 #include "tests/support/soft_ca.h"
 
 enum { ADMIN = 0xa1, AUDITOR = 0xa2, LINE = 0xa3, DEVICE = 0xd1, STRANGER = 0 };
-enum { TURNS_MOST = 2000, TURN_MS = 5, HTTP_MAX = 1024 * 1024 };
+enum { TURNS_MOST = 2000, TURN_MS = 5, HTTP_MAX = 4 * 1024 * 1024 };
 
 struct world {
     struct loop *loop;
@@ -39,7 +40,10 @@ struct world {
     unsigned refusals, refused_status;
     char refused_target[600], refused_reason[600];
     struct broker_peer refused_peer;
-    int64_t shift_ms; /* of the monotonic clock */
+    int64_t shift_ms;        /* of the monotonic clock */
+    struct registry_crl crl; /* of the key "devices"; its parts are given unasked for */
+    struct buf crl_der;
+    bool keeps_parts; /* they are not given */
 };
 
 /* ---- The clock: real, and can be pushed ---- */
@@ -131,9 +135,24 @@ static inline void world_add_subject(struct buf *list, const struct registry_sub
     world_add_change(list, REGISTRY_CHANGE_SUBJECT, buf_bytes(&body));
 }
 
+static inline void world_add_crl(const struct world *world, struct buf *list)
+{
+    AUTO_BUF(body, 64);
+
+    registry_crl_write(&world->crl, &body);
+    world_add_change(list, REGISTRY_CHANGE_CRL, buf_bytes(&body));
+}
+
+static inline void world_set_crl(struct world *world, uint64_t number, struct bytes der)
+{
+    world->crl = (struct registry_crl){ "devices", number, (uint32_t)der.len };
+    buf_clear(&world->crl_der);
+    world->crl_der = (struct buf)BUF_MAX(REGISTRY_CRL_MAX);
+    buf_add(&world->crl_der, der);
+}
+
 static inline void world_snapshot(const struct world *world, struct buf *list)
 {
-    AUTO_BUF(crl, 4096);
     AUTO_BUF(authorities, LINK_BODY_MAX);
 
     for (size_t i = 0; i < sizeof WORLD_PEOPLE / sizeof *WORLD_PEOPLE; i++) {
@@ -144,10 +163,7 @@ static inline void world_snapshot(const struct world *world, struct buf *list)
         world_add_certificate(list, &certificate);
         world_add_subject(list, &subject);
     }
-    buf_add_sized16(&crl, BYTES("devices"));
-    buf_add_u64(&crl, 7);
-    buf_add(&crl, BYTES("0crl"));
-    world_add_change(list, REGISTRY_CHANGE_CRL, buf_bytes(&crl));
+    world_add_crl(world, list);
     buf_add_sized32(&authorities, buf_bytes(&world->ca.root_der));
     buf_add_sized32(&authorities, buf_bytes(&world->ca.issuing_der));
     world_add_change(list, REGISTRY_CHANGE_AUTHORITIES, buf_bytes(&authorities));
@@ -160,6 +176,22 @@ static inline void world_answer(const struct link_request *request, enum registr
 
     assert_int_equal(registry_answer_write(ask, answer, &body), RC_OK);
     link_answer(request, RC_OK, buf_bytes(&body), -1);
+}
+
+static inline void world_give_part(const struct world *world,
+                                   const struct link_request *request)
+{
+    struct registry_question question;
+    struct registry_answer answer = { 0 };
+
+    assert_int_equal(registry_question_read(REGISTRY_ASK_CRL, request->body, &question), RC_OK);
+    if (world->keeps_parts || question.version != world->crl.number) {
+        link_answer(request, RC_BUSY, BYTES("not now"), -1);
+        return;
+    }
+    answer.list = (struct bytes){ world->crl_der.at + (size_t)question.part * REGISTRY_CRL_PART,
+                                  registry_crl_part_len(&world->crl, question.part) };
+    world_answer(request, REGISTRY_ASK_CRL, &answer);
 }
 
 static inline enum rc world_handle(void *with, const struct link_request *request)
@@ -178,6 +210,10 @@ static inline enum rc world_handle(void *with, const struct link_request *reques
     if (ask == REGISTRY_ASK_WATCH) {
         world->watch = *request;
         world->keeps_watch = true;
+        return RC_OK;
+    }
+    if (ask == REGISTRY_ASK_CRL) {
+        world_give_part(world, request);
         return RC_OK;
     }
     buf_reset(&world->question_room);
@@ -254,6 +290,24 @@ static inline void world_turn(struct world *world)
     assert_int_equal(loop_turn_once(world->loop, TURN_MS), RC_OK);
 }
 
+static inline bool world_has_crl(const struct world *world)
+{
+    struct broker_crl *crl = NULL;
+
+    if (broker_crls_hold(broker_front_crls(world->front), BYTES("devices"), &crl) != RC_OK)
+        return false;
+    bool same = crl->number == world->crl.number;
+    broker_crls_release(crl);
+    return same;
+}
+
+static inline void world_wait_for_crl(struct world *world)
+{
+    for (int i = 0; i < TURNS_MOST && !world_has_crl(world); i++)
+        world_turn(world);
+    assert_true(world_has_crl(world));
+}
+
 static inline void world_connect(struct world *world)
 {
     int asking = -1, answering = -1;
@@ -302,7 +356,9 @@ static inline struct world *world_open(enum registry_channel channel)
                                    .refused = world_refused,
                                    .with = world };
     assert_int_equal(api_new(&api, &world->api), RC_OK);
+    world_set_crl(world, 7, BYTES("0crl"));
     world_connect(world);
+    world_wait_for_crl(world);
     return world;
 }
 
@@ -314,6 +370,7 @@ static inline void world_close(struct world *world)
     loop_free(world->loop);
     soft_ca_close(&world->ca);
     buf_clear(&world->question_room);
+    buf_clear(&world->crl_der);
     free(world);
 }
 

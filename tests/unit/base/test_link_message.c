@@ -178,16 +178,38 @@ static void waits_for_its_answer_without_a_loop(void **state)
     AUTO_FD owned = asking;
     link_raw_send(raw, pong, 0);
     assert_int_equal(
-        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 1000, &reply), RC_OK);
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 1000, &reply), RC_OK);
     assert_true(bytes_equal_text(buf_bytes(&reply), "pong"));
     link_raw_send(raw, denied, 0);
     assert_int_equal(
-        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 1000, &reply), RC_DENIED);
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 1000, &reply),
+        RC_DENIED);
     assert_string_equal(fault_text(), "no");
     link_raw_send(raw, pong, 0);
     assert_int_equal(
-        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 1000, &reply), RC_LIMIT);
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 1000, &reply),
+        RC_LIMIT);
     assert_true(bytes_equal_text(buf_bytes(&reply), "pong"));
+}
+
+static void a_descriptor_goes_along_without_a_loop(void **state)
+{
+    static const struct bytes taken = LINK_RAW("\5", "\1", "\0\2", "\0", "\0", "");
+    AUTO_FD raw = -1;
+    AUTO_BUF(reply, 4);
+    struct link_message got;
+    int asking, fd = -1;
+
+    (void)state;
+    assert_int_equal(link_pair(&asking, &raw), RC_OK);
+    AUTO_FD owned = asking;
+    link_raw_send(raw, taken, 0);
+    assert_int_equal(
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, SEND_FILE, BYTES("f"), raw, 1000, &reply),
+        RC_OK);
+    assert_int_equal(receive(raw, false, &got, &fd), RC_OK);
+    assert_true(fd >= 0);
+    own_close(&fd);
 }
 
 static void gives_up_in_time_and_takes_no_late_answer(void **state)
@@ -199,10 +221,11 @@ static void gives_up_in_time_and_takes_no_late_answer(void **state)
     (void)state;
     assert_int_equal(link_pair(&asking, &raw), RC_OK);
     AUTO_FD owned = asking;
-    assert_int_equal(link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 20, &reply),
-                     RC_BUSY);
-    assert_int_equal(link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 20, &reply),
-                     RC_CLOSED);
+    assert_int_equal(
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 20, &reply), RC_BUSY);
+    assert_int_equal(
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 20, &reply),
+        RC_CLOSED);
     assert_int_equal(buf_bytes(&reply).len, 0);
 }
 
@@ -218,11 +241,12 @@ static void a_closed_or_senseless_answer_ends_the_wait(void **state)
     AUTO_FD owned = asking;
     link_raw_send(raw, wrong, 0);
     assert_int_equal(
-        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 1000, &reply),
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 1000, &reply),
         RC_MALFORMED);
     close(TAKE_FD(raw));
     assert_int_equal(
-        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), 1000, &reply), RC_CLOSED);
+        link_ask_and_wait(owned, &LINK_RAW_PROTOCOL, PING, BYTES(""), -1, 1000, &reply),
+        RC_CLOSED);
 }
 
 int main(void)
@@ -234,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_message_is_as_long_as_it_may_be_and_no_longer),
         cmocka_unit_test(a_full_socket_is_busy_and_nothing_is_sent),
         cmocka_unit_test(waits_for_its_answer_without_a_loop),
+        cmocka_unit_test(a_descriptor_goes_along_without_a_loop),
         cmocka_unit_test(gives_up_in_time_and_takes_no_late_answer),
         cmocka_unit_test(a_closed_or_senseless_answer_ends_the_wait),
     };

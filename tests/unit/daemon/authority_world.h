@@ -37,6 +37,7 @@ struct world {
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
+    size_t crl_most; /* octets of a CRL; 0: as many as the signer takes */
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -191,6 +192,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
                       .sinks = w->sinks,
+                      .crl_most = w->crl_most,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));
@@ -289,7 +291,7 @@ static inline enum rc ask_as(struct world *w, enum registry_channel channel, uin
     assert_int_equal(registry_question_write(ask, question, &body), RC_OK);
     buf_reset(reply);
     TRY(link_ask_and_wait(w->doors[channel], registry_door_protocol(), (uint16_t)ask,
-                          buf_bytes(&body), WAIT_MS, reply));
+                          buf_bytes(&body), -1, WAIT_MS, reply));
     return registry_answer_read(ask, buf_bytes(reply), answer);
 }
 
@@ -422,6 +424,51 @@ static inline struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t 
     }
     assert_true(found.size >= least);
     return found;
+static inline void tell_trouble(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
+{
+    struct registry_question none = { 0 };
+    AUTO_TOLD(told);
+
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    memcpy(trouble, told.answer.status.trouble, REGISTRY_TROUBLE_MAX + 1);
+}
+
+/* Which CRL of this key there is. RC_NOT_FOUND: none yet. */
+static inline enum rc find_crl(struct world *w, const char *key, struct registry_crl *crl)
+{
+    struct registry_question none = { 0 };
+    struct registry_change change;
+    uint64_t sequence = 0;
+    AUTO_OF(registry_projection) *projection = NULL;
+    AUTO_TOLD(page);
+
+    assert_int_equal(registry_projection_new(NULL, &projection), RC_OK);
+    assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_SNAPSHOT, &none,
+                            &page.answer, &page.reply),
+                     RC_OK);
+    struct reader r = READER(page.answer.list);
+    while (registry_answer_next_change(&r, &sequence, &change) == RC_OK)
+        assert_int_equal(registry_projection_apply(projection, &change), RC_OK);
+    return registry_projection_crl(projection, bytes_of_text(key), crl);
+}
+
+/* Its octets, as a door asks for them. RC_NOT_FOUND: there is another one by now. */
+static inline enum rc fetch_crl(struct world *w, const struct registry_crl *crl,
+                                struct buf *der)
+{
+    struct registry_question q = { .version = crl->number };
+
+    set_id(&q, crl->key);
+    buf_reset(der);
+    for (; q.part < registry_crl_parts(crl); q.part++) {
+        AUTO_TOLD(told);
+        TRY(ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_CRL, &q, &told.answer,
+                   &told.reply));
+        assert_int_equal(told.answer.list.len, registry_crl_part_len(crl, q.part));
+        buf_add(der, told.answer.list);
+    }
+    assert_int_equal(der->len, crl->len);
+    return RC_OK;
 }
 
 static inline void write_pem(const char *name, struct bytes der, const char *label)

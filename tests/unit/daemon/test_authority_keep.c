@@ -169,7 +169,7 @@ static void a_request_in_the_folder_makes_an_administrator_once(void **state)
     assert_int_equal(registry_question_write(REGISTRY_ASK_DEVICE_ADD, &q, &body), RC_OK);
     assert_int_equal(link_ask_and_wait(w->doors[REGISTRY_OPERATOR_DOOR],
                                        registry_door_protocol(), REGISTRY_ASK_DEVICE_ADD,
-                                       buf_bytes(&body), WAIT_MS, &told.reply),
+                                       buf_bytes(&body), -1, WAIT_MS, &told.reply),
                      RC_OK);
     assert_int_equal(count_audit(w, AUDIT_SYSTEM_RECOVER, AUDIT_ALLOWED), 1);
     stop(w);

@@ -42,15 +42,6 @@ static enum rc push(struct world *w, enum registry_channel channel, const struct
     return RC_OK;
 }
 
-static void tell_trouble(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
-{
-    struct registry_question none = { 0 };
-    AUTO_TOLD(told);
-
-    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
-    memcpy(trouble, told.answer.status.trouble, REGISTRY_TROUBLE_MAX + 1);
-}
-
 static void a_spool_is_taken_once_whatever_is_sent_twice(void **state)
 {
     struct world *w = *state;
@@ -289,107 +280,6 @@ static void refused_signatures_are_in_the_log_once(void **state)
     }
 }
 
-/* ---- A CRL that cannot be made ---- */
-
-enum { TOO_MANY = 2000 };
-
-static enum rc revoke_until(struct store_txn *txn, void *with, int64_t not_after_s,
-                            int64_t revoked_s)
-{
-    const struct world *w = with;
-    struct pki_certificate issuer;
-    uint8_t hash[32], serial[16] = { 0x40 };
-
-    TRY(pki_certificate_read(buf_bytes(&w->issuing_der[0]), &issuer));
-    TRY(pki_key_hash(issuer.subject, hash));
-    for (unsigned i = 0; i < TOO_MANY; i++) {
-        serial[14] = (uint8_t)(i >> 8);
-        serial[15] = (uint8_t)i;
-        TRY(registry_orphan_add(txn, hash, BYTES_OF(serial), not_after_s, revoked_s * 1000));
-    }
-    return RC_OK;
-}
-
-static enum rc revoke_many(struct store_txn *txn, void *with)
-{
-    return revoke_until(txn, with, TBS_NOW_S + 100000, TBS_NOW_S);
-}
-
-static enum rc revoke_many_of_old(struct store_txn *txn, void *with)
-{
-    return revoke_until(txn, with, TBS_NOW_S - 1000, TBS_NOW_S - 2000);
-}
-
-/* Never on a list, so RFC 5280 3.3 would have them on one. */
-static enum rc revoke_many_expired(struct store_txn *txn, void *with)
-{
-    return revoke_until(txn, with, TBS_NOW_S - 1000, TBS_NOW_S + 2000);
-}
-
-/* All issuers' CRLs were made in this life, or one cannot be. */
-static void wait_for_crls(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
-{
-    int64_t made_ms = 0;
-
-    for (int tries = 0; tries < 1500 && made_ms == 0 && trouble[0] == '\0'; tries++) {
-        struct registry_question none = { 0 };
-        AUTO_TOLD(told);
-        assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
-        made_ms = told.answer.status.crl_ms;
-        memcpy(trouble, told.answer.status.trouble, REGISTRY_TROUBLE_MAX + 1);
-        usleep(20000);
-    }
-    assert_true(made_ms != 0 || trouble[0] != '\0');
-}
-
-static void expired_revocations_take_no_place_after_a_restart(void **state)
-{
-    struct world *w = *state;
-    char trouble[REGISTRY_TROUBLE_MAX + 1] = "";
-
-    wait_for_crls(w, trouble);
-    stop(w);
-    struct store *store = open_store(w);
-    assert_int_equal(store_write(store, revoke_many_of_old, w), RC_OK);
-    store_close(store);
-    start(w);
-    wait_for_crls(w, trouble);
-    assert_string_equal(trouble, "");
-}
-
-static void a_crl_too_long_is_made_without_what_has_expired(void **state)
-{
-    struct world *w = *state;
-    char trouble[REGISTRY_TROUBLE_MAX + 1] = "";
-
-    stop(w);
-    struct store *store = open_store(w);
-    assert_int_equal(store_write(store, revoke_many_expired, w), RC_OK);
-    store_close(store);
-    start(w);
-    wait_for_crls(w, trouble);
-    assert_string_equal(trouble, "");
-}
-
-/* What is revoked is cut all the same; only who reads CRLs learns nothing new. */
-static void more_revocations_than_a_crl_holds_are_told(void **state)
-{
-    struct world *w = *state;
-    char trouble[REGISTRY_TROUBLE_MAX + 1] = "";
-
-    stop(w);
-    struct store *store = open_store(w);
-    assert_int_equal(store_write(store, revoke_many, w), RC_OK);
-    store_close(store);
-    start(w);
-    for (int tries = 0; tries < 1500 && trouble[0] == '\0'; tries++) {
-        tell_trouble(w, trouble);
-        usleep(20000);
-    }
-    assert_non_null(strstr(trouble, "no new CRL of devices"));
-    add_device(w, "dev-1");
-    tell_trouble(w, trouble); /* another issuer's success does not end it */
-    assert_non_null(strstr(trouble, "no new CRL of devices"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
@@ -405,9 +295,6 @@ int main(void)
         TEST(a_checkpoint_follows_new_records_and_covers_what_can_be_copied),
         TEST(checkpoints_go_on_after_the_authority_was_killed),
         TEST(refused_signatures_are_in_the_log_once),
-        TEST(more_revocations_than_a_crl_holds_are_told),
-        TEST(expired_revocations_take_no_place_after_a_restart),
-        TEST(a_crl_too_long_is_made_without_what_has_expired),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

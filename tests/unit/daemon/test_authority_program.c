@@ -173,7 +173,7 @@ static enum rc ask(struct world *w, enum registry_ask ask, struct registry_quest
     assert_int_equal(registry_question_write(ask, question, &body), RC_OK);
     buf_reset(reply);
     TRY(link_ask_and_wait(w->door, registry_door_protocol(), (uint16_t)ask, buf_bytes(&body),
-                          WAIT_MS, reply));
+                          -1, WAIT_MS, reply));
     return registry_answer_read(ask, buf_bytes(reply), answer);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,6 +47,31 @@ static void no_certificate_beside_the_rules_is_signed(void **state)
     signer_program_start(program);
     struct hostile *h = meet(program);
     hostile_ask_all_certificates(h);
+    judge(h, program);
+    free(h);
+    assert_int_equal(signer_program_stop(program), 0);
+    assert_int_equal(signer_program_logged(program, "process.failed"), 0);
+}
+
+/* Parent and worker both read it, by calls that their jails must allow. */
+static void memory_that_comes_along_is_read_in_the_jail(void **state)
+{
+    static const struct hostile_row CHANGING = { "not sealed", KEYS_ASK_CRL, "devices",
+                                                 RC_MALFORMED, "still be changed" };
+    static const struct hostile_row NONE = { "no CRL", KEYS_ASK_CRL, "devices", RC_MALFORMED,
+                                             "TBSCertList" };
+    struct signer_program *program = *state;
+    AUTO_BUF(longest, KEYS_CRL_MAX);
+    AUTO_FD open = memfd_create("crl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_non_null(buf_extend(&longest, KEYS_CRL_MAX));
+    memset(longest.at, 0, longest.len);
+    signer_program_start(program);
+    struct hostile *h = meet(program);
+    assert_int_equal(ftruncate(open, 1000), 0);
+    hostile_ask_sealed(h, &CHANGING, 1000, open, (struct bytes){ 0 });
+    hostile_ask(h, &NONE, BYTES("no CRL"), NULL, 0);
+    hostile_ask(h, &NONE, buf_bytes(&longest), NULL, 0);
     judge(h, program);
     free(h);
     assert_int_equal(signer_program_stop(program), 0);
@@ -97,11 +123,12 @@ static void after_a_message_that_is_none_the_next_authority_is_served(void **sta
         AUTO_BUF(reply, 65 * 1024 * 2);
 
         hostile_frame(h, KEYS_ASK_HEAD, BYTES(""), &good);
-        assert_true(hostile_exchange(h, buf_bytes(&good), &reply));
+        assert_true(hostile_exchange(h, buf_bytes(&good), -1, &reply));
         assert_int_equal(reply.len, 12 + 48);
         buf_reset(&reply);
         /* One octet less each round: the last one is a short header. */
-        assert_false(hostile_exchange(h, (struct bytes){ good.at, (size_t)(11 - i) }, &reply));
+        assert_false(
+            hostile_exchange(h, (struct bytes){ good.at, (size_t)(11 - i) }, -1, &reply));
         give_a_new_channel(program);
         free(h);
     }
@@ -113,6 +140,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_certificate_beside_the_rules_is_signed,
+                                        signer_program_prepare, signer_program_clean),
+        cmocka_unit_test_setup_teardown(memory_that_comes_along_is_read_in_the_jail,
                                         signer_program_prepare, signer_program_clean),
         cmocka_unit_test_setup_teardown(
             after_a_message_that_is_none_the_next_authority_is_served, signer_program_prepare,

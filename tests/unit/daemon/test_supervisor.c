@@ -13,8 +13,8 @@
 
 #include "base/file.h"
 #include "base/sandbox.h"
+#include "base/sealed.h"
 #include "daemon/child.h"
-#include "daemon/sealed.h"
 #include "daemon/supervisor.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -203,7 +203,7 @@ static int supervise(struct daemon_plan *plan, const char *settings)
     AUTO_OF(daemon_supervisor) *supervisor = NULL;
     struct clock clock = clock_system();
 
-    if (daemon_sealed_make("settings", bytes_of_text(settings), &plan->settings_fd) != RC_OK ||
+    if (sealed_make("settings", bytes_of_text(settings), &plan->settings_fd) != RC_OK ||
         log_open(2, "touchmarkd", daemon_events(), LOG_DEBUG, &clock, &log) != RC_OK ||
         loop_new(&clock, &loop) != RC_OK ||
         daemon_supervisor_open(loop, log, plan, &supervisor) != RC_OK) {
@@ -486,7 +486,7 @@ static void hands_over_what_was_supplied(void **state)
     struct run run;
 
     (void)state;
-    assert_int_equal(daemon_sealed_make("pin", BYTES("123456"), &supply.fd), RC_OK);
+    assert_int_equal(sealed_make("pin", BYTES("123456"), &supply.fd), RC_OK);
     plan.supplies = &supply;
     plan.supply_count = 1;
     start(&run, plan, "");

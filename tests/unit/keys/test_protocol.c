@@ -23,8 +23,7 @@ static void an_ask_is_read_as_written_at_each_bound(void **state)
     } ROWS[] = {
         { KEYS_ASK_CERTIFICATES, 0, 0, RC_LIMIT }, { KEYS_ASK_CERTIFICATES, 1, 0, RC_OK },
         { KEYS_ASK_CERTIFICATES, 1, 1, RC_LIMIT }, { KEYS_ASK_BATCH, 16, 0, RC_OK },
-        { KEYS_ASK_BATCH, 17, 0, RC_LIMIT },       { KEYS_ASK_CRL, 1, 0, RC_OK },
-        { KEYS_ASK_CRL, 2, 0, RC_LIMIT },          { KEYS_ASK_CHECKPOINT, 1, 0, RC_OK },
+        { KEYS_ASK_BATCH, 17, 0, RC_LIMIT },       { KEYS_ASK_CHECKPOINT, 1, 0, RC_OK },
         { KEYS_ASK_CHECKPOINT, 1, 64, RC_OK },     { KEYS_ASK_CHECKPOINT, 1, 65, RC_LIMIT },
         { KEYS_ASK_CHECKPOINT, 2, 0, RC_LIMIT },
     };
@@ -45,6 +44,36 @@ static void an_ask_is_read_as_written_at_each_bound(void **state)
         assert_int_equal(read.count, ask.count);
         assert_int_equal(read.proof_count, ask.proof_count);
         assert_true(bytes_equal(read.items[read.count - 1], BYTES("to be signed")));
+    }
+}
+
+static void a_crl_is_a_length_and_nothing_else(void **state)
+{
+    static const struct {
+        struct keys_ask ask;
+        enum rc rc;
+    } ROWS[] = {
+        { { .key = "devices", .sealed = 0 }, RC_LIMIT },
+        { { .key = "devices", .sealed = 1 }, RC_OK },
+        { { .key = "devices", .sealed = KEYS_CRL_MAX }, RC_OK },
+        { { .key = "devices", .sealed = KEYS_CRL_MAX + 1 }, RC_LIMIT },
+        { { .key = "devices", .sealed = 1, .count = 1 }, RC_LIMIT },
+        { { .key = "devices", .sealed = 1, .proof_count = 1 }, RC_LIMIT },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        AUTO_BUF(body, LINK_BODY_MAX);
+        struct keys_ask read;
+
+        assert_int_equal(keys_protocol_write_ask(KEYS_ASK_CRL, &ROWS[i].ask, &body),
+                         ROWS[i].rc);
+        if (ROWS[i].rc != RC_OK)
+            continue;
+        assert_int_equal(keys_protocol_read_ask(KEYS_ASK_CRL, buf_bytes(&body), &read), RC_OK);
+        assert_int_equal(read.sealed, ROWS[i].ask.sealed);
+        assert_int_equal(read.count, 0);
+        assert_string_equal(read.key, "devices");
     }
 }
 
@@ -69,6 +98,13 @@ static void every_truncation_of_every_message_is_refused(void **state)
         assert_int_equal(keys_protocol_read_ask(KEYS_ASK_BATCH,
                                                 (struct bytes){ ask_body.at, len }, &ask_read),
                          RC_MALFORMED);
+    struct keys_ask crl = { .key = "devices", .sealed = 70000 };
+    AUTO_BUF(crl_body, LINK_BODY_MAX);
+    assert_int_equal(keys_protocol_write_ask(KEYS_ASK_CRL, &crl, &crl_body), RC_OK);
+    for (size_t len = 0; len < crl_body.len; len++)
+        assert_int_equal(
+            keys_protocol_read_ask(KEYS_ASK_CRL, (struct bytes){ crl_body.at, len }, &ask_read),
+            RC_MALFORMED);
     assert_int_equal(keys_protocol_write_work(&work, &work_body), RC_OK);
     for (size_t len = 0; len < work_body.len; len++)
         assert_int_equal(
@@ -140,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ask_is_read_as_written_at_each_bound),
+        cmocka_unit_test(a_crl_is_a_length_and_nothing_else),
         cmocka_unit_test(every_truncation_of_every_message_is_refused),
         cmocka_unit_test(a_workers_signature_and_serial_have_their_bounds),
         cmocka_unit_test(a_reason_is_cut_to_its_bound),

@@ -240,7 +240,7 @@ static void ask_unread(struct world *w, const char *claim, uint16_t kind, struct
 {
     const struct hostile_row row = { claim, kind, "", RC_MALFORMED, "cut short, too long" };
 
-    hostile_ask_body(&w->hostile, &row, body, body);
+    hostile_ask_body(&w->hostile, &row, body, -1, body);
 }
 
 /* The correlation's first octets, and the body of one request behind it. */
@@ -277,9 +277,6 @@ static void bodies_that_cannot_be_read_are_refused(void **state)
         { "octets behind the item", KEYS_ASK_CERTIFICATES,
           BYTES("\x07"
                 "devices\x01\x00\x01xy") },
-        { "two CRLs", KEYS_ASK_CRL,
-          BYTES("\x07"
-                "devices\x02\x00\x01x\x00\x01y") },
         { "a proof behind a certificate", KEYS_ASK_CERTIFICATES,
           BYTES("\x07"
                 "devices\x01\x00\x01x\x00") },
@@ -385,7 +382,7 @@ static void too_many_at_once_are_refused(void **state)
     AUTO_BUF(reply, LINK_BODY_MAX * 2);
     struct keys_answers answers;
     hostile_frame(&w->hostile, row.kind, buf_bytes(&body), &datagram);
-    assert_true(hostile_exchange(&w->hostile, buf_bytes(&datagram), &reply));
+    assert_true(hostile_exchange(&w->hostile, buf_bytes(&datagram), -1, &reply));
     struct bytes said = { reply.at + 12, reply.len - 12 };
     assert_int_equal(keys_protocol_read_answers(said, &answers), RC_OK);
     assert_int_equal(answers.count, 3);
@@ -466,6 +463,13 @@ static void messages_that_are_none_end_the_link_and_are_journaled(void **state)
         { "a body where none belongs",
           LINK_RAW("\x05", "\x00", "\x00\x00", "\x00", "\x00", "x"), 0, "limit 0" },
         { "a descriptor", LINK_RAW("\x05", "\x00", "\x00\x00", "\x00", "\x00", ""), 1,
+          "came with a descriptor" },
+        { "a CRL without its memory", LINK_RAW("\x03", "\x00", "\x00\x00", "\x00", "\x00", ""),
+          0, "came without its descriptor" },
+        { "a CRL in two memories", LINK_RAW("\x03", "\x00", "\x00\x00", "\x00", "\x00", ""), 2,
+          "more came along than one descriptor" },
+        { "memory beside a certificate",
+          LINK_RAW("\x01", "\x00", "\x00\x04", "\x00", "\x00", ""), 1,
           "came with a descriptor" },
         { "many descriptors", LINK_RAW("\x05", "\x00", "\x00\x00", "\x00", "\x00", ""), 50,
           "more came along than one descriptor" },

@@ -21,25 +21,41 @@ static const struct pki_revoked SOME[] = {
       PKI_PRIVILEGE_WITHDRAWN },
 };
 
-static struct pki_crl list_of(struct soft_ca *ca)
+struct sample {
+    struct pki_crl crl;
+    const struct pki_revoked *revoked;
+    size_t count;
+};
+
+static enum rc write_all(const struct sample *sample, struct buf *tbs)
 {
-    return (struct pki_crl){
-        .issuer = buf_bytes(&ca->issuing_name),
-        .key_id = BYTES_OF(ca->issuing.key_id),
-        .this_update = SOFT_NOW,
-        .next_update = SOFT_NOW + 86400,
-        .number = 7,
+    struct pki_crl_list list;
+
+    TRY(pki_crl_begin(&sample->crl, tbs, &list));
+    for (size_t i = 0; i < sample->count; i++)
+        TRY(pki_crl_add(&list, &sample->revoked[i]));
+    return pki_crl_end(&list);
+}
+
+static struct sample list_of(struct soft_ca *ca)
+{
+    return (struct sample){
+        .crl = { .issuer = buf_bytes(&ca->issuing_name),
+                 .key_id = BYTES_OF(ca->issuing.key_id),
+                 .this_update = SOFT_NOW,
+                 .next_update = SOFT_NOW + 86400,
+                 .number = 7 },
         .revoked = SOME,
         .count = sizeof SOME / sizeof *SOME,
     };
 }
 
-static X509_CRL *make(struct soft_ca *ca, const struct pki_crl *crl, struct buf *der)
+static X509_CRL *make(struct soft_ca *ca, const struct sample *crl, struct buf *der)
 {
     AUTO_BUF(tbs, 64 << 20);
     AUTO_BUF(signature, 128);
 
-    if (pki_crl_write(crl, &tbs) != RC_OK)
+    if (write_all(crl, &tbs) != RC_OK)
         fail_msg("%s", fault_reason());
     assert_int_equal(soft_key_sign(&ca->issuing, "", 0, buf_bytes(&tbs), &signature), RC_OK);
     assert_int_equal(pki_signed_assemble(buf_bytes(&tbs), buf_bytes(&signature), der), RC_OK);
@@ -58,7 +74,7 @@ static void libcrypto_finds_each_serial_and_reason(void **state)
 
     (void)state;
     soft_ca_open(&ca);
-    struct pki_crl crl = list_of(&ca);
+    struct sample crl = list_of(&ca);
     X509_CRL *theirs = make(&ca, &crl, &der);
     assert_int_equal(X509_CRL_get_version(theirs), X509_CRL_VERSION_2);
     ASN1_INTEGER *number = X509_CRL_get_ext_d2i(theirs, NID_crl_number, NULL, NULL);
@@ -126,7 +142,7 @@ static void openssl_verify_refuses_what_is_listed_only(void **state)
     soft_ca_open(&ca);
     soft_key_make(&key, "leaf");
     soft_ca_issue(&ca, pki_profile_find("device"), &device, &key, &leaf);
-    struct pki_crl crl = list_of(&ca);
+    struct sample crl = list_of(&ca);
     for (size_t listed = 0; listed < 2; listed++) {
         AUTO_BUF(der, 1 << 20);
         /* soft_ca gives the device the last serial of SOME. */
@@ -152,7 +168,7 @@ static void an_empty_list_has_no_empty_sequence(void **state)
 
     (void)state;
     soft_ca_open(&ca);
-    struct pki_crl crl = list_of(&ca);
+    struct sample crl = list_of(&ca);
     crl.count = 0;
     X509_CRL *theirs = make(&ca, &crl, &der);
     assert_null(X509_CRL_get_REVOKED(theirs));
@@ -178,7 +194,7 @@ static void a_hundred_thousand_entries_are_in_order_for_libcrypto(void **state)
             at[4 + b] = (uint8_t)(i >> 8 * (3 - b));
         all[i] = (struct pki_revoked){ { at, 8 }, SOFT_NOW, PKI_SUPERSEDED };
     }
-    struct pki_crl crl = list_of(&ca);
+    struct sample crl = list_of(&ca);
     crl.revoked = all;
     crl.count = MANY;
     X509_CRL *theirs = make(&ca, &crl, &der);
@@ -198,35 +214,40 @@ static void refuses_lists_that_are_none(void **state)
 
     (void)state;
     soft_ca_open(&ca);
-    struct pki_crl crl = list_of(&ca);
+    struct sample crl = list_of(&ca);
     crl.revoked = two;
     crl.count = 2;
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
+    buf_add(&tbs, BYTES("before"));
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
     assert_non_null(strstr(fault_text(), "entry 1: serial numbers out of order"));
+    assert_true(bytes_equal(buf_bytes(&tbs), BYTES("before")));
+    buf_reset(&tbs);
     two[0] = two[1];
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
     two[1].serial = BYTES("\x00\x05");
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
     two[1].serial = BYTES("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11"
                           "\x12\x13\x14\x15");
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
     two[1] = SOME[1];
     for (int reason = -1; reason < 12; reason++) {
         bool good = reason >= 0 && reason != 7 && reason != 8 && reason < 10;
         two[1].reason = (enum pki_reason)reason;
         buf_reset(&tbs);
-        assert_int_equal(pki_crl_write(&crl, &tbs), good ? RC_OK : RC_MALFORMED);
+        assert_int_equal(write_all(&crl, &tbs), good ? RC_OK : RC_MALFORMED);
     }
     two[1].reason = PKI_UNSPECIFIED;
     buf_reset(&tbs);
-    crl.next_update = crl.this_update;
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
-    crl.next_update++;
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_OK);
-    crl.issuer = BYTES("\x30\x00");
-    assert_int_equal(pki_crl_write(&crl, &tbs), RC_MALFORMED);
+    crl.crl.next_update = crl.crl.this_update;
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
+    crl.crl.next_update++;
+    assert_int_equal(write_all(&crl, &tbs), RC_OK);
+    crl.crl.issuer = BYTES("\x30\x00");
+    assert_int_equal(write_all(&crl, &tbs), RC_MALFORMED);
     crl = list_of(&ca);
-    assert_int_equal(pki_crl_write(&crl, &small), RC_LIMIT);
+    assert_int_equal(write_all(&crl, &small), RC_LIMIT);
+    assert_non_null(strstr(fault_text(), "no room for more than 0 revocations in 100 octets"));
+    assert_true(small.broken);
     soft_ca_close(&ca);
 }
 

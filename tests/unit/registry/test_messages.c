@@ -24,6 +24,7 @@ static struct registry_question full_question(void)
         .token_id = BYTES("t-1"),
         .token_secret = BYTES("secret"),
         .lifetime_s = 3600,
+        .part = 17,
         .version = 3,
         .sequence = 12,
         .only_check = true,

@@ -129,25 +129,45 @@ static void the_policy_goes_forward_only(void **state)
     assert_int_equal(w->changes[REGISTRY_CHANGE_POLICY], 2);
 }
 
-static void crls_are_kept_by_key_and_number(void **state)
+static enum rc apply_crl(struct watched *w, const char *key, uint64_t number, uint32_t len)
+{
+    AUTO_BUF(body, 64);
+
+    buf_add_sized16(&body, bytes_of_text(key));
+    buf_add_u64(&body, number);
+    buf_add_u32(&body, len);
+    return apply(w, REGISTRY_CHANGE_CRL, buf_bytes(&body));
+}
+
+static void crls_are_known_by_key_and_number(void **state)
 {
     struct watched *w = *state;
-    struct bytes der;
+    struct registry_crl crl;
+    size_t count = 0;
 
-    assert_int_equal(registry_projection_crl(w->projection, BYTES("devices"), &der),
+    assert_int_equal(registry_projection_crl(w->projection, BYTES("devices"), &crl),
                      RC_NOT_FOUND);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\7devices\0\0\0\0\0\0\0\2new")),
-                     RC_OK);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\7devices\0\0\0\0\0\0\0\1old")),
-                     RC_OK);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\5doors\0\0\0\0\0\0\0\1door")),
-                     RC_OK);
-    assert_int_equal(registry_projection_crl(w->projection, BYTES("devices"), &der), RC_OK);
-    assert_true(bytes_equal_text(der, "new"));
-    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\0\0\0\0\0\0\0\0\1x")),
+    assert_int_equal(apply_crl(w, "devices", 2, 300), RC_OK);
+    assert_int_equal(apply_crl(w, "devices", 1, 299), RC_OK);
+    assert_int_equal(apply_crl(w, "doors", 1, REGISTRY_CRL_MAX), RC_OK);
+    assert_int_equal(registry_projection_crl(w->projection, BYTES("devices"), &crl), RC_OK);
+    assert_int_equal(crl.number, 2);
+    assert_int_equal(crl.len, 300);
+    registry_projection_crls(w->projection, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(w->changes[REGISTRY_CHANGE_CRL], 2);
+    assert_int_equal(apply_crl(w, "", 3, 1), RC_MALFORMED);
+    assert_int_equal(apply_crl(w, "devices", 3, 0), RC_MALFORMED);
+    assert_int_equal(apply_crl(w, "devices", 3, REGISTRY_CRL_MAX + 1), RC_MALFORMED);
+    assert_int_equal(apply_crl(w, "a-name-of-more-than-32-characters", 3, 1), RC_MALFORMED);
+    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\3a\0b\0\0\0\0\0\0\0\3\0\0\0\1")),
                      RC_MALFORMED);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\7devices\0\0\0\0\0\0\0\3")),
-                     RC_MALFORMED);
+    assert_int_equal(
+        apply(w, REGISTRY_CHANGE_CRL, BYTES("\0\7devices\0\0\0\0\0\0\0\3the list itself")),
+        RC_MALFORMED);
+    registry_projection_reset(w->projection);
+    registry_projection_crls(w->projection, &count);
+    assert_int_equal(count, 0);
 }
 
 static void authorities_are_whole_certificates(void **state)
@@ -221,7 +241,7 @@ int main(void)
         TEST(a_certificate_is_judged_by_itself_its_subject_and_the_hour),
         TEST(a_change_that_comes_twice_or_late_changes_nothing),
         TEST(the_policy_goes_forward_only),
-        TEST(crls_are_kept_by_key_and_number),
+        TEST(crls_are_known_by_key_and_number),
         TEST(authorities_are_whole_certificates),
         TEST(a_reset_forgets_everything),
         TEST(it_holds_the_highest_revision_of_each_among_many),

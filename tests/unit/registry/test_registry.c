@@ -288,27 +288,6 @@ static void a_new_system_has_one_operator_and_a_policy_and_begins_once(void **st
     assert_int_equal(world_do(w, &init), RC_EXISTS);
 }
 
-static enum rc do_crl(struct store_txn *txn, struct act *act)
-{
-    return registry_crl_put(txn, BYTES("devices"), act->version, act->text);
-}
-
-static void a_crls_number_only_rises(void **state)
-{
-    struct world *w = *state;
-    struct act put = { .run = do_crl, .version = 2, .text = BYTES("crl") };
-
-    assert_int_equal(world_do(w, &put), RC_OK);
-    assert_int_equal(world_do(w, &put), RC_EXISTS);
-    put.version = 1;
-    assert_int_equal(world_do(w, &put), RC_EXISTS);
-    put.version = 3;
-    assert_int_equal(world_do(w, &put), RC_OK);
-    put.version = 4;
-    put.text.len = REGISTRY_CHANGE_MAX;
-    assert_int_equal(world_do(w, &put), RC_LIMIT);
-}
-
 static enum rc do_count(struct store_txn *txn, struct act *act)
 {
     return registry_subject_count(txn, REGISTRY_DEVICE, act->state, &act->count);
@@ -355,7 +334,6 @@ int main(void)
         WORLD_TEST(another_fingerprint_of_what_we_know_is_altered_in_every_state),
         WORLD_TEST(a_policy_replaces_the_one_that_its_author_saw),
         WORLD_TEST(a_new_system_has_one_operator_and_a_policy_and_begins_once),
-        WORLD_TEST(a_crls_number_only_rises),
         WORLD_TEST(devices_are_counted_by_state),
     };
 
