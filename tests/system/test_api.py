@@ -123,10 +123,13 @@ def test_public_files(world):
     for key in ("devices", "operators", "doors"):
         status, headers, body = curl(world, f"/crl/{key}.crl", who=None)
         assert status == 200 and headers["content-type"] == "application/pkix-crl"
-        worlds.x509.load_der_x509_crl(body)
+        number = worlds.x509.load_der_x509_crl(body).extensions.get_extension_for_class(worlds.x509.CRLNumber)
+        assert headers["etag"] == f'"{number.value.crl_number}"'
     plain = worlds.run("curl", "--silent", "--include",
                        f"http://127.0.0.1:{world.ports['http']}/crl/devices.crl").stdout
     assert plain.startswith(b"HTTP/1.1 200") and b"application/pkix-crl" in plain
+    assert b"HTTP/1.1 304" in worlds.run("curl", "--silent", "--include", "--header", "If-None-Match: *",
+                                         f"http://127.0.0.1:{world.ports['http']}/crl/devices.crl").stdout
     refused = worlds.run("curl", "--silent", "--include", f"http://127.0.0.1:{world.ports['http']}/v1/health").stdout
     assert refused.startswith(b"HTTP/1.1 404")
 
