@@ -7,7 +7,8 @@ struct json_t;
 
 /* All return new references; NULL without memory. */
 
-/* Index, leaf hash, and each field that the record has; of an erased one, what its head says. */
+/* Index, leaf hash, and each field that the record has; of an erased one, what its head says.
+ */
 struct json_t *audit_json_record(const struct audit_hit *hit);
 
 /* Values, for whatever stands beside records. */

@@ -41,21 +41,32 @@ static const struct tbs_row MORE[] = {
 /* Names of doors outside what the rules pin. */
 static const struct tbs_row DOORS[] = {
     { "a host below the pinned name", TBS_SAN,
-      "3019 0603551d11 0412 3010 820e 612e61636d652e6578616d706c65", RC_OK, "" },
-    { "evil.example", TBS_SAN, "3017 0603551d11 0410 300e 820c 6576696c2e6578616d706c65",
+      "30320603551d11042b3029861775726e3a746f7563686d61726b3a646f6f723a646f6f72820e612e61636d65"
+      "2e6578616d706c65",
+      RC_OK, "" },
+    { "evil.example", TBS_SAN,
+      "30300603551d1104293027861775726e3a746f7563686d61726b3a646f6f723a646f6f72820c6576696c2e65"
+      "78616d706c65",
       RC_DENIED, "matches no pattern" },
-    { "xacme.example", TBS_SAN, "3018 0603551d11 0411 300f 820d 7861636d652e6578616d706c65",
+    { "xacme.example", TBS_SAN,
+      "30310603551d11042a3028861775726e3a746f7563686d61726b3a646f6f723a646f6f72820d7861636d652e"
+      "6578616d706c65",
       RC_DENIED, "matches no pattern" },
-    { "*.acme.example", TBS_SAN, "3019 0603551d11 0412 3010 820e 2a2e61636d652e6578616d706c65",
+    { "*.acme.example", TBS_SAN,
+      "30320603551d11042b3029861775726e3a746f7563686d61726b3a646f6f723a646f6f72820e2a2e61636d65"
+      "2e6578616d706c65",
       RC_DENIED, "matches no pattern" },
     { "a host with NUL behind it", TBS_SAN,
-      "301a 0603551d11 0413 3011 820f 782e61636d652e6578616d706c6500", RC_DENIED,
-      "matches no pattern" },
-    { "11.0.0.1", TBS_SAN, "300f 0603551d11 0408 3006 8704 0b000001", RC_DENIED,
-      "matches no pattern" },
+      "30330603551d11042c302a861775726e3a746f7563686d61726b3a646f6f723a646f6f72820f782e61636d65"
+      "2e6578616d706c6500",
+      RC_DENIED, "matches no pattern" },
+    { "11.0.0.1", TBS_SAN,
+      "30280603551d110421301f861775726e3a746f7563686d61726b3a646f6f723a646f6f7287040b000001",
+      RC_DENIED, "matches no pattern" },
     { "localhost twice", TBS_SAN,
-      "301f 0603551d11 0418 3016 8209 6c6f63616c686f7374 8209 6c6f63616c686f7374", RC_DENIED,
-      "one more than the rule allows" },
+      "30380603551d110431302f861775726e3a746f7563686d61726b3a646f6f723a646f6f7282096c6f63616c68"
+      "6f737482096c6f63616c686f7374",
+      RC_DENIED, "one more than the rule allows" },
     { "a device's URI for a door", TBS_SAN,
       "3021 0603551d11 041a 3018 8616 75726e3a746f7563686d61726b3a6465766963653a61", RC_DENIED,
       "matches no pattern" },
@@ -64,6 +75,16 @@ static const struct tbs_row DOORS[] = {
       "found 0x3" },
     { "a door that is a CA", TBS_BC, "300f 0603551d13 0101ff 0405 3003 0101ff", RC_DENIED,
       "found TRUE" },
+    { "another door's name", TBS_SAN,
+      "302e0603551d1104273025861875726e3a746f7563686d61726b3a646f6f723a6f7468657282096c6f63616c"
+      "686f7374",
+      RC_DENIED, "matches no pattern" },
+    { "a door without its name", TBS_SAN, "30140603551d11040d300b82096c6f63616c686f7374",
+      RC_DENIED, "expected at least 1" },
+    { "a door's name twice", TBS_SAN,
+      "30460603551d11043f303d861775726e3a746f7563686d61726b3a646f6f723a646f6f72861775726e3a746f"
+      "7563686d61726b3a646f6f723a646f6f7282096c6f63616c686f7374",
+      RC_DENIED, "one more than the rule allows" },
 };
 
 static void fill_door(struct tbs *tbs)
@@ -71,7 +92,9 @@ static void fill_door(struct tbs *tbs)
     tbs_set_hex(tbs, TBS_SUBJECT, "300f 310d 300b 0603550403 0c04 646f6f72");
     tbs_set_hex(tbs, TBS_EKU, "3013 0603551d25 040c 300a 06082b06010505070301");
     tbs_set_hex(tbs, TBS_AIA, "");
-    tbs_set_hex(tbs, TBS_SAN, "3014 0603551d11 040d 300b 8209 6c6f63616c686f7374");
+    tbs_set_hex(tbs, TBS_SAN,
+                "302d0603551d1104263024861775726e3a746f7563686d61726b3a646f6f723a646f6f7282096c"
+                "6f63616c686f7374"); /* urn:touchmark:door:door, localhost */
 }
 
 void hostile_fill(const struct hostile *h, const char *key, struct tbs *tbs)

@@ -424,6 +424,8 @@ static inline struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t 
     }
     assert_true(found.size >= least);
     return found;
+}
+
 static inline void tell_trouble(struct world *w, char trouble[REGISTRY_TROUBLE_MAX + 1])
 {
     struct registry_question none = { 0 };

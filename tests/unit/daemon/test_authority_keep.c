@@ -198,7 +198,7 @@ static enum rc ask_as_eve(struct world *w, const struct registry_fingerprint *ev
 
     assert_int_equal(registry_question_write(REGISTRY_ASK_OPERATOR_LIST, &q, &body), RC_OK);
     return link_ask_and_wait(w->doors[REGISTRY_OPERATOR_DOOR], registry_door_protocol(),
-                             REGISTRY_ASK_OPERATOR_LIST, buf_bytes(&body), WAIT_MS,
+                             REGISTRY_ASK_OPERATOR_LIST, buf_bytes(&body), -1, WAIT_MS,
                              &told.reply);
 }
 

@@ -280,8 +280,6 @@ static void refused_signatures_are_in_the_log_once(void **state)
     }
 }
 
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
