@@ -18,11 +18,16 @@ enum {
     DAEMON_AUTHORITY_READINGS = 256,
 };
 
-/* A request whose reading is in the audit log. */
+/* A request whose reading is in the audit log, and what was asked further for it. */
 struct daemon_authority_reading {
-    uint8_t correlation[REGISTRY_CORRELATION];
-    struct registry_fingerprint actor;
-    enum registry_ask ask;
+    struct registry_preamble preamble;
+    struct registry_subject actor;
+    enum registry_channel channel;
+    enum registry_ask ask; /* 0: none */
+    const char *action;    /* static */
+    char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
+    struct audit_aggregate_part counted; /* and not told yet */
+    bool overdue;                        /* what was counted could not be told */
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -108,6 +113,9 @@ struct daemon_authority {
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
     struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
+    struct loop_timer reading_timer;
+    struct store_job reading_job;
+    bool telling; /* the job is in the queue */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -188,6 +196,18 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 void daemon_authority_command(struct daemon_authority_request *request);
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
+
+/* ---- authority_reading.c: what one request reads is recorded once, and counted ---- */
+
+/* Is it in the log that this request reads? Then count what is answered further. */
+bool daemon_authority_reading_goes_on(struct daemon_authority_request *request);
+void daemon_authority_reading_count(struct daemon_authority_request *request);
+/* Before its record is queued; and once it is durable. */
+void daemon_authority_reading_begins(struct daemon_authority_request *request);
+void daemon_authority_reading_remember(struct daemon_authority_request *request);
+void daemon_authority_reading_start(struct daemon_authority *authority);
+void daemon_authority_reading_stop(struct daemon_authority *authority);
+
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
