@@ -50,6 +50,7 @@ static void on_taken(void *with, enum rc rc, const struct registry_answer *answe
     const char *text = "";
 
     if (rc == RC_OK) {
+        broker_metric_set(BROKER_AUDIT_TAKEN, (int64_t)answer->sequence);
         broker_metric_set(BROKER_AUDIT_WAITING, (int64_t)(pusher->last - answer->sequence));
         ask_recorder(pusher, answer->sequence);
         return;

@@ -52,6 +52,8 @@ struct world {
     int dirs[2], mqtts[WORKERS], memfd;
     uint16_t port;
     struct audit_spool *spool;
+    struct audit_pending *pending;
+    struct audit_pending_found found;
     struct broker_keeper *keeper;
 };
 
@@ -304,6 +306,11 @@ static inline void open_disk(struct world *w)
     for (unsigned i = 0; i < 2; i++)
         logs_folder(w->paths[i], &w->dirs[i]);
     assert_int_equal(audit_spool_open(w->dirs[0], &limits, &w->clock, &w->spool), RC_OK);
+    const struct audit_pending_setup pending = { .dir = w->dirs[0],
+                                                 .spool = audit_spool_id(w->spool),
+                                                 .last = audit_spool_sequence(w->spool),
+                                                 .bytes_most = 16 * MIB };
+    assert_int_equal(audit_pending_open(&pending, &w->pending, &w->found), RC_OK);
     assert_int_equal(broker_keeper_open(w->dirs[1], &limits, &retained, &w->clock, &w->keeper),
                      RC_OK);
 }
@@ -332,6 +339,8 @@ static inline void open_door(struct world *w)
         .http = -1,
         .key = w->memfd,
         .spool = w->spool,
+        .pending = w->pending,
+        .found = w->found,
         .keeper = w->keeper,
         .adopt = adopt,
         .told = told,
@@ -378,6 +387,7 @@ static inline int clean(void **state)
     if (w->watching)
         link_answer(&w->watch, RC_CLOSED, BYTES(""), -1);
     broker_keeper_close(w->keeper);
+    audit_pending_close(w->pending);
     audit_spool_close(w->spool);
     for (unsigned i = 0; i < 2; i++)
         logs_folder_remove(w->paths[i], w->dirs[i]);
