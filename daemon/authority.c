@@ -139,6 +139,8 @@ static void refusal_written(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
+    if (rc == RC_LIMIT)
+        request->authority->unrecorded++;
     if (undo_later(request, rc))
         return;
     if (rc == RC_OK && request->row.serial_len > 0)

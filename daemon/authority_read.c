@@ -56,6 +56,28 @@ static enum rc count_all(struct store_txn *txn, struct registry_status *status)
     return RC_OK;
 }
 
+static enum rc sum_sources(struct store_txn *txn, const struct daemon_authority *authority,
+                           struct registry_status *status)
+{
+    struct audit_source_sum sums[AUDIT_SOURCE_ROOM] = { 0 };
+
+    if (authority->setup.audit.log == NULL)
+        return RC_OK;
+    TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    TRY(audit_log_sums(authority->setup.audit.log, txn, sums));
+    for (unsigned i = AUDIT_FROM_AUTHORITY; i < AUDIT_SOURCE_ROOM; i++)
+        status->sources[i] =
+            (struct registry_source){ sums[i].records, sums[i].acts, sums[i].records, 0 };
+    status->sources[AUDIT_FROM_AUTHORITY].refused = authority->unrecorded;
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++) {
+        struct registry_source *source =
+            &status->sources[daemon_authority_source((enum registry_channel)i)];
+        source->spooled = authority->spooled[i].sequence;
+        source->refused = authority->spooled[i].refused;
+    }
+    return RC_OK;
+}
+
 static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
 {
     const struct daemon_authority *authority = request->authority;
@@ -70,8 +92,7 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .checkpoint = authority->checkpoint };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
-    if (authority->setup.audit.log != NULL)
-        TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    TRY(sum_sources(txn, authority, status));
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')
             memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
@@ -276,6 +297,8 @@ static void is_recorded_now(struct store_job *job, enum rc rc)
 
     if (rc == RC_OK)
         daemon_authority_reading_remember(request);
+    else if (rc == RC_LIMIT)
+        request->authority->unrecorded++;
     looked(request, rc);
 }
 

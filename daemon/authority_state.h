@@ -115,7 +115,9 @@ struct daemon_authority {
     struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
     struct loop_timer reading_timer;
     struct store_job reading_job;
-    bool telling; /* the job is in the queue */
+    struct registry_spooled spooled[REGISTRY_OPERATOR_DOOR + 1]; /* as each door said last */
+    uint64_t unrecorded; /* requests whose record found no room */
+    bool telling;        /* the job is in the queue */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -217,6 +219,7 @@ void daemon_authority_enrol(struct daemon_authority_request *request);
 
 /* ---- authority_spool.c: SPOOL ---- */
 void daemon_authority_spool(struct daemon_authority_request *request);
+enum audit_source daemon_authority_source(enum registry_channel channel);
 
 /* ---- authority_trouble.c ---- */
 

@@ -122,7 +122,8 @@ BODY(POLICY_SHOW, VERSION);
 BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
-BODY(SPOOL, BATCH);
+BODY(SPOOL, BATCH, { "spooled", REGISTRY_FIELD_U64, AT(spooled.sequence), 0 },
+     { "refused", REGISTRY_FIELD_U64, AT(spooled.refused), 0 });
 BODY(FROM, { "from", REGISTRY_FIELD_BYTES, AT(query), sizeof(uint64_t) });
 
 static const struct registry_fields BODIES[] = {

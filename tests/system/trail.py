@@ -15,14 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 DECISIONS = {1: "allowed", 2: "denied", 3: "failed"}
 # audit/action.h, those that tests ask for
 ACTIONS = {20: "device.add", 22: "device.suspend", 24: "device.revoke", 40: "certificate.issue",
-           43: "certificate.orphan", 47: "door.certify", 63: "token.new", 81: "policy.apply", 103: "session.cut"}
+           43: "certificate.orphan", 47: "door.certify", 63: "token.new", 81: "policy.apply", 103: "session.cut",
+           104: "publish"}
 TAGS = {1: "actor", 2: "actor_fingerprint", 3: "actor_serial", 4: "actor_issuer", 5: "actor_key", 6: "device",
         7: "fingerprint", 8: "serial", 9: "issuer", 10: "key", 11: "target", 12: "peer", 13: "tls", 14: "reason",
         15: "policy", 16: "aggregate"}
 TEXTS = {"device", "target", "peer", "tls", "reason"}
 
 
-SIGNER = 4  # audit/action.h, enum audit_source
+# audit/action.h, enum audit_source
+SOURCES = {1: "authority", 2: "device-door", 3: "operator-door", 4: "signer"}
+SIGNER = 4
 
 
 class Broken(AssertionError):
@@ -75,6 +78,11 @@ class Record:
     sequence: int
     wall_ms: int
     fields: dict
+
+    @property
+    def count(self):
+        """The acts that it tells of."""
+        return struct.unpack_from(">Q", self.fields["aggregate"])[0] if "aggregate" in self.fields else 1
 
     def hex(self, name):
         return self.fields.get(name, b"").hex()
