@@ -2,6 +2,10 @@
  * registry, if it is there. */
 #include "api/handlers.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#include "audit/action.h"
 #include "broker/metrics.h"
 
 #define TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +33,37 @@ static void add_devices(struct buf *out, const struct registry_status *status)
         buf_addf(out, "touchmark_devices{state=\"%s\"} %llu\n",
                  registry_state_name((enum registry_state)i),
                  (unsigned long long)status->devices[i]);
+}
+
+static void add_sources(struct buf *out, const struct registry_status *status)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t place;
+    } ROWS[] = {
+        { "touchmark_audit_source_records", "gauge", "Audit records in the log, by source.",
+          offsetof(struct registry_source, records) },
+        { "touchmark_audit_source_acts", "gauge",
+          "Acts that they tell of, aggregates by their counts.",
+          offsetof(struct registry_source, acts) },
+        { "touchmark_audit_source_spooled", "gauge",
+          "Records that the source has made durable, as it said last.",
+          offsetof(struct registry_source, spooled) },
+        { "touchmark_audit_source_refused", "gauge",
+          "Records that found no room when they came, in the source's life.",
+          offsetof(struct registry_source, refused) },
+    };
+
+    for (size_t row = 0; row < sizeof ROWS / sizeof *ROWS; row++) {
+        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", ROWS[row].name, ROWS[row].help,
+                 ROWS[row].name, ROWS[row].type);
+        for (unsigned i = AUDIT_FROM_AUTHORITY; i < REGISTRY_SOURCES; i++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&status->sources[i] + ROWS[row].place, sizeof value);
+            buf_addf(out, "%s{source=\"%s\"} %llu\n", ROWS[row].name,
+                     audit_source_name((enum audit_source)i), (unsigned long long)value);
+        }
+    }
 }
 
 static void add_status(struct buf *out, const struct registry_status *status)
@@ -59,6 +94,7 @@ static void add_status(struct buf *out, const struct registry_status *status)
     };
 
     add_devices(out, status);
+    add_sources(out, status);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         add(out, rows[i].name, "gauge", rows[i].help, (long long)rows[i].value);
 }

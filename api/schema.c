@@ -52,6 +52,13 @@ static const struct api_member DEVICE_COUNTS[] = {
     { "suspended", "integer", "" },
     { "revoked", "integer", "" },
 };
+static const struct api_member AUDIT_SOURCE[] = {
+    { "source", "string", "authority, device-door, operator-door or signer" },
+    { "records", "integer", "of it in the audit log" },
+    { "acts", "integer", "that they tell of, aggregates by their counts" },
+    { "spooled", "integer", "that it has made durable, as it said last" },
+    { "refused", "integer", "that found no room when they came, in its life" },
+};
 static const struct api_member STATUS[] = {
     { "revision", "integer", "of the registry's store" },
     { "sequence", "integer", "end of the change feed" },
@@ -70,6 +77,7 @@ static const struct api_member STATUS[] = {
     { "audit_checkpoint", "integer", "of them, under the newest signed checkpoint" },
     { "audit_sinks", "integer", "that the audit log goes out to" },
     { "audit_exported", "integer?", "records that every sink has had" },
+    { "audit_sources", "[AuditSource", "by who told" },
     { "trouble", "string?", "what needs a person" },
 };
 static const struct api_member DEVICES[] = {
@@ -182,6 +190,7 @@ static const struct api_shape SHAPES[] = {
     SHAPE("Health", HEALTH),
     SHAPE("Status", STATUS),
     SHAPE("DeviceCounts", DEVICE_COUNTS),
+    SHAPE("AuditSource", AUDIT_SOURCE),
     SHAPE("Device", DEVICE),
     SHAPE("Devices", DEVICES),
     SHAPE("DeviceAdded", DEVICE_ADDED),

@@ -2,6 +2,25 @@
 
 #include <jansson.h>
 
+#include "audit/action.h"
+
+static json_t *sources_json(const struct registry_status *status)
+{
+    json_t *sources = json_array();
+
+    for (unsigned i = AUDIT_FROM_AUTHORITY; i < REGISTRY_SOURCES; i++) {
+        const struct registry_source *source = &status->sources[i];
+        json_array_append_new(sources,
+                              json_pack("{s:s, s:o, s:o, s:o, s:o}", "source",
+                                        audit_source_name((enum audit_source)i), "records",
+                                        api_answer_number(source->records), "acts",
+                                        api_answer_number(source->acts), "spooled",
+                                        api_answer_number(source->spooled), "refused",
+                                        api_answer_number(source->refused)));
+    }
+    return sources;
+}
+
 enum rc api_status_told(struct api_request *request, const struct registry_answer *answer)
 {
     const struct registry_status *status = &answer->status;
@@ -29,6 +48,7 @@ enum rc api_status_told(struct api_request *request, const struct registry_answe
     json_object_set_new(json, "audit_sinks", api_answer_number(status->sinks));
     json_object_set_new(json, "audit_exported",
                         status->sinks == 0 ? json_null() : api_answer_number(status->exported));
+    json_object_set_new(json, "audit_sources", sources_json(status));
     json_object_set_new(json, "trouble",
                         api_answer_text_or_null(bytes_of_text(status->trouble)));
     return api_answer_json(&request->answer, 200, json);

@@ -7,15 +7,12 @@
 
 enum { REASON_HEAD = 16 /* octets of a reason that tell it from others */ };
 
-/* One window. first is its first act, encoded; passed counts those that went out alone. */
+/* One window. slot counts; passed are those that went out alone. */
 struct window {
     uint8_t key[DIGEST_BYTES];
-    struct buf first;
-    int64_t began_ms, first_ms, last_ms;
-    uint64_t passed, count;
-    uint64_t *targets; /* first 8 octets of the hash of each, `known` of them */
-    size_t known;
-    bool capped;
+    struct audit_slot *slot; /* NULL: nothing is counted yet */
+    int64_t began_ms;
+    uint64_t passed;
 };
 
 struct audit_aggregate {
@@ -26,19 +23,10 @@ struct audit_aggregate {
     struct window windows[];
 };
 
-static void clear_window(struct window *window)
-{
-    buf_clear(&window->first);
-    free(window->targets);
-    *window = (struct window){ 0 };
-}
-
 void audit_aggregate_free(struct audit_aggregate *aggregate)
 {
     if (aggregate == NULL)
         return;
-    for (size_t i = 0; i < aggregate->used; i++)
-        clear_window(&aggregate->windows[i]);
     journal_digest_free(aggregate->digest);
     free(aggregate);
 }
@@ -94,24 +82,11 @@ static enum rc key_of(struct audit_aggregate *a, const struct audit_record *reco
     return RC_OK;
 }
 
-static enum rc send_window(struct audit_aggregate *a, struct window *window)
-{
-    struct audit_record record;
-
-    if (window->count == 0)
-        return RC_OK;
-    TRY(audit_record_read(buf_bytes(&window->first), &record));
-    record.aggregate =
-        (struct audit_aggregate_part){ window->count, window->first_ms, window->last_ms,
-                                       window->known, window->capped };
-    return a->out.emit(a->out.with, &record);
-}
-
 /* The oldest window is the first one. */
 static enum rc end_oldest(struct audit_aggregate *a)
 {
-    TRY(send_window(a, &a->windows[0]));
-    clear_window(&a->windows[0]);
+    if (a->windows[0].slot != NULL)
+        TRY(a->out.ended(a->out.with, a->windows[0].slot));
     a->used--;
     memmove(&a->windows[0], &a->windows[1], a->used * sizeof a->windows[0]);
     return RC_OK;
@@ -140,50 +115,31 @@ static enum rc begin(struct audit_aggregate *a, const struct audit_record *recor
         TRY(end_oldest(a));
     struct window *made = &a->windows[a->used];
     *made = (struct window){ .began_ms = record->monotonic_ms };
-    made->targets = calloc(a->limits.targets + 1, sizeof *made->targets);
-    if (made->targets == NULL)
-        return fault(RC_NOMEM, "audit aggregate");
     memcpy(made->key, key, sizeof made->key);
     a->used++;
     *window = made;
     return RC_OK;
 }
 
-static void tell_target(struct audit_aggregate *a, struct window *window, struct bytes target)
+/* 0 is no target. */
+static uint64_t mark_of(struct audit_aggregate *a, struct bytes target)
 {
     uint8_t hash[DIGEST_BYTES];
     uint64_t mark;
 
     if (target.len == 0)
-        return;
+        return 0;
     journal_digest_of(a->digest, target, BYTES(""), hash);
     memcpy(&mark, hash, sizeof mark);
-    for (size_t i = 0; i < window->known; i++)
-        if (window->targets[i] == mark)
-            return;
-    if (window->known == a->limits.targets)
-        window->capped = true;
-    else
-        window->targets[window->known++] = mark;
+    return mark == 0 ? 1 : mark;
 }
 
 static enum rc count(struct audit_aggregate *a, struct window *window,
                      const struct audit_record *record)
 {
-    if (window->count == 0) {
-        window->first = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
-        enum rc rc = audit_record_write(record, &window->first);
-        if (rc == RC_OK)
-            rc = buf_done(&window->first, &(struct bytes){ 0 });
-        if (rc != RC_OK) {
-            buf_clear(&window->first);
-            return rc;
-        }
-        window->first_ms = record->wall_ms;
-    }
-    window->count++;
-    window->last_ms = record->wall_ms;
-    tell_target(a, window, record->target);
+    if (window->slot == NULL)
+        TRY(audit_pending_begin(a->out.pending, record, a->limits.targets, &window->slot));
+    audit_slot_count(window->slot, record->wall_ms, mark_of(a, record->target));
     return RC_OK;
 }
 
@@ -196,7 +152,8 @@ enum rc audit_aggregate_add(struct audit_aggregate *aggregate,
     struct window *window;
 
     TRY(audit_aggregate_flush(aggregate, record->monotonic_ms));
-    if (row == NULL || (row->fields & AUDIT_AGGREGATE_FIELD) == 0 || (allowed && !row->traffic))
+    if (row == NULL || (row->fields & AUDIT_AGGREGATE_FIELD) == 0 ||
+        (allowed && row->when != AUDIT_COUNTED))
         return aggregate->out.emit(aggregate->out.with, record);
     TRY(key_of(aggregate, record, key));
     window = find(aggregate, key);

@@ -192,6 +192,7 @@ enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
 
     ours.source = AUDIT_FROM_AUTHORITY;
     ours.source_sequence = 0;
+    TRY(audit_sums_add(log, txn, &ours, false));
     return append(log, txn, &ours, index);
 }
 
@@ -245,6 +246,7 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
     read.source = origin->source;
     read.source_sequence = origin->sequence;
     TRY(append(log, txn, &read, NULL));
+    TRY(audit_sums_add(log, txn, &read, origin->sparse));
     source_key(origin, key);
     TRY(store_txn_put(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), BYTES_OF(sequence.at)));
     *taken = true;

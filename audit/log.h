@@ -18,7 +18,7 @@ enum audit_table {
     AUDIT_NODES,       /* level u8, block u64 -> hashes (tree.h) */
     AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> nothing */
     AUDIT_SPANS,       /* index / 256 -> earliest and latest wall_ms in there */
-    AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken */
+    AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken; log_sums.c */
     AUDIT_CHECKPOINTS, /* tree size -> signed note */
     AUDIT_TABLES
 };
@@ -53,6 +53,15 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
 /* The last sequence taken from this spool: what to ask READ after; 0 if none. */
 enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
                         const struct audit_origin *origin, uint64_t *sequence);
+
+/* What each source told in all, by enum audit_source: records, and the acts that they stand for.
+ */
+enum { AUDIT_SOURCE_ROOM = AUDIT_FROM_SIGNER + 1 };
+struct audit_source_sum {
+    uint64_t records, acts;
+};
+enum rc audit_log_sums(struct audit_log *log, struct store_txn *txn,
+                       struct audit_source_sum sums[AUDIT_SOURCE_ROOM]);
 
 enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *size);
 /* The entry's bytes, borrowed (leaf.h reads them). RC_NOT_FOUND. */

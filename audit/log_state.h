@@ -30,6 +30,10 @@ enum { AUDIT_FACET_KEY_MAX = 1 + 1 + AUDIT_ID_MAX + 8 };
 
 void audit_facet_write(struct buf *key, enum audit_facet facet, struct bytes value);
 
+/* Count what a record tells that its number does not; in the transaction that appends it. */
+enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_record *record, bool sparse);
+
 /* Earliest and latest wall_ms of AUDIT_SPAN neighbours. */
 struct audit_span {
     int64_t earliest_ms, latest_ms;

@@ -155,6 +155,16 @@ enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch)
     return buf_done(batch, &whole);
 }
 
+uint64_t audit_spool_pending(const struct audit_spool *spool)
+{
+    return journal_pending_head(spool->journal).sequence;
+}
+
+const uint8_t *audit_spool_id(const struct audit_spool *spool)
+{
+    return spool->id;
+}
+
 uint64_t audit_spool_sequence(const struct audit_spool *spool)
 {
     return journal_head(spool->journal).sequence;

@@ -22,6 +22,9 @@ AUTO_STRUCT(audit_spool, audit_spool_close)
 /* source and source_sequence of the record are ignored. RC_MALFORMED, RC_LIMIT. */
 enum rc audit_spool_add(struct audit_spool *spool, const struct audit_record *record);
 enum rc audit_spool_commit(struct audit_spool *spool);
+/* The sequence that the last added record has once it is committed. */
+uint64_t audit_spool_pending(const struct audit_spool *spool);
+const uint8_t *audit_spool_id(const struct audit_spool *spool); /* AUDIT_SPOOL_ID octets */
 
 /*
  * Append to batch what follows this sequence, which is thereby acknowledged: id 16, sequence of

@@ -91,7 +91,8 @@ static void on_batch(struct broker_door *door, const struct broker_mail *mail)
 static void on_recorded(struct broker_door *door, const struct broker_mail *mail)
 {
     if (mail->rc != RC_OK)
-        broker_door_tell(door, BROKER_DOOR_SPOOL, "", "a refusal could not be recorded");
+        broker_door_tell(door, BROKER_DOOR_SPOOL, "", "records of the door wait for room");
+    broker_presence_recorded(door, mail);
 }
 
 static enum rc on_failed(const struct broker_mail *mail)
@@ -133,6 +134,7 @@ static enum rc on_turn_ended(struct loop_turn *turn)
 {
     struct broker_door *door = (void *)((char *)turn - offsetof(struct broker_door, turn));
 
+    broker_outbox_send(&door->outbox);
     broker_post_deliver(door->post, BROKER_POST_MAIN);
     if (broker_post_is_jammed(door->post, BROKER_POST_MAIN))
         return loop_arm(door->setup.loop, &door->jam, JAMMED_MS);
@@ -179,7 +181,7 @@ void broker_door_open_up(struct broker_door *door)
     const struct broker_mail mail = { .kind = BROKER_MAIL_OPEN };
 
     if (door->listening || !broker_front_is_ready(door->front) ||
-        !broker_certifier_is_done(door->certifier))
+        !broker_certifier_is_done(door->certifier) || !door->presence.recorded)
         return;
     door->listening = true;
     for (unsigned i = 0; i < setup->workers; i++)
@@ -203,25 +205,15 @@ void broker_door_open_up(struct broker_door *door)
 static enum rc emit_refusal(void *with, const struct audit_record *record)
 {
     struct broker_door *door = with;
-    AUTO_BUF(form, AUDIT_RECORD_MAX);
 
-    TRY(audit_record_write(record, &form));
-    struct buf *records = malloc(sizeof *records);
-    if (records == NULL)
-        return fault(RC_NOMEM, "record of a refusal");
-    *records = (struct buf)BUF_MAX(AUDIT_RECORD_MAX + 2);
-    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
-                                      .number = ++door->ticket,
-                                      .what = records };
-    buf_add_sized16(records, buf_bytes(&form));
-    enum rc rc = records->broken ? fault(RC_NOMEM, "record of a refusal")
-                                 : broker_post_send(door->post, BROKER_POST_MAIN,
-                                                    BROKER_POST_RECORDER, &mail);
-    if (rc != RC_OK) {
-        buf_clear(records);
-        free(records);
-    }
-    return rc;
+    return broker_outbox_add(&door->outbox, record);
+}
+
+static enum rc end_refusals(void *with, struct audit_slot *window)
+{
+    struct broker_door *door = with;
+
+    return broker_outbox_end(&door->outbox, window);
 }
 
 static enum rc on_window(struct loop_timer *timer)
@@ -244,8 +236,12 @@ static enum rc open_refusals(struct broker_door *door)
     };
 
     door->window.due = on_window;
-    return audit_aggregate_new(&limits, &(struct audit_aggregate_out){ emit_refusal, door },
-                               &door->refusals);
+    door->outbox = (struct broker_outbox){ .post = door->post,
+                                           .pending = door->setup.pending,
+                                           .party = BROKER_POST_MAIN };
+    const struct audit_aggregate_out out = { emit_refusal, end_refusals, door,
+                                             door->setup.pending };
+    return audit_aggregate_new(&limits, &out, &door->refusals);
 }
 
 void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
@@ -333,13 +329,17 @@ enum rc broker_door_new(const struct broker_door_setup *setup, struct broker_doo
 enum rc broker_door_start(struct broker_door *door)
 {
     const struct broker_recorder_setup recorder = { door->setup.clock, door->post,
-                                                    door->setup.spool, door->setup.keeper };
+                                                    door->setup.spool, door->setup.keeper,
+                                                    door->setup.pending };
 
     loop_add_turn(door->setup.loop, &door->turn);
     TRY(loop_add(door->setup.loop, &door->bell, broker_post_bell(door->post, BROKER_POST_MAIN),
                  LOOP_READ));
     TRY(loop_arm(door->setup.loop, &door->window, door->setup.limits.audit_window_ms));
     TRY(broker_recorder_start(&recorder, &door->recorder));
+    TRY(broker_presence_begin(door));
+    broker_outbox_send(&door->outbox); /* before any worker's */
+    broker_post_deliver(door->post, BROKER_POST_MAIN);
     for (size_t i = 0; i < door->setup.workers; i++)
         TRY(broker_worker_start(&door->workers[i]));
     broker_door_tell(door, BROKER_DOOR_WAITS, "", "the authority's registry");
@@ -377,6 +377,8 @@ static void stop_threads(struct broker_door *door)
         return;
     if (audit_aggregate_flush(door->refusals, INT64_MAX) != RC_OK)
         broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
+    broker_presence_end(door);
+    broker_outbox_send(&door->outbox);
     send_stop(door, BROKER_POST_RECORDER);
     broker_recorder_join(TAKE(door->recorder));
 }
@@ -399,11 +401,11 @@ static void drop(const struct broker_mail *mail)
         own_close(&((struct broker_stream_offer *)mail->what)->fd);
         free(mail->what);
         break;
-    case BROKER_MAIL_RECORDS:
     case BROKER_MAIL_BATCH:
         buf_clear(mail->what);
         free(mail->what);
         break;
+    case BROKER_MAIL_RECORDS: /* whose slots are for the next life */
     case BROKER_MAIL_LOOKED_UP:
     case BROKER_MAIL_FAILED:
         free(mail->what);
@@ -458,7 +460,9 @@ void broker_door_free(struct broker_door *door)
     broker_pusher_free(door->pusher);
     broker_lookups_free(door->lookups);
     loop_disarm(&door->window);
+    loop_disarm(&door->presence.timer);
     audit_aggregate_free(door->refusals);
+    broker_outbox_close(&door->outbox);
     loop_remove(&door->bell);
     loop_remove(&door->http);
     loop_disarm(&door->jam);

@@ -13,8 +13,8 @@
  * own listening socket, connections, subscriptions, messages and compiled policy.
  *
  * Life: new (opens nothing but what it is given), start (threads: after the jail), attach.
- * It listens once the projection is filled and its own certificate is there, whichever time
- * that takes; what it waits for it tells.
+ * It listens once the projection is filled, its own certificate is there, and the record that
+ * it serves is durable, whichever time that takes; what it waits for it tells.
  */
 struct broker_door;
 
@@ -59,6 +59,8 @@ struct broker_door_setup {
     int http;         /* plain; -1: none */
     int key;          /* the memfd */
     struct audit_spool *spool;
+    struct audit_pending *pending; /* of the same folder, and what it found there */
+    struct audit_pending_found found;
     struct broker_keeper *keeper; /* NULL without mqtts */
     /* Take over a stream of HTTP/1.1, owned from then on; plain says which services it gets. */
     void (*adopt)(void *with, int stream, bool plain, const struct broker_peer *peer);

@@ -6,10 +6,12 @@
 #include <stdatomic.h>
 
 #include "audit/aggregate.h"
+#include "audit/step.h"
 #include "broker/client.h"
 #include "broker/directory.h"
 #include "broker/door.h"
 #include "broker/identity.h"
+#include "broker/outbox.h"
 #include "broker/subscriptions.h"
 #include "broker/tls.h"
 
@@ -112,8 +114,7 @@ struct worker {
     struct mqtt_session_limits mqtt_limits;
 
     struct audit_aggregate *aggregate;
-    struct buf *records;      /* of this turn, each sized16; NULL: none yet */
-    uint64_t ticket;          /* of those */
+    struct broker_outbox outbox;
     struct connection *about; /* whom the record that goes out is about; may be NULL */
 
     struct match *matches; /* of the message that is being routed */
@@ -125,6 +126,14 @@ struct worker {
 };
 
 struct certifier;
+
+/* What the door records of itself. */
+struct presence {
+    struct loop_timer timer;
+    uint64_t ticket; /* of process.start; 0: not sent yet */
+    bool recorded;   /* it is durable: the door may listen */
+    struct audit_step step;
+};
 
 struct broker_door {
     struct broker_door_setup setup;
@@ -147,9 +156,10 @@ struct broker_door {
     uint64_t reviews;                      /* that were posted */
     uint64_t reviewed[BROKER_WORKERS_MAX]; /* the last one that each worker is done with */
     bool listening;
-    uint64_t ticket; /* of the main thread's own records */
+    struct broker_outbox outbox; /* the main thread's own records */
     struct audit_aggregate *refusals;
     struct loop_timer window; /* of those */
+    struct presence presence;
 };
 
 /* ---- worker.c ---- */
@@ -216,9 +226,9 @@ struct witness {
 void broker_witness(struct connection *connection, const struct witness *what);
 /* What the connection's tally counted goes out. */
 void broker_witness_flush(struct connection *connection);
-enum rc broker_witness_emit(void *with, const struct audit_record *record); /* with: worker */
-/* At the end of a turn: what is to be recorded leaves for the recorder. */
-void broker_witness_send(struct worker *worker);
+/* with: worker */
+enum rc broker_witness_emit(void *with, const struct audit_record *record);
+enum rc broker_witness_ended(void *with, struct audit_slot *window);
 
 /* ---- review.c: the cut ---- */
 struct broker_review {
@@ -279,6 +289,11 @@ enum rc broker_pusher_new(struct broker_door *door, struct pusher **pusher);
 void broker_pusher_free(struct pusher *pusher);
 void broker_pusher_greet(struct pusher *pusher); /* the line is new */
 void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail);
+
+/* ---- presence.c ---- */
+enum rc broker_presence_begin(struct broker_door *door);
+void broker_presence_recorded(struct broker_door *door, const struct broker_mail *mail);
+void broker_presence_end(struct broker_door *door);
 
 /* ---- door.c ---- */
 void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,

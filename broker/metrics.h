@@ -19,7 +19,12 @@ enum broker_metric {
     BROKER_RETAINED,      /* gauge: retained messages */
     BROKER_HTTP_REQUESTS,
     BROKER_HTTP_REFUSED,
-    BROKER_AUDIT_RECORDS, /* written to the spool */
+    BROKER_AUDIT_RECORDS, /* made durable in the spool */
+    BROKER_AUDIT_ACTS,    /* that those records tell of: an aggregate's count, else one */
+    BROKER_AUDIT_REFUSED, /* records that the spool had no room for at first */
+    BROKER_AUDIT_SPOOLED, /* gauge: sequence of the spool's last record */
+    BROKER_AUDIT_TAKEN,   /* gauge: of the last one that the authority has taken */
+    BROKER_AUDIT_PENDING, /* gauge: records and open windows that are not in the spool yet */
     BROKER_AUDIT_WAITING, /* gauge: in the spool, not taken by the authority */
     BROKER_FEED_SEQUENCE, /* gauge: applied */
     BROKER_METRICS

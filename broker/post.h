@@ -27,13 +27,15 @@ enum broker_mail_kind {
     BROKER_MAIL_STREAM,    /* worker → main: what: struct broker_stream_offer, owned */
     BROKER_MAIL_LOOK_UP,   /* worker → main: what: struct broker_look_up, owned; session */
     BROKER_MAIL_REVIEWED,  /* worker → main: number */
-    BROKER_MAIL_RECORDS,   /* worker, main → recorder: what: struct buf *, owned; number */
-    BROKER_MAIL_RETAIN,   /* worker → recorder: what: struct message, held; session, number */
-    BROKER_MAIL_RECORDED, /* recorder → worker, main: number is on disk, or rc */
-    BROKER_MAIL_RETAINED, /* recorder → worker: session, number, rc */
-    BROKER_MAIL_FAILED,   /* any → main: rc; what: why, owned */
-    BROKER_MAIL_BATCH,    /* recorder → main: what: struct buf *, owned; number: its last */
-    BROKER_MAIL_PUBLISH,  /* worker → worker: what: struct message, held */
+    BROKER_MAIL_RECORDS, /* worker, main → recorder: what: struct broker_records, owned; number
+                          */
+    BROKER_MAIL_RETAIN,  /* worker → recorder: what: struct message, held; session, number */
+    BROKER_MAIL_RECORDED,  /* recorder → worker, main: number is on disk, or rc: it waits, and
+                            * is told again */
+    BROKER_MAIL_RETAINED,  /* recorder → worker: session, number, rc */
+    BROKER_MAIL_FAILED,    /* any → main: rc; what: why, owned */
+    BROKER_MAIL_BATCH,     /* recorder → main: what: struct buf *, owned; number: its last */
+    BROKER_MAIL_PUBLISH,   /* worker → worker: what: struct message, held */
     BROKER_MAIL_TAKE_OVER, /* worker → worker: session was taken over by another connection */
 };
 

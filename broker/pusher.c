@@ -50,6 +50,7 @@ static void on_taken(void *with, enum rc rc, const struct registry_answer *answe
     const char *text = "";
 
     if (rc == RC_OK) {
+        broker_metric_set(BROKER_AUDIT_TAKEN, (int64_t)answer->sequence);
         broker_metric_set(BROKER_AUDIT_WAITING, (int64_t)(pusher->last - answer->sequence));
         ask_recorder(pusher, answer->sequence);
         return;
@@ -63,7 +64,10 @@ static void on_taken(void *with, enum rc rc, const struct registry_answer *answe
 void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail)
 {
     struct buf *batch = mail->what;
-    const struct registry_question question = { .query = buf_bytes(batch) };
+    const struct registry_question question = {
+        .query = buf_bytes(batch),
+        .spooled = { mail->number, (uint64_t)broker_metric_get(BROKER_AUDIT_REFUSED) },
+    };
     enum rc rc = mail->rc;
 
     pusher->last = mail->number;

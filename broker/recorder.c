@@ -7,7 +7,15 @@
 #include "base/loop.h"
 #include "broker/metrics.h"
 
-enum { TIDY_MS = 10 * 1000, JAMMED_MS = 1, ANSWERS_FIRST = 64 };
+enum { TIDY_MS = 10 * 1000, JAMMED_MS = 1, ANSWERS_FIRST = 64, AGAIN_MS = 500 };
+
+/* Records of one mail, until all of them are in the spool. */
+struct delivery {
+    struct delivery *next;
+    struct broker_mail mail; /* what: struct broker_records */
+    size_t durable, written; /* of them: the rest is to be written */
+    bool refused;            /* whoever sent it knows that it waits */
+};
 
 struct broker_recorder {
     struct broker_recorder_setup setup;
@@ -15,7 +23,10 @@ struct broker_recorder {
     struct loop *loop;
     struct loop_watch bell;
     struct loop_timer tidy;
-    struct loop_timer jam; /* a receiver is slow: its mail is tried again */
+    struct loop_timer jam;   /* a receiver is slow: its mail is tried again */
+    struct loop_timer again; /* the spool is full: it is tried again */
+    struct delivery *first, **end;
+    uint64_t acts; /* that are told in what is written, and not durable yet */
     /* What this turn brought, to be answered when it is committed: RETAIN with its message. */
     struct broker_mail *answers;
     size_t answer_count, answer_room;
@@ -49,28 +60,16 @@ static enum rc note_answer(struct broker_recorder *recorder, const struct broker
 
 /* ---- Taking in ---- */
 
-static enum rc add_records(struct broker_recorder *recorder, const struct buf *records)
+static enum rc take_records(struct broker_recorder *recorder, const struct broker_mail *mail)
 {
-    struct reader r = READER(buf_bytes(records));
-    struct audit_record record;
+    struct delivery *made = calloc(1, sizeof *made);
 
-    while (!reader_done(&r)) {
-        struct bytes form = reader_sized16(&r, AUDIT_RECORD_MAX);
-        TRY(audit_record_read(form, &record));
-        TRY(audit_spool_add(recorder->setup.spool, &record));
-        broker_metric_add(BROKER_AUDIT_RECORDS, 1);
-    }
+    if (made == NULL)
+        return fault(RC_NOMEM, "records for the spool"); /* the next life finds them */
+    made->mail = *mail;
+    *recorder->end = made;
+    recorder->end = &made->next;
     return RC_OK;
-}
-
-static enum rc take_records(struct broker_recorder *recorder, struct broker_mail *mail)
-{
-    struct buf *records = mail->what;
-
-    mail->rc = add_records(recorder, records);
-    buf_clear(records);
-    free(records);
-    return note_answer(recorder, mail);
 }
 
 static enum rc take_message(struct broker_recorder *recorder, struct broker_mail *mail)
@@ -94,6 +93,127 @@ static enum rc take(struct broker_recorder *recorder, struct broker_mail *mail)
     return RC_OK;
 }
 
+/* ---- Into the spool, in the order in which they came ---- */
+
+static struct broker_records *records_of(const struct delivery *delivery)
+{
+    return delivery->mail.what;
+}
+
+static enum rc write_slot(struct broker_recorder *recorder, struct audit_slot *slot)
+{
+    struct audit_record record;
+
+    TRY(audit_slot_read(slot, &record));
+    TRY(audit_spool_add(recorder->setup.spool, &record));
+    audit_slot_promise(slot, audit_spool_pending(recorder->setup.spool));
+    recorder->acts += record.aggregate.count == 0 ? 1 : record.aggregate.count;
+    return RC_OK;
+}
+
+/* RC_LIMIT: no more fits, into the spool or into one commit. */
+static enum rc write_deliveries(struct broker_recorder *recorder)
+{
+    for (struct delivery *at = recorder->first; at != NULL; at = at->next)
+        for (; at->written < records_of(at)->count; at->written++)
+            TRY(write_slot(recorder, records_of(at)->slots[at->written]));
+    return RC_OK;
+}
+
+static size_t settle(struct broker_recorder *recorder, struct delivery *delivery, bool durable)
+{
+    size_t before = delivery->durable;
+
+    for (size_t i = before; i < delivery->written; i++) {
+        struct audit_slot *slot = records_of(delivery)->slots[i];
+        if (durable)
+            audit_pending_release(recorder->setup.pending, slot);
+        else
+            audit_slot_promise(slot, 0);
+    }
+    if (durable)
+        delivery->durable = delivery->written;
+    else
+        delivery->written = before;
+    return delivery->durable - before;
+}
+
+static void answer_delivery(struct broker_recorder *recorder, const struct delivery *delivery,
+                            enum rc rc)
+{
+    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDED,
+                                      .number = delivery->mail.number,
+                                      .rc = rc };
+
+    answer(recorder, delivery->mail.from, &mail);
+}
+
+/* The slots are free before the spool is read on, and trimmed: a promise is kept, or void. */
+static enum rc commit_written(struct broker_recorder *recorder)
+{
+    enum rc rc = audit_spool_commit(recorder->setup.spool);
+    size_t written = 0;
+
+    if (rc != RC_OK && rc != RC_LIMIT)
+        return rc; /* what the disk holds is unknown: the promises tell the next life */
+    for (struct delivery *at = recorder->first; at != NULL; at = at->next)
+        written += settle(recorder, at, rc == RC_OK);
+    broker_metric_add(BROKER_AUDIT_RECORDS, (int64_t)written);
+    if (rc == RC_OK)
+        broker_metric_add(BROKER_AUDIT_ACTS, (int64_t)recorder->acts);
+    recorder->acts = 0;
+    while (recorder->first != NULL &&
+           recorder->first->durable == records_of(recorder->first)->count) {
+        struct delivery *done = recorder->first;
+        recorder->first = done->next;
+        if (recorder->first == NULL)
+            recorder->end = &recorder->first;
+        answer_delivery(recorder, done, RC_OK);
+        free(done->mail.what);
+        free(done);
+    }
+    return rc;
+}
+
+static enum rc refuse_rest(struct broker_recorder *recorder)
+{
+    for (struct delivery *at = recorder->first; at != NULL; at = at->next) {
+        if (at->refused)
+            continue;
+        at->refused = true;
+        broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)(records_of(at)->count - at->durable));
+        answer_delivery(recorder, at, RC_LIMIT);
+    }
+    return recorder->first == NULL || recorder->stopping
+               ? RC_OK
+               : loop_arm(recorder->loop, &recorder->again, AGAIN_MS);
+}
+
+/* A group of the journal has an end, so one commit may not hold all. */
+static enum rc spool_all(struct broker_recorder *recorder)
+{
+    enum rc rc;
+
+    do {
+        const struct delivery *first = recorder->first;
+        size_t durable = first == NULL ? 0 : first->durable;
+        rc = write_deliveries(recorder);
+        if (rc != RC_OK && rc != RC_LIMIT)
+            return rc;
+        enum rc committed = commit_written(recorder);
+        if (committed != RC_OK && committed != RC_LIMIT)
+            return committed;
+        bool nothing = first == recorder->first && (first == NULL || durable == first->durable);
+        if (committed == RC_LIMIT || nothing)
+            break;
+    } while (rc == RC_LIMIT);
+    broker_metric_set(BROKER_AUDIT_SPOOLED,
+                      (int64_t)audit_spool_sequence(recorder->setup.spool));
+    broker_metric_set(BROKER_AUDIT_PENDING,
+                      (int64_t)audit_pending_used(recorder->setup.pending));
+    return refuse_rest(recorder);
+}
+
 /* ---- Committing, and answering ---- */
 
 static void set_retained(struct broker_recorder *recorder, struct broker_mail *mail,
@@ -109,29 +229,27 @@ static void set_retained(struct broker_recorder *recorder, struct broker_mail *m
     mail->what = NULL;
 }
 
-static enum rc commit(struct broker_recorder *recorder)
+static enum rc keep_messages(struct broker_recorder *recorder)
 {
-    bool retained = false;
-
-    for (size_t i = 0; i < recorder->answer_count; i++)
-        retained = retained || recorder->answers[i].kind == BROKER_MAIL_RETAIN;
-    enum rc spooled = audit_spool_commit(recorder->setup.spool);
-    enum rc kept = retained ? broker_keeper_commit(recorder->setup.keeper) : RC_OK;
+    enum rc kept =
+        recorder->answer_count > 0 ? broker_keeper_commit(recorder->setup.keeper) : RC_OK;
 
     for (size_t i = 0; i < recorder->answer_count; i++) {
         struct broker_mail *mail = &recorder->answers[i];
-        if (mail->kind == BROKER_MAIL_RETAIN) {
-            set_retained(recorder, mail, kept);
-            mail->kind = BROKER_MAIL_RETAINED;
-        } else {
-            mail->kind = BROKER_MAIL_RECORDED;
-            mail->rc = mail->rc == RC_OK ? spooled : mail->rc;
-            mail->what = NULL;
-        }
+        set_retained(recorder, mail, kept);
+        mail->kind = BROKER_MAIL_RETAINED;
         answer(recorder, mail->from, mail);
     }
     recorder->answer_count = 0;
-    return spooled == RC_IO || kept == RC_IO ? RC_IO : RC_OK;
+    return kept == RC_IO ? RC_IO : RC_OK;
+}
+
+static enum rc commit(struct broker_recorder *recorder)
+{
+    enum rc spooled = spool_all(recorder);
+    enum rc kept = keep_messages(recorder);
+
+    return spooled == RC_OK ? kept : spooled;
 }
 
 /* ---- What the authority has not taken yet ---- */
@@ -163,6 +281,18 @@ static enum rc send_batch(struct broker_recorder *recorder)
 }
 
 /* ---- The thread ---- */
+
+static enum rc on_again(struct loop_timer *timer)
+{
+    struct broker_recorder *recorder =
+        (void *)((char *)timer - offsetof(struct broker_recorder, again));
+    enum rc rc = spool_all(recorder);
+
+    if (rc == RC_OK)
+        rc = send_batch(recorder);
+    broker_post_deliver(recorder->setup.post, BROKER_POST_RECORDER);
+    return rc;
+}
 
 static enum rc on_bell(struct loop_watch *watch, unsigned ready)
 {
@@ -240,6 +370,7 @@ static void *run(void *with)
     loop_remove(&recorder->bell);
     loop_disarm(&recorder->tidy);
     loop_disarm(&recorder->jam);
+    loop_disarm(&recorder->again);
     loop_free(recorder->loop);
     return NULL;
 }
@@ -255,6 +386,8 @@ enum rc broker_recorder_start(const struct broker_recorder_setup *setup,
     made->bell.ready = on_bell;
     made->tidy.due = on_tidy;
     made->jam.due = on_jam;
+    made->again.due = on_again;
+    made->end = &made->first;
     if (pthread_create(&made->thread, NULL, run, made) != 0) {
         free(made);
         return fault_errno("thread of the recorder");
@@ -268,6 +401,12 @@ void broker_recorder_join(struct broker_recorder *recorder)
     if (recorder == NULL)
         return;
     pthread_join(recorder->thread, NULL);
+    while (recorder->first != NULL) { /* their slots are for the next life */
+        struct delivery *left = recorder->first;
+        recorder->first = left->next;
+        free(left->mail.what);
+        free(left);
+    }
     free(recorder->answers);
     free(recorder);
 }

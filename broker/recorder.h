@@ -4,7 +4,7 @@
 
 #include "audit/spool.h"
 #include "broker/keeper.h"
-#include "broker/post.h"
+#include "broker/outbox.h"
 #include "registry/question.h"
 
 /*
@@ -13,9 +13,11 @@
  * RETAINED). It also reads the spool for the main thread (SPOOL), which hands it on to the
  * authority: a batch goes out as soon as there is one.
  *
- * What the spool refuses, it refuses with an rc in the answer; the door then ends the sessions
- * that the records were about. A disk that no longer tells what it holds ends the recorder, and
- * with it the process, which starts again and finds out (journal/journal.h).
+ * What the spool refuses is told at once, with an rc in the answer; the door then ends the
+ * sessions that the records were about. The records wait in their slots (audit/pending.h), in
+ * order, are tried again until there is room, and are answered again. A disk that no longer
+ * tells what it holds ends the recorder, and with it the process, which starts again and finds
+ * out (journal/journal.h).
  */
 struct broker_recorder;
 
@@ -24,6 +26,7 @@ struct broker_recorder_setup {
     struct broker_post *post;
     struct audit_spool *spool;
     struct broker_keeper *keeper; /* NULL: nothing is retained here */
+    struct audit_pending *pending;
 };
 
 /* number of BROKER_MAIL_SPOOL when it is not known yet what the authority has */

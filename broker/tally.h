@@ -1,13 +1,13 @@
 /* What one session did that was allowed, counted until its window ends. */
 #pragma once
 
-#include "audit/record.h"
+#include "audit/pending.h"
 #include "base/own.h"
 
 /*
- * The audit log tells allowed traffic in aggregate, and every message counts: this is the count
- * on the hot path, a few comparisons a message and no hash, for audit/aggregate.h's window over
- * one session. Zeros are an empty one; memory comes with the first act.
+ * The audit log tells allowed traffic in aggregate, and every message counts: this finds the
+ * slot that counts it (audit/pending.h), a few comparisons a message and one hash of its topic.
+ * Zeros are an empty one; memory comes with the first act.
  */
 enum { TALLY_ROWS = 8, TALLY_TARGETS = 16 };
 
@@ -15,12 +15,7 @@ struct tally_row {
     enum audit_action action;
     uint32_t rule;
     uint64_t policy_version;
-    uint64_t count;
-    int64_t first_ms, last_ms, monotonic_ms;
-    uint64_t targets[TALLY_TARGETS]; /* their hashes */
-    size_t known;
-    bool capped;
-    struct buf target; /* the first one */
+    struct audit_slot *slot;
 };
 
 struct tally {
@@ -28,16 +23,16 @@ struct tally {
     size_t used;
 };
 
-struct tally_act {
-    enum audit_action action;
-    uint32_t rule;
-    uint64_t policy_version;
-    struct bytes target; /* clean text of at most AUDIT_TARGET_MAX, or empty */
-    int64_t wall_ms, monotonic_ms;
-};
+static inline bool broker_tally_is_full(const struct tally *tally)
+{
+    return tally->used == TALLY_ROWS;
+}
 
-/* RC_LIMIT: all rows are in use; take them first. RC_NOMEM. */
-enum rc broker_tally_add(struct tally *tally, const struct tally_act *act);
-/* Fill in what the tally knows of a row's record. */
-void broker_tally_fill(const struct tally_row *row, struct audit_record *record);
+/* Of acts that agree in action, rule and policy; NULL: none yet. */
+struct audit_slot *broker_tally_find(const struct tally *tally, const struct audit_record *act);
+/* There is room. RC_NOMEM: the slot is still the caller's. */
+enum rc broker_tally_begin(struct tally *tally, const struct audit_record *act,
+                           struct audit_slot *slot);
+void broker_tally_count(struct audit_slot *slot, int64_t wall_ms, struct bytes target);
+/* Its slots went elsewhere. */
 void broker_tally_clear(struct tally *tally);

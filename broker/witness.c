@@ -1,56 +1,30 @@
-#include <stdlib.h>
-
 #include "base/text.h"
 #include "broker/door_state.h"
 
-enum { RECORDS_MAX = 1024 * 1024 /* octets of records that leave together */ };
-
 /* ---- Into the turn's records ---- */
 
-static enum rc begin_records(struct worker *worker)
+static void note_ticket(struct worker *worker)
 {
-    if (worker->records != NULL)
-        return RC_OK;
-    worker->records = malloc(sizeof *worker->records);
-    if (worker->records == NULL)
-        return fault(RC_NOMEM, "audit records of a turn");
-    *worker->records = (struct buf)BUF_MAX(RECORDS_MAX);
-    worker->ticket++;
-    return RC_OK;
+    if (worker->about != NULL)
+        worker->about->ticket = worker->outbox.ticket;
 }
 
 enum rc broker_witness_emit(void *with, const struct audit_record *record)
 {
     struct worker *worker = with;
-    AUTO_BUF(form, AUDIT_RECORD_MAX);
-    struct bytes bytes;
 
-    TRY(audit_record_write(record, &form));
-    TRY(buf_done(&form, &bytes));
-    /* A turn may end a window of thousands of connections: what is full leaves at once. */
-    if (worker->records != NULL && worker->records->len + 2 + bytes.len > RECORDS_MAX)
-        broker_witness_send(worker);
-    TRY(begin_records(worker));
-    if (worker->records->len + 2 + bytes.len > RECORDS_MAX)
-        return fault(RC_NOMEM, "audit records wait for the recorder");
-    buf_add_sized16(worker->records, bytes);
-    if (worker->records->broken)
-        return fault(RC_NOMEM, "audit records of a turn");
-    if (worker->about != NULL)
-        worker->about->ticket = worker->ticket;
+    TRY(broker_outbox_add(&worker->outbox, record));
+    note_ticket(worker);
     return RC_OK;
 }
 
-void broker_witness_send(struct worker *worker)
+enum rc broker_witness_ended(void *with, struct audit_slot *window)
 {
-    if (worker->records == NULL)
-        return;
-    const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
-                                      .number = worker->ticket,
-                                      .what = worker->records };
-    if (broker_post_send(worker->door->post, worker->party, BROKER_POST_RECORDER, &mail) ==
-        RC_OK)
-        worker->records = NULL; /* else they go with the next turn's */
+    struct worker *worker = with;
+
+    TRY(broker_outbox_end(&worker->outbox, window));
+    note_ticket(worker);
+    return RC_OK;
 }
 
 /* ---- What a record says ---- */
@@ -93,49 +67,64 @@ static struct bytes clean(struct bytes text, size_t most, struct buf *room)
 
 /* ---- Counting what is allowed ---- */
 
-static void emit_tally(struct connection *connection)
+/* A window that finds no memory to leave stays in its slot, for the next life. */
+static void end_tally(struct connection *connection)
 {
     struct tally *tally = &connection->client->tally;
     struct worker *worker = connection->worker;
 
     worker->about = connection;
-    for (size_t i = 0; i < tally->used; i++) {
-        struct audit_record record = record_of(connection);
-        broker_tally_fill(&tally->rows[i], &record);
-        if (broker_witness_emit(worker, &record) != RC_OK)
+    for (size_t i = 0; i < tally->used; i++)
+        if (broker_witness_ended(worker, tally->rows[i].slot) != RC_OK)
             broker_connection_end(connection);
-    }
     worker->about = NULL;
+    broker_tally_clear(tally);
 }
 
 void broker_witness_flush(struct connection *connection)
 {
-    if (connection->client == NULL || connection->client->tally.used == 0)
-        return;
-    emit_tally(connection);
-    broker_tally_clear(&connection->client->tally);
+    if (connection->client != NULL && connection->client->tally.used > 0)
+        end_tally(connection);
+}
+
+static enum rc begin_window(struct connection *connection, const struct audit_record *act,
+                            struct audit_slot **slot)
+{
+    struct audit_pending *pending = connection->worker->outbox.pending;
+    struct tally *tally = &connection->client->tally;
+    struct audit_record record = record_of(connection);
+
+    if (broker_tally_is_full(tally))
+        end_tally(connection);
+    record.action = act->action;
+    record.decision = AUDIT_ALLOWED;
+    record.rule = act->rule;
+    record.policy_version = act->policy_version;
+    record.target = act->target;
+    TRY(audit_pending_begin(pending, &record, TALLY_TARGETS, slot));
+    enum rc rc = broker_tally_begin(tally, act, *slot);
+    if (rc != RC_OK)
+        audit_pending_release(pending, *slot);
+    return rc;
 }
 
 static void count(struct connection *connection, const struct witness *what,
                   struct bytes target)
 {
     const struct clock *clock = connection->worker->door->setup.clock;
-    const struct tally_act act = {
+    const struct audit_record act = {
         .action = what->action,
         .rule = what->decided != NULL && what->decided->by_rule ? what->decided->line : 0,
         .policy_version = what->decided != NULL ? what->decided->version : 0,
         .target = target,
-        .wall_ms = clock_wall_ms(clock),
-        .monotonic_ms = clock_monotonic_ms(clock),
     };
-    enum rc rc = broker_tally_add(&connection->client->tally, &act);
+    struct audit_slot *slot = broker_tally_find(&connection->client->tally, &act);
 
-    if (rc == RC_LIMIT) {
-        broker_witness_flush(connection);
-        rc = broker_tally_add(&connection->client->tally, &act);
-    }
-    if (rc != RC_OK)
+    if (slot == NULL && begin_window(connection, &act, &slot) != RC_OK) {
         broker_connection_end(connection); /* what cannot be recorded is not done */
+        return;
+    }
+    broker_tally_count(slot, clock_wall_ms(clock), target);
 }
 
 static void record_one(struct connection *connection, const struct witness *what,
@@ -166,7 +155,7 @@ void broker_witness(struct connection *connection, const struct witness *what)
     struct bytes target = clean(what->target, AUDIT_TARGET_MAX, &room);
 
     if (what->decision == AUDIT_ALLOWED && connection->client != NULL &&
-        audit_action_get(what->action)->traffic)
+        audit_action_get(what->action)->when == AUDIT_COUNTED)
         count(connection, what, target);
     else
         record_one(connection, what, target);

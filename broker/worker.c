@@ -233,7 +233,7 @@ static enum rc on_turn_ended(struct loop_turn *turn)
     bool jammed = broker_post_is_jammed(worker->door->post, worker->party);
 
     settle_dirty(worker);
-    broker_witness_send(worker);
+    broker_outbox_send(&worker->outbox);
     broker_post_deliver(worker->door->post, worker->party);
     bury_closed(worker);
     TRY(broker_accept_go_on(worker));
@@ -387,8 +387,8 @@ static void tell_the_rest(struct worker *worker)
 {
     enum rc rc = audit_aggregate_flush(worker->aggregate, INT64_MAX);
 
-    (void)rc; /* as in a crash: the count of open windows */
-    broker_witness_send(worker);
+    (void)rc; /* it stays in its slots, for the next life */
+    broker_outbox_send(&worker->outbox);
     broker_post_deliver(worker->door->post, worker->party);
 }
 
@@ -476,9 +476,12 @@ enum rc broker_worker_open(struct broker_door *door, unsigned place)
     set_limits(&door->setup.limits, &worker->mqtt_limits);
     TRY(broker_message_pool_new(&pool, &worker->pool));
     TRY(open_index(worker));
-    return audit_aggregate_new(&aggregate,
-                               &(struct audit_aggregate_out){ broker_witness_emit, worker },
-                               &worker->aggregate);
+    worker->outbox = (struct broker_outbox){ .post = door->post,
+                                             .pending = door->setup.pending,
+                                             .party = worker->party };
+    const struct audit_aggregate_out out = { broker_witness_emit, broker_witness_ended, worker,
+                                             door->setup.pending };
+    return audit_aggregate_new(&aggregate, &out, &worker->aggregate);
 }
 
 static void free_connections(struct worker *worker)
@@ -505,9 +508,7 @@ void broker_worker_close(struct worker *worker)
     if (worker->pool != NULL)
         broker_message_pool_adopt(worker->pool);
     broker_message_pool_free(worker->pool);
-    if (worker->records != NULL)
-        buf_clear(worker->records);
-    free(worker->records);
+    broker_outbox_close(&worker->outbox);
     free(worker->matches);
     free(worker->identifiers);
 }

@@ -158,7 +158,8 @@ static enum rc append(void *with, struct store_txn *txn,
                                    .decision = decision_of(event->rc),
                                    .wall_ms = event->now_ms,
                                    .monotonic_ms = clock_monotonic_ms(book->clock),
-                                   .target = bytes_of_text(event->target) };
+                                   .target = bytes_of_text(event->target),
+                                   .aggregate = event->counted };
     const struct audit_action_row *row = audit_action_get(record.action);
     AUTO_BUF(reason, REASON_ROOM);
 

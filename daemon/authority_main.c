@@ -10,6 +10,7 @@
 #include "daemon/authority.h"
 #include "daemon/authority_audit.h"
 #include "daemon/authority_first.h"
+#include "daemon/authority_life.h"
 #include "daemon/authority_policy.h"
 #include "daemon/child.h"
 
@@ -24,6 +25,7 @@ struct process {
     struct store *store;
     int backups, recover;
     struct daemon_authority *authority;
+    struct daemon_authority_life life;
     bool wrong_settings;
 };
 
@@ -156,6 +158,8 @@ static enum rc open_jail_serve(struct process *process)
     TRY(open_authority(process));
     TRY(take_channels(process));
     TRY(jail(process));
+    TRY(daemon_authority_life_begin(&process->life, &process->book, process->store,
+                                    daemon_child_loop(process->child)));
     return daemon_child_serve(process->child, take_channel, process);
 }
 
@@ -176,6 +180,7 @@ int main(void)
     int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
 
     daemon_authority_free(process.authority);
+    daemon_authority_life_end(&process.life);
     daemon_authority_book_close(&process.book);
     store_close(process.store);
     own_close(&process.backups);

@@ -16,7 +16,7 @@
  * trouble by that. */
 enum { BATCH_HEAD = AUDIT_SPOOL_ID + 8 };
 
-static enum audit_source source_of(enum registry_channel channel)
+enum audit_source daemon_authority_source(enum registry_channel channel)
 {
     return channel == REGISTRY_DEVICE_DOOR ? AUDIT_FROM_DEVICE_DOOR : AUDIT_FROM_OPERATOR_DOOR;
 }
@@ -45,7 +45,7 @@ static enum rc take(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     struct audit_log *log = request->authority->setup.audit.log;
-    struct audit_origin origin = { .source = source_of(request->channel) };
+    struct audit_origin origin = { .source = daemon_authority_source(request->channel) };
     struct audit_batch batch;
     struct bytes record;
     uint64_t before = 0;
@@ -71,6 +71,7 @@ static void taken(struct store_job *job, enum rc rc)
     struct daemon_authority_request *request = daemon_authority_of(job);
     enum daemon_authority_trouble what = trouble_of(request->channel);
 
+    request->authority->spooled[request->channel] = request->question.spooled;
     if (rc == RC_OK) {
         if (request->question.query.len > BATCH_HEAD)
             daemon_authority_trouble_end(request->authority, what);

@@ -19,11 +19,16 @@ enum {
     DAEMON_AUTHORITY_READINGS = 256,
 };
 
-/* A request whose reading is in the audit log. */
+/* A request whose reading is in the audit log, and what was asked further for it. */
 struct daemon_authority_reading {
-    uint8_t correlation[REGISTRY_CORRELATION];
-    struct registry_fingerprint actor;
-    enum registry_ask ask;
+    struct registry_preamble preamble;
+    struct registry_subject actor;
+    enum registry_channel channel;
+    enum registry_ask ask; /* 0: none */
+    const char *action;    /* static */
+    char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
+    struct audit_aggregate_part counted; /* and not told yet */
+    bool overdue;                        /* what was counted could not be told */
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -113,6 +118,11 @@ struct daemon_authority {
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
     struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
+    struct loop_timer reading_timer;
+    struct store_job reading_job;
+    struct registry_spooled spooled[REGISTRY_OPERATOR_DOOR + 1]; /* as each door said last */
+    uint64_t unrecorded; /* requests whose record found no room */
+    bool telling;        /* the job is in the queue */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -197,6 +207,18 @@ void daemon_authority_command(struct daemon_authority_request *request);
 void daemon_authority_read(struct daemon_authority_request *request);
 /* store_read(): what the log has for an AUDIT_WATCH. */
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
+
+/* ---- authority_reading.c: what one request reads is recorded once, and counted ---- */
+
+/* Is it in the log that this request reads? Then count what is answered further. */
+bool daemon_authority_reading_goes_on(struct daemon_authority_request *request);
+void daemon_authority_reading_count(struct daemon_authority_request *request);
+/* Before its record is queued; and once it is durable. */
+void daemon_authority_reading_begins(struct daemon_authority_request *request);
+void daemon_authority_reading_remember(struct daemon_authority_request *request);
+void daemon_authority_reading_start(struct daemon_authority *authority);
+void daemon_authority_reading_stop(struct daemon_authority *authority);
+
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Until there is an answer, or it took too long. */
@@ -208,6 +230,7 @@ void daemon_authority_enrol(struct daemon_authority_request *request);
 
 /* ---- authority_spool.c: SPOOL ---- */
 void daemon_authority_spool(struct daemon_authority_request *request);
+enum audit_source daemon_authority_source(enum registry_channel channel);
 
 /* ---- authority_export.c: EXPORTED ---- */
 void daemon_authority_export(struct daemon_authority_request *request);

@@ -16,7 +16,9 @@ enum {
     FILES_BESIDE = 256,
     STREAMS_LEAST = 64,
     SEGMENT_BYTES = 16 * 1024 * 1024,
-    RETAINED_MAX = 1024 * 1024
+    RETAINED_MAX = 1024 * 1024,
+    PENDING_LEAST = 16 * 1024 * 1024,
+    PENDING_OF_CONNECTION = 16 * 1024
 };
 
 struct process {
@@ -27,6 +29,8 @@ struct process {
     int spool_dir, journal_dir;
     int mqtts[DAEMON_DOORS_WORKERS_MAX], https, http, key;
     struct audit_spool *spool;
+    struct audit_pending *pending;
+    struct audit_pending_found found;
     struct broker_keeper *keeper;
     struct broker_door *door;
     struct api *api;
@@ -99,6 +103,19 @@ static enum rc take_descriptors(struct process *process)
     return daemon_child_take(child, "key", &process->key);
 }
 
+/* Of a connection's windows as many as it can have open, and as many on their way. */
+static enum rc open_pending(struct process *process)
+{
+    const struct audit_pending_setup setup = {
+        .dir = process->spool_dir,
+        .spool = audit_spool_id(process->spool),
+        .last = audit_spool_sequence(process->spool),
+        .bytes_most = PENDING_LEAST + process->connections * PENDING_OF_CONNECTION,
+    };
+
+    return audit_pending_open(&setup, &process->pending, &process->found);
+}
+
 static enum rc open_disk(struct process *process)
 {
     const struct daemon_config_door *config = process->config;
@@ -113,6 +130,7 @@ static enum rc open_disk(struct process *process)
 
     TRY(file_open_dir(AT_FDCWD, config->spool, &process->spool_dir));
     TRY(audit_spool_open(process->spool_dir, &spool, clock, &process->spool));
+    TRY(open_pending(process));
     if (!is_device_door(process))
         return RC_OK;
     TRY(file_open_dir(AT_FDCWD, config->journal, &process->journal_dir));
@@ -209,6 +227,8 @@ static enum rc open_door(struct process *process)
         .http = process->http,
         .key = process->key,
         .spool = process->spool,
+        .pending = process->pending,
+        .found = process->found,
         .keeper = process->keeper,
         .adopt = on_stream,
         .told = on_told,
@@ -278,6 +298,7 @@ static void close_all(struct process *process)
     api_free(process->api);
     broker_door_free(process->door);
     broker_keeper_close(process->keeper);
+    audit_pending_close(process->pending);
     audit_spool_close(process->spool);
     own_close(&process->spool_dir);
     own_close(&process->journal_dir);

@@ -62,6 +62,11 @@ BODY(TOKEN_NEW, { "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN
 BODY(POLICY_SHOW, POLICY, TEXT);
 BODY(POLICY_APPLY, { "accepted", REGISTRY_FIELD_FLAG, AT(accepted), 0 }, POLICY, SEQUENCE,
      TEXT);
+#define SOURCE(name, n)                                                                        \
+    NUMBER(name " records", status.sources[n].records),                                        \
+        NUMBER(name " acts", status.sources[n].acts),                                          \
+        NUMBER(name " spooled", status.sources[n].spooled),                                    \
+        NUMBER(name " refused", status.sources[n].refused)
 BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequence),
      NUMBER("started", status.started_ms), NUMBER("now", status.now_ms),
      NUMBER("registered", status.devices[REGISTRY_REGISTERED]),
@@ -75,6 +80,8 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      NUMBER("doors behind", status.doors_behind), NUMBER("records", status.records),
      NUMBER("checkpoint", status.checkpoint), NUMBER("sinks", status.sinks),
      NUMBER("exported", status.exported),
+     NUMBER("checkpoint", status.checkpoint), SOURCE("authority", 1), SOURCE("device door", 2),
+     SOURCE("operator door", 3), SOURCE("signer", 4),
      { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
 BODY(NAME, TEXT);

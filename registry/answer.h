@@ -42,6 +42,14 @@ struct registry_policy {
 };
 
 enum { REGISTRY_TROUBLE_MAX = 250 };
+/* Of each source of audit records (audit/action.h), by its number. */
+enum { REGISTRY_SOURCES = 5 };
+struct registry_source {
+    uint64_t records;          /* in the log */
+    uint64_t acts;             /* that they tell of: an aggregate's count, else one */
+    uint64_t spooled, refused; /* as a door said last, or the authority's own */
+};
+
 struct registry_status {
     uint64_t revision, sequence; /* of the store and its feed */
     int64_t started_ms, now_ms;
@@ -55,6 +63,7 @@ struct registry_status {
     uint64_t checkpoint;   /* of them, under the newest checkpoint */
     uint64_t sinks;        /* that the log goes out to, by the settings */
     uint64_t exported;     /* records that every sink has had */
+    struct registry_source sources[REGISTRY_SOURCES];
     char trouble[REGISTRY_TROUBLE_MAX + 1]; /* what is wrong and needs a person; "": nothing */
 };
 

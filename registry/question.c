@@ -122,8 +122,9 @@ BODY(POLICY_SHOW, VERSION);
 BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
-BODY(SPOOL, BATCH);
 BODY(CRL, ID, VERSION, { "part", REGISTRY_FIELD_U32, AT(part), 0 });
+BODY(SPOOL, BATCH, { "spooled", REGISTRY_FIELD_U64, AT(spooled.sequence), 0 },
+     { "refused", REGISTRY_FIELD_U64, AT(spooled.refused), 0 });
 BODY(FROM, { "from", REGISTRY_FIELD_BYTES, AT(query), sizeof(uint64_t) });
 
 static const struct registry_fields BODIES[] = {

@@ -41,11 +41,17 @@ enum {
  *   APPLIED             position.sequence as sequence
  *   AUDIT_*             query (AUDIT_ENTRIES: the first index, u64; AUDIT_WATCH: the first
  *                       index, u64, 0 for whatever comes next, then a query)
- *   SPOOL               query: a batch of audit/spool.h, which may hold no records
+ *   SPOOL               query: a batch of audit/spool.h, which may hold no records; spooled
  *   BACKUP              nothing
  *   EXPORTED            query: integration/report.h
  *   CRL                 id (of the issuing key), version (its number), part
  */
+/* What a door says of its spool, for status. */
+struct registry_spooled {
+    uint64_t sequence; /* of its last record */
+    uint64_t refused;  /* records that found no room when they came, in this life */
+};
+
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */
     struct registry_position position;
@@ -62,6 +68,7 @@ struct registry_question {
     uint16_t most;  /* items in the answer; 0: as many as fit */
     uint8_t reason; /* CRLReason, RFC 5280 5.3.1 */
     bool only_check;
+    struct registry_spooled spooled;
     struct registry_fingerprint fingerprint;
     char id[REGISTRY_ID_MAX + 1], group[REGISTRY_ID_MAX + 1];
     char label[REGISTRY_LABEL_MAX + 1];

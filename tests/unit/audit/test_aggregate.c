@@ -5,6 +5,9 @@
 struct sink {
     uint64_t single, total, targets, records;
     bool capped, broken;
+    char path[32];
+    int dir;
+    struct audit_pending *pending;
 };
 
 static enum rc keep(void *with, const struct audit_record *record)
@@ -21,10 +24,49 @@ static enum rc keep(void *with, const struct audit_record *record)
     return RC_OK;
 }
 
+static enum rc take(void *with, struct audit_slot *slot)
+{
+    struct sink *sink = with;
+    struct audit_record record;
+
+    assert_int_equal(audit_slot_read(slot, &record), RC_OK);
+    TRY(keep(sink, &record));
+    audit_pending_end(sink->pending, slot);
+    audit_pending_release(sink->pending, slot);
+    return RC_OK;
+}
+
+static int set_up(void **state)
+{
+    static const uint8_t SPOOL[AUDIT_SPOOL_ID] = { 1 };
+    struct sink *sink = calloc(1, sizeof *sink);
+    struct audit_pending_found found;
+
+    assert_non_null(sink);
+    logs_folder(sink->path, &sink->dir);
+    const struct audit_pending_setup setup = { .dir = sink->dir,
+                                               .spool = SPOOL,
+                                               .bytes_most = 1 << 20 };
+    assert_int_equal(audit_pending_open(&setup, &sink->pending, &found), RC_OK);
+    *state = sink;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct sink *sink = *state;
+
+    assert_int_equal(audit_pending_used(sink->pending), 0);
+    audit_pending_close(sink->pending);
+    logs_folder_remove(sink->path, sink->dir);
+    free(sink);
+    return 0;
+}
+
 static struct audit_aggregate *make(struct sink *sink)
 {
     const struct audit_aggregate_limits limits = { 1000, 3, 4, 5 };
-    const struct audit_aggregate_out out = { keep, sink };
+    const struct audit_aggregate_out out = { keep, take, sink, sink->pending };
     struct audit_aggregate *aggregate = NULL;
 
     assert_int_equal(audit_aggregate_new(&limits, &out, &aggregate), RC_OK);
@@ -45,9 +87,8 @@ static struct audit_record denial(const char *device, const char *topic, int64_t
 /* A new port for each try, and a new word in each reason. */
 static void a_stranger_that_floods_is_one_stranger(void **state)
 {
-    (void)state;
-    struct sink sink = { 0 };
-    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
 
     for (int64_t i = 0; i < 900; i++) {
         AUTO_BUF(peer, 64);
@@ -63,37 +104,35 @@ static void a_stranger_that_floods_is_one_stranger(void **state)
         assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
     }
     assert_int_equal(audit_aggregate_flush(aggregate, 1000), RC_OK);
-    assert_int_equal(sink.records, 4);
-    assert_int_equal(sink.total, 900);
+    assert_int_equal(sink->records, 4);
+    assert_int_equal(sink->total, 900);
 }
 
 static void tells_a_flood_in_few_records_and_keeps_its_count(void **state)
 {
-    (void)state;
-    struct sink sink = { 0 };
-    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
 
     for (int64_t i = 0; i < 900; i++) {
         struct audit_record record = denial("dev-1", i % 2 == 0 ? "a" : "b", i);
         assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
     }
-    assert_int_equal(sink.records, 3);
+    assert_int_equal(sink->records, 3);
     assert_int_equal(audit_aggregate_flush(aggregate, 999), RC_OK);
-    assert_int_equal(sink.records, 3);
+    assert_int_equal(sink->records, 3);
     assert_int_equal(audit_aggregate_flush(aggregate, 1000), RC_OK);
-    assert_int_equal(sink.records, 4);
-    assert_int_equal(sink.total, 900);
-    assert_int_equal(sink.targets, 2);
-    assert_false(sink.capped);
+    assert_int_equal(sink->records, 4);
+    assert_int_equal(sink->total, 900);
+    assert_int_equal(sink->targets, 2);
+    assert_false(sink->capped);
 }
 
 static void keeps_every_count_with_more_keys_and_targets_than_it_has_room_for(void **state)
 {
-    (void)state;
     static const char *const DEVICES[] = { "a", "b", "c", "d", "e", "f", "g" };
     static const char *const TOPICS[] = { "1", "2", "3", "4", "5", "6", "7", "8" };
-    struct sink sink = { 0 };
-    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
     uint64_t dice = 5;
 
     for (int64_t i = 0; i < 20000; i++) {
@@ -104,47 +143,47 @@ static void keeps_every_count_with_more_keys_and_targets_than_it_has_room_for(vo
         assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
     }
     assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
-    assert_int_equal(sink.total, 20000);
-    assert_true(sink.capped);
+    assert_int_equal(sink->total, 20000);
+    assert_true(sink->capped);
 }
 
 static void keeps_the_count_when_it_cannot_be_sent(void **state)
 {
-    (void)state;
-    struct sink sink = { 0 };
-    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
     struct audit_record record = denial("dev-1", "a", 0);
 
     for (int64_t i = 0; i < 10; i++)
         assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
-    sink.broken = true;
+    sink->broken = true;
     assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_LIMIT);
-    sink.broken = false;
+    sink->broken = false;
     assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
-    assert_int_equal(sink.total, 10);
+    assert_int_equal(sink->total, 10);
 }
 
 static void sends_administrative_acts_one_by_one(void **state)
 {
-    (void)state;
-    struct sink sink = { 0 };
-    AUTO_OF(audit_aggregate) *aggregate = make(&sink);
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
     struct audit_record record = denial("dev-1", "a", 0);
 
     record.action = AUDIT_DEVICE_REVOKE;
     for (int64_t i = 0; i < 10; i++)
         assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
-    assert_int_equal(sink.single, 10);
+    assert_int_equal(sink->single, 10);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_stranger_that_floods_is_one_stranger),
-        cmocka_unit_test(tells_a_flood_in_few_records_and_keeps_its_count),
-        cmocka_unit_test(keeps_every_count_with_more_keys_and_targets_than_it_has_room_for),
-        cmocka_unit_test(keeps_the_count_when_it_cannot_be_sent),
-        cmocka_unit_test(sends_administrative_acts_one_by_one),
+        TEST(a_stranger_that_floods_is_one_stranger),
+        TEST(tells_a_flood_in_few_records_and_keeps_its_count),
+        TEST(keeps_every_count_with_more_keys_and_targets_than_it_has_room_for),
+        TEST(keeps_the_count_when_it_cannot_be_sent),
+        TEST(sends_administrative_acts_one_by_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,14 @@ struct world {
     char paths[2][32];
     int dirs[2], mqtts[WORKERS], memfd;
     uint16_t port;
+    uint64_t spool_most;             /* 0: enough */
+    atomic_int_least64_t stepped_ms; /* by which the wall clock is wrong */
+    bool holds;                      /* the authority answers no spool: it has its request */
+    struct link_request held;
+    unsigned records[AUDIT_PROTOCOL + 1]; /* that it took, by action */
     struct audit_spool *spool;
+    struct audit_pending *pending;
+    struct audit_pending_found found;
     struct broker_keeper *keeper;
 };
 
@@ -200,16 +207,20 @@ static inline void give_door(struct world *w, const struct link_request *request
     X509_REQ_free(read);
 }
 
-static inline void take_spool(const struct link_request *request, struct bytes bytes)
+static inline void take_spool(struct world *w, const struct link_request *request,
+                              struct bytes bytes)
 {
     struct registry_answer taken = { 0 };
     struct audit_batch batch;
+    struct audit_record record;
     struct bytes form;
 
     assert_int_equal(audit_batch_read(bytes, &batch), RC_OK);
     taken.sequence = batch.sequence - 1;
-    while (audit_batch_next(&batch, &taken.sequence, &form) == RC_OK)
-        continue;
+    while (audit_batch_next(&batch, &taken.sequence, &form) == RC_OK) {
+        assert_int_equal(audit_record_read(form, &record), RC_OK);
+        w->records[record.action]++;
+    }
     answer(request, &taken);
 }
 
@@ -225,7 +236,10 @@ static inline enum rc handle(void *with, const struct link_request *request)
     } else if (ask == REGISTRY_ASK_DOOR) {
         give_door(w, request, question.der);
     } else if (ask == REGISTRY_ASK_SPOOL) {
-        take_spool(request, question.query);
+        if (w->holds)
+            w->held = *request;
+        else
+            take_spool(w, request, question.query);
     } else if (ask == REGISTRY_ASK_LOOK_UP) {
         answer(request, &(struct registry_answer){ .verdict = REGISTRY_FOREIGN });
     } else if (ask == REGISTRY_ASK_WATCH) {
@@ -299,13 +313,27 @@ static inline void open_listeners(struct world *w)
 static inline void open_disk(struct world *w)
 {
     const struct journal_limits limits = { MIB, 64 * MIB };
+    const struct journal_limits spool = { 64 * 1024,
+                                          w->spool_most > 0 ? w->spool_most : 64 * MIB };
     const struct retained_limits retained = { 1000, MIB, { 10000, MIB } };
 
     for (unsigned i = 0; i < 2; i++)
         logs_folder(w->paths[i], &w->dirs[i]);
-    assert_int_equal(audit_spool_open(w->dirs[0], &limits, &w->clock, &w->spool), RC_OK);
+    assert_int_equal(audit_spool_open(w->dirs[0], &spool, &w->clock, &w->spool), RC_OK);
+    const struct audit_pending_setup pending = { .dir = w->dirs[0],
+                                                 .spool = audit_spool_id(w->spool),
+                                                 .last = audit_spool_sequence(w->spool),
+                                                 .bytes_most = 16 * MIB };
+    assert_int_equal(audit_pending_open(&pending, &w->pending, &w->found), RC_OK);
     assert_int_equal(broker_keeper_open(w->dirs[1], &limits, &retained, &w->clock, &w->keeper),
                      RC_OK);
+}
+
+static inline void await_listening(struct world *w)
+{
+    for (int i = 0; i < 500 && !(w->listens && w->watching); i++)
+        assert_int_equal(loop_turn_once(w->loop, 20), RC_OK);
+    assert_true(w->listens && w->watching);
 }
 
 static inline void open_door(struct world *w)
@@ -332,6 +360,8 @@ static inline void open_door(struct world *w)
         .http = -1,
         .key = w->memfd,
         .spool = w->spool,
+        .pending = w->pending,
+        .found = w->found,
         .keeper = w->keeper,
         .adopt = adopt,
         .told = told,
@@ -346,25 +376,45 @@ static inline void open_door(struct world *w)
                                 &w->authority),
                      RC_OK);
     assert_int_equal(broker_door_attach(w->door, asking), RC_OK);
-    for (int i = 0; i < 500 && !(w->listens && w->watching); i++)
-        assert_int_equal(loop_turn_once(w->loop, 20), RC_OK);
-    assert_true(w->listens && w->watching);
 }
 
-static inline int prepare(void **state)
+static inline int64_t stepping_wall(void *with)
+{
+    const struct clock system = clock_system();
+
+    return clock_wall_ms(&system) + atomic_load(&((struct world *)with)->stepped_ms);
+}
+
+static inline int64_t steady(void *with)
+{
+    const struct clock system = clock_system();
+
+    (void)with;
+    return clock_monotonic_ms(&system);
+}
+
+static inline struct world *make_world(void)
 {
     struct world *w = calloc(1, sizeof *w);
 
     assert_non_null(w);
-    w->clock = clock_system();
+    w->clock = (struct clock){ stepping_wall, steady, w };
     w->sequence = 1;
     assert_int_equal(loop_new(&w->clock, &w->loop), RC_OK);
     w->memfd = memfd_create("key", MFD_CLOEXEC);
     assert_int_equal(ftruncate(w->memfd, BROKER_OWN_KEY_BYTES), 0);
     make_identities(w);
     open_listeners(w);
+    return w;
+}
+
+static inline int prepare(void **state)
+{
+    struct world *w = make_world();
+
     open_disk(w);
     open_door(w);
+    await_listening(w);
     *state = w;
     return 0;
 }
@@ -378,6 +428,7 @@ static inline int clean(void **state)
     if (w->watching)
         link_answer(&w->watch, RC_CLOSED, BYTES(""), -1);
     broker_keeper_close(w->keeper);
+    audit_pending_close(w->pending);
     audit_spool_close(w->spool);
     for (unsigned i = 0; i < 2; i++)
         logs_folder_remove(w->paths[i], w->dirs[i]);

@@ -17,6 +17,8 @@ struct ground {
     struct clock clock;
     struct broker_post *post;
     struct audit_spool *spool;
+    struct audit_pending *pending;
+    struct audit_pending_found found;
     struct broker_keeper *keeper;
     struct broker_recorder *recorder;
     struct message_pool *pool;
@@ -32,7 +34,13 @@ static void open_ground(struct ground *g, uint64_t spool_most)
     assert_int_equal(audit_spool_open(g->spool_dir, &spool, &g->clock, &g->spool), RC_OK);
     assert_int_equal(
         broker_keeper_open(g->journal_dir, &journal, &retained, &g->clock, &g->keeper), RC_OK);
-    const struct broker_recorder_setup setup = { &g->clock, g->post, g->spool, g->keeper };
+    const struct audit_pending_setup pending = { .dir = g->spool_dir,
+                                                 .spool = audit_spool_id(g->spool),
+                                                 .last = audit_spool_sequence(g->spool),
+                                                 .bytes_most = 16 * MIB };
+    assert_int_equal(audit_pending_open(&pending, &g->pending, &g->found), RC_OK);
+    const struct broker_recorder_setup setup = { &g->clock, g->post, g->spool, g->keeper,
+                                                 g->pending };
     assert_int_equal(broker_recorder_start(&setup, &g->recorder), RC_OK);
 }
 
@@ -59,6 +67,7 @@ static void close_ground(struct ground *g)
     post_mail(g, BROKER_POST_MAIN, &(struct broker_mail){ .kind = BROKER_MAIL_STOP });
     broker_recorder_join(TAKE(g->recorder));
     broker_keeper_close(TAKE(g->keeper));
+    audit_pending_close(TAKE(g->pending));
     audit_spool_close(TAKE(g->spool));
     broker_post_free(TAKE(g->post));
 }
@@ -88,22 +97,21 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct buf *records(size_t count)
+static struct broker_records *records(struct ground *g, uint64_t first, size_t count)
 {
-    struct buf *made = malloc(sizeof *made);
+    struct broker_records *made = malloc(sizeof *made + count * sizeof made->slots[0]);
 
     assert_non_null(made);
-    *made = (struct buf)BUF_MAX(4 * MIB);
+    *made = (struct broker_records){ .room = count };
     for (size_t i = 0; i < count; i++) {
         const struct audit_record record = { .action = AUDIT_SESSION_OPEN,
                                              .decision = AUDIT_ALLOWED,
-                                             .wall_ms = 1000,
+                                             .wall_ms = (int64_t)(first + i),
                                              .monotonic_ms = 1,
                                              .actor_kind = AUDIT_DEVICE,
                                              .actor = BYTES("dev-1") };
-        AUTO_BUF(form, AUDIT_RECORD_MAX);
-        assert_int_equal(audit_record_write(&record, &form), RC_OK);
-        buf_add_sized16(made, buf_bytes(&form));
+        assert_int_equal(audit_pending_add(g->pending, &record, &made->slots[made->count++]),
+                         RC_OK);
     }
     return made;
 }
@@ -111,8 +119,9 @@ static struct buf *records(size_t count)
 static enum rc record(struct ground *g, uint64_t ticket, size_t count)
 {
     post_mail(g, ME,
-              &(struct broker_mail){
-                  .kind = BROKER_MAIL_RECORDS, .number = ticket, .what = records(count) });
+              &(struct broker_mail){ .kind = BROKER_MAIL_RECORDS,
+                                     .number = ticket,
+                                     .what = records(g, (ticket - 1) * count + 1, count) });
     struct broker_mail mail = await_mail(g, ME);
     assert_int_equal(mail.kind, BROKER_MAIL_RECORDED);
     assert_int_equal(mail.number, ticket);
@@ -202,6 +211,7 @@ static void a_journal_of_many_changes_is_tidied(void **state)
     broker_keeper_adopt(g->keeper);
     assert_int_equal(broker_keeper_tidy(g->keeper), RC_OK);
     broker_keeper_close(TAKE(g->keeper));
+    audit_pending_close(TAKE(g->pending));
     audit_spool_close(TAKE(g->spool));
     broker_post_free(TAKE(g->post));
     assert_int_equal(journal_open(g->journal_dir, &journal, &g->clock, NULL, &read), RC_OK);
@@ -213,17 +223,82 @@ static void a_journal_of_many_changes_is_tidied(void **state)
     close_ground(g);
 }
 
-static void a_full_spool_says_so_and_what_it_took_stays(void **state)
+/* What follows what the other side has: each record once, in order, the first being 1. */
+static uint64_t pull(struct ground *g, uint64_t after)
+{
+    struct audit_batch batch;
+    struct audit_record record;
+    struct bytes form;
+    uint64_t sequence = 0, last = after;
+
+    post_mail(g, BROKER_POST_MAIN,
+              &(struct broker_mail){ .kind = BROKER_MAIL_SPOOL, .number = after });
+    struct broker_mail mail = await_mail(g, BROKER_POST_MAIN);
+    assert_int_equal(mail.kind, BROKER_MAIL_BATCH);
+    struct buf *bytes = mail.what;
+    assert_int_equal(audit_batch_read(buf_bytes(bytes), &batch), RC_OK);
+    while (audit_batch_next(&batch, &sequence, &form) == RC_OK) {
+        assert_int_equal(audit_record_read(form, &record), RC_OK);
+        assert_int_equal(sequence, ++last);
+        assert_int_equal(record.wall_ms, sequence);
+    }
+    buf_clear(bytes);
+    free(bytes);
+    return last;
+}
+
+/* Told at once that they wait, and told again when the authority took what was before them. */
+static void a_full_spool_says_so_and_what_it_refused_waits(void **state)
 {
     struct ground *g = *state;
-    uint64_t ticket = 0;
+    uint64_t ticket = 0, taken = 0;
     enum rc rc = RC_OK;
 
     open_ground(g, 128 * 1024);
     while (rc == RC_OK && ticket < 100)
         rc = record(g, ++ticket, 100);
     assert_int_equal(rc, RC_LIMIT);
+    uint64_t refused = ticket;
     assert_true(ticket > 1 && audit_spool_sequence(g->spool) >= (ticket - 1) * 100);
+    assert_int_equal(record(g, ++ticket, 100), RC_LIMIT);
+    while (taken < ticket * 100)
+        taken = pull(g, taken);
+    for (; refused <= ticket; refused++) {
+        struct broker_mail mail = await_mail(g, ME);
+        assert_int_equal(mail.kind, BROKER_MAIL_RECORDED);
+        assert_int_equal(mail.number, refused);
+        assert_int_equal(mail.rc, RC_OK);
+    }
+    assert_int_equal(audit_pending_used(g->pending), 0);
+    close_ground(g);
+}
+
+/* The recorder stops before there is room: the next life has them, after what was before. */
+static void what_the_spool_refused_is_there_in_the_next_life(void **state)
+{
+    struct ground *g = *state;
+    uint64_t ticket = 0, taken = 0;
+    enum rc rc = RC_OK;
+    size_t count = 0;
+
+    open_ground(g, 128 * 1024);
+    while (rc == RC_OK && ticket < 100)
+        rc = record(g, ++ticket, 100);
+    close_ground(g);
+    open_ground(g, MIB);
+    assert_in_range(g->found.recovered, 1, 100);
+    struct broker_records *left =
+        malloc(sizeof *left + g->found.recovered * sizeof left->slots[0]);
+    assert_non_null(left);
+    while ((left->slots[count] = audit_pending_recovered(g->pending)) != NULL &&
+           ++count < g->found.recovered)
+        continue;
+    left->count = count;
+    post_mail(g, ME,
+              &(struct broker_mail){ .kind = BROKER_MAIL_RECORDS, .number = 1, .what = left });
+    assert_int_equal(await_mail(g, ME).rc, RC_OK);
+    while (taken < ticket * 100)
+        taken = pull(g, taken);
     close_ground(g);
 }
 
@@ -267,7 +342,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_answered_is_there_after_a_restart),
         TEST(a_journal_of_many_changes_is_tidied),
-        TEST(a_full_spool_says_so_and_what_it_took_stays),
+        TEST(a_full_spool_says_so_and_what_it_refused_waits),
+        TEST(what_the_spool_refused_is_there_in_the_next_life),
         TEST(the_spool_is_handed_on_from_where_the_other_side_is),
     };
 

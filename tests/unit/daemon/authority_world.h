@@ -38,6 +38,8 @@ struct world {
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
     size_t crl_most; /* octets of a CRL; 0: as many as the signer takes */
+    volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
+    int64_t reading_window_ms;
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -56,6 +58,8 @@ static inline enum rc append(void *with, struct store_txn *txn,
     if (dies_at != NULL && strcmp(dies_at, event->action) == 0 && event->rc == RC_OK)
         raise(SIGKILL);
     if (full_at != NULL && strcmp(full_at, event->action) == 0 && deadly->world->full-- > 0)
+        return fault(RC_LIMIT, "the disk is full");
+    if (deadly->world->blocked != NULL && *deadly->world->blocked != 0)
         return fault(RC_LIMIT, "the disk is full");
     return deadly->audit.append(deadly->audit.with, txn, event);
 }
@@ -193,6 +197,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_valid_ms = 7 * 86400000,
                       .sinks = w->sinks,
                       .crl_most = w->crl_most,
+                      .reading_window_ms = w->reading_window_ms,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));

@@ -1,0 +1,98 @@
+#include "audit/log_state.h"
+
+/*
+ * A spool's last sequence is the number of its records. What is added to that, in the same
+ * table, one octet of key each: how many acts an aggregate stands for beyond one, and how many
+ * records a source has whose sequence leaves gaps. So a record that is one act costs nothing.
+ */
+enum { SOURCE = 0x3f, SPARSE = 0x40, BEYOND = 0x80 };
+
+static unsigned table(const struct audit_log *log)
+{
+    return log->first_table + AUDIT_SOURCES;
+}
+
+static enum rc read_number(struct bytes value, uint64_t *number)
+{
+    struct reader r = READER(value);
+    uint64_t read = reader_u64(&r);
+
+    if (!reader_done(&r))
+        return fault(RC_CORRUPT, "audit log: a count of a source is damaged");
+    *number = read;
+    return RC_OK;
+}
+
+static enum rc add(struct audit_log *log, struct store_txn *txn, unsigned kind, uint64_t more)
+{
+    const uint8_t key[1] = { (uint8_t)kind };
+    struct store_value value;
+    uint64_t before = 0;
+
+    enum rc rc = store_txn_get(txn, table(log), BYTES_OF(key), &value);
+    if (rc == RC_OK)
+        rc = read_number(value.bytes, &before);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    struct store_number sum = store_key_number(before + more);
+    return store_txn_put(txn, table(log), BYTES_OF(key), BYTES_OF(sum.at));
+}
+
+enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_record *record, bool sparse)
+{
+    if (record->aggregate.count > 1)
+        TRY(add(log, txn, BEYOND | record->source, record->aggregate.count - 1));
+    return sparse ? add(log, txn, SPARSE | record->source, 1) : RC_OK;
+}
+
+static enum rc note(struct bytes key, struct bytes value, struct audit_source_sum sums[],
+                    bool sparse[])
+{
+    unsigned source = key.at[0] & SOURCE;
+    uint64_t number;
+
+    TRY(read_number(value, &number));
+    if (source == 0 || source >= AUDIT_SOURCE_ROOM)
+        return fault(RC_CORRUPT, "audit log: a source %u", source);
+    sparse[source] = sparse[source] || (key.at[0] & SPARSE) != 0;
+    if ((key.at[0] & BEYOND) != 0)
+        sums[source].acts += number;
+    else if (key.len == 1 || !sparse[source])
+        sums[source].records += number;
+    return RC_OK;
+}
+
+static enum rc walk(struct audit_log *log, struct store_txn *txn,
+                    struct audit_source_sum sums[AUDIT_SOURCE_ROOM])
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    bool sparse[AUDIT_SOURCE_ROOM] = { false };
+    struct store_value value;
+    struct bytes key;
+    enum rc rc;
+
+    /* Backward: a source with gaps is known before its sequences come. */
+    TRY(store_cursor_open(txn, table(log), &(struct store_range){ .backward = true }, &cursor));
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK)
+        TRY(note(key, value.bytes, sums, sparse));
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc audit_log_sums(struct audit_log *log, struct store_txn *txn,
+                       struct audit_source_sum sums[AUDIT_SOURCE_ROOM])
+{
+    struct audit_source_sum found[AUDIT_SOURCE_ROOM] = { 0 };
+    uint64_t own = 0;
+
+    TRY(walk(log, txn, found));
+    TRY(audit_log_size(log, txn, &own));
+    for (unsigned i = AUDIT_FROM_DEVICE_DOOR; i < AUDIT_SOURCE_ROOM; i++)
+        own -= found[i].records;
+    found[AUDIT_FROM_AUTHORITY].records = own; /* what no spool brought */
+    for (unsigned i = AUDIT_FROM_AUTHORITY; i < AUDIT_SOURCE_ROOM; i++) {
+        found[i].acts += found[i].records;
+        sums[i] = found[i];
+    }
+    return RC_OK;
+}

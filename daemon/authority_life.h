@@ -1,0 +1,23 @@
+/* What the authority writes into its log about itself: that it begins and ends, and that the
+ * wall clock stepped. */
+#pragma once
+
+#include "audit/step.h"
+#include "base/loop.h"
+#include "daemon/authority_audit.h"
+
+struct daemon_authority_life {
+    struct daemon_authority_book *book; /* all borrowed */
+    struct store *store;
+    struct loop *loop;
+    struct loop_timer timer;
+    struct audit_step step;
+};
+
+/* process.start, and of a former life that did not say its end, that it was found to have
+ * ended. It must be durable, or the process does not serve. */
+enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
+                                    struct daemon_authority_book *book, struct store *store,
+                                    struct loop *loop);
+/* process.stop; what cannot be written now, the next life finds. No effect before begin. */
+void daemon_authority_life_end(struct daemon_authority_life *life);

@@ -1,0 +1,228 @@
+/* wraps: mdb_txn_commit */
+/* A store that fails at its Nth commit, for each N of a run of acts over a door's link. */
+#include "tests/unit/daemon/authority_world.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/*
+ * What was acknowledged has its record, one; what was not acknowledged was done with its record
+ * or not done and without one; and a read that was answered is in the log.
+ */
+
+enum { ACTS = 12 };
+enum fault { NO_SPACE, BROKEN_BEFORE, BROKEN_BEHIND, FAULTS };
+
+/* Shared with the authority's process. */
+struct plan {
+    int left; /* the commit that brings this to zero fails; 0: none */
+    enum fault fault;
+    int commits;
+};
+static struct plan *plan;
+
+struct MDB_txn;
+int __real_mdb_txn_commit(struct MDB_txn *txn);
+int __wrap_mdb_txn_commit(struct MDB_txn *txn);
+void mdb_txn_abort(struct MDB_txn *txn);
+
+int __wrap_mdb_txn_commit(struct MDB_txn *txn)
+{
+    if (plan == NULL)
+        return __real_mdb_txn_commit(txn);
+    plan->commits++;
+    if (plan->left == 0 || --plan->left > 0)
+        return __real_mdb_txn_commit(txn);
+    if (plan->fault == BROKEN_BEHIND) { /* it is on disk, and nobody can tell */
+        int code = __real_mdb_txn_commit(txn);
+        return code == 0 ? EIO : code;
+    }
+    mdb_txn_abort(txn);
+    return plan->fault == NO_SPACE ? ENOSPC : EIO;
+}
+
+/* ---- Acts ---- */
+
+static void name_of(struct registry_question *q, unsigned run, unsigned act)
+{
+    AUTO_BUF(id, REGISTRY_ID_MAX);
+    const char *text = NULL;
+
+    buf_addf(&id, "dev-%u-%u", run, act);
+    assert_int_equal(buf_text(&id, &text), RC_OK);
+    set_id(q, text);
+}
+
+static bool reads(unsigned act)
+{
+    return act % 3 == 2;
+}
+
+static struct registry_question question_of(unsigned run, unsigned act)
+{
+    struct registry_question q = { 0 };
+
+    q.preamble.correlation[1] = (uint8_t)(run + 1);
+    q.preamble.correlation[2] = (uint8_t)(act + 1);
+    if (!reads(act))
+        name_of(&q, run, act);
+    return q;
+}
+
+static enum registry_ask ask_of(unsigned act)
+{
+    return reads(act) ? REGISTRY_ASK_DEVICE_LIST : REGISTRY_ASK_DEVICE_ADD;
+}
+
+/* Without a signer: nothing here is issued, and a life begins at once. */
+static void begin_life(struct world *w)
+{
+    int answering[REGISTRY_OPERATOR_DOOR + 1];
+
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        assert_int_equal(link_pair(&w->doors[i], &answering[i]), RC_OK);
+    w->authority = fork();
+    assert_true(w->authority >= 0);
+    if (w->authority == 0) {
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+            close(w->doors[i]);
+        _exit(be_authority(w, answering) == RC_OK ? 0 : 1);
+    }
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        close(answering[i]);
+    AUTO_TOLD(told); /* it has begun when it answers */
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, (struct registry_question){ 0 }, &told),
+                     RC_OK);
+}
+
+static void end_life(struct world *w)
+{
+    kill(w->authority, SIGKILL);
+    waitpid(w->authority, NULL, 0);
+    w->authority = 0;
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        close(w->doors[i]);
+}
+
+static enum rc act(struct world *w, unsigned run, unsigned number)
+{
+    AUTO_TOLD(told);
+    enum rc rc = admin(w, ask_of(number), question_of(run, number), &told);
+
+    if (rc == RC_OK || rc == RC_LIMIT || rc == RC_EXISTS)
+        return rc;
+    /* A store that cannot be trusted ends the authority; the next one reads what is there. */
+    end_life(w);
+    begin_life(w);
+    return rc;
+}
+
+/* ---- The judgement ---- */
+
+struct found {
+    unsigned records;
+    uint64_t acts;
+};
+
+static struct found find(struct world *w, unsigned run, unsigned number)
+{
+    const struct registry_question of = question_of(run, number);
+    uint8_t correlation[AUDIT_CORRELATION];
+    struct audit_page page;
+    struct audit_hit hit;
+    struct found found = { 0 };
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+    AUTO_TOLD(told);
+
+    memcpy(correlation, of.preamble.correlation, sizeof correlation);
+    correlation[0] = 7; /* ask_as() */
+    const struct audit_query query = { .correlation = BYTES_OF(correlation),
+                                       .action =
+                                           reads(number) ? AUDIT_DEVICE_READ : AUDIT_DEVICE_ADD,
+                                       .decision = AUDIT_ALLOWED,
+                                       .most = 100 };
+    audit_query_write(&query, &asked);
+    struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
+    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    while (audit_page_next(&page, &hit) == RC_OK) {
+        found.records++;
+        found.acts += hit.record->aggregate.count == 0 ? 1 : hit.record->aggregate.count;
+    }
+    audit_page_clear(&page);
+    return found;
+}
+
+static bool exists(struct world *w, unsigned run, unsigned number)
+{
+    struct registry_question q = { 0 };
+    AUTO_TOLD(told);
+
+    name_of(&q, run, number);
+    q.preamble.correlation[3] = 1; /* another request */
+    enum rc rc = admin(w, REGISTRY_ASK_DEVICE_SHOW, q, &told);
+    assert_true(rc == RC_OK || rc == RC_NOT_FOUND);
+    return rc == RC_OK;
+}
+
+static void judge(struct world *w, unsigned run, const enum rc told[ACTS])
+{
+    for (unsigned i = 0; i < ACTS; i++) {
+        const struct found found = find(w, run, i);
+        assert_true(found.records <= 1);
+        if (told[i] == RC_OK)
+            assert_int_equal(found.records, 1);
+        if (!reads(i))
+            assert_int_equal(found.records, exists(w, run, i));
+        if (reads(i) && told[i] == RC_LIMIT)
+            assert_int_equal(found.records, 0);
+    }
+}
+
+/* The number of commits that the acts made. */
+static int live(struct world *w, unsigned run, int nth, enum fault fault)
+{
+    enum rc told[ACTS];
+    int refused = 0;
+
+    *plan = (struct plan){ .left = nth, .fault = fault };
+    for (unsigned i = 0; i < ACTS; i++) {
+        told[i] = act(w, run, i);
+        refused += told[i] != RC_OK;
+    }
+    int commits = plan->commits;
+    *plan = (struct plan){ 0 };
+    assert_int_equal(refused, nth > 0);
+    judge(w, run, told);
+    return commits;
+}
+
+static void no_commit_that_fails_parts_an_act_from_its_record(void **state)
+{
+    struct world *w = *state;
+    unsigned run = 0;
+
+    stop(w);
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(plan, MAP_FAILED);
+    *plan = (struct plan){ 0 };
+    begin_life(w);
+    int commits = live(w, run++, 0, NO_SPACE);
+    assert_int_equal(commits, ACTS); /* one each, reads as well */
+    for (unsigned fault = NO_SPACE; fault < FAULTS; fault++)
+        for (int nth = 1; nth <= commits; nth++)
+            live(w, run++, nth, (enum fault)fault);
+    end_life(w);
+    munmap(plan, sizeof *plan);
+    plan = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_commit_that_fails_parts_an_act_from_its_record,
+                                        prepare, clean),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
