@@ -67,13 +67,34 @@ enum audit_field {
     AUDIT_AGGREGATE_FIELD = 4,   /* may stand for many */
 };
 
+/* How an act that was allowed gets into the log. What was denied or failed is always told: one
+ * by one, and in aggregate when it floods. */
+enum audit_when {
+    AUDIT_EACH,       /* a record each */
+    AUDIT_COUNTED,    /* in aggregate: session, action, rule */
+    AUDIT_BY_REQUEST, /* a record for each request; what a stream asks further is counted */
+    AUDIT_NOT_ALONE   /* no record: it tells of nobody, or another record tells of it */
+};
+
+/* What becomes of an act whose record cannot be made durable. */
+enum audit_unrecorded {
+    AUDIT_REFUSED,     /* it is not done */
+    AUDIT_CLOSED,      /* the session, or the connection, is closed */
+    AUDIT_NOT_STARTED, /* the process does not serve */
+    AUDIT_WAITS        /* it happened already: the record waits until there is room */
+};
+
 struct audit_action_row {
     enum audit_action action;
     const char *name; /* "device.add"; as it is searched for and shown */
     unsigned fields;  /* of enum audit_field */
-    bool traffic;     /* if allowed, counted in aggregate */
+    enum audit_when when;
     const char *meaning;
+    enum audit_unrecorded unrecorded;
 };
+/* As docs/protocol/audit-record.md says them. */
+const char *audit_when_name(enum audit_when when);
+const char *audit_unrecorded_name(enum audit_unrecorded unrecorded);
 
 /* NULL if there is none. */
 const struct audit_action_row *audit_action_get(unsigned action);

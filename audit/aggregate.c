@@ -196,7 +196,7 @@ enum rc audit_aggregate_add(struct audit_aggregate *aggregate,
     struct window *window;
 
     TRY(audit_aggregate_flush(aggregate, record->monotonic_ms));
-    if (row == NULL || (row->fields & AUDIT_AGGREGATE_FIELD) == 0 || (allowed && !row->traffic))
+    if (row == NULL || (row->fields & AUDIT_AGGREGATE_FIELD) == 0 || (allowed && row->when != AUDIT_COUNTED))
         return aggregate->out.emit(aggregate->out.with, record);
     TRY(key_of(aggregate, record, key));
     window = find(aggregate, key);

@@ -5,6 +5,7 @@
 #include "audit/leaf.h"
 #include "audit/query.h"
 #include "audit/tree.h"
+#include "journal/journal.h"
 #include "store/txn.h"
 
 /*
@@ -86,3 +87,7 @@ enum rc audit_log_keep_checkpoint(struct audit_log *log, struct store_txn *txn, 
 /* The newest one of this size or less, borrowed. RC_NOT_FOUND. */
 enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t most,
                              uint64_t *size, struct bytes *note);
+/* The head of the signer's journal that the newest one vouches for: sequence 0 if there is
+ * none. RC_CORRUPT. */
+enum rc audit_log_vouched(struct audit_log *log, struct store_txn *txn,
+                          struct journal_head *head);

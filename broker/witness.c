@@ -166,7 +166,7 @@ void broker_witness(struct connection *connection, const struct witness *what)
     struct bytes target = clean(what->target, AUDIT_TARGET_MAX, &room);
 
     if (what->decision == AUDIT_ALLOWED && connection->client != NULL &&
-        audit_action_get(what->action)->traffic)
+        audit_action_get(what->action)->when == AUDIT_COUNTED)
         count(connection, what, target);
     else
         record_one(connection, what, target);

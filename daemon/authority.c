@@ -311,6 +311,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     TRY(store_queue_new(setup->store, &limits, &made->queue));
     loop_add_turn(setup->loop, store_queue_turn(made->queue));
     made->woken.ended = turn_ended;
+    daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_checkpoint_start(made));
@@ -329,6 +330,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         loop_remove_turn(store_queue_turn(authority->queue));
     loop_remove_turn(&authority->woken);
     store_queue_free(authority->queue);
+    daemon_authority_reading_stop(authority);
     while (authority->waiting != NULL) {
         struct daemon_authority_request *request = authority->waiting;
         authority->waiting = request->next;

@@ -38,6 +38,7 @@ struct daemon_authority_event {
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */
     int64_t now_ms;
+    struct audit_aggregate_part counted; /* what it stands for; count 0: one act */
 };
 
 /* Called inside the committing transaction; what it returns other than RC_OK undoes the change.
@@ -55,6 +56,7 @@ struct daemon_authority_audit {
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
+    int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     unsigned sinks;         /* that the exporter serves */
     const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
 };

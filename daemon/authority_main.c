@@ -12,7 +12,6 @@
 #include "daemon/authority_first.h"
 #include "daemon/authority_policy.h"
 #include "daemon/child.h"
-#include "store/backup.h"
 
 enum { OPEN_FILES_MAX = 64 };
 
@@ -25,7 +24,7 @@ struct process {
     struct store *store;
     int backups, recover;
     struct daemon_authority *authority;
-    bool wrong_settings, restored;
+    bool wrong_settings;
 };
 
 /* A folder that is not there is a setting that is wrong. */
@@ -51,12 +50,26 @@ static enum rc open_registry(struct process *process)
     process->schema =
         (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
     TRY(open_folder(process, config->authority.registry, &dir));
-    process->restored = faccessat(dir, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     TRY(store_open(dir, &process->schema, &settings, &process->store));
     enum rc rc = daemon_authority_fill(process->store, &first,
                                        clock_wall_ms(daemon_child_clock(process->child)));
     process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
     return rc;
+}
+
+static enum rc begin_book(struct process *process)
+{
+    struct daemon_child *child = process->child;
+    struct bytes how;
+    bool restored = daemon_authority_is_restored(process->store, &how);
+
+    TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
+    TRY(daemon_authority_book_begin(&process->book, process->store));
+    if (restored)
+        log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
+                  LOG_TEXT_FIELD("registry", daemon_child_config(child)->authority.registry),
+                  LOG_BYTES_FIELD("how", how));
+    return RC_OK;
 }
 
 static enum rc open_authority(struct process *process)
@@ -66,12 +79,7 @@ static enum rc open_authority(struct process *process)
 
     TRY(open_folder(process, config->authority.backups, &process->backups));
     TRY(open_folder(process, config->authority.recover, &process->recover));
-    TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
-    TRY(daemon_authority_book_begin(&process->book, process->store, process->restored));
-    TRY(store_backup_adopt(process->store)); /* only now: what died before begins again */
-    if (process->restored)
-        log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
-                  LOG_TEXT_FIELD("registry", config->authority.registry));
+    TRY(begin_book(process));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),

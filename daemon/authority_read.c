@@ -170,6 +170,18 @@ static enum rc say_query(struct buf *text, struct bytes bytes)
     return RC_OK;
 }
 
+/* Sizes and indices, as /v1/audit/proof names them. */
+static void say_proof(struct buf *text, struct reader *r)
+{
+    bool inclusion = reader_u8(r) == 1;
+    uint64_t first = reader_u64(r), second = reader_u64(r);
+
+    buf_addf(text,
+             inclusion ? "inclusion index=%" PRIu64 " size=%" PRIu64
+                       : "consistency old=%" PRIu64 " new=%" PRIu64,
+             first, second);
+}
+
 static enum rc say_what(const struct daemon_authority_request *request, struct buf *text)
 {
     const struct registry_question *q = &request->question;
@@ -180,6 +192,13 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
         return say_query(text, q->query);
     case REGISTRY_ASK_AUDIT_ENTRIES:
         buf_addf(text, "entries from=%" PRIu64, reader_u64(&r));
+        return RC_OK;
+    case REGISTRY_ASK_AUDIT_CHECKPOINT:
+        buf_addf(text, "checkpoint");
+        say_number(text, "size", reader_u64(&r));
+        return RC_OK;
+    case REGISTRY_ASK_AUDIT_PROOF:
+        say_proof(text, &r);
         return RC_OK;
     case REGISTRY_ASK_POLICY_SHOW:
         buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
@@ -223,40 +242,8 @@ static bool is_recorded(const struct daemon_authority_request *request)
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
-           ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES;
-}
-
-/* ---- Requests whose reading is in the log already ---- */
-
-static struct daemon_authority_reading *place_of(struct daemon_authority_request *request)
-{
-    uint64_t word = 0;
-
-    memcpy(&word, request->question.preamble.correlation, sizeof word);
-    word = (word ^ (uint64_t)request->ask) * 0x9e3779b97f4a7c15u;
-    return &request->authority->readings[(word >> 32) % DAEMON_AUTHORITY_READINGS];
-}
-
-static bool is_known(struct daemon_authority_request *request)
-{
-    static const uint8_t NONE[REGISTRY_CORRELATION];
-    const struct registry_preamble *preamble = &request->question.preamble;
-    const struct daemon_authority_reading *reading = place_of(request);
-
-    return reading->ask == request->ask &&
-           !bytes_equal(BYTES_OF(preamble->correlation), BYTES_OF(NONE)) &&
-           bytes_equal(BYTES_OF(reading->correlation), BYTES_OF(preamble->correlation)) &&
-           bytes_equal(BYTES_OF(reading->actor.at), BYTES_OF(preamble->actor.fingerprint.at));
-}
-
-static void remember(struct daemon_authority_request *request)
-{
-    const struct registry_preamble *preamble = &request->question.preamble;
-    struct daemon_authority_reading *reading = place_of(request);
-
-    reading->ask = request->ask;
-    memcpy(reading->correlation, preamble->correlation, sizeof reading->correlation);
-    reading->actor = preamble->actor.fingerprint;
+           ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
+           ask == REGISTRY_ASK_AUDIT_CHECKPOINT || ask == REGISTRY_ASK_AUDIT_PROOF;
 }
 
 /* ---- Looking ---- */
@@ -301,14 +288,21 @@ static void is_recorded_now(struct store_job *job, enum rc rc)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     if (rc == RC_OK)
-        remember(request);
+        daemon_authority_reading_remember(request);
     looked(request, rc);
 }
 
 void daemon_authority_read(struct daemon_authority_request *request)
 {
-    if (is_recorded(request) && !is_known(request))
+    bool recorded = is_recorded(request);
+
+    if (recorded && !daemon_authority_reading_goes_on(request)) {
+        daemon_authority_reading_begins(request);
         daemon_authority_queue(request, look_and_record, is_recorded_now);
-    else
-        looked(request, store_read(request->authority->setup.store, look, request));
+        return;
+    }
+    enum rc rc = store_read(request->authority->setup.store, look, request);
+    if (rc == RC_OK && recorded)
+        daemon_authority_reading_count(request);
+    looked(request, rc);
 }

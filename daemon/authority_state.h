@@ -19,11 +19,16 @@ enum {
     DAEMON_AUTHORITY_READINGS = 256,
 };
 
-/* A request whose reading is in the audit log. */
+/* A request whose reading is in the audit log, and what was asked further for it. */
 struct daemon_authority_reading {
-    uint8_t correlation[REGISTRY_CORRELATION];
-    struct registry_fingerprint actor;
-    enum registry_ask ask;
+    struct registry_preamble preamble;
+    struct registry_subject actor;
+    enum registry_channel channel;
+    enum registry_ask ask; /* 0: none */
+    const char *action;    /* static */
+    char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
+    struct audit_aggregate_part counted; /* and not told yet */
+    bool overdue;                        /* what was counted could not be told */
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -93,7 +98,8 @@ struct daemon_authority {
     struct keys_client *signer;
     bool issues;
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
-    unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
+    struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
+    unsigned signing; /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
@@ -111,6 +117,9 @@ struct daemon_authority {
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
     struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
+    struct loop_timer reading_timer;
+    struct store_job reading_job;
+    bool telling; /* the job is in the queue */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -191,6 +200,18 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 void daemon_authority_command(struct daemon_authority_request *request);
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
+
+/* ---- authority_reading.c: what one request reads is recorded once, and counted ---- */
+
+/* Is it in the log that this request reads? Then count what is answered further. */
+bool daemon_authority_reading_goes_on(struct daemon_authority_request *request);
+void daemon_authority_reading_count(struct daemon_authority_request *request);
+/* Before its record is queued; and once it is durable. */
+void daemon_authority_reading_begins(struct daemon_authority_request *request);
+void daemon_authority_reading_remember(struct daemon_authority_request *request);
+void daemon_authority_reading_start(struct daemon_authority *authority);
+void daemon_authority_reading_stop(struct daemon_authority *authority);
+
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
@@ -217,8 +238,10 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);
-/* RC_CORRUPT: the log has fewer records than the signer has signed a checkpoint of. */
-enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size);
+/* RC_CORRUPT: the log does not hold what the signer has signed a checkpoint of with this key.
+ * *records is how many it holds. */
+enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
+                                    const struct keys_listed *key, uint64_t *records);
 /* Read the signer's journal up to this entry: refusals go into the log, and unknown
  * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
 enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,

@@ -92,7 +92,8 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                                "a request in authority.recover was refused, "
                                                "and why" },
     [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
-                                          "the registry is a copy that was put back to work" },
+                                          "the registry is a copy that was put back to work, "
+                                          "and how" },
 
     [DAEMON_EVENT_EXPORTER_SINK_UP] = { "exporter.sink-up", LOG_NOTICE,
                                         "a sink takes audit records, from this index on" },

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "audit/checkpoint.h"
 #include "base/file.h"
 #include "daemon/authority_audit.h"
 #include "pki/hierarchy.h"
@@ -36,6 +37,8 @@ struct world {
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
+    volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
+    int64_t reading_window_ms;
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -54,6 +57,8 @@ static inline enum rc append(void *with, struct store_txn *txn,
     if (dies_at != NULL && strcmp(dies_at, event->action) == 0 && event->rc == RC_OK)
         raise(SIGKILL);
     if (full_at != NULL && strcmp(full_at, event->action) == 0 && deadly->world->full-- > 0)
+        return fault(RC_LIMIT, "the disk is full");
+    if (deadly->world->blocked != NULL && *deadly->world->blocked != 0)
         return fault(RC_LIMIT, "the disk is full");
     return deadly->audit.append(deadly->audit.with, txn, event);
 }
@@ -189,6 +194,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
+                      .reading_window_ms = w->reading_window_ms,
                       .sinks = w->sinks,
                       .door_names = "localhost,127.0.0.1" },
     };
@@ -358,7 +364,7 @@ static inline enum rc enrol(struct world *w, const struct soft_key *key,
 
     make_csr(key, &csr);
     q.der = buf_bytes(&csr);
-    for (int tries = 0; rc == RC_BUSY && tries < 500; tries++) {
+    for (int tries = 0; rc == RC_BUSY && tries < 1500; tries++) {
         rc = ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_ENROL, &q, &told->answer,
                     &told->reply);
         if (rc == RC_BUSY)
@@ -388,6 +394,38 @@ static inline unsigned count_audit(struct world *w, enum audit_action action,
         assert_int_equal(
             hit.record->correlation[0] == 7 || hit.record->actor_kind == AUDIT_PROCESS, true);
     audit_page_clear(&page);
+    return found;
+}
+
+static inline struct audit_checkpoint_key *checkpoint_key(struct world *w)
+{
+    const struct keys_rule *rule = keys_rules_find(w->signing.rules, BYTES("checkpoints"));
+    struct audit_checkpoint_key *key = NULL;
+
+    assert_int_equal(audit_checkpoint_key_read(BYTES_OF(rule->public_key), &key), RC_OK);
+    return key;
+}
+
+/* Waits for a verified checkpoint of at least so many records. */
+static inline struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t least,
+                                                      struct buf *note)
+{
+    static const uint8_t NEWEST[8];
+    struct audit_checkpoint found = { 0 };
+    AUTO_OF(audit_checkpoint_key) *key = checkpoint_key(w);
+    AUTO_TOLD(told);
+
+    for (int tries = 0; found.size < least && tries < 1500; tries++) {
+        struct registry_question q = { .query = BYTES_OF(NEWEST) };
+        if (admin(w, REGISTRY_ASK_AUDIT_CHECKPOINT, q, &told) == RC_OK) {
+            buf_reset(note);
+            buf_add(note,
+                    (struct bytes){ told.answer.query.at + 8, told.answer.query.len - 8 });
+            assert_int_equal(audit_checkpoint_verify(key, buf_bytes(note), &found), RC_OK);
+        }
+        usleep(20000);
+    }
+    assert_true(found.size >= least);
     return found;
 }
 
