@@ -57,8 +57,8 @@ struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
-    unsigned sinks;         /* that the exporter serves */
-    const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
+    unsigned sinks;            /* that the exporter serves */
+    const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */
 };
 
 struct daemon_authority_setup {
