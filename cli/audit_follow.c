@@ -67,7 +67,7 @@ static enum rc ask(const struct cli_call *call, struct cli_remote *remote, struc
 
     TRY(buf_text(from, &text));
     buf_addf(&path, "/v1/audit/follow");
-    cli_remote_add_query(&path, "from", from->len > 0 ? text : NULL);
+    cli_remote_add_query(&path, "from", text);
     for (size_t i = 0; i < CLI_AUDIT_FACETS; i++)
         cli_remote_add_query(&path, OPTIONS[i].name + 2, call->values[i]);
     TRY(buf_text(&path, &text));
@@ -89,6 +89,23 @@ static void wait_for_it(const struct cli_call *call, bool *told)
     (void)nanosleep(&again, NULL);
 }
 
+/* Where it begins is settled first, so that nothing is missed while the server is away. */
+static enum rc find_start(const struct cli_call *call, struct cli_remote *remote,
+                          struct buf *from)
+{
+    AUTO(json_value) *answer = NULL;
+
+    if (call->values[FROM] != NULL) {
+        buf_addf(from, "%s", call->values[FROM]);
+        return RC_OK;
+    }
+    TRY(cli_remote_get(remote, "/v1/audit?limit=1", &answer));
+    const json_t *newest = json_array_get(json_object_get(answer, "records"), 0);
+    buf_addf(from, "%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(newest, "index")) + 1);
+    return RC_OK;
+}
+
 static enum rc follow(const struct cli_call *call)
 {
     CLI_REMOTE(remote);
@@ -99,8 +116,8 @@ static enum rc follow(const struct cli_call *call)
     if (call->values[TIMES] != NULL &&
         text_read_u64(bytes_of_text(call->values[TIMES]), 1000000, &most) != RC_OK)
         return fault(RC_MALFORMED, "--answers %s: a number is expected", call->values[TIMES]);
-    buf_addf(&from, "%s", cli_command_value(call, FROM, ""));
     TRY(cli_remote_open(call, &remote));
+    TRY(find_start(call, &remote, &from));
     for (uint64_t answers = 0; most == 0 || answers < most;) {
         enum rc rc = ask(call, &remote, &from);
         if (rc == RC_BUSY) {
@@ -122,9 +139,9 @@ const struct cli_command CLI_AUDIT_FOLLOW = {
         "All that is given must hold. Each record is shown once, in the log's order, also when "
         "the server\nwas away for a while; --json has each as a line of JSON. It ends at "
         "Ctrl-C, "
-        "and when who follows\nmay no longer read. What it reads by itself is in the log and "
-        "not "
-        "shown: see audit list.\n"
+        "and when who follows\nmay no longer read. That somebody follows is in the log, too, "
+        "and "
+        "not shown here: see audit list.\n"
         "\n"
         "Example:\n"
         "  touchmark audit follow --decision denied\n"

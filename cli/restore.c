@@ -107,35 +107,24 @@ static enum rc check_journal(struct restore *r)
     return cli_history_check(&r->log, &r->journal.head);
 }
 
-static enum rc same_folder(int one, int other, bool *same)
-{
-    struct stat first, second;
-
-    if (fstat(one, &first) != 0 || fstat(other, &second) != 0)
-        return fault_errno("look at the journals");
-    *same = first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-    return RC_OK;
-}
-
 static enum rc check_survivor(struct restore *r)
 {
     AUTO_FD survivor = -1;
-    AUTO_FD backup = -1;
-    bool same = false;
 
     if (r->call->values[JOURNAL] == NULL)
         return RC_OK;
     TRY(file_open_dir(AT_FDCWD, r->call->values[JOURNAL], &survivor));
-    TRY(file_open_dir(r->from, JOURNAL_FOLDER, &backup));
-    TRY(same_folder(survivor, backup, &same));
-    if (same)
-        return fault(RC_DENIED,
-                     "--journal %s: the backup's own knows nothing of what was "
-                     "signed after the backup",
-                     r->call->values[JOURNAL]);
     cli_history_seek(&r->survivor, &r->journal.head, "the backup's");
     enum rc rc = cli_history_walk(survivor, &r->survivor);
-    return rc == RC_OK ? RC_OK : fault_while(rc, "--journal %s", r->call->values[JOURNAL]);
+    if (rc != RC_OK)
+        return fault_while(rc, "--journal %s", r->call->values[JOURNAL]);
+    if (r->survivor.head.sequence == r->journal.head.sequence &&
+        r->call->values[CHECKPOINT] == NULL)
+        return fault(RC_DENIED,
+                     "--journal %s: it ends where the backup's own does, and may be a copy of "
+                     "it: give --checkpoint, too, or --no-newer-checkpoint instead",
+                     r->call->values[JOURNAL]);
+    return RC_OK;
 }
 
 /* A journal that survived knows what was signed since: nothing older may take its place. */

@@ -56,10 +56,10 @@ struct daemon_authority_audit {
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
-    unsigned sinks;         /* that the exporter serves */
-    size_t crl_most;        /* octets of a CRL to be signed; 0: as many as the signer takes */
+    unsigned sinks;  /* that the exporter serves */
+    size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
-    const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
+    const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */
 };
 
 struct daemon_authority_setup {

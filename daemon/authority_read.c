@@ -109,12 +109,31 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
     return count_all(txn, status);
 }
 
+/* A copy ends with the newest checkpoint: beyond it lies what is not signed yet, and the
+ * records of this copy's own pages, which would have no end. The exporter's pages are not
+ * recorded. */
+static bool is_behind_checkpoint(struct store_txn *txn,
+                                 const struct daemon_authority_request *request)
+{
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct reader r = READER(request->question.query);
+    uint64_t from = reader_u64(&r), size = 0;
+    struct bytes note;
+
+    if (request->ask != REGISTRY_ASK_AUDIT_ENTRIES || log == NULL ||
+        request->channel == REGISTRY_EXPORTER)
+        return false;
+    return audit_log_checkpoint(log, txn, UINT64_MAX, &size, &note) != RC_OK || from >= size;
+}
+
 static enum rc ask_audit(struct store_txn *txn, struct daemon_authority_request *request)
 {
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
 
     if (audit->ask == NULL)
         return fault(RC_NOT_FOUND, "this authority keeps no audit log");
+    if (is_behind_checkpoint(txn, request))
+        return RC_OK;
     TRY(audit->ask(audit->with, txn, request->ask, request->question.query, &request->list));
     request->answer.query = buf_bytes(&request->list);
     return RC_OK;
@@ -280,21 +299,19 @@ struct news {
     struct buf hits;
 };
 
-/* Whoever follows the log has a record for each time that he asks: he is not woken by those,
- * nor told them, or there would be no end of it. */
-static bool is_own(const struct daemon_authority_request *request,
-                   const struct audit_record *record)
+/* Whoever follows the log has a record for each time that he asks. Nobody is told of those by
+ * following, or followers would be each other's news without end: audit list has them. */
+static bool is_following(const struct audit_record *record)
 {
     return record->action == AUDIT_LOG_READ && record->decision == AUDIT_ALLOWED &&
-           bytes_equal(record->actor_certificate.fingerprint,
-                       BYTES_OF(request->question.preamble.actor.fingerprint.at));
+           bytes_start_with(record->target, BYTES("follow "));
 }
 
 static enum rc add_news(void *with, const struct audit_hit *hit)
 {
     struct news *news = with;
 
-    if (is_own(news->request, hit->record))
+    if (is_following(hit->record))
         return RC_OK;
     if (news->hits.len + AUDIT_ENTRY_MAX + 64 > news->hits.max)
         return RC_LIMIT;
@@ -309,18 +326,20 @@ static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *r
     struct audit_log *log = request->authority->setup.audit.log;
     struct reader r = READER(request->question.query);
     uint64_t from = reader_u64(&r);
+    uint64_t size = 0;
     struct audit_query query;
 
     if (log == NULL)
         return fault(RC_NOT_FOUND, "this authority keeps no audit log");
     TRY(audit_query_read(r.left, &query));
-    if (request->seen == 0 && from == 0)
-        TRY(audit_log_size(log, txn, &request->seen));
-    else if (request->seen == 0)
-        request->seen = from;
+    TRY(audit_log_size(log, txn, &size));
+    if (request->seen == 0)
+        request->seen = from == 0 ? size : from;
     enum rc rc =
         audit_log_list_on(log, txn, &query, request->seen, add_news, news, &request->seen);
-    return rc == RC_LIMIT && request->has_news ? RC_OK : rc;
+    /* Who is far behind is told how far this came, and asks on: only who has seen all waits. */
+    request->has_news = request->has_news || request->seen < size;
+    return rc == RC_LIMIT ? RC_OK : rc;
 }
 
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with)

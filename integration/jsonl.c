@@ -296,6 +296,7 @@ enum rc integration_jsonl_new(const struct integration_jsonl_setup *setup,
                                         .dir = -1,
                                         .fd = -1,
                                         .pending = BUF_MAX(PENDING_MAX) };
-    *outlet = (struct integration_outlet){ &KIND, made };
+    outlet->kind = &KIND;
+    outlet->outlet = made;
     return RC_OK;
 }

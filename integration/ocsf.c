@@ -341,7 +341,7 @@ static void set_classification(json_t *json, const struct integration_ocsf_row *
     set_name(json, "class_name", CLASSES[place].class_name);
     set(json, "activity_id", json_integer((json_int_t)row->activity_id));
     set_name(json, "activity_name", row->activity);
-    set(json, "type_uid", json_integer((json_int_t)(row->class_uid * 100 + row->activity_id)));
+    set(json, "type_uid", json_integer((json_int_t)row->class_uid * 100 + row->activity_id));
 }
 
 static void set_outcome(json_t *json, const struct audit_record *record, unsigned severity)

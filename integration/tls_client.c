@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 
@@ -100,16 +101,26 @@ void integration_tls_identity_free(struct integration_tls_identity *identity)
 
 /* ---- A connection ---- */
 
+/* RFC 6066 3: a host name, no address. The library's macro wants it writable. */
+static bool say_name(SSL *ssl, const struct integration_tls_identity *identity)
+{
+    const char *host = X509_VERIFY_PARAM_get0_host(SSL_CTX_get0_param(identity->context), 0);
+    char *name = host == NULL ? NULL : strdup(host);
+    bool said = host == NULL || (name != NULL && SSL_set_tlsext_host_name(ssl, name) == 1);
+
+    free(name);
+    return said;
+}
+
 enum rc integration_tls_new(const struct integration_tls_identity *identity, int fd,
                             struct integration_tls **tls)
 {
-    const char *name = X509_VERIFY_PARAM_get0_host(SSL_CTX_get0_param(identity->context), 0);
     AUTO_OF(integration_tls) *made = calloc(1, sizeof *made);
 
     if (made != NULL)
         made->ssl = SSL_new(identity->context);
     if (made == NULL || made->ssl == NULL || SSL_set_fd(made->ssl, fd) != 1 ||
-        (name != NULL && SSL_set_tlsext_host_name(made->ssl, name) != 1))
+        !say_name(made->ssl, identity))
         return fault(RC_NOMEM, "TLS");
     SSL_set_connect_state(made->ssl);
     *tls = TAKE(made);

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -166,6 +167,32 @@ def test_following_is_in_the_log_and_does_not_follow_itself(running):
     done = running.touchmark("audit", "follow", "--answers", 1, "--action", "log.read", "--json")
     assert done.stdout == ""  # ten seconds without news: its own reading is none
     assert len(running.audit(action="log.read")) > before
+
+
+def test_two_who_follow_are_not_each_others_news(running):
+    with follow(running, "--answers", 1) as one, follow(running, "--answers", 1) as other:
+        seen = [json.loads(line) for process in (one, other) for line in process.communicate(timeout=60)[0].splitlines()]
+    assert not [record for record in seen if record.get("target", "").startswith("follow ")]
+    before = running.api("GET", "/v1/status")["audit_records"]
+    with follow(running, "--answers", 2) as one, follow(running, "--answers", 2) as other:
+        for process in (one, other):
+            process.communicate(timeout=90)
+    assert running.api("GET", "/v1/status")["audit_records"] - before < 20
+
+
+def test_a_copy_page_by_page_comes_to_an_end(running):
+    pages, start = 0, 0
+    while True:
+        body = running.call("GET", f"/v1/audit/entries?from={start}").body
+        pages += 1
+        if not body:
+            break
+        while body:
+            start, length = struct.unpack_from(">QI", body)
+            body = body[44 + length:]
+        start += 1
+        assert pages < 50
+    assert start >= int(running.call("GET", "/v1/audit/checkpoint").body.split(b"\n")[1]) - 5
 
 
 def test_who_may_not_read_may_not_follow(running, tmp_path):

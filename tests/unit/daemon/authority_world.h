@@ -37,7 +37,7 @@ struct world {
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
-    size_t crl_most; /* octets of a CRL; 0: as many as the signer takes */
+    size_t crl_most;       /* octets of a CRL; 0: as many as the signer takes */
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
 };

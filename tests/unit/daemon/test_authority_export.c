@@ -35,7 +35,7 @@ static size_t exports(struct world *w, struct audit_page *page)
     const struct audit_query query = { .action = AUDIT_LOG_EXPORT, .most = 100 };
     struct registry_question q = { 0 };
     AUTO_BUF(asked, AUDIT_QUERY_MAX);
-    struct registry_answer answer;
+    struct registry_answer answer = { 0 };
     struct audit_hit hit;
     size_t count = 0;
 

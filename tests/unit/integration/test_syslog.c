@@ -287,9 +287,11 @@ static void assert_received(struct world *w)
         const char *sentence;
         buf_addf(&wanted, ", target device dev-%llu\n", (unsigned long long)next);
         assert_int_equal(buf_text(&wanted, &sentence), RC_OK);
-        at = strstr(at, sentence);
-        if (at == NULL)
+        const char *found = strstr(at, sentence);
+        if (found == NULL)
             fail_msg("record %llu is missing", (unsigned long long)next);
+        else
+            at = found;
     }
     pthread_mutex_unlock(&r->lock);
 }
