@@ -1,8 +1,8 @@
 #include "daemon/pin.h"
 
 #include "base/buf.h"
-#include "base/secret.h"
 #include "base/sealed.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
