@@ -255,7 +255,8 @@ static void worker_answered(void *with, const struct link_reply *reply)
     settle(signer, job, rc);
 }
 
-static enum rc begin(struct keys_signer *signer, const struct link_request *request)
+/* fd: the memory that came along, or -1. */
+static enum rc begin(struct keys_signer *signer, const struct link_request *request, int fd)
 {
     enum keys_request asked = (enum keys_request)request->kind->kind;
     struct keys_job *job = NULL;
@@ -268,9 +269,9 @@ static enum rc begin(struct keys_signer *signer, const struct link_request *requ
         return rc;
     rc = admit(signer, job, &ask);
     if (rc == RC_OK && ask.sealed > 0)
-        rc = keys_job_read_sealed(job, request->fd, ask.sealed);
+        rc = keys_job_read_sealed(job, fd, ask.sealed);
     if (rc == RC_OK)
-        rc = hand_over(signer, job, &ask, request->fd);
+        rc = hand_over(signer, job, &ask, fd);
     if (rc != RC_OK)
         refuse(signer, job, rc);
     return RC_OK;
@@ -371,7 +372,7 @@ static enum rc handle(void *with, const struct link_request *request)
         rc = answer_list(signer, &reply);
         break;
     default:
-        rc = begin(signer, request);
+        rc = begin(signer, request, came_along);
         if (rc != RC_OK)
             refuse_unread(signer, request, rc);
         return RC_OK;

@@ -65,7 +65,7 @@ static void work_on(const struct keys_worker *worker, const struct keys_work *wo
     result->text = (struct bytes){ room->at + before, room->len - before };
 }
 
-static enum rc sign(struct keys_worker *worker, const struct link_request *request,
+static enum rc sign(struct keys_worker *worker, const struct link_request *request, int fd,
                     struct buf *reply)
 {
     struct keys_results results = { 0 };
@@ -82,7 +82,7 @@ static enum rc sign(struct keys_worker *worker, const struct link_request *reque
     buf_cut(&room, 0);
     results.count = work.kind == KEYS_CRL ? 1 : work.ask.count;
     for (size_t i = 0; i < results.count; i++)
-        work_on(worker, &work, request->fd, work.ask.items[i], &results.at[i], &room);
+        work_on(worker, &work, fd, work.ask.items[i], &results.at[i], &room);
     return keys_protocol_write_results(&results, reply);
 }
 
@@ -103,7 +103,7 @@ static enum rc handle(void *with, const struct link_request *request)
     enum rc rc = RC_OK;
 
     if (request->kind->kind != KEYS_WORK_READY)
-        rc = sign(worker, request, &reply);
+        rc = sign(worker, request, came_along, &reply);
     link_answer(request, rc, rc == RC_OK ? buf_bytes(&reply) : bytes_of_text(fault_text()), -1);
     if (keys_token_state(worker->token) != KEYS_LADDER_DONE) {
         worker->end.due = end;
