@@ -77,18 +77,18 @@ static enum registry_ask ask_of(unsigned act)
 /* Without a signer: nothing here is issued, and a life begins at once. */
 static void begin_life(struct world *w)
 {
-    int answering[REGISTRY_OPERATOR_DOOR + 1];
+    int answering[REGISTRY_CHANNEL_LAST + 1];
 
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         assert_int_equal(link_pair(&w->doors[i], &answering[i]), RC_OK);
     w->authority = fork();
     assert_true(w->authority >= 0);
     if (w->authority == 0) {
-        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
             close(w->doors[i]);
         _exit(be_authority(w, answering) == RC_OK ? 0 : 1);
     }
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         close(answering[i]);
     AUTO_TOLD(told); /* it has begun when it answers */
     assert_int_equal(admin(w, REGISTRY_ASK_STATUS, (struct registry_question){ 0 }, &told),
@@ -100,7 +100,7 @@ static void end_life(struct world *w)
     kill(w->authority, SIGKILL);
     waitpid(w->authority, NULL, 0);
     w->authority = 0;
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         close(w->doors[i]);
 }
 
