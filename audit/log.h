@@ -54,7 +54,8 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
 enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
                         const struct audit_origin *origin, uint64_t *sequence);
 
-/* What each source told in all, by enum audit_source: records, and the acts that they stand for.
+/* What each source told in all, by enum audit_source: records, and the acts that they stand
+ * for.
  */
 enum { AUDIT_SOURCE_ROOM = AUDIT_FROM_SIGNER + 1 };
 struct audit_source_sum {

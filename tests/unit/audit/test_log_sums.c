@@ -44,13 +44,13 @@ static void each_source_has_its_records_and_their_acts(void **state)
         unsigned source = 1 + (unsigned)logs_dice(&dice) % AUDIT_FROM_SIGNER;
         unsigned spool = (unsigned)logs_dice(&dice) % 2;
         bool sparse = source == AUDIT_FROM_SIGNER;
-        step.origin = (struct audit_origin){ .source = (enum audit_source)source,
-                                             .sparse = sparse };
+        step.origin =
+            (struct audit_origin){ .source = (enum audit_source)source, .sparse = sparse };
         step.origin.spool[0] = (uint8_t)spool;
         sequences[source][spool] += sparse ? 1 + logs_dice(&dice) % 9 : 1;
         step.origin.sequence = sequences[source][spool];
-        step.record = (struct audit_record){ .action = AUDIT_PUBLISH,
-                                             .decision = AUDIT_DENIED };
+        step.record =
+            (struct audit_record){ .action = AUDIT_PUBLISH, .decision = AUDIT_DENIED };
         if (logs_dice(&dice) % 3 == 0)
             step.record.aggregate.count = 1 + logs_dice(&dice) % 1000;
         assert_int_equal(store_write(step.logs->store, tell, &step), RC_OK);

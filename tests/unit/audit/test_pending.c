@@ -18,7 +18,7 @@ struct held {
     bool disorder;
 };
 
-struct ground {
+struct door {
     char path[32];
     int dir;
     struct clock clock;
@@ -30,7 +30,7 @@ struct ground {
 
 static int set_up(void **state)
 {
-    struct ground *g = calloc(1, sizeof *g);
+    struct door *g = calloc(1, sizeof *g);
 
     assert_non_null(g);
     g->clock = clock_system();
@@ -41,14 +41,14 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
 
     logs_folder_remove(g->path, g->dir);
     free(g);
     return 0;
 }
 
-static enum rc try_to_begin(struct ground *g, const char *boot, size_t bytes_most)
+static enum rc try_to_begin(struct door *g, const char *boot, size_t bytes_most)
 {
     const struct journal_limits limits = { 64 * 1024, 64 * MIB };
 
@@ -61,12 +61,12 @@ static enum rc try_to_begin(struct ground *g, const char *boot, size_t bytes_mos
     return audit_pending_open(&setup, &g->pending, &g->found);
 }
 
-static void begin(struct ground *g)
+static void begin(struct door *g)
 {
     assert_int_equal(try_to_begin(g, BOOT, 16 * MIB), RC_OK);
 }
 
-static void end(struct ground *g)
+static void end(struct door *g)
 {
     audit_pending_close(TAKE(g->pending));
     audit_spool_close(TAKE(g->spool));
@@ -79,7 +79,7 @@ static struct audit_record numbered(uint64_t number)
                                   .wall_ms = (int64_t)number };
 }
 
-static void spool_it(struct ground *g, struct audit_slot *slot)
+static void spool_it(struct door *g, struct audit_slot *slot)
 {
     struct audit_record record;
 
@@ -89,7 +89,7 @@ static void spool_it(struct ground *g, struct audit_slot *slot)
 }
 
 /* As a life begins: what the former left goes out first. */
-static void recover(struct ground *g)
+static void recover(struct door *g)
 {
     struct audit_slot *slots[4096];
     size_t count = 0;
@@ -102,7 +102,7 @@ static void recover(struct ground *g)
         audit_pending_release(g->pending, slots[--count]);
 }
 
-static struct held read_spool(struct ground *g)
+static struct held read_spool(struct door *g)
 {
     struct held *held = &g->held;
 
@@ -138,7 +138,7 @@ struct said {
 
 /* A door in small: acts are counted, or recorded, and then acknowledged; now and then windows
  * end and go into the spool. Until killed. */
-static void act_until_killed(struct ground *g, int tell, struct said said, uint64_t dice)
+static void act_until_killed(struct door *g, int tell, struct said said, uint64_t dice)
 {
     struct audit_slot *windows[4] = { NULL }, *sent[64];
     size_t count = 0;
@@ -182,7 +182,7 @@ static void act_until_killed(struct ground *g, int tell, struct said said, uint6
 /* What was acknowledged is told, once; of what was not, at most the act that was under way. */
 static void no_kill_loses_or_doubles_what_was_acknowledged(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     struct said said = { 0 };
     uint64_t dice = 7, recovered = 0, durable = 0;
 
@@ -224,7 +224,7 @@ static void no_kill_loses_or_doubles_what_was_acknowledged(void **state)
 /* Each moment between a slot and the spool, by hand: the commit tells. */
 static void what_the_commit_reached_is_not_sent_again(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     struct audit_record record = numbered(1);
     struct audit_slot *slot;
 
@@ -255,7 +255,7 @@ static void what_the_commit_reached_is_not_sent_again(void **state)
 
 static void what_is_left_at_the_end_is_there_at_the_next_beginning(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     struct audit_slot *slot, *window;
     struct audit_record record = numbered(1);
 
@@ -285,7 +285,7 @@ static void what_is_left_at_the_end_is_there_at_the_next_beginning(void **state)
 
 static void another_boot_is_lost_and_told(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     struct audit_slot *slot;
     struct audit_record record = numbered(1);
 
@@ -305,7 +305,7 @@ static void another_boot_is_lost_and_told(void **state)
 
 static void there_is_an_end_to_it_and_every_record_fits(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     char topic[AUDIT_TARGET_MAX];
     struct audit_record record = numbered(1);
     struct audit_slot *slots[512], *more;
@@ -331,7 +331,7 @@ static void there_is_an_end_to_it_and_every_record_fits(void **state)
 /* Whatever stands in the file: an answer, and never a record that is none. */
 static void damage_is_lost_and_never_sent(void **state)
 {
-    struct ground *g = *state;
+    struct door *g = *state;
     struct audit_record record = numbered(1);
     struct audit_slot *slot;
     uint64_t dice = 3, lost = 0;

@@ -50,32 +50,37 @@ static bool fails_now(void)
 
 ssize_t __real_pwrite(int fd, const void *at, size_t n, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *at, size_t n, off_t offset);
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
-int __real_ftruncate(int fd, off_t length);
-int __wrap_ftruncate(int fd, off_t length);
 
 /* Half of it reaches the file, as on a real disk. */
 ssize_t __wrap_pwrite(int fd, const void *at, size_t n, off_t offset)
 {
-    if (!fails_now())
-        return __real_pwrite(fd, at, n, offset);
-    (void)!__real_pwrite(fd, at, n / 2, offset);
+    bool fails = fails_now();
+    ssize_t written = __real_pwrite(fd, at, fails ? n / 2 : n, offset);
+
+    if (!fails)
+        return written;
     errno = atomic_load(&fault_errno_is);
     return -1;
 }
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
 
 int __wrap_fdatasync(int fd)
 {
     return fails_now() ? -1 : __real_fdatasync(fd);
 }
 
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
 int __wrap_fsync(int fd)
 {
     return fails_now() ? -1 : __real_fsync(fd);
 }
+
+int __real_ftruncate(int fd, off_t length);
+int __wrap_ftruncate(int fd, off_t length);
 
 int __wrap_ftruncate(int fd, off_t length)
 {
@@ -195,12 +200,11 @@ static void begin_life(struct ground *g)
             arm(0, 0, false);
             continue;
         }
-        const struct broker_recorder_setup setup = { &g->clock, NULL, g->spool, NULL,
-                                                     g->pending };
-        struct broker_recorder_setup own = setup;
         assert_int_equal(broker_post_new(ME + 1, &g->post), RC_OK);
-        own.post = g->post;
-        assert_int_equal(broker_recorder_start(&own, &g->recorder), RC_OK);
+        const struct broker_recorder_setup setup = {
+            .clock = &g->clock, .post = g->post, .spool = g->spool, .pending = g->pending
+        };
+        assert_int_equal(broker_recorder_start(&setup, &g->recorder), RC_OK);
         struct broker_records *left = new_records(RECORDS_MAX);
         while ((left->slots[left->count] = audit_pending_recovered(g->pending)) != NULL)
             assert_true(++left->count < RECORDS_MAX);
