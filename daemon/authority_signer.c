@@ -473,5 +473,9 @@ enum rc daemon_authority_attach(struct daemon_authority *authority, int signer)
     authority->walk.refusals = 0;
     TRY(keys_client_open(authority->setup.loop, TAKE_FD(owned), signer_closed, authority,
                          &authority->signer));
-    return keys_client_list(authority->signer, told_list, authority);
+    enum rc rc = keys_client_list(authority->signer, told_list, authority);
+    if (rc != RC_CLOSED)
+        return rc;
+    detach(authority, rc); /* it was killed since: its next life comes with a fresh end */
+    return RC_OK;
 }

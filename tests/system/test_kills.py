@@ -39,6 +39,7 @@ class Load:
         self.system, self.publisher = system, publisher
         self.enrolled, self.revoked, self.policies = {}, {}, {}
         self.kept, self.sent = {}, collections.Counter()
+        self.answered = 0  # messages that were answered: kept, or refused for want of space
         self.failures = collections.Counter()
         self.queue = collections.deque()
         self.stopping = threading.Event()
@@ -115,6 +116,7 @@ class Load:
                 self.sent[topic] += 1
                 value = self.sent[topic]
                 code = client.publish(topic, str(value).encode(), qos=1, retain=True)
+                self.answered += 1
                 if code == 0:
                     self.kept[topic] = value
                 elif code != 0x97:  # quota: a full disk
@@ -165,6 +167,21 @@ def check_audit(system, load):
     return len(records)
 
 
+def check_counts(system, load):
+    """Every message that was answered is counted, none twice; and what a door made durable the log has taken."""
+    def taken():
+        told = {each["source"]: each for each in system.api("GET", "/v1/status")["audit_sources"]}
+        return all(told[door]["records"] <= told[door]["spooled"] for door in world.DOORS) and \
+            told["device-door"]["records"] == told["device-door"]["spooled"] and told
+    def counted():
+        return sum(record.get("aggregate", {}).get("count", 1)
+                   for record in system.audit(device="publisher", action="publish", decision="allowed"))
+    place.wait_for("what was answered in the log", lambda: counted() >= load.answered, 60)
+    place.wait_for("the spool in the log", taken, 60)
+    assert load.answered <= counted() <= sum(load.sent.values())
+    return {source: (each["records"], each["acts"], each["refused"]) for source, each in taken().items()}
+
+
 def crl_serials(system, key):
     answer = system.call("GET", f"/crl/{key}.crl", door="https", who=None)
     if answer.status == 503:  # the door has just started and fetches it
@@ -203,9 +220,11 @@ def nothing_acknowledged_is_missing(system, load, reader):
     check_retained(system, load, reader)
     covered = check_audit(system, load)
     orphans = check_serials(system, certificates)
+    sources = check_counts(system, load)
     print(f"acknowledged: {len(load.enrolled)} enrolments, {len(load.revoked)} revocations, {len(load.policies)} policies, "
           f"{sum(load.kept.values())} retained; {orphans} orphans; {covered} audit records verified; "
-          f"not acknowledged: {dict(load.failures)}")
+          f"not acknowledged: {dict(load.failures)}; records, acts, refused by source: {sources}")
+    return sources
 
 
 def grow(load, by=10):
@@ -324,17 +343,32 @@ def fill(path):
                 size //= 2
 
 
+def disk_status(system):
+    """Reading it is not recorded, so it needs no space."""
+    return place.wait_for("status", lambda: try_status(system), 60)
+
+
+def try_status(system):
+    with contextlib.suppress(*TROUBLE):
+        return system.api("GET", "/v1/status")
+    system.local.__dict__.pop("kept", None)
+    return None
+
+
 @pytest.mark.skipif(not place.is_root(), reason="THE FULL DISK IS NOT TESTED HERE: mounting a tmpfs needs root")
 def test_nothing_acknowledged_is_lost_by_a_full_disk(tmp_path):
     with small_disk() as disk, loaded(disk, tmp_path / "log") as (system, load, reader):
+        refused = 0
         for _ in range(2):
             fill(disk / "ballast")
             refusals = sum(load.failures.values())
             place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
             time.sleep(1)
+            refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
             (disk / "ballast").unlink()
             system.wait_healthy(120)
             grow(load)
         load.__exit__()
         nothing_acknowledged_is_missing(system, load, reader)
+        assert refused > 0, "what found no room is counted"
         died_of_nothing_else(system, {"signer", "device-door", "operator-door"})  # to find out what their disk holds

@@ -217,11 +217,32 @@ static void no_commit_that_fails_parts_an_act_from_its_record(void **state)
     plan = NULL;
 }
 
+/* Killed between the moment when touchmarkd made their link and now: a fresh end comes. */
+static void a_signer_that_is_dead_already_ends_nobody(void **state)
+{
+    struct world *w = *state;
+    int dead = -1;
+
+    stop(w);
+    assert_int_equal(link_pair(&w->signing.ask, &dead), RC_OK);
+    close(dead);
+    begin_life(w); /* which asks for status, and is answered */
+    AUTO_TOLD(told);
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, (struct registry_question){ 0 }, &told),
+                     RC_OK);
+    assert_false(told.answer.status.signer);
+    end_life(w);
+    close(w->signing.ask);
+    w->signing.ask = -1;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(no_commit_that_fails_parts_an_act_from_its_record,
-                                        prepare, clean),
+        TEST(no_commit_that_fails_parts_an_act_from_its_record),
+        TEST(a_signer_that_is_dead_already_ends_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
