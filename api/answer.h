@@ -16,7 +16,8 @@ struct api_answer {
         char value[128];
     } headers[API_HEADERS_MAX];
     size_t header_count;
-    bool close; /* the connection ends behind it */
+    bool close;  /* the connection ends behind it */
+    bool cached; /* a header of its own says for how long */
 };
 
 /* The code of a refusal as peers see it, and its status. */

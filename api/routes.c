@@ -109,6 +109,11 @@ static const struct api_field CONSISTENCY[] = {
     { "old", API_IN_QUERY, API_NUMBER, true, INPUT(number), "tree size" },
     { "new", API_IN_QUERY, API_NUMBER, true, INPUT(other), "tree size" },
 };
+static const struct api_field TILE[] = {
+    { "tile", API_IN_PATH, API_TEXT, true, INPUT(name),
+      "<L>/<N>[.p/<W>] or entries/<N>[.p/<W>] as C2SP tlog-tiles spells them, slashes and "
+      "all" },
+};
 static const struct api_field KEY[] = {
     { "key", API_IN_PATH, API_NAME, true, INPUT(name), "devices, operators or doors" },
 };
@@ -216,6 +221,16 @@ static const struct api_route ROUTES[] = {
           .told = api_audit_proved, FIELDS(CONSISTENCY),
           SAYS("proveConsistency", "That a tree continues an older one (RFC 9162 2.1.4).",
                "Proof")),
+
+    ROUTE("GET", "/v1/audit/log/checkpoint", OPERATORS, AUDIT_READ,
+          .handle = api_tiles_checkpoint,
+          SAYS("logCheckpoint", "The signed head that the tiles are under (C2SP tlog-tiles).",
+               "text/plain")),
+    ROUTE("GET", "/v1/audit/log/tile/{tile...}", OPERATORS, AUDIT_READ,
+          .handle = api_tiles_tile, FIELDS(TILE),
+          SAYS("logTile",
+               "A tile of the log's tree, or a bundle of its leaves (C2SP tlog-tiles).",
+               "application/octet-stream")),
 
     ROUTE("POST", "/v1/backups", OPERATORS, OPERATOR_WRITE, CREATES(API_BODY_SMALL),
           ASKS(BACKUP, api_status_copied),

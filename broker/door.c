@@ -90,7 +90,7 @@ static void on_batch(struct broker_door *door, const struct broker_mail *mail)
 
 static void on_recorded(struct broker_door *door, const struct broker_mail *mail)
 {
-    if (mail->rc != RC_OK)
+    if (!broker_readings_recorded(door, mail->number, mail->rc) && mail->rc != RC_OK)
         broker_door_tell(door, BROKER_DOOR_SPOOL, "", "a refusal could not be recorded");
 }
 
@@ -200,28 +200,35 @@ void broker_door_open_up(struct broker_door *door)
 
 /* ---- Its own records ---- */
 
-static enum rc emit_refusal(void *with, const struct audit_record *record)
+enum rc broker_door_send_record(struct broker_door *door, const struct audit_record *record,
+                                uint64_t *ticket)
 {
-    struct broker_door *door = with;
     AUTO_BUF(form, AUDIT_RECORD_MAX);
 
     TRY(audit_record_write(record, &form));
     struct buf *records = malloc(sizeof *records);
     if (records == NULL)
-        return fault(RC_NOMEM, "record of a refusal");
+        return fault(RC_NOMEM, "an audit record");
     *records = (struct buf)BUF_MAX(AUDIT_RECORD_MAX + 2);
     const struct broker_mail mail = { .kind = BROKER_MAIL_RECORDS,
                                       .number = ++door->ticket,
                                       .what = records };
     buf_add_sized16(records, buf_bytes(&form));
-    enum rc rc = records->broken ? fault(RC_NOMEM, "record of a refusal")
+    enum rc rc = records->broken ? fault(RC_NOMEM, "an audit record")
                                  : broker_post_send(door->post, BROKER_POST_MAIN,
                                                     BROKER_POST_RECORDER, &mail);
     if (rc != RC_OK) {
         buf_clear(records);
         free(records);
     }
+    if (rc == RC_OK && ticket != NULL)
+        *ticket = mail.number;
     return rc;
+}
+
+static enum rc emit_refusal(void *with, const struct audit_record *record)
+{
+    return broker_door_send_record(with, record, NULL);
 }
 
 static enum rc on_window(struct loop_timer *timer)
@@ -451,6 +458,7 @@ void broker_door_free(struct broker_door *door)
         return;
     stop_threads(door);
     broker_front_free(door->front); /* answers what waits: to the parts below */
+    broker_readings_free(door);
     empty_post(door);
     for (size_t i = 0; door->workers != NULL && i < door->setup.workers; i++)
         broker_worker_close(&door->workers[i]);

@@ -126,6 +126,9 @@ struct worker {
 
 struct certifier;
 
+/* Who waits for a record of the main thread's own: readings.c. */
+struct recorded;
+
 struct broker_door {
     struct broker_door_setup setup;
     struct broker_post *post;
@@ -149,6 +152,7 @@ struct broker_door {
     bool listening;
     uint64_t ticket; /* of the main thread's own records */
     struct audit_aggregate *refusals;
+    struct recorded *waiting; /* for their records, in the order of their tickets */
     struct loop_timer window; /* of those */
 };
 
@@ -280,7 +284,17 @@ void broker_pusher_free(struct pusher *pusher);
 void broker_pusher_greet(struct pusher *pusher); /* the line is new */
 void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail);
 
+/* ---- readings.c ---- */
+/* The main thread's record of this ticket is on disk, or rc says why not. True if somebody
+ * waited for it. */
+bool broker_readings_recorded(struct broker_door *door, uint64_t ticket, enum rc rc);
+void broker_readings_free(struct broker_door *door);
+
 /* ---- door.c ---- */
+/* A record of the main thread's own leaves for the recorder; *ticket (may be NULL) is its. */
+enum rc broker_door_send_record(struct broker_door *door, const struct audit_record *record,
+                                uint64_t *ticket);
+
 void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,
                       const char *text);
 /* Listen, if all that is needed is there now. */

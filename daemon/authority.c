@@ -201,6 +201,10 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_BACKUP:
         daemon_authority_backup(request);
         return;
+
+    case REGISTRY_ASK_AUDIT_COSIGN:
+        daemon_authority_cosign(request);
+        return;
     }
     daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
 }
@@ -305,6 +309,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     made->woken.ended = turn_ended;
     loop_add_turn(setup->loop, &made->woken);
     TRY(daemon_authority_crl_start(made));
+    TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
     *authority = TAKE(made);
     return RC_OK;
@@ -335,6 +340,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
+    daemon_authority_publish_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);

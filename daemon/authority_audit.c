@@ -65,6 +65,8 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_SPOOL] = AUDIT_LOG_SPOOL,
         [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
+
+        [REGISTRY_ASK_AUDIT_COSIGN] = AUDIT_LOG_COSIGN,
     };
 
     if (event->ask == 0)
@@ -212,6 +214,39 @@ static enum rc list(const struct daemon_authority_book *book, struct store_txn *
     return RC_OK;
 }
 
+/* How many checkpoints are looked at for one that is cosigned: those behind it are an hour old.
+ */
+enum { LOOK_BACK = 3600 };
+
+enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
+                                struct store_txn *txn, uint64_t most, uint64_t *size,
+                                struct bytes *note)
+{
+    enum rc rc = RC_OK;
+
+    for (unsigned i = 0; i < LOOK_BACK; i++) {
+        TRY(audit_log_checkpoint(audit->log, txn, most, size, note));
+        if (audit->witnesses == NULL || audit->witnesses->quorum == 0)
+            return RC_OK;
+        rc = audit_cosignature_demand(audit->witnesses, *note);
+        if (rc == RC_OK || *size == 0)
+            break;
+        most = *size - 1;
+    }
+    return rc == RC_OK ? RC_OK : fault_while(RC_NOT_FOUND, "no checkpoint is cosigned");
+}
+
+static enum rc newest_published(const struct daemon_authority_book *book, struct store_txn *txn,
+                                uint64_t most, uint64_t *size, struct bytes *note)
+{
+    const struct daemon_authority_audit audit = { .log = book->log,
+                                                  .witnesses = &book->witnesses };
+
+    if (most > book->published)
+        most = book->published;
+    return daemon_authority_newest(&audit, txn, most, size, note);
+}
+
 static enum rc checkpoint(const struct daemon_authority_book *book, struct store_txn *txn,
                           struct bytes asked, struct buf *answer)
 {
@@ -221,7 +256,10 @@ static enum rc checkpoint(const struct daemon_authority_book *book, struct store
 
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "a checkpoint is asked for by its size, u64");
-    TRY(audit_log_checkpoint(book->log, txn, most == 0 ? UINT64_MAX : most, &size, &note));
+    if (most == UINT64_MAX)
+        TRY(audit_log_checkpoint(book->log, txn, most, &size, &note));
+    else
+        TRY(newest_published(book, txn, most == 0 ? UINT64_MAX : most, &size, &note));
     buf_add_u64(answer, size);
     buf_add(answer, note);
     return RC_OK;
@@ -291,6 +329,7 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock)
 {
     book->clock = clock;
+    book->published = UINT64_MAX;
     return audit_log_new(REGISTRY_TABLES, &book->log);
 }
 
@@ -361,5 +400,7 @@ void daemon_authority_book_close(struct daemon_authority_book *book)
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
-    return (struct daemon_authority_audit){ append, ask, book, book->log };
+    return (struct daemon_authority_audit){
+        append, ask, book, book->log, &book->published, &book->witnesses
+    };
 }

@@ -107,6 +107,8 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_BACKUP] = REGISTRY_FIELDS(NAME),
+
+    [REGISTRY_ASK_AUDIT_COSIGN] = REGISTRY_FIELDS(OF_AUDIT),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

@@ -37,6 +37,9 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_SPOOL, "spool", LINK_BULK, LIST, SMALL, false, false },
     { REGISTRY_ASK_AUDIT_ENTRIES, "audit-entries", LINK_BULK, SMALL, LIST, false, false },
     { REGISTRY_ASK_BACKUP, "backup", LINK_BULK, SMALL, SMALL, false, false },
+
+    { REGISTRY_ASK_AUDIT_COSIGN, "audit-cosign", LINK_NORMAL, 2 * SMALL, 2 * SMALL, false,
+      false },
 };
 
 /* One urgent credit is always held by the watch. */

@@ -41,6 +41,8 @@ enum registry_ask {
     REGISTRY_ASK_SPOOL = 28,
     REGISTRY_ASK_AUDIT_ENTRIES = 29, /* entries as they are hashed, for a copy to verify */
     REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
+
+    REGISTRY_ASK_AUDIT_COSIGN = 31, /* witnesses' signatures under a checkpoint */
 };
 
 const struct link_protocol *registry_door_protocol(void);

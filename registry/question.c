@@ -153,6 +153,8 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(SPOOL),
     [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(FROM),
     [REGISTRY_ASK_BACKUP] = { NULL, 0 },
+
+    [REGISTRY_ASK_AUDIT_COSIGN] = REGISTRY_FIELDS(AUDIT),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 

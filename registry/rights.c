@@ -42,6 +42,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_DOOR:
     case REGISTRY_ASK_APPLIED:
     case REGISTRY_ASK_SPOOL:
+    case REGISTRY_ASK_AUDIT_COSIGN: /* each signature is held against a key of the settings */
         return REGISTRY_RIGHT_NONE;
     case REGISTRY_ASK_ENROL:
         return REGISTRY_RIGHT_ENROL;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "audit/tile_file.h"
 #include "audit/tiles.h"
 #include "base/file.h"
 
@@ -70,7 +71,7 @@ static enum rc bring(struct store_txn *txn, void *with)
         AUTO_BUF(content, AUDIT_TILE_BYTES_MAX);
         bool written = false;
         TRY(audit_tiles_read(b->ground->logs->log, txn, &tile, &content));
-        TRY(audit_tiles_put(b->ground->dir, &tile, buf_bytes(&content), &written));
+        TRY(audit_tile_file_put(b->ground->dir, &tile, buf_bytes(&content), &written));
         b->tiles++;
         b->written += written;
     }
@@ -92,7 +93,7 @@ static size_t bring_all(struct ground *g, uint64_t from, uint64_t size, size_t *
 static void get(struct ground *g, struct audit_tile tile, struct buf *content)
 {
     buf_reset(content);
-    assert_int_equal(audit_tiles_get(g->dir, &tile, content), RC_OK);
+    assert_int_equal(audit_tile_file_get(g->dir, &tile, content), RC_OK);
 }
 
 /* RFC 9162 2.1.1 word for word. */
@@ -274,13 +275,13 @@ static void publishes_and_withdraws_a_checkpoint(void **state)
     struct ground *g = *state;
     AUTO_BUF(note, 100);
 
-    assert_int_equal(audit_tiles_published(g->dir, &note), RC_NOT_FOUND);
-    assert_int_equal(audit_tiles_publish(g->dir, BYTES("one")), RC_OK);
-    assert_int_equal(audit_tiles_publish(g->dir, BYTES("two")), RC_OK);
-    assert_int_equal(audit_tiles_published(g->dir, &note), RC_OK);
+    assert_int_equal(audit_tile_file_published(g->dir, &note), RC_NOT_FOUND);
+    assert_int_equal(audit_tile_file_publish(g->dir, BYTES("one")), RC_OK);
+    assert_int_equal(audit_tile_file_publish(g->dir, BYTES("two")), RC_OK);
+    assert_int_equal(audit_tile_file_published(g->dir, &note), RC_OK);
     assert_true(bytes_equal(buf_bytes(&note), BYTES("two")));
-    assert_int_equal(audit_tiles_withdraw(g->dir), RC_OK);
-    assert_int_equal(audit_tiles_withdraw(g->dir), RC_OK);
+    assert_int_equal(audit_tile_file_withdraw(g->dir), RC_OK);
+    assert_int_equal(audit_tile_file_withdraw(g->dir), RC_OK);
     assert_false(exists(g, "checkpoint"));
 }
 
