@@ -19,6 +19,8 @@ extern const struct cli_command CLI_POLICY_CHECK, CLI_POLICY_APPLY, CLI_POLICY_S
 /* cli/audit.c, cli/audit_export.c */
 extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_SHOW, CLI_AUDIT_CHECKPOINT,
     CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
+/* cli/audit_prove.c (and CLI_AUDIT_VERIFY in cli/audit_verify.c) */
+extern const struct cli_command CLI_AUDIT_PROVE;
 /* cli/status.c */
 extern const struct cli_command CLI_STATUS;
 /* cli/backup.c, cli/restore.c, cli/support.c: at the machine itself */

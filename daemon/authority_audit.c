@@ -236,8 +236,9 @@ enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
     return rc == RC_OK ? RC_OK : fault_while(RC_NOT_FOUND, "no checkpoint is cosigned");
 }
 
-static enum rc newest_published(const struct daemon_authority_book *book, struct store_txn *txn,
-                                uint64_t most, uint64_t *size, struct bytes *note)
+enum rc daemon_authority_published(const struct daemon_authority_book *book,
+                                   struct store_txn *txn, uint64_t most, uint64_t *size,
+                                   struct bytes *note)
 {
     const struct daemon_authority_audit audit = { .log = book->log,
                                                   .witnesses = &book->witnesses };
@@ -259,7 +260,7 @@ static enum rc checkpoint(const struct daemon_authority_book *book, struct store
     if (most == UINT64_MAX)
         TRY(audit_log_checkpoint(book->log, txn, most, &size, &note));
     else
-        TRY(newest_published(book, txn, most == 0 ? UINT64_MAX : most, &size, &note));
+        TRY(daemon_authority_published(book, txn, most == 0 ? UINT64_MAX : most, &size, &note));
     buf_add_u64(answer, size);
     buf_add(answer, note);
     return RC_OK;
@@ -270,12 +271,15 @@ static enum rc prove(const struct daemon_authority_book *book, struct store_txn 
 {
     struct reader r = READER(asked);
     uint8_t kind = reader_u8(&r);
+
+    if (kind == 3 || kind == 4)
+        return daemon_authority_prove_file(book, txn, kind, &r, answer);
     uint64_t first = reader_u64(&r), second = reader_u64(&r);
     struct proof_hash nodes[PROOF_NODES_MAX];
     size_t count = 0;
 
     if (!reader_done(&r) || kind < 1 || kind > 2)
-        return fault(RC_MALFORMED, "a proof is asked for by its kind, 1 or 2, and two u64");
+        return fault(RC_MALFORMED, "a proof is asked for by its kind, 1 to 4, and two u64");
     if (kind == 1)
         TRY(audit_log_prove_inclusion(book->log, txn, first, second, nodes, &count));
     else

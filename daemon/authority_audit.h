@@ -40,5 +40,13 @@ void daemon_authority_book_close(struct daemon_authority_book *book);
 enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
                                 struct store_txn *txn, uint64_t most, uint64_t *size,
                                 struct bytes *note);
+/* Append the file that kind 3 or 4 of AUDIT_PROOF asks for; r stands behind the kind. */
+enum rc daemon_authority_prove_file(const struct daemon_authority_book *book,
+                                    struct store_txn *txn, uint8_t kind, struct reader *r,
+                                    struct buf *file);
+/* The newest one of at most this size that everybody is shown; note is borrowed. */
+enum rc daemon_authority_published(const struct daemon_authority_book *book,
+                                   struct store_txn *txn, uint64_t most, uint64_t *size,
+                                   struct bytes *note);
 /* For a setup; book is borrowed. */
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book);

@@ -14,6 +14,27 @@
 
 /* ---- Answers ---- */
 
+/* Where the log says that they were made. */
+static enum rc find_log_numbers(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct reader list = READER(buf_bytes(&request->list));
+    struct registry_certificate one;
+    enum rc rc = RC_OK;
+
+    buf_reset(&request->text);
+    while (log != NULL && (rc = registry_answer_next_certificate(&list, &one)) == RC_OK) {
+        uint64_t index = UINT64_MAX;
+        enum rc found =
+            audit_log_find_certificate(log, txn, BYTES_OF(one.fingerprint.at), &index);
+        if (found != RC_OK && found != RC_NOT_FOUND)
+            return found;
+        buf_add_u64(&request->text, index + 1);
+    }
+    request->answer.log_numbers = buf_bytes(&request->text);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 static enum rc show_device(struct store_txn *txn, struct daemon_authority_request *request)
 {
     struct registry_question certificates = { .kind = REGISTRY_DEVICE };
@@ -21,7 +42,15 @@ static enum rc show_device(struct store_txn *txn, struct daemon_authority_reques
     memcpy(certificates.id, request->question.id, sizeof certificates.id);
     TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
                              &request->answer.subject));
-    return registry_list_certificates(txn, &certificates, &request->list, &request->cursor);
+    TRY(registry_list_certificates(txn, &certificates, &request->list, &request->cursor));
+    return find_log_numbers(txn, request);
+}
+
+static enum rc list_certificates(struct store_txn *txn,
+                                 struct daemon_authority_request *request)
+{
+    TRY(registry_list_certificates(txn, &request->question, &request->list, &request->cursor));
+    return find_log_numbers(txn, request);
 }
 
 static enum rc show_policy(struct store_txn *txn, struct daemon_authority_request *request)
@@ -103,7 +132,7 @@ static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request
         return registry_list_subjects(txn, (enum registry_kind)0, q, &request->list,
                                       &request->cursor);
     if (request->ask == REGISTRY_ASK_CERTIFICATE_LIST)
-        return registry_list_certificates(txn, q, &request->list, &request->cursor);
+        return list_certificates(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_LIST)
         return registry_list_policies(txn, q, &request->list, &request->cursor);
     if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
@@ -174,6 +203,12 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
     case REGISTRY_ASK_AUDIT_ENTRIES:
         buf_addf(text, "entries from=%" PRIu64, reader_u64(&r));
         return RC_OK;
+    case REGISTRY_ASK_AUDIT_PROOF:
+        if (reader_u8(&r) == 3)
+            buf_addf(text, "proof index=%" PRIu64, reader_u64(&r));
+        else
+            say_hex(text, "proof certificate", r.left);
+        return RC_OK;
     case REGISTRY_ASK_POLICY_SHOW:
         buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
         return RC_OK;
@@ -205,8 +240,18 @@ static enum rc set_what(struct daemon_authority_request *request)
     return RC_OK;
 }
 
-static bool is_recorded(enum registry_ask ask)
+/* A proof of hashes tells nothing; a proof as a file holds the record. */
+static bool is_proof_file(const struct registry_question *question)
 {
+    return question->query.len > 0 && question->query.at[0] >= 3;
+}
+
+static bool is_recorded(const struct daemon_authority_request *request)
+{
+    enum registry_ask ask = request->ask;
+
+    if (ask == REGISTRY_ASK_AUDIT_PROOF)
+        return is_proof_file(&request->question);
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
@@ -294,7 +339,7 @@ static void is_recorded_now(struct store_job *job, enum rc rc)
 
 void daemon_authority_read(struct daemon_authority_request *request)
 {
-    if (is_recorded(request->ask) && !is_known(request))
+    if (is_recorded(request) && !is_known(request))
         daemon_authority_queue(request, look_and_record, is_recorded_now);
     else
         looked(request, store_read(request->authority->setup.store, look, request));
