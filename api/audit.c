@@ -27,6 +27,18 @@ enum rc api_audit_list(struct api_request *request)
     return ask(request, &asked);
 }
 
+enum rc api_audit_follow(struct api_request *request)
+{
+    struct audit_query *query = &request->input.audit;
+    AUTO_BUF(asked, 8 + AUDIT_QUERY_MAX);
+
+    query->most = AUDIT_QUERY_MOST;
+    TRY(audit_query_check(query));
+    buf_add_u64(&asked, request->input.number);
+    audit_query_write(query, &asked);
+    return ask(request, &asked);
+}
+
 static enum rc ask_number(struct api_request *request)
 {
     AUTO_BUF(asked, 8);

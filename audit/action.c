@@ -18,11 +18,11 @@ static const struct audit_action_row ACTIONS[] = {
       "a first operator made at the machine" },
     { AUDIT_LOG_SPOOL, "log.spool", 0, false,
       "records of another process begin with a new spool, or were refused; target: which" },
-
     { AUDIT_LOG_COSIGN, "log.cosign", G, false,
       "witnesses signed checkpoints, or what was said to be that was refused; target: the "
       "latest" },
-
+    { AUDIT_LOG_EXPORT, "log.export", 0, false,
+      "this log goes out to a sink, fails to, or does again; target: which" },
     { AUDIT_DEVICE_ADD, "device.add", C, false, "a device is known" },
     { AUDIT_DEVICE_CHANGE, "device.change", 0, false, "label or groups of a device" },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", 0, false, "locked out, may come back" },

@@ -147,6 +147,14 @@ static bool verifies(const struct audit_checkpoint_key *key, struct bytes text,
            EVP_DigestVerify(context, signature.at, signature.len, text.at, text.len) == 1;
 }
 
+enum rc audit_checkpoint_of_note(struct bytes note, struct audit_checkpoint *checkpoint)
+{
+    struct bytes text, lines;
+
+    TRY(audit_note_split(note, &text, &lines));
+    return audit_checkpoint_read(text, checkpoint);
+}
+
 enum rc audit_checkpoint_verify(const struct audit_checkpoint_key *key, struct bytes note,
                                 struct audit_checkpoint *checkpoint)
 {

@@ -117,7 +117,8 @@ static int before_request(void *with, char *, char *, int, int)
     client->is_door = rc == RC_OK;
     if (rc == RC_OK)
         return CURL_PREREQFUNC_OK;
-    (void)snprintf(client->refused, sizeof client->refused, "%s", fault_text());
+    memset(client->refused, 0, sizeof client->refused);
+    memcpy(client->refused, fault_text(), strnlen(fault_text(), sizeof client->refused - 1));
     return CURL_PREREQFUNC_ABORT;
 }
 

@@ -14,6 +14,7 @@ static const struct process {
     [CLI_DEVICE_DOOR] = { "device-door", "--device-door-user", "touchmark-device-door" },
     [CLI_OPERATOR_DOOR] = { "operator-door", "--operator-door-user",
                             "touchmark-operator-door" },
+    [CLI_EXPORTER] = { "exporter", "--exporter-user", "touchmark-exporter" },
 };
 
 /* A folder stands behind the one that it is in. Who reads it, as its group, is another process.
@@ -34,7 +35,7 @@ static const struct folder {
     { CLI_DEVICE_DOOR, "device-door/journal", NULL },
     { CLI_OPERATOR_DOOR, "operator-door", NULL },
     { CLI_OPERATOR_DOOR, "operator-door/spool", NULL },
-
+    { CLI_EXPORTER, "exporter", NULL },
     { CLI_AUTHORITY, "tiles", &OPERATOR_DOOR },
 };
 enum { FOLDER_COUNT = sizeof FOLDERS / sizeof *FOLDERS };

@@ -61,6 +61,7 @@ struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
     int64_t witness_within_ms; /* longer without a quorum is trouble */
+    unsigned sinks;         /* that the exporter serves */
     const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
 };
 
@@ -87,6 +88,10 @@ AUTO_STRUCT(daemon_authority, daemon_authority_free)
 enum rc daemon_authority_serve(struct daemon_authority *authority,
                                enum registry_channel channel, int fd);
 enum rc daemon_authority_attach(struct daemon_authority *authority, int signer);
+
+/* Records below this index have been had by every sink, for good: nothing else may be pruned.
+ * UINT64_MAX without sinks; 0 until the exporter has told. */
+uint64_t daemon_authority_exported(const struct daemon_authority *authority);
 
 /* Has the signer been attached, and its journal been replayed? For tests and status. */
 bool daemon_authority_issues(const struct daemon_authority *authority);

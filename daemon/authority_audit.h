@@ -30,10 +30,12 @@ void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock);
-/* What a life begins with: the log's first records if it is empty; and that the store is a copy
- * that was put back to work, if it is. */
-enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
-                                    bool restored);
+/* Is the registry a copy that was put back and has not begun a life yet? *how is borrowed for
+ * the store's life. */
+bool daemon_authority_is_restored(const struct store *store, struct bytes *how);
+/* What a life begins with: the log's first records if it is empty; and once, whatever dies
+ * meanwhile, that the store is a copy that was put back to work, if it is. */
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store);
 void daemon_authority_book_close(struct daemon_authority_book *book);
 /* The newest checkpoint of at most this size that as many witnesses signed as are demanded;
  * note is borrowed. RC_NOT_FOUND. */

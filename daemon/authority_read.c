@@ -40,6 +40,7 @@ static enum rc show_device(struct store_txn *txn, struct daemon_authority_reques
     struct registry_question certificates = { .kind = REGISTRY_DEVICE };
 
     memcpy(certificates.id, request->question.id, sizeof certificates.id);
+    request->list.max = REGISTRY_CERTIFICATES_MAX;
     TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
                              &request->answer.subject));
     TRY(registry_list_certificates(txn, &certificates, &request->list, &request->cursor));
@@ -49,6 +50,7 @@ static enum rc show_device(struct store_txn *txn, struct daemon_authority_reques
 static enum rc list_certificates(struct store_txn *txn,
                                  struct daemon_authority_request *request)
 {
+    request->list.max = REGISTRY_CERTIFICATES_MAX;
     TRY(registry_list_certificates(txn, &request->question, &request->list, &request->cursor));
     return find_log_numbers(txn, request);
 }
@@ -85,6 +87,8 @@ static enum rc count_all(struct store_txn *txn, struct registry_status *status)
     return RC_OK;
 }
 
+static const char NO_EXPORTER[] = "the exporter is away: the audit log does not go out";
+
 static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
 {
     const struct daemon_authority *authority = request->authority;
@@ -96,11 +100,16 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .started_ms = authority->started_ms,
                                         .now_ms = request->now_ms,
                                         .signer = authority->issues,
-                                        .checkpoint = authority->checkpoint };
+                                        .checkpoint = authority->checkpoint,
+                                        .sinks = authority->setup.settings.sinks };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
     if (authority->setup.audit.log != NULL)
         TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    if (status->sinks > 0)
+        status->exported = daemon_authority_exported(authority);
+    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+        memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')
             memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
@@ -141,6 +150,8 @@ static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request
         return show_policy(txn, request);
     if (request->ask == REGISTRY_ASK_STATUS)
         return show_status(txn, request);
+    if (request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        return RC_OK; /* later */
     return ask_audit(txn, request);
 }
 
@@ -209,6 +220,9 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
         else
             say_hex(text, "proof certificate", r.left);
         return RC_OK;
+    case REGISTRY_ASK_AUDIT_WATCH:
+        buf_addf(text, "follow from=%" PRIu64, reader_u64(&r));
+        return say_query(text, r.left);
     case REGISTRY_ASK_POLICY_SHOW:
         buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
         return RC_OK;
@@ -246,16 +260,21 @@ static bool is_proof_file(const struct registry_question *question)
     return question->query.len > 0 && question->query.at[0] >= 3;
 }
 
+/* The exporter's reading is told by log.export: a record of each page would be news, and read.
+ */
 static bool is_recorded(const struct daemon_authority_request *request)
 {
     enum registry_ask ask = request->ask;
 
+    if (request->channel == REGISTRY_EXPORTER)
+        return false;
     if (ask == REGISTRY_ASK_AUDIT_PROOF)
         return is_proof_file(&request->question);
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
-           ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES;
+           ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
+           ask == REGISTRY_ASK_AUDIT_WATCH;
 }
 
 /* ---- Requests whose reading is in the log already ---- */
@@ -291,6 +310,74 @@ static void remember(struct daemon_authority_request *request)
     reading->actor = preamble->actor.fingerprint;
 }
 
+/* ---- AUDIT_WATCH ---- */
+
+struct news {
+    struct daemon_authority_request *request;
+    struct buf hits;
+};
+
+/* Whoever follows the log has a record for each time that he asks: he is not woken by those,
+ * nor told them, or there would be no end of it. */
+static bool is_own(const struct daemon_authority_request *request,
+                   const struct audit_record *record)
+{
+    return record->action == AUDIT_LOG_READ && record->decision == AUDIT_ALLOWED &&
+           bytes_equal(record->actor_certificate.fingerprint,
+                       BYTES_OF(request->question.preamble.actor.fingerprint.at));
+}
+
+static enum rc add_news(void *with, const struct audit_hit *hit)
+{
+    struct news *news = with;
+
+    if (is_own(news->request, hit->record))
+        return RC_OK;
+    if (news->hits.len + AUDIT_ENTRY_MAX + 64 > news->hits.max)
+        return RC_LIMIT;
+    audit_page_write_hit(&news->hits, hit);
+    news->request->has_news = true;
+    return RC_OK;
+}
+
+static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *request,
+                       struct news *news)
+{
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct reader r = READER(request->question.query);
+    uint64_t from = reader_u64(&r);
+    struct audit_query query;
+
+    if (log == NULL)
+        return fault(RC_NOT_FOUND, "this authority keeps no audit log");
+    TRY(audit_query_read(r.left, &query));
+    if (request->seen == 0 && from == 0)
+        TRY(audit_log_size(log, txn, &request->seen));
+    else if (request->seen == 0)
+        request->seen = from;
+    enum rc rc =
+        audit_log_list_on(log, txn, &query, request->seen, add_news, news, &request->seen);
+    return rc == RC_LIMIT && request->has_news ? RC_OK : rc;
+}
+
+enum rc daemon_authority_audit_news(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    struct news news = { request, BUF_MAX(REGISTRY_LIST_MAX - 16) };
+
+    TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_AUDIT_READ));
+    request->has_news = false;
+    buf_reset(&request->list);
+    enum rc rc = read_on(txn, request, &news);
+    if (rc == RC_OK) {
+        audit_page_write_head(&request->list, request->seen, true);
+        buf_add(&request->list, buf_bytes(&news.hits));
+        request->answer.query = buf_bytes(&request->list);
+    }
+    buf_clear(&news.hits);
+    return rc;
+}
+
 /* ---- Looking ---- */
 
 /* A question about nothing that is there is no decision; one without the right is. */
@@ -311,7 +398,9 @@ static enum rc look(struct store_txn *txn, void *with)
 
 static void looked(struct daemon_authority_request *request, enum rc rc)
 {
-    if (rc == RC_OK)
+    if (rc == RC_OK && request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        daemon_authority_wait(request);
+    else if (rc == RC_OK)
         daemon_authority_answer(request);
     else if (request->failed == RC_DENIED)
         daemon_authority_refuse(request, rc);

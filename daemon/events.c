@@ -92,7 +92,20 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                                "a request in authority.recover was refused, "
                                                "and why" },
     [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
-                                          "the registry is a copy that was put back to work" },
+                                          "the registry is a copy that was put back to work, "
+                                          "and how" },
+
+    [DAEMON_EVENT_EXPORTER_SINK_UP] = { "exporter.sink-up", LOG_NOTICE,
+                                        "a sink takes audit records, from this index on" },
+    [DAEMON_EVENT_EXPORTER_SINK_FAILS] = { "exporter.sink-fails", LOG_WARNING,
+                                           "a sink takes no audit records, and why; it is "
+                                           "tried "
+                                           "again" },
+    [DAEMON_EVENT_EXPORTER_BEGINS_AGAIN] = { "exporter.begins-again", LOG_WARNING,
+                                             "the log is not the one that this sink was given: "
+                                             "all of it is sent" },
+    [DAEMON_EVENT_EXPORTER_AUTHORITY_GONE] = { "exporter.authority-gone", LOG_WARNING,
+                                               "the exporter lost the authority and waits" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

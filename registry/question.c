@@ -155,6 +155,8 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_BACKUP] = { NULL, 0 },
 
     [REGISTRY_ASK_AUDIT_COSIGN] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(AUDIT),
+    [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(AUDIT),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 
