@@ -95,6 +95,7 @@ static void doors_have_hosts_and_addresses(void **state)
         tbs_set_hex(&tbs, TBS_EKU, "3013 0603551d25 040c 300a 06082b06010505070301");
         tbs_set_hex(&tbs, TBS_AIA, "");
         tbs_set_hex(&tbs, TBS_SAN, ROWS[i].names);
+        buf_add(&names, BYTES("\x86\x17urn:touchmark:door:door"));
         buf_add(&names, buf_bytes(&tbs.piece[TBS_SAN]));
         inner = buf_bytes(&names);
         buf_reset(&tbs.piece[TBS_SAN]);
