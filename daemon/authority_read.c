@@ -246,13 +246,20 @@ static enum rc say_query(struct buf *text, struct bytes bytes)
 /* Sizes and indices, as /v1/audit/proof names them. */
 static void say_proof(struct buf *text, struct reader *r)
 {
-    bool inclusion = reader_u8(r) == 1;
-    uint64_t first = reader_u64(r), second = reader_u64(r);
+    uint8_t kind = reader_u8(r);
 
-    buf_addf(text,
-             inclusion ? "inclusion index=%" PRIu64 " size=%" PRIu64
-                       : "consistency old=%" PRIu64 " new=%" PRIu64,
-             first, second);
+    if (kind > 3) {
+        say_hex(text, "proof certificate", r->left);
+        return;
+    }
+    uint64_t first = reader_u64(r);
+    if (kind == 3)
+        buf_addf(text, "proof index=%" PRIu64, first);
+    else
+        buf_addf(text,
+                 kind == 1 ? "inclusion index=%" PRIu64 " size=%" PRIu64
+                           : "consistency old=%" PRIu64 " new=%" PRIu64,
+                 first, reader_u64(r));
 }
 
 static enum rc say_what(const struct daemon_authority_request *request, struct buf *text)
@@ -265,12 +272,6 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
         return say_query(text, q->query);
     case REGISTRY_ASK_AUDIT_ENTRIES:
         buf_addf(text, "entries from=%" PRIu64, reader_u64(&r));
-        return RC_OK;
-    case REGISTRY_ASK_AUDIT_PROOF:
-        if (reader_u8(&r) == 3)
-            buf_addf(text, "proof index=%" PRIu64, reader_u64(&r));
-        else
-            say_hex(text, "proof certificate", r.left);
         return RC_OK;
     case REGISTRY_ASK_AUDIT_WATCH:
         buf_addf(text, "follow from=%" PRIu64, reader_u64(&r));
