@@ -18,6 +18,14 @@ static const struct audit_action_row ACTIONS[] = {
       "a first operator made at the machine" },
     { AUDIT_LOG_SPOOL, "log.spool", 0, false,
       "records of another process begin with a new spool, or were refused; target: which" },
+
+    { AUDIT_LOG_ERASE, "log.erase", 0, false,
+      "records of a device, operator or line are erased; reason: why, then how many" },
+    { AUDIT_LOG_HOLD, "log.hold", 0, false,
+      "a legal hold was added or removed; target: which" },
+    { AUDIT_LOG_PRUNE, "log.prune", 0, false,
+      "bodies older than audit_retention were erased, or it changed; target: which" },
+
     { AUDIT_DEVICE_ADD, "device.add", C, false, "a device is known" },
     { AUDIT_DEVICE_CHANGE, "device.change", 0, false, "label or groups of a device" },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", 0, false, "locked out, may come back" },

@@ -15,6 +15,10 @@ enum audit_action {
     AUDIT_SYSTEM_RECOVER, /* a new first operator, made at the machine */
     AUDIT_LOG_SPOOL,      /* another process's records: they begin anew, or were refused */
 
+    AUDIT_LOG_ERASE = 10, /* these three are never erased or pruned themselves */
+    AUDIT_LOG_HOLD = 11,
+    AUDIT_LOG_PRUNE = 12, /* also a change of audit_retention */
+
     AUDIT_DEVICE_ADD = 20,
     AUDIT_DEVICE_CHANGE, /* label, groups */
     AUDIT_DEVICE_SUSPEND,

@@ -49,12 +49,19 @@ struct daemon_authority_audit {
                    struct buf *answer);
     void *with;
     struct audit_log *log; /* borrowed: spools go in, checkpoints are of it */
+
+    /* The key that its bodies are sealed under, which a copy of the registry needs, too. */
+    const struct secret *key;
+    /* How far every sink of the log has come: records from this index on are not pruned. NULL:
+     * there is no sink. */
+    enum rc (*exported)(void *with, struct store_txn *txn, uint64_t *below);
 };
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
     const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
+    int64_t prune_every_ms; /* looks for records to prune; 0: an hour */
 };
 
 struct daemon_authority_setup {

@@ -11,11 +11,17 @@
  * note AUDIT_PROOF       u8 1, index u64, size u64 (inclusion) or u8 2, old u64, new u64
  *                     (consistency); nodes, 32 octets each
  *   AUDIT_ENTRIES     u64 the first index; entries: index u64, length u32, leaf hash, entry
+ *   AUDIT_HOLD_LIST   nothing; u16 how many holds, number u64 and hold (hold.h) of each; then
+ *                     erasures under way (erase.h)
  */
 struct daemon_authority_book {
     struct audit_log *log;
     const struct clock *clock; /* borrowed */
+    struct secret key;         /* that wraps those of the log's bodies */
+    uint32_t retention;        /* days; 0: for ever. Set before book_begin() */
 };
+/* Its file, in the registry's folder, and in a copy's. */
+#define DAEMON_AUTHORITY_KEY "audit.key"
 
 /* Registry's and audit's tables, in this order: count is their sum. */
 enum { DAEMON_AUTHORITY_TABLES = (int)REGISTRY_TABLES + (int)AUDIT_TABLES };
@@ -23,8 +29,12 @@ void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock);
-/* What a life begins with: the log's first records if it is empty; and that the store is a copy
- * that was put back to work, if it is. */
+/* The sealing key from dir, the registry's folder; a new one if there is none, and nothing is
+ * sealed yet. RC_NOT_FOUND: it is missing; RC_DENIED: it is another one. */
+enum rc daemon_authority_book_unlock(struct daemon_authority_book *book, int dir,
+                                     struct store *store);
+/* What a life begins with: the log's first records if it is empty; that the store is a copy
+ * that was put back to work, if it is; what retention was and is, if that changed. */
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
                                     bool restored);
 void daemon_authority_book_close(struct daemon_authority_book *book);

@@ -53,7 +53,12 @@ static enum rc open_registry(struct process *process)
     TRY(open_folder(process, config->authority.registry, &dir));
     process->restored = faccessat(dir, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     TRY(store_open(dir, &process->schema, &settings, &process->store));
-    enum rc rc = daemon_authority_fill(process->store, &first,
+    TRY(daemon_authority_book_open(&process->book, settings.clock));
+    enum rc rc = daemon_authority_book_unlock(&process->book, dir, process->store);
+    process->wrong_settings = rc == RC_NOT_FOUND || rc == RC_DENIED || rc == RC_MALFORMED;
+    TRY(rc);
+    process->book.retention = (uint32_t)config->authority.audit_retention;
+    rc = daemon_authority_fill(process->store, &first,
                                        clock_wall_ms(daemon_child_clock(process->child)));
     process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
     return rc;
@@ -66,7 +71,6 @@ static enum rc open_authority(struct process *process)
 
     TRY(open_folder(process, config->authority.backups, &process->backups));
     TRY(open_folder(process, config->authority.recover, &process->recover));
-    TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
     TRY(daemon_authority_book_begin(&process->book, process->store, process->restored));
     TRY(store_backup_adopt(process->store)); /* only now: what died before begins again */
     if (process->restored)

@@ -40,6 +40,7 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_CHECKPOINTS,
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
+    DAEMON_AUTHORITY_RETENTION,
     DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
     DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
 };
@@ -56,6 +57,18 @@ struct daemon_authority_round {
     struct proof_hash proof[PROOF_NODES_MAX];
     size_t proof_count;
     struct buf text, note;
+};
+
+/* The walk over what is to be erased or pruned. */
+struct daemon_authority_retention {
+    struct store_job job; /* first */
+    struct daemon_authority *authority;
+    struct loop_timer timer;
+    bool under_way, wanted; /* a step is; another shall follow soon */
+    /* Monotonic: when pruning looked last (-1: not in this life), and looks now. */
+    int64_t looked_ms, looking_ms, elapsed_ms;
+
+    bool more, pruned; /* of the latest run of a step */
 };
 
 /* A walk over the signer's journal. */
@@ -85,6 +98,7 @@ struct daemon_authority {
     unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
+    struct daemon_authority_retention retention;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
     char trouble[DAEMON_AUTHORITY_TROUBLES][REGISTRY_TROUBLE_MAX + 1];
     struct buf authorities;
@@ -122,6 +136,7 @@ struct daemon_authority_request {
     char target[REGISTRY_ID_MAX + 32];
     char said[REGISTRY_ID_MAX + 32];   /* what else the audit log shall say if it succeeds */
     struct registry_certificate about; /* that a command is about */
+    char why[AUDIT_REASON_MAX + 1];    /* of an erasure or a hold, for the audit log */
 
     /* Issuing */
     enum registry_kind kind; /* of the subject */
@@ -208,6 +223,14 @@ enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t mos
 /* ---- authority_checkpoint.c ---- */
 enum rc daemon_authority_checkpoint_start(struct daemon_authority *authority);
 void daemon_authority_checkpoint_stop(struct daemon_authority *authority);
+
+/* ---- authority_retention.c: AUDIT_ERASE, AUDIT_HOLD ---- */
+void daemon_authority_erase(struct daemon_authority_request *request);
+void daemon_authority_hold(struct daemon_authority_request *request);
+enum rc daemon_authority_retention_start(struct daemon_authority *authority);
+void daemon_authority_retention_stop(struct daemon_authority *authority);
+/* Something is to be erased. */
+void daemon_authority_retention_soon(struct daemon_authority *authority);
 
 /* ---- authority_backup.c: BACKUP ---- */
 void daemon_authority_backup(struct daemon_authority_request *request);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "audit/prune.h"
 #include "keys/grant.h"
 
 #define DEVICES(member)   offsetof(struct daemon_config, device_door.member)
@@ -118,6 +119,10 @@ static const struct settings_row ROWS[] = {
       "localhost,127.0.0.1", NULL,
       "host names and addresses in the doors' certificates, with commas; the key rules of the "
       "key doors must allow them" },
+    { "authority", "audit_retention", SETTINGS_NUMBER, FIELD(authority.audit_retention), 0,
+      AUDIT_PRUNE_DAYS_MAX, "0", NULL,
+      "days after which the bodies of audit records are erased, unless a hold is on them; 0: "
+      "never. A change is recorded at the next start" },
     { "device-door", "user", SETTINGS_TEXT, DEVICES(user), 0, 32, "", NULL,
       "name or number of the user that the device door becomes when touchmarkd is root; needed "
       "then" },

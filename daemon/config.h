@@ -49,6 +49,7 @@ struct daemon_config {
         char *backups, *recover; /* "": none */
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *door_names;
+        int64_t audit_retention; /* days */
     } authority;
     struct daemon_config_door device_door, operator_door;
 };

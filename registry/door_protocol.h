@@ -41,6 +41,10 @@ enum registry_ask {
     REGISTRY_ASK_SPOOL = 28,
     REGISTRY_ASK_AUDIT_ENTRIES = 29, /* entries as they are hashed, for a copy to verify */
     REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
+
+    REGISTRY_ASK_AUDIT_ERASE = 35, /* what the log knows of a device, operator or line */
+    REGISTRY_ASK_AUDIT_HOLD = 36,  /* add or remove one */
+    REGISTRY_ASK_AUDIT_HOLD_LIST = 37,
 };
 
 const struct link_protocol *registry_door_protocol(void);

@@ -26,6 +26,7 @@ static const struct {
     [REGISTRY_RIGHT_POLICY_WRITE] = { "policy.write", ADMIN, OPERATORS },
     [REGISTRY_RIGHT_AUDIT_READ] = { "audit.read", ADMIN | AUDITOR, OPERATORS },
     [REGISTRY_RIGHT_STATUS_READ] = { "status.read", ADMIN | AUDITOR, OPERATORS },
+    [REGISTRY_RIGHT_AUDIT_WRITE] = { "audit.write", ADMIN, OPERATORS },
 };
 
 const char *registry_right_name(enum registry_right right)
@@ -75,7 +76,12 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
+    case REGISTRY_ASK_AUDIT_HOLD_LIST:
         return REGISTRY_RIGHT_AUDIT_READ;
+
+    case REGISTRY_ASK_AUDIT_ERASE:
+    case REGISTRY_ASK_AUDIT_HOLD:
+        return REGISTRY_RIGHT_AUDIT_WRITE;
     }
     return REGISTRY_RIGHTS; /* nobody's */
 }

@@ -35,6 +35,7 @@ struct world {
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
+    uint32_t retention; /* days */
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -173,6 +174,10 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 
     TRY(loop_new(&w->signing.clock, &loop));
     TRY(daemon_authority_book_open(&book, &w->signing.clock));
+    TRY(daemon_authority_book_unlock(&book, w->scratch.dir, store));
+    book.retention = w->retention;
+    if (w->retention > 0)
+        TRY(daemon_authority_book_begin(&book, store, false));
     struct deadly deadly = { w, daemon_authority_book_audit(&book) };
     const struct daemon_authority_setup setup = {
         .loop = loop,
@@ -180,11 +185,16 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .store = store,
         .backups = w->backups.dir,
         .recover = w->recover.dir,
-        .audit = { .append = append, .ask = ask_log, .with = &deadly, .log = book.log },
+        .audit = { .append = append,
+                   .ask = ask_log,
+                   .with = &deadly,
+                   .log = book.log,
+                   .key = &book.key },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
+                      .prune_every_ms = 100,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));
@@ -228,7 +238,8 @@ static inline void stop(struct world *w)
     signing_stop(&w->signing);
 }
 
-static inline int prepare(void **state)
+/* All but the authority and its signer. */
+static inline struct world *make_world(void)
 {
     struct world *w = calloc(1, sizeof *w);
 
@@ -245,6 +256,13 @@ static inline int prepare(void **state)
     struct store *store = open_store(w);
     assert_int_equal(store_write(store, fill, w), RC_OK);
     store_close(store);
+    return w;
+}
+
+static inline int prepare(void **state)
+{
+    struct world *w = make_world();
+
     start(w);
     *state = w;
     return 0;
