@@ -32,6 +32,15 @@ enum rc api_audit_checkpoint_told(struct api_request *, const struct registry_an
 enum rc api_audit_inclusion(struct api_request *);
 enum rc api_audit_consistency(struct api_request *);
 enum rc api_audit_proved(struct api_request *, const struct registry_answer *);
+/* audit_retention.c */
+enum rc api_audit_erase(struct api_request *);
+enum rc api_audit_erasing(struct api_request *, const struct registry_answer *);
+enum rc api_audit_erasures_told(struct api_request *, const struct registry_answer *);
+enum rc api_audit_hold(struct api_request *);
+enum rc api_audit_held(struct api_request *, const struct registry_answer *);
+enum rc api_audit_release(struct api_request *);
+enum rc api_audit_released(struct api_request *, const struct registry_answer *);
+enum rc api_audit_holds_told(struct api_request *, const struct registry_answer *);
 /* status.c */
 enum rc api_status_told(struct api_request *, const struct registry_answer *);
 enum rc api_status_copied(struct api_request *, const struct registry_answer *);

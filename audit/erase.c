@@ -1,6 +1,6 @@
 #include "audit/erase.h"
 
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/retention_state.h"
 
 enum { KEY_MAX = 2 + AUDIT_ID_MAX, VALUE_MAX = 3 * 8 + 4 };
@@ -312,11 +312,7 @@ enum rc audit_erase_list(struct audit_log *log, struct store_txn *txn, struct bu
     TRY(open_rows(log, txn, &cursor));
     while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
         TRY(read_row(key, value.bytes, &one));
-        buf_add_u8(list, (uint8_t)one.kind);
-        buf_add_sized16(list, one.id);
-        buf_add_u64(list, one.limit);
-        buf_add_u64(list, one.next);
-        buf_add_u64(list, one.records);
+        audit_erasure_write(&one, list);
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }

@@ -1,6 +1,7 @@
 /* Erasing what the log knows of a device, an operator or a line, with the tree as it was. */
 #pragma once
 
+#include "audit/erasure.h"
 #include "audit/log.h"
 
 /*
@@ -13,15 +14,6 @@
  * they are older than the beginning. What stays: their heads, the records of erasing, holding
  * and pruning (audit_action_stays()), and what others' records say of it in their texts.
  */
-struct audit_erasure {
-    enum audit_actor_kind kind; /* device, operator, line */
-    struct bytes id;
-    uint64_t limit;   /* only records below it; it is the index of log.erase itself */
-    uint64_t next;    /* how far it came */
-    uint64_t records; /* erased so far */
-    uint32_t key;     /* 0: it has none of its own */
-};
-
 enum { AUDIT_ERASE_LOOK_MOST = 20000, AUDIT_ERASURES_MAX = 128 };
 
 /*
@@ -36,5 +28,5 @@ enum rc audit_erase_begin(struct audit_log *log, struct store_txn *txn,
  * last of *erasure, whose id is in room. */
 enum rc audit_erase_step(struct audit_log *log, struct store_txn *txn, unsigned most,
                          struct buf *room, struct audit_erasure *erasure, bool *finished);
-/* Those under way: append kind u8, id sized16, limit, next, records u64 of each. */
+/* Those under way: append each (erasure.h). */
 enum rc audit_erase_list(struct audit_log *log, struct store_txn *txn, struct buf *list);

@@ -1,7 +1,7 @@
 /* Legal holds: records that are neither erased nor pruned as long as somebody says so. */
 #pragma once
 
-#include "audit/log.h"
+#include "audit/record.h"
 
 /* A subject's records, as the actor or as what they are about; or those between two moments; or
  * both; or, with neither, all. Texts are borrowed. */
@@ -27,28 +27,6 @@ enum audit_hold_ask { AUDIT_HOLD_ADD = 1, AUDIT_HOLD_REMOVE = 2 };
 void audit_hold_write(const struct audit_hold *hold, struct buf *buf);
 /* From a reader, as one of many; RC_MALFORMED. */
 enum rc audit_hold_read(struct reader *r, struct audit_hold *hold);
+/* RC_MALFORMED names what no hold can be. */
+enum rc audit_hold_check(const struct audit_hold *hold);
 bool audit_hold_covers(const struct audit_hold *hold, const struct audit_record *record);
-
-/* RC_MALFORMED; RC_LIMIT: AUDIT_HOLDS_MAX are there; RC_BUSY: its subject is being erased. */
-enum rc audit_hold_add(struct audit_log *log, struct store_txn *txn,
-                       const struct audit_hold *hold, uint64_t *number);
-/* What it held is pruned next, if it is due. *hold borrows from room. RC_NOT_FOUND. */
-enum rc audit_hold_remove(struct audit_log *log, struct store_txn *txn, uint64_t number,
-                          struct buf *room, struct audit_hold *hold);
-
-/* All of them, as of this transaction. */
-struct audit_holds {
-    struct buf bytes; /* audit_holds_clear() */
-    struct audit_hold at[AUDIT_HOLDS_MAX];
-    size_t count;
-};
-#define AUTO_HOLDS(name)                                                                       \
-    [[gnu::cleanup(audit_holds_clear)]] struct audit_holds name = {                            \
-        .bytes = BUF_MAX(AUDIT_HOLDS_MAX * AUDIT_HOLD_BYTES_MAX)                               \
-    }
-enum rc audit_holds_read(struct audit_log *log, struct store_txn *txn,
-                         struct audit_holds *holds);
-void audit_holds_clear(struct audit_holds *holds);
-/* NULL: none covers it. */
-const struct audit_hold *audit_holds_find(const struct audit_holds *holds,
-                                          const struct audit_record *record);

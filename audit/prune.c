@@ -1,6 +1,6 @@
 #include "audit/prune.h"
 
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/retention_state.h"
 
 enum { VALUE_MAX = 64, RUN_MOST = 100000 };

@@ -19,6 +19,8 @@ extern const struct cli_command CLI_POLICY_CHECK, CLI_POLICY_APPLY, CLI_POLICY_S
 /* cli/audit.c, cli/audit_export.c */
 extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_SHOW, CLI_AUDIT_CHECKPOINT,
     CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
+/* cli/audit_retention.c */
+extern const struct cli_command CLI_AUDIT_ERASE, CLI_AUDIT_HOLD;
 /* cli/status.c */
 extern const struct cli_command CLI_STATUS;
 /* cli/backup.c, cli/restore.c, cli/support.c: at the machine itself */

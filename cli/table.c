@@ -63,6 +63,8 @@ static const struct cli_command *const COMMANDS[] = {
     &CLI_AUDIT_CHECKPOINT,
     &CLI_AUDIT_EXPORT,
     &CLI_AUDIT_VERIFY,
+    &CLI_AUDIT_ERASE,
+    &CLI_AUDIT_HOLD,
     &CLI_BACKUP,
     &CLI_RESTORE,
     &CLI_SUPPORT_BUNDLE,

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "audit/erase.h"
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/prune.h"
 #include "base/text.h"
 #include "registry/answer.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "audit/erase.h"
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/prune.h"
 #include "base/text.h"
 #include "daemon/events.h"
@@ -177,7 +177,7 @@ static enum rc add(struct store_txn *txn, struct daemon_authority_request *reque
         TRY(registry_id_check(hold.id));
     hold.made_ms = request->now_ms;
     hold.by = bytes_of_text(request->actor.id);
-    TRY(audit_hold_add(log, txn, &hold, &hold.number));
+    TRY(audit_holds_add(log, txn, &hold, &hold.number));
     request->answer.sequence = hold.number;
     return say_hold(request, "added", &hold, hold.reason);
 }
@@ -194,7 +194,7 @@ static enum rc remove_one(struct store_txn *txn, struct daemon_authority_request
     if (!reader_done(r))
         return fault(RC_MALFORMED, "a hold is removed by its number and a reason");
     TRY(audit_why_check(reason));
-    TRY(audit_hold_remove(log, txn, number, &room, &hold));
+    TRY(audit_holds_remove(log, txn, number, &room, &hold));
     request->answer.sequence = number;
     return say_hold(request, "removed", &hold, reason);
 }

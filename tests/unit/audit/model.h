@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "audit/erase.h"
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/log_state.h"
 #include "audit/prune.h"
 

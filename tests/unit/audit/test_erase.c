@@ -137,7 +137,7 @@ static enum rc change_hold(struct store_txn *txn, void *with)
     struct model *m = with;
     struct audit_hold *hold = &m->holds[m->hold_count];
 
-    return audit_hold_add(m->logs->log, txn, hold, &hold->number);
+    return audit_holds_add(m->logs->log, txn, hold, &hold->number);
 }
 
 static void add_hold(struct model *m)
@@ -167,7 +167,7 @@ static enum rc drop_hold(struct store_txn *txn, void *with)
     AUTO_BUF(room, AUDIT_HOLD_BYTES_MAX);
     struct audit_hold hold;
 
-    TRY(audit_hold_remove(m->logs->log, txn, m->holds[m->hold_count - 1].number, &room, &hold));
+    TRY(audit_holds_remove(m->logs->log, txn, m->holds[m->hold_count - 1].number, &room, &hold));
     assert_true(bytes_equal_text(hold.reason, "case 4711"));
     return RC_OK;
 }

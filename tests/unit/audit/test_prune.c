@@ -1,7 +1,7 @@
 /* Retention: what is due by a clock that nobody can push ahead. */
 #include "tests/unit/audit/logs.h"
 
-#include "audit/hold.h"
+#include "audit/holds.h"
 #include "audit/prune.h"
 
 enum { DAY = 86400000, HOUR = 3600000 };
@@ -293,7 +293,7 @@ static enum rc add_hold(struct store_txn *txn, void *with)
 {
     struct holding *h = with;
 
-    return audit_hold_add(h->world->logs->log, txn, &h->hold, &h->number);
+    return audit_holds_add(h->world->logs->log, txn, &h->hold, &h->number);
 }
 
 static enum rc remove_hold(struct store_txn *txn, void *with)
@@ -302,7 +302,7 @@ static enum rc remove_hold(struct store_txn *txn, void *with)
     AUTO_BUF(room, AUDIT_HOLD_BYTES_MAX);
     struct audit_hold removed;
 
-    return audit_hold_remove(h->world->logs->log, txn, h->number, &room, &removed);
+    return audit_holds_remove(h->world->logs->log, txn, h->number, &room, &removed);
 }
 
 static void what_is_held_is_pruned_once_it_is_no_more(void **state)

@@ -35,6 +35,20 @@ static enum rc append_personal(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
+static enum rc count_keys(struct store_txn *txn, void *with)
+{
+    return store_txn_count(txn, AUDIT_KEYS, with);
+}
+
+/* Two rows a key, the next number, and the known text. */
+static void has_keys(struct logs *w, uint64_t keys, unsigned doomed)
+{
+    uint64_t rows = 0;
+
+    assert_int_equal(store_read(w->store, count_keys, &rows), RC_OK);
+    assert_int_equal(rows, 2 + 2 * keys + doomed);
+}
+
 static void bodies_are_not_on_the_disk_and_the_erased_not_in_a_copy(void **state)
 {
     struct logs *w = *state;
@@ -51,10 +65,13 @@ static void bodies_are_not_on_the_disk_and_the_erased_not_in_a_copy(void **state
     assert_false(file_has(w->dir, BYTES("203.0.113.77")));
     assert_true(file_has(w->dir, m.id)); /* the index, in clear */
     assert_int_equal(store_read(w->store, read_leaves, &m), RC_OK);
+    has_keys(w, 2, 0);
     assert_int_equal(store_write(w->store, begin, &m), RC_OK);
+    has_keys(w, 1, 1);
     while (!s.finished)
         assert_int_equal(store_write(w->store, step, &s), RC_OK);
     assert_int_equal(s.erasure.records, 300);
+    has_keys(w, 1, 0);
     logs_folder(path, &dir);
     assert_int_equal(store_backup_copy(w->store, dir, &copy), RC_OK);
     assert_false(file_has(dir, m.id));
