@@ -373,48 +373,6 @@ static void entries_and_copies_are_asked_for(void **state)
     expect(world, AUDITOR, "POST /v1/backups", "", "", 403, NULL);
 }
 
-static void erasures_and_holds_travel_in_audits_own_form(void **state)
-{
-    static const char BODY[] =
-        "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"case 4711\"}";
-    struct world *world = *state;
-    struct audit_hold hold;
-
-    world->answer.sequence = 77;
-    expect(world, ADMIN, "POST /v1/audit/erasures", JSON, BODY, 202, "{\"index\":77}");
-    assert_true(bytes_equal(world->question.query, BYTES("\1\0\5dev-1\0\11case 4711")));
-    expect(world, AUDITOR, "POST /v1/audit/erasures", JSON, BODY, 403, NULL);
-    expect(world, ADMIN, "POST /v1/audit/erasures", JSON,
-           "{\"kind\":\"device\",\"id\":\"dev-1\"}", 400, "reason: missing");
-    expect(world, ADMIN, "POST /v1/audit/erasures", JSON,
-           "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"a\\nb\"}", 400,
-           "reason: a control character");
-
-    expect(world, ADMIN, "POST /v1/audit/holds", JSON, BODY, 201, "{\"number\":77}");
-    struct reader r = READER(world->question.query);
-    assert_int_equal(reader_u8(&r), AUDIT_HOLD_ADD);
-    assert_int_equal(audit_hold_read(&r, &hold), RC_OK);
-    assert_true(reader_done(&r));
-    assert_int_equal(hold.kind, AUDIT_DEVICE);
-    assert_true(bytes_equal_text(hold.id, "dev-1"));
-    expect(world, ADMIN, "POST /v1/audit/holds", JSON, "{\"reason\":\"all of it\"}", 201, NULL);
-    expect(world, ADMIN, "POST /v1/audit/holds", JSON, "{\"reason\":\"x\",\"kind\":\"device\"}",
-           400, "hold: ");
-    expect(world, ADMIN, "POST /v1/audit/holds", JSON,
-           "{\"reason\":\"x\",\"since\":\"2026-01-02T00:00:00Z\","
-           "\"until\":\"2026-01-01T00:00:00Z\"}",
-           400, "hold: ");
-    expect(world, AUDITOR, "POST /v1/audit/holds", JSON, BODY, 403, NULL);
-    expect(world, ADMIN, "POST /v1/audit/holds/9/release", JSON, "{\"reason\":\"over\"}", 200,
-           "{\"number\":77}");
-    assert_true(bytes_equal(world->question.query, BYTES("\2\0\0\0\0\0\0\0\11\0\4over")));
-    expect(world, ADMIN, "POST /v1/audit/holds/x/release", JSON, "{\"reason\":\"over\"}", 404,
-           NULL);
-    world->answer.query = BYTES("\0\0");
-    expect(world, AUDITOR, "GET /v1/audit/holds", "", "", 200, "{\"holds\":[]}");
-    expect(world, AUDITOR, "GET /v1/audit/erasures", "", "", 200, "{\"erasures\":[]}");
-}
-
 static void an_answer_that_is_broken_is_not_the_askers_fault(void **state)
 {
     struct world *world = *state;
@@ -426,10 +384,6 @@ static void an_answer_that_is_broken_is_not_the_askers_fault(void **state)
     world->answer.query = BYTES("x");
     expect(world, AUDITOR, "GET /v1/audit", "", "", 500, NULL);
     expect(world, AUDITOR, "GET /v1/audit/checkpoint", "", "", 500, NULL);
-    world->answer.query = BYTES("\0\1x");
-    expect(world, AUDITOR, "GET /v1/audit/holds", "", "", 500, NULL);
-    world->answer.query = BYTES("\0\0\1x");
-    expect(world, AUDITOR, "GET /v1/audit/erasures", "", "", 500, NULL);
 }
 
 static void public_files_come_from_the_projection(void **state)
@@ -628,7 +582,6 @@ int main(void)
         TEST(without_an_authority_it_is_busy),
         TEST(policies_tell_their_errors),
         TEST(audit_queries_travel_in_audits_own_form),
-        TEST(erasures_and_holds_travel_in_audits_own_form),
         TEST(proofs_are_lists_of_hashes),
         TEST(entries_and_copies_are_asked_for),
         TEST(an_answer_that_is_broken_is_not_the_askers_fault),
