@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "api/input_json.h"
+#include "audit/json.h"
 #include "base/text.h"
 
 /* Every rc as peers see it. */
@@ -90,33 +91,17 @@ void api_answer_clear(struct api_answer *answer)
 
 json_t *api_answer_hex(struct bytes bytes)
 {
-    AUTO_BUF(text, 1024);
-
-    text_add_hex(&text, bytes);
-    return json_stringn((const char *)buf_bytes(&text).at, buf_bytes(&text).len);
+    return audit_json_hex(bytes);
 }
 
 json_t *api_answer_time(int64_t wall_ms)
 {
-    AUTO_BUF(text, 64);
-
-    clock_add_rfc3339(&text, wall_ms);
-    if (text.broken)
-        return json_null();
-    return json_stringn((const char *)text.at, text.len);
+    return audit_json_time(wall_ms);
 }
 
-/* What is no UTF-8 is shown escaped, never left out. */
 json_t *api_answer_text(struct bytes text)
 {
-    json_t *made =
-        text.len == 0 ? json_string("") : json_stringn((const char *)text.at, text.len);
-
-    if (made != NULL)
-        return made;
-    AUTO_BUF(escaped, API_ANSWER_MAX);
-    text_add_escaped(&escaped, text);
-    return json_stringn((const char *)buf_bytes(&escaped).at, buf_bytes(&escaped).len);
+    return audit_json_text(text);
 }
 
 json_t *api_answer_text_or_null(struct bytes text)
@@ -126,7 +111,7 @@ json_t *api_answer_text_or_null(struct bytes text)
 
 json_t *api_answer_number(uint64_t number)
 {
-    return json_integer((json_int_t)(number > INT64_MAX ? INT64_MAX : number));
+    return audit_json_number(number);
 }
 
 json_t *api_answer_subject(const struct registry_subject *subject)

@@ -25,6 +25,7 @@ enum rc api_policies_checked(struct api_request *, const struct registry_answer 
 /* audit.c */
 enum rc api_audit_list(struct api_request *);
 enum rc api_audit_listed(struct api_request *, const struct registry_answer *);
+enum rc api_audit_follow(struct api_request *);
 enum rc api_audit_entries(struct api_request *);
 enum rc api_audit_entries_told(struct api_request *, const struct registry_answer *);
 enum rc api_audit_checkpoint(struct api_request *);

@@ -80,20 +80,28 @@ static const struct api_field POLICY_APPLY[] = {
     { "replaces", API_IN_BODY, API_NUMBER, true, QUESTION(version), "the active version" },
 };
 static const struct api_field POLICY_CHECK[] = { POLICY_TEXT };
+#define AUDIT_FACETS                                                                           \
+    AUDIT("device", API_TEXT, device, "acting, or acted upon"),                                \
+        AUDIT("actor", API_TEXT, actor, "id of who acted"),                                    \
+        AUDIT("certificate", API_HASH, certificate, "fingerprint, shown or acted upon"),       \
+        AUDIT("correlation", API_CORRELATION, correlation, "of a request or session"),         \
+        AUDIT("target", API_TEXT, target, "exactly this topic, id or route"),                  \
+        AUDIT("peer", API_TEXT, peer, "beginning of the peer's address"),                      \
+        AUDIT("action", API_ACTION, action, ""),                                               \
+        AUDIT("decision", API_DECISION, decision, ""),                                         \
+        AUDIT("rule", API_RULE, rule, "that decided")
+
 static const struct api_field AUDIT_LIST[] = {
     LIMIT,
     AUDIT("before", API_NUMBER, before, "only lower indices: next of the last page"),
-    AUDIT("device", API_TEXT, device, "acting, or acted upon"),
-    AUDIT("actor", API_TEXT, actor, "id of who acted"),
-    AUDIT("certificate", API_HASH, certificate, "fingerprint, shown or acted upon"),
-    AUDIT("correlation", API_CORRELATION, correlation, "of a request or session"),
-    AUDIT("target", API_TEXT, target, "exactly this topic, id or route"),
-    AUDIT("peer", API_TEXT, peer, "beginning of the peer's address"),
-    AUDIT("action", API_ACTION, action, ""),
-    AUDIT("decision", API_DECISION, decision, ""),
-    AUDIT("rule", API_RULE, rule, "that decided"),
+    AUDIT_FACETS,
     AUDIT("since", API_TIME, since_ms, "not earlier"),
     AUDIT("until", API_TIME, until_ms, "not later"),
+};
+static const struct api_field AUDIT_FOLLOW[] = {
+    { "from", API_IN_QUERY, API_NUMBER, false, INPUT(number),
+      "next of the last answer; without it, what is written from now on" },
+    AUDIT_FACETS,
 };
 static const struct api_field ENTRIES[] = {
     { "from", API_IN_QUERY, API_NUMBER, true, INPUT(number), "index of the first" },
@@ -216,6 +224,11 @@ static const struct api_route ROUTES[] = {
     ROUTE("GET", "/v1/audit", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_LIST,
           .handle = api_audit_list, .told = api_audit_listed, FIELDS(AUDIT_LIST),
           SAYS("listAudit", "Records of the audit log, newest first.", "Records")),
+    ROUTE("GET", "/v1/audit/follow", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_WATCH,
+          .handle = api_audit_follow, .told = api_audit_listed, FIELDS(AUDIT_FOLLOW),
+          SAYS("followAudit",
+               "New records as they are written, oldest first: waits for one, at most 10 s.",
+               "Records")),
     ROUTE("GET", "/v1/audit/entries", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_ENTRIES,
           .handle = api_audit_entries, .told = api_audit_entries_told, FIELDS(ENTRIES),
           SAYS("listEntries", "Entries as they are hashed, for a copy to verify.",

@@ -68,6 +68,8 @@ static const struct api_member STATUS[] = {
     { "doors_behind", "integer", "changes that the slowest door has not acknowledged" },
     { "audit_records", "integer", "in the audit log" },
     { "audit_checkpoint", "integer", "of them, under the newest signed checkpoint" },
+    { "audit_sinks", "integer", "that the audit log goes out to" },
+    { "audit_exported", "integer?", "records that every sink has had" },
     { "trouble", "string?", "what needs a person" },
 };
 static const struct api_member DEVICES[] = {

@@ -26,6 +26,9 @@ enum rc api_status_told(struct api_request *request, const struct registry_answe
     json_object_set_new(json, "doors_behind", api_answer_number(status->doors_behind));
     json_object_set_new(json, "audit_records", api_answer_number(status->records));
     json_object_set_new(json, "audit_checkpoint", api_answer_number(status->checkpoint));
+    json_object_set_new(json, "audit_sinks", api_answer_number(status->sinks));
+    json_object_set_new(json, "audit_exported",
+                        status->sinks == 0 ? json_null() : api_answer_number(status->exported));
     json_object_set_new(json, "trouble",
                         api_answer_text_or_null(bytes_of_text(status->trouble)));
     return api_answer_json(&request->answer, 200, json);

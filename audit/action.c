@@ -25,7 +25,8 @@ static const struct audit_action_row ACTIONS[] = {
       "a legal hold was added or removed; target: which" },
     { AUDIT_LOG_PRUNE, "log.prune", 0, false,
       "bodies older than audit_retention were erased, or it changed; target: which" },
-
+    { AUDIT_LOG_EXPORT, "log.export", 0, false,
+      "this log goes out to a sink, fails to, or does again; target: which" },
     { AUDIT_DEVICE_ADD, "device.add", C, false, "a device is known" },
     { AUDIT_DEVICE_CHANGE, "device.change", 0, false, "label or groups of a device" },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", 0, false, "locked out, may come back" },

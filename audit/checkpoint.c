@@ -227,6 +227,23 @@ static bool split(struct bytes note, struct bytes *text, struct reader *lines)
     return false;
 }
 
+static enum rc read_note(struct bytes note, struct audit_checkpoint *made, struct bytes *text,
+                         struct reader *lines)
+{
+    if (note.len > AUDIT_NOTE_MAX || !split(note, text, lines))
+        return fault(RC_MALFORMED, "C2SP signed-note: no empty line, or over %d octets",
+                     AUDIT_NOTE_MAX);
+    return audit_checkpoint_read(*text, made);
+}
+
+enum rc audit_checkpoint_of_note(struct bytes note, struct audit_checkpoint *checkpoint)
+{
+    struct reader lines;
+    struct bytes text;
+
+    return read_note(note, checkpoint, &text, &lines);
+}
+
 enum rc audit_checkpoint_verify(const struct audit_checkpoint_key *key, struct bytes note,
                                 struct audit_checkpoint *checkpoint)
 {
@@ -235,10 +252,7 @@ enum rc audit_checkpoint_verify(const struct audit_checkpoint_key *key, struct b
     struct bytes text;
     bool found = false;
 
-    if (note.len > AUDIT_NOTE_MAX || !split(note, &text, &lines))
-        return fault(RC_MALFORMED, "C2SP signed-note: no empty line, or over %d octets",
-                     AUDIT_NOTE_MAX);
-    TRY(audit_checkpoint_read(text, &made));
+    TRY(read_note(note, &made, &text, &lines));
     while (lines.left.len > 0) {
         enum rc rc = check_line(key, made.origin, text, &lines);
         if (rc != RC_OK && rc != RC_NOT_FOUND)

@@ -38,6 +38,9 @@ AUTO_STRUCT(audit_checkpoint_key, audit_checkpoint_key_free)
  * signature is DER (RFC 3279 2.2.3). */
 enum rc audit_checkpoint_note(const struct audit_checkpoint_key *key, struct bytes text,
                               struct bytes signature, struct buf *note);
+/* What a note says, no signature looked at: for one that was verified before it was kept. The
+ * origin borrows from note. RC_MALFORMED. */
+enum rc audit_checkpoint_of_note(struct bytes note, struct audit_checkpoint *checkpoint);
 /*
  * Read a note and verify it: RC_MALFORMED; RC_DENIED: no line is by this key under the
  * origin's name, or its signature does not verify. Lines of other keys (witnesses) are passed

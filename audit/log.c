@@ -1,5 +1,6 @@
 #include "audit/log.h"
 
+#include "audit/checkpoint.h"
 #include "audit/log_state.h"
 
 #include <stdlib.h>
@@ -424,5 +425,23 @@ enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint6
                      (unsigned long long)most);
     *size = store_key_read_number(key);
     *note = value.bytes;
+    return RC_OK;
+}
+
+enum rc audit_log_vouched(struct audit_log *log, struct store_txn *txn,
+                          struct journal_head *head)
+{
+    struct audit_checkpoint newest = { 0 };
+    struct bytes note = BYTES("");
+    uint64_t size = 0;
+
+    enum rc rc = audit_log_checkpoint(log, txn, UINT64_MAX, &size, &note);
+    if (rc == RC_OK && audit_checkpoint_of_note(note, &newest) != RC_OK)
+        return fault_while(RC_CORRUPT, "audit log: the checkpoint of %llu records",
+                           (unsigned long long)size);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    head->sequence = newest.journal_sequence;
+    memcpy(head->hash, newest.journal_hash, sizeof head->hash);
     return RC_OK;
 }

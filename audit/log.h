@@ -6,6 +6,7 @@
 #include "audit/query.h"
 #include "audit/tree.h"
 #include "base/secret.h"
+#include "journal/journal.h"
 #include "store/txn.h"
 
 /*
@@ -81,6 +82,13 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                        uint64_t *next, bool *more);
 
+/* The same oldest first, from index `from` on: query->before is not looked at. *next is the
+ * first index that was not. */
+enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
+                          const struct audit_query *query, uint64_t from,
+                          enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
+                          uint64_t *next);
+
 /* Root of the tree when it had this size; proofs between sizes (RFC 9162 2.1.3.1, 2.1.4.1).
  * nodes has PROOF_NODES_MAX places. RC_NOT_FOUND: the log is not that long. */
 enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,
@@ -98,3 +106,7 @@ enum rc audit_log_keep_checkpoint(struct audit_log *log, struct store_txn *txn, 
 /* The newest one of this size or less, borrowed. RC_NOT_FOUND. */
 enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint64_t most,
                              uint64_t *size, struct bytes *note);
+/* The head of the signer's journal that the newest one vouches for: sequence 0 if there is
+ * none. RC_CORRUPT. */
+enum rc audit_log_vouched(struct audit_log *log, struct store_txn *txn,
+                          struct journal_head *head);

@@ -135,6 +135,33 @@ static bool is_zero(struct bytes bytes)
     return bytes.len > 0;
 }
 
+static enum rc check(const struct audit_query *query)
+{
+    TRY(audit_query_check(query));
+    return is_zero(query->correlation)
+               ? fault(RC_MALFORMED, "audit query: a correlation id of zeros is none")
+               : RC_OK;
+}
+
+enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
+                          const struct audit_query *query, uint64_t from,
+                          enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
+                          uint64_t *next)
+{
+    struct search s = { .log = log, .txn = txn, .query = query, .each = each, .with = with };
+    uint64_t end = 0;
+    enum rc rc = RC_OK;
+
+    TRY(check(query));
+    TRY(audit_log_size(log, txn, &end));
+    s.room = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
+    for (*next = from; rc == RC_OK && *next < end && s.steps < AUDIT_QUERY_STEPS && !s.full;
+         *next += rc == RC_OK)
+        rc = visit(&s, *next);
+    buf_clear(&s.room);
+    return rc;
+}
+
 enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        const struct audit_query *query,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
@@ -144,9 +171,7 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
     struct search s = { .log = log, .txn = txn, .query = query, .each = each, .with = with };
     uint64_t end;
 
-    TRY(audit_query_check(query));
-    if (is_zero(query->correlation))
-        return fault(RC_MALFORMED, "audit query: a correlation id of zeros is none");
+    TRY(check(query));
     TRY(audit_log_size(log, txn, &end));
     if (query->before != 0 && query->before < end)
         end = query->before;

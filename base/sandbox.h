@@ -44,7 +44,8 @@ enum sandbox_calls {
     SANDBOX_CALLS_THREADS = 4, /* clone for threads only */
     SANDBOX_CALLS_ACCEPT =
         8, /* accept4, shutdown, get and setsockopt, getpeername on inherited listeners */
-    SANDBOX_CALLS_CONNECT = 16, /* socket and connect: Unix, IPv4, IPv6; stream (TCP) only */
+    SANDBOX_CALLS_CONNECT =
+        16, /* socket and connect: Unix, IPv4, IPv6; stream (TCP) only; SIOCOUTQ */
     SANDBOX_CALLS_PASS =
         32, /* sendmsg and recvmsg with descriptors; shutdown; socketpair; memfd */
     /*

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -179,6 +180,7 @@ static const struct call ALLOWED[] = {
     CALL_3(CONNECT, socket, IS(0, AF_INET6), MASKED(1, 0xf, SOCK_STREAM), IS(2, 0)),
     CALL_3(CONNECT, socket, IS(0, AF_INET6), MASKED(1, 0xf, SOCK_STREAM), IS(2, IPPROTO_TCP)),
     CALL(CONNECT, connect),
+    CALL_1(CONNECT, ioctl, IS(1, SIOCOUTQ)), /* what the other side has not acknowledged */
     /* Descriptors between our processes. */
     CALL_1(PASS, sendmsg, NONE_OF(2, SEND_FLAGS)), CALL(PASS, recvmsg),
     CALL(ACCEPT | CONNECT | PASS, shutdown), /* a link that cannot go on */

@@ -108,6 +108,8 @@ static enum rc init(const struct ours *ours)
         "61003",
         "--operator-door-user",
         "61004",
+        "--exporter-user",
+        "61006",
         NULL,
     };
 

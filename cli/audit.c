@@ -1,12 +1,10 @@
+#include "cli/audit_pages.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 
 #include "audit/checkpoint.h"
 #include "base/file.h"
-#include "base/text.h"
 
 enum { PATH_LEN_MAX = 8 * 1024 };
 
@@ -14,33 +12,11 @@ enum { PATH_LEN_MAX = 8 * 1024 };
 
 /* ---- audit list ---- */
 
-enum {
-    LIMIT,
-    BEFORE,
-    DEVICE,
-    ACTOR,
-    CERTIFICATE,
-    CORRELATION,
-    TARGET,
-    PEER,
-    ACTION,
-    DECISION,
-    RULE,
-    SINCE,
-    UNTIL
-};
+enum { LIMIT = CLI_AUDIT_FACETS, BEFORE, SINCE, UNTIL };
 static const struct cli_option LIST_OPTIONS[] = {
+    CLI_AUDIT_FACET_OPTIONS,
     [LIMIT] = { "--limit", "N", "at most N records, the newest (50)" },
     [BEFORE] = { "--before", "INDEX", "only older ones than this" },
-    [DEVICE] = { "--device", "ID", "this device did, or it is about it" },
-    [ACTOR] = { "--actor", "ID", "who did it" },
-    [CERTIFICATE] = { "--certificate", "FINGERPRINT", "shown, or acted upon" },
-    [CORRELATION] = { "--correlation", "ID", "of a request or session: the request id" },
-    [TARGET] = { "--target", "TEXT", "exactly this topic, id or route" },
-    [PEER] = { "--peer", "ADDRESS", "from this address" },
-    [ACTION] = { "--action", "NAME", "what was done or tried, as the list shows it" },
-    [DECISION] = { "--decision", "WORD", "allowed, denied or failed" },
-    [RULE] = { "--rule", "N", "decided by this rule of its policy" },
     [SINCE] = { "--since", "TIME", "2026-11-27T12:00:00Z, or later" },
     [UNTIL] = { "--until", "TIME", "or earlier" },
 };
@@ -118,21 +94,12 @@ static enum rc show_record(const struct cli_call *call)
         { "erased", "erased" },
     };
     CLI_REMOTE(remote);
-    AUTO(json_value) *answer = NULL;
-    AUTO_BUF(path, PATH_LEN_MAX);
-    const char *text = NULL;
+    AUTO(json_value) *record = NULL;
     uint64_t index = 0;
 
-    if (text_read_u64(bytes_of_text(call->words[0]), INT64_MAX - 1, &index) != RC_OK)
-        return fault(RC_MALFORMED, "%s: the index of a record is a number", call->words[0]);
-    buf_addf(&path, "/v1/audit?limit=1&before=%" PRIu64, index + 1);
-    TRY(buf_text(&path, &text));
+    TRY(cli_audit_read_index(call->words[0], &index));
     TRY(cli_remote_open(call, &remote));
-    TRY(cli_remote_get(&remote, text, &answer));
-    const json_t *record = json_array_get(json_object_get(answer, "records"), 0);
-    if (json_integer_value(json_object_get(record, "index")) != (json_int_t)index ||
-        record == NULL)
-        return fault(RC_NOT_FOUND, "there is no record %s", call->words[0]);
+    TRY(cli_audit_get(&remote, index, &record));
     return cli_show_object(call, record, FACTS, COUNT(FACTS));
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-enum { PATH_LEN_MAX = 256, LOOK_US = 200 * 1000 };
+enum { PATH_LEN_MAX = 256, LOOK_US = 200 * 1000, LOOK_MOST_US = 5 * 1000 * 1000 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -57,9 +57,11 @@ static bool is_one(const json_t *erasure, const char *kind, const char *id)
            strcmp(its_id, id) == 0;
 }
 
-/* It ends by itself, at the authority's pace. */
+/* It ends by itself, at the authority's pace. Each look is a record of the log: ever fewer. */
 static enum rc wait_for_end(struct cli_remote *remote, const char *kind, const char *id)
 {
+    useconds_t pause = LOOK_US;
+
     for (bool there = true; there;) {
         AUTO(json_value) *answer = NULL;
         const json_t *erasure;
@@ -69,7 +71,8 @@ static enum rc wait_for_end(struct cli_remote *remote, const char *kind, const c
         json_array_foreach(json_object_get(answer, "erasures"), i, erasure) there =
             there || is_one(erasure, kind, id);
         if (there)
-            usleep(LOOK_US);
+            usleep(pause);
+        pause = pause < LOOK_MOST_US / 2 ? 2 * pause : LOOK_MOST_US;
     }
     return RC_OK;
 }

@@ -225,6 +225,7 @@ static enum rc copy_stopped(const struct backup *b, int registry, struct stat *l
     AUTO_OF(store) *store = NULL;
     AUTO_FD live = -1;
     struct store_copy copy;
+    struct bytes how;
 
     TRY(open_below(b->conf->dir, &b->at.registry, &live));
     if (fstatat(live, "data.mdb", like, AT_SYMLINK_NOFOLLOW) != 0)
@@ -232,6 +233,10 @@ static enum rc copy_stopped(const struct backup *b, int registry, struct stat *l
     cli_history_schema(tables, &schema, like, &settings);
     TRY(store_open(live, &schema, &settings, &store));
     TRY(cli_copy_file(live, AUDIT_KEY, registry, AUDIT_KEY, 0600));
+    if (store_backup_unrecorded(store, &how))
+        return fault(RC_DENIED,
+                     "this place was restored, and not served since: start touchmarkd "
+                     "first, which writes that down");
     return store_backup_copy(store, registry, &copy);
 }
 

@@ -90,6 +90,13 @@ static void add_doors(struct buf *text, const struct cli_ceremony *c)
     add_path(text, c, "spool", "operator-door/spool");
 }
 
+/* No sink: where the audit log goes is for whoever runs this to say. */
+static void add_exporter(struct buf *text, const struct cli_ceremony *c)
+{
+    cli_users_add_section(&c->users, CLI_EXPORTER, text);
+    add_path(text, c, "state", "exporter");
+}
+
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
@@ -103,6 +110,7 @@ enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
     add_signer(&text, c);
     add_authority(&text, c);
     add_doors(&text, c);
+    add_exporter(&text, c);
     TRY(buf_done(&text, &settings));
     return cli_place_add_file(&c->place, "touchmark.conf", settings, false);
 }

@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "pki/certificate.h"
+#include "pki/pem.h"
+#include "pki/profile.h"
 
-enum { CONNECT_MS = 10 * 1000, ANSWER_MS = 120 * 1000, URL_MAX = 16 * 1024, REQUEST_ID = 32 };
+enum { CONNECT_MS = 10 * 1000, ANSWER_MS = 120 * 1000, URL_MAX = 16 * 1024, REASON_MAX = 256 };
 
 typedef struct curl_slist curl_headers;
 AUTO_TYPE(curl_headers, curl_slist_free_all)
@@ -15,6 +18,9 @@ AUTO_TYPE(curl_headers, curl_slist_free_all)
 struct cli_client {
     CURL *curl;
     char *server;
+    const char *door;
+    bool is_door;             /* the connection that libcurl keeps was looked at */
+    char refused[REASON_MAX]; /* why it was not */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -62,6 +68,69 @@ static enum rc set_bounds(CURL *curl)
     return check(curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
 }
 
+/* ---- Which door is it? ---- */
+
+static enum rc check_uri(const struct cli_client *client, struct bytes der)
+{
+    struct pki_certificate certificate;
+    struct bytes uri, prefix = BYTES(PKI_DOOR_URI);
+
+    TRY(pki_certificate_read(der, &certificate));
+    if (!pki_certificate_uri(&certificate, &uri) || !bytes_start_with(uri, prefix) ||
+        !text_is_printable(uri))
+        return fault(RC_DENIED, "its certificate does not say which door it is");
+    struct bytes name = { uri.at + prefix.len, uri.len - prefix.len };
+    if (!bytes_equal_text(name, client->door))
+        return fault(RC_DENIED, "this is the %.*s, not the %s", BYTES_FMT(name), client->door);
+    return RC_OK;
+}
+
+/* The first in the chain is the server's own, verified by now. */
+static enum rc check_door(const struct cli_client *client)
+{
+    static const char PREFIX[] = "Cert:";
+    struct curl_certinfo *told = NULL;
+    AUTO_BUF(der, PKI_CERTIFICATE_MAX);
+
+    TRY(check(curl_easy_getinfo(client->curl, CURLINFO_CERTINFO, &told)));
+    if (told == NULL || told->num_of_certs == 0)
+        return fault(RC_DENIED, "it showed no certificate");
+    for (const struct curl_slist *at = told->certinfo[0]; at != NULL; at = at->next) {
+        if (strncmp(at->data, PREFIX, sizeof PREFIX - 1) != 0)
+            continue;
+        struct bytes pem = bytes_of_text(at->data + sizeof PREFIX - 1);
+        TRY(pki_pem_next(&pem, "CERTIFICATE", &der));
+        return check_uri(client, buf_bytes(&der));
+    }
+    return fault(RC_DENIED, "libcurl does not show its certificate");
+}
+
+/* Once there is a connection, before anything is sent over it. */
+static int before_request(void *with, char *, char *, int, int)
+{
+    struct cli_client *client = with;
+    long fresh = 1;
+
+    enum rc rc = check(curl_easy_getinfo(client->curl, CURLINFO_NUM_CONNECTS, &fresh));
+    if (rc == RC_OK && (fresh > 0 || !client->is_door))
+        rc = check_door(client);
+    client->is_door = rc == RC_OK;
+    if (rc == RC_OK)
+        return CURL_PREREQFUNC_OK;
+    memset(client->refused, 0, sizeof client->refused);
+    memcpy(client->refused, fault_text(), strnlen(fault_text(), sizeof client->refused - 1));
+    return CURL_PREREQFUNC_ABORT;
+}
+
+static enum rc set_door(struct cli_client *client)
+{
+    if (client->door == NULL)
+        return RC_OK;
+    TRY(check(curl_easy_setopt(client->curl, CURLOPT_CERTINFO, 1L)));
+    TRY(check(curl_easy_setopt(client->curl, CURLOPT_PREREQDATA, client)));
+    return check(curl_easy_setopt(client->curl, CURLOPT_PREREQFUNCTION, before_request));
+}
+
 enum rc cli_client_open(const struct cli_client_setup *setup, struct cli_client **client)
 {
     AUTO_OF(cli_client) *made = calloc(1, sizeof *made);
@@ -76,6 +145,8 @@ enum rc cli_client_open(const struct cli_client_setup *setup, struct cli_client 
     TRY(check(curl_easy_setopt(made->curl, CURLOPT_ERRORBUFFER, made->error)));
     TRY(set_bounds(made->curl));
     TRY(set_trust(made->curl, setup));
+    made->door = setup->door;
+    TRY(set_door(made));
     *client = TAKE(made);
     return RC_OK;
 }
@@ -201,6 +272,8 @@ static enum rc tell_failure(const struct cli_client *client, CURLcode code,
         return fault(RC_LIMIT, "%s: an answer of more than %zu bytes", client->server,
                      body->max);
     switch ((int)code) {
+    case CURLE_ABORTED_BY_CALLBACK:
+        return fault(RC_DENIED, "%s: %s", client->server, client->refused);
     case CURLE_PEER_FAILED_VERIFICATION:
         return fault(RC_DENIED, "%s: its certificate is not one of our doors': %s",
                      client->server, why);

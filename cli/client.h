@@ -9,6 +9,8 @@ struct cli_client_setup {
     const char *server;      /* cli_profile_check_server() */
     const char *authorities; /* the only ones that the server's certificate may come from */
     const char *certificate, *key;
+    /* Which of our doors it must be: "operator-door"; NULL: any. Host names do not tell. */
+    const char *door;
 };
 
 struct cli_client;
@@ -34,7 +36,8 @@ struct cli_client_answer {
 /*
  * The answer's body is appended to body, whose ceiling is the most that is taken (RC_LIMIT).
  * TLS 1.2 or newer, no redirection, no proxy. RC_BUSY: not reachable, or too slow; RC_DENIED:
- * the server is not what the authorities vouch for, or it refused our certificate.
+ * the server is not what the authorities vouch for, or not the door that was asked for (before
+ * anything is sent to it), or it refused our certificate.
  * libcurl keeps a copy of the credentials until the next question or its end.
  */
 enum rc cli_client_ask(struct cli_client *client, const struct cli_client_question *question,

@@ -198,6 +198,15 @@ static int complain(FILE *messages, const char *hint)
     return CLI_EXIT_USAGE;
 }
 
+static int complain_about(const struct cli_command *command, FILE *messages)
+{
+    AUTO_BUF(hint, 256);
+    const char *text = NULL;
+
+    buf_addf(&hint, "%s ", command->name);
+    return complain(messages, buf_text(&hint, &text) == RC_OK ? text : "");
+}
+
 static int show(struct buf *text, FILE *to)
 {
     struct bytes bytes = buf_bytes(text);
@@ -252,8 +261,10 @@ static int run(const struct cli_command *command, const struct line *line, FILE 
         .out = out,
         .messages = messages,
     };
-    enum rc rc = command->run(&call);
 
+    if (command->check != NULL && command->check(&call) != RC_OK)
+        return complain_about(command, messages);
+    enum rc rc = command->run(&call);
     if (rc == RC_OK && (fflush(out) != 0 || ferror(out)))
         rc = fault_errno("write the answer");
     if (rc != RC_OK)
@@ -302,12 +313,8 @@ int cli_command_main(const struct cli_table *table, const char *const *argv, siz
         (void)fault(RC_NOT_FOUND, "there is no command \"%s\"", argv[0]);
         return complain(messages, "");
     }
-    if (take_line(command, &line, used) != RC_OK) {
-        AUTO_BUF(hint, 256);
-        const char *text = NULL;
-        buf_addf(&hint, "%s ", command->name);
-        return complain(messages, buf_text(&hint, &text) == RC_OK ? text : "");
-    }
+    if (take_line(command, &line, used) != RC_OK)
+        return complain_about(command, messages);
     if (line.help) {
         AUTO_BUF(text, HELP_MAX);
         cli_manual_command(command, &text);

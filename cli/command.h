@@ -37,6 +37,9 @@ struct cli_command {
                              in the manual page */
     const struct cli_option *options;
     size_t option_count;
+    /* Of options that need or exclude each other: what it refuses is a wrong command line.
+     * NULL: there are none. */
+    enum rc (*check)(const struct cli_call *call);
     enum rc (*run)(const struct cli_call *call);
     bool remote; /* speaks to a running system: --profile FILE and --server URL besides */
 };

@@ -17,8 +17,10 @@ extern const struct cli_command CLI_CERTIFICATE_LIST, CLI_CERTIFICATE_REVOKE;
 extern const struct cli_command CLI_POLICY_CHECK, CLI_POLICY_APPLY, CLI_POLICY_SHOW,
     CLI_POLICY_LIST;
 /* cli/audit.c, cli/audit_export.c */
-extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_SHOW, CLI_AUDIT_CHECKPOINT,
-    CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
+extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_FOLLOW, CLI_AUDIT_SHOW,
+    CLI_AUDIT_CHECKPOINT, CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
+/* cli/audit_explain.c, cli/audit_report.c, cli/audit_access.c: answers out of many records */
+extern const struct cli_command CLI_AUDIT_EXPLAIN, CLI_AUDIT_REPORT, CLI_AUDIT_ACCESS;
 /* cli/audit_retention.c */
 extern const struct cli_command CLI_AUDIT_ERASE, CLI_AUDIT_HOLD;
 /* cli/status.c */

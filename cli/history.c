@@ -31,6 +31,7 @@ static enum rc look_inside(struct store_txn *txn, void *with)
     TRY(audit_log_size(look->log, txn, &look->head->size));
     TRY(audit_log_root(look->log, txn, look->head->size, &look->head->root));
     TRY(registry_journal_seen(txn, &look->head->journal_seen));
+    TRY(audit_log_vouched(look->log, txn, &look->head->vouched));
     if (look->kept == NULL)
         return RC_OK;
     if (look->kept->size > look->head->size)
@@ -106,12 +107,13 @@ static int64_t wall_of_entry(void *with)
     return ((const struct replay *)with)->wall_ms;
 }
 
-static bool goes_beyond(const struct replay *replay, const struct keys_entry *entry)
+/* Of the checkpoint that this entry remembers; 0: of none. */
+static uint64_t tree_size_of(const struct keys_entry *entry)
 {
     bool remembers = entry->kind == KEYS_ENTRY_MEMORY ||
                      (entry->kind == KEYS_ENTRY_SIGNED && entry->of == KEYS_CHECKPOINT);
 
-    return remembers && entry->memory.tree_size > replay->log_size;
+    return remembers ? entry->memory.tree_size : 0;
 }
 
 static enum rc copy_entry(void *with, const struct journal_entry *entry)
@@ -120,7 +122,7 @@ static enum rc copy_entry(void *with, const struct journal_entry *entry)
     struct keys_entry read;
 
     TRY(keys_entry_read(entry->kind, entry->body, &read));
-    if (goes_beyond(replay, &read))
+    if (tree_size_of(&read) > replay->log_size)
         return RC_CLOSED; /* enough: cli_history_copy_journal() knows */
     replay->wall_ms = entry->wall_ms;
     TRY(journal_append(replay->to, entry->kind, entry->body, NULL));
@@ -166,28 +168,39 @@ enum rc cli_history_check(const struct cli_log_head *log, const struct journal_h
     return RC_OK;
 }
 
-struct search {
-    const struct journal_head *head;
-    bool found;
-};
-
-static enum rc find_entry(void *with, const struct journal_entry *entry)
+void cli_history_seek(struct cli_journal *journal, const struct journal_head *head,
+                      const char *who)
 {
-    struct search *search = with;
+    struct cli_sought *sought = &journal->sought[journal->count++];
 
-    if (entry->sequence == search->head->sequence)
-        search->found = bytes_equal(BYTES_OF(entry->hash), BYTES_OF(search->head->hash));
+    *sought = (struct cli_sought){ .head = *head, .who = who, .found = head->sequence == 0 };
+}
+
+static enum rc pass_entry(void *with, const struct journal_entry *entry)
+{
+    struct cli_journal *journal = with;
+    struct keys_entry read;
+
+    TRY(keys_entry_read(entry->kind, entry->body, &read));
+    if (tree_size_of(&read) > journal->tree_size)
+        journal->tree_size = tree_size_of(&read);
+    for (size_t i = 0; i < journal->count; i++) {
+        struct cli_sought *sought = &journal->sought[i];
+        if (entry->sequence == sought->head.sequence)
+            sought->found = bytes_equal(BYTES_OF(entry->hash), BYTES_OF(sought->head.hash));
+    }
     return RC_OK;
 }
 
-enum rc cli_history_continues(int dir, const struct journal_head *head)
+enum rc cli_history_walk(int dir, struct cli_journal *journal)
 {
-    struct search search = { .head = head, .found = head->sequence == 0 };
-
-    TRY(journal_verify(dir, find_entry, &search, NULL, NULL));
-    return search.found ? RC_OK
-                        : fault(RC_DENIED,
-                                "that journal does not continue the backup's, which ends at "
-                                "entry %" PRIu64,
-                                head->sequence);
+    journal->tree_size = 0;
+    TRY(journal_verify(dir, pass_entry, journal, &journal->head, NULL));
+    for (size_t i = 0; i < journal->count; i++)
+        if (!journal->sought[i].found)
+            return fault(RC_DENIED,
+                         "the signer's journal does not hold entry %" PRIu64
+                         " as %s has it: it was rolled back, or is another's",
+                         journal->sought[i].head.sequence, journal->sought[i].who);
+    return RC_OK;
 }

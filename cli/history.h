@@ -9,12 +9,26 @@
 
 #include <sys/stat.h>
 
-/* What a registry's copy holds: its audit log, and up to which entry it knows the signer's
- * journal. */
+/* What a registry's copy holds: its audit log, up to which entry it knows the signer's journal,
+ * and the journal's head that its newest checkpoint vouches for. */
 struct cli_log_head {
     uint64_t size;
     struct proof_hash root;
     uint64_t journal_seen;
+    struct journal_head vouched;
+};
+
+/* A walk along a signer's journal: the heads that it must hold, and what it found. */
+enum { CLI_SOUGHT_MAX = 2 };
+struct cli_journal {
+    struct cli_sought {
+        struct journal_head head;
+        const char *who; /* says so; borrowed */
+        bool found;
+    } sought[CLI_SOUGHT_MAX];
+    size_t count;
+    struct journal_head head;
+    uint64_t tree_size; /* of the largest checkpoint that was signed */
 };
 
 enum { CLI_HISTORY_TABLES = (int)REGISTRY_TABLES + (int)AUDIT_TABLES };
@@ -45,5 +59,7 @@ enum rc cli_history_copy_journal(int from, int to, uint64_t log_size,
 /* RC_DENIED: the journal lacks entries that the registry knows: an older one under a newer
  * registry, with which serials could be used twice. */
 enum rc cli_history_check(const struct cli_log_head *log, const struct journal_head *journal);
-/* RC_DENIED unless the journal in this folder holds `head` as it is there, and perhaps more. */
-enum rc cli_history_continues(int dir, const struct journal_head *head);
+void cli_history_seek(struct cli_journal *journal, const struct journal_head *head,
+                      const char *who);
+/* Along the chain to its end. RC_DENIED unless it holds all that is sought as it is there. */
+enum rc cli_history_walk(int dir, struct cli_journal *journal);

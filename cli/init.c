@@ -18,6 +18,7 @@ enum {
     AUTHORITY_USER,
     DEVICE_DOOR_USER,
     OPERATOR_DOOR_USER,
+    EXPORTER_USER,
     MQTTS,
     HTTPS,
     HTTP,
@@ -43,6 +44,8 @@ static const struct cli_option OPTIONS[] = {
     [OPERATOR_DOOR_USER] = { "--operator-door-user", "USER",
                              "whom the operator door becomes, as root "
                              "(touchmark-operator-door)" },
+    [EXPORTER_USER] = { "--exporter-user", "USER",
+                        "whom the exporter becomes, as root (touchmark-exporter)" },
     [MQTTS] = { "--mqtts", "ADDRESS", "where devices speak MQTT (127.0.0.1:8883)" },
     [HTTPS] = { "--https", "ADDRESS", "where devices enrol (127.0.0.1:8443)" },
     [HTTP] = { "--http", "ADDRESS",
@@ -76,7 +79,7 @@ static const char TEACHING[] =
     "\n"
     "As root each process gets a user of its own: those of deploy/sysusers.d if the machine "
     "has\n"
-    "them, else name four with --signer-user and the like.\n"
+    "them, else name five with --signer-user and the like.\n"
     "\n"
     "Example:\n"
     "  touchmark init /srv/touchmark --organization Acme --hosts iot.acme.example\n"
@@ -87,8 +90,8 @@ static enum rc read_hosts(struct bytes list, struct pki_hierarchy_names *names)
     for (;;) {
         const uint8_t *comma = list.len > 0 ? memchr(list.at, ',', list.len) : NULL;
         size_t len = comma == NULL ? list.len : (size_t)(comma - list.at);
-        if (names->host_count == KEYS_SAN_RULES_MAX)
-            return fault(RC_LIMIT, "--hosts: more than %d", KEYS_SAN_RULES_MAX);
+        if (names->host_count == PKI_HIERARCHY_HOSTS_MAX)
+            return fault(RC_LIMIT, "--hosts: more than %d", PKI_HIERARCHY_HOSTS_MAX);
         names->hosts[names->host_count++] = (struct bytes){ list.at, len };
         if (comma == NULL)
             return RC_OK;
@@ -216,7 +219,8 @@ static enum rc run(const struct cli_call *call)
         .users.of = { [CLI_SIGNER].name = call->values[SIGNER_USER],
                       [CLI_AUTHORITY].name = call->values[AUTHORITY_USER],
                       [CLI_DEVICE_DOOR].name = call->values[DEVICE_DOOR_USER],
-                      [CLI_OPERATOR_DOOR].name = call->values[OPERATOR_DOOR_USER] },
+                      [CLI_OPERATOR_DOOR].name = call->values[OPERATOR_DOOR_USER],
+                      [CLI_EXPORTER].name = call->values[EXPORTER_USER] },
         .listeners = { call->values[MQTTS], call->values[HTTPS], call->values[HTTP],
                        call->values[OPERATOR_HTTPS] },
         .now_s = clock_wall_ms(&clock) / 1000,

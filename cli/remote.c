@@ -12,6 +12,7 @@ enum rc cli_remote_open(const struct cli_call *call, struct cli_remote *remote)
         .authorities = remote->profile.authorities,
         .certificate = remote->profile.certificate,
         .key = remote->profile.key,
+        .door = "operator-door",
     };
     return cli_client_open(&setup, &remote->client);
 }

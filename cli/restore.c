@@ -3,6 +3,7 @@
 #include "cli/history.h"
 #include "cli/manifest.h"
 #include "cli/place.h"
+#include "store/backup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,14 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHECKPOINT, KEY, JOURNAL, PIN };
+enum { CHECKPOINT, KEY, JOURNAL, NO_NEWER, PIN };
 static const struct cli_option OPTIONS[] = {
     [CHECKPOINT] = { "--checkpoint", "FILE",
-                     "kept elsewhere: refuse a backup whose log is older than it" },
+                     "the newest that was kept elsewhere: refuse a backup that is older" },
     [KEY] = { "--key", "FILE", "that checkpoint's public key (the backup's own)" },
     [JOURNAL] = { "--journal", "DIR",
                   "the signer's journal that survived: used instead of the backup's, which it "
                   "must continue" },
+    [NO_NEWER] = { "--no-newer-checkpoint", NULL,
+                   "nobody kept a newer checkpoint and the journal is lost: signatures after "
+                   "the backup may be repeated; the audit log will say so" },
     [PIN] = { "--pin", "FILE", "the issuing HSM token's PIN, for a backup without" },
 };
 
@@ -32,8 +36,27 @@ struct restore {
     int backup, from; /* the backup and its copy of the place */
     struct cli_place place;
     struct cli_log_head log;
-    struct journal_head journal;
+    uint64_t kept_size; /* of --checkpoint, and the journal's head in it */
+    struct journal_head kept;
+    struct cli_journal journal, survivor; /* the backup's, and --journal */
 };
+
+/* ---- What keeps an older state from being signed ---- */
+
+static enum rc check(const struct cli_call *call)
+{
+    bool held = call->values[CHECKPOINT] != NULL || call->values[JOURNAL] != NULL;
+
+    if (held && call->values[NO_NEWER] != NULL)
+        return fault(RC_MALFORMED, "--no-newer-checkpoint says that there is neither a kept "
+                                   "checkpoint nor the journal: not beside them");
+    if (!held && call->values[NO_NEWER] == NULL)
+        return fault(RC_MALFORMED,
+                     "restore needs what tells which checkpoints were signed after the backup: "
+                     "--checkpoint FILE, the newest that was kept elsewhere; or --journal DIR, "
+                     "the signer's that survived; or, if both are lost, --no-newer-checkpoint");
+    return RC_OK;
+}
 
 /* ---- What was backed up is whole, and fits together ---- */
 
@@ -50,6 +73,9 @@ static enum rc look_with_checkpoint(struct restore *r, int registry)
                   file != NULL ? file : "ca/checkpoints.pub.pem", &pem));
     TRY(audit_checkpoint_key_read(buf_bytes(&pem), &key));
     TRY(audit_checkpoint_verify(key, buf_bytes(&note), &kept));
+    r->kept_size = kept.size;
+    r->kept.sequence = kept.journal_sequence;
+    memcpy(r->kept.hash, kept.journal_hash, sizeof r->kept.hash);
     return cli_history_look(registry, r->backup, &kept, &r->log);
 }
 
@@ -72,11 +98,44 @@ static enum rc check_journal(struct restore *r)
     AUTO_FD journal = -1;
 
     TRY(file_open_dir(r->from, JOURNAL_FOLDER, &journal));
-    TRY(journal_verify(journal, NULL, NULL, &r->journal, NULL));
-    if (!cli_manifest_head_is(&r->manifest, "journal", "sequence", r->journal.sequence, "hash",
-                              BYTES_OF(r->journal.hash)))
+    cli_history_seek(&r->journal, &r->log.vouched, "the newest checkpoint in the backup's log");
+    cli_history_seek(&r->journal, &r->kept, "the checkpoint that was kept");
+    TRY(cli_history_walk(journal, &r->journal));
+    if (!cli_manifest_head_is(&r->manifest, "journal", "sequence", r->journal.head.sequence,
+                              "hash", BYTES_OF(r->journal.head.hash)))
         return fault(RC_CORRUPT, "the journal is not the one that the manifest tells of");
-    return cli_history_check(&r->log, &r->journal);
+    return cli_history_check(&r->log, &r->journal.head);
+}
+
+static enum rc same_folder(int one, int other, bool *same)
+{
+    struct stat first, second;
+
+    if (fstat(one, &first) != 0 || fstat(other, &second) != 0)
+        return fault_errno("look at the journals");
+    *same = first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    return RC_OK;
+}
+
+static enum rc check_survivor(struct restore *r)
+{
+    AUTO_FD survivor = -1;
+    AUTO_FD backup = -1;
+    bool same = false;
+
+    if (r->call->values[JOURNAL] == NULL)
+        return RC_OK;
+    TRY(file_open_dir(AT_FDCWD, r->call->values[JOURNAL], &survivor));
+    TRY(file_open_dir(r->from, JOURNAL_FOLDER, &backup));
+    TRY(same_folder(survivor, backup, &same));
+    if (same)
+        return fault(RC_DENIED,
+                     "--journal %s: the backup's own knows nothing of what was "
+                     "signed after the backup",
+                     r->call->values[JOURNAL]);
+    cli_history_seek(&r->survivor, &r->journal.head, "the backup's");
+    enum rc rc = cli_history_walk(survivor, &r->survivor);
+    return rc == RC_OK ? RC_OK : fault_while(rc, "--journal %s", r->call->values[JOURNAL]);
 }
 
 /* A journal that survived knows what was signed since: nothing older may take its place. */
@@ -92,12 +151,12 @@ static enum rc check_living(const struct restore *r)
     if (file_open_dir(AT_FDCWD, text, &living) != RC_OK)
         return RC_OK;
     TRY(journal_verify(living, NULL, NULL, &head, NULL));
-    return head.sequence > r->journal.sequence
+    return head.sequence > r->journal.head.sequence
                ? fault(RC_DENIED,
                        "%s goes to entry %" PRIu64 ", the backup's to %" PRIu64
                        ": what was signed since must not be forgotten; move %s away and give "
                        "--journal",
-                       text, head.sequence, r->journal.sequence, r->call->words[1])
+                       text, head.sequence, r->journal.head.sequence, r->call->words[1])
                : RC_OK;
 }
 
@@ -109,6 +168,7 @@ static enum rc check_backup(struct restore *r)
     TRY(cli_manifest_check(&r->manifest, r->from));
     TRY(check_registry(r));
     TRY(check_journal(r));
+    TRY(check_survivor(r));
     return check_living(r);
 }
 
@@ -210,19 +270,49 @@ static enum rc write_journal(struct restore *r)
 {
     AUTO_FD from = -1;
     AUTO_FD to = -1;
-    struct journal_head copied;
     struct stat owner;
 
     if (r->call->values[JOURNAL] == NULL)
         return RC_OK;
     TRY(file_open_dir(AT_FDCWD, r->call->values[JOURNAL], &from));
-    TRY(cli_history_continues(from, &r->journal));
     TRY(file_open_dir(r->place.dir, JOURNAL_FOLDER, &to));
-    TRY(cli_history_copy_journal(from, to, UINT64_MAX, &copied));
-    r->journal = copied;
+    TRY(cli_history_copy_journal(from, to, UINT64_MAX, &r->survivor.head));
     if (fstat(to, &owner) != 0)
         return fault_errno("%s", JOURNAL_FOLDER);
     return cli_place_give(&r->place, JOURNAL_FOLDER, owner.st_uid, owner.st_gid);
+}
+
+/* For the audit log: the authority writes it down when it first opens the registry. */
+static enum rc tell_how(const struct restore *r, struct buf *how)
+{
+    struct bytes text;
+
+    if (r->call->values[NO_NEWER] != NULL)
+        buf_addf(how, "no newer checkpoint was kept and the signer's journal is lost: "
+                      "signatures after the backup may be repeated");
+    if (r->call->values[CHECKPOINT] != NULL)
+        buf_addf(how, "held against a kept checkpoint of %" PRIu64 " records", r->kept_size);
+    if (r->call->values[JOURNAL] != NULL)
+        buf_addf(how, "%swith the signer's surviving journal to entry %" PRIu64,
+                 how->len > 0 ? " and " : "", r->survivor.head.sequence);
+    return buf_done(how, &text);
+}
+
+static enum rc write_how(const struct restore *r)
+{
+    AUTO_BUF(how, STORE_NOTE_MAX);
+    AUTO_FD registry = -1;
+    struct stat like;
+
+    TRY(tell_how(r, &how));
+    TRY(file_open_dir(r->place.dir, REGISTRY_FOLDER, &registry));
+    if (fstatat(registry, STORE_BACKUP_MANIFEST, &like, AT_SYMLINK_NOFOLLOW) != 0)
+        return fault_errno("the registry's copy");
+    TRY(store_backup_note(registry, buf_bytes(&how)));
+    if (geteuid() == 0 && fchownat(registry, STORE_BACKUP_MANIFEST, like.st_uid, like.st_gid,
+                                   AT_SYMLINK_NOFOLLOW) != 0)
+        return fault_errno("give %s away", STORE_BACKUP_MANIFEST);
+    return RC_OK;
 }
 
 static enum rc write_pin(const struct restore *r)
@@ -245,8 +335,29 @@ static enum rc restore(struct restore *r)
     TRY(make_folders(r));
     TRY(write_files(r));
     TRY(write_journal(r));
+    TRY(write_how(r));
     TRY(write_pin(r));
     return RC_OK;
+}
+
+static uint64_t entries_of(const struct restore *r)
+{
+    return r->call->values[JOURNAL] != NULL ? r->survivor.head.sequence
+                                            : r->journal.head.sequence;
+}
+
+/* Better heard now than from the authority, which will say the same. */
+static bool warn(const struct restore *r)
+{
+    if (r->survivor.tree_size <= r->log.size)
+        return false;
+    fprintf(r->call->messages,
+            "touchmark: this place will issue nothing: its signer signed a checkpoint of "
+            "%" PRIu64 " records, and the\nbackup's log has %" PRIu64
+            ". Devices connect, are revoked and are cut. To issue again restore a backup that "
+            "is not\nolder than that checkpoint (docs/backup.md).\n",
+            r->survivor.tree_size, r->log.size);
+    return true;
 }
 
 static enum rc finish(struct restore *r)
@@ -256,14 +367,15 @@ static enum rc finish(struct restore *r)
     const char *name = r->call->words[1];
 
     TRY(cli_place_finish(&r->place));
-    AUTO(json_value) *answer =
-        json_pack("{s:s, s:I, s:I, s:b}", "folder", name, "records", (json_int_t)r->log.size,
-                  "journal", (json_int_t)r->journal.sequence, "pin", pin);
+    bool held_up = warn(r);
+    AUTO(json_value) *answer = json_pack(
+        "{s:s, s:I, s:I, s:b, s:b}", "folder", name, "records", (json_int_t)r->log.size,
+        "journal", (json_int_t)entries_of(r), "pin", pin, "issues", !held_up);
     return cli_show_line(r->call, answer,
                          "%s has %" PRIu64 " audit records and %" PRIu64
                          " entries of the signer's journal again.\n%sNext: touchmarkd --config "
                          "%s/touchmark.conf\n",
-                         name, r->log.size, r->journal.sequence,
+                         name, r->log.size, entries_of(r),
                          pin ? ""
                              : "The token's PIN is missing: put it into "
                                "secrets/issuing.pin, mode 0600.\n",
@@ -304,16 +416,27 @@ const struct cli_command CLI_RESTORE = {
         "the journal has\n"
         "beyond the registry is found when the authority starts, and revoked.\n"
         "\n"
-        "Records and signatures after the backup are not in it. Give --checkpoint the "
-        "newest one that\n"
-        "you kept: if the backup is older than it, going on would sign an older state "
-        "again, and is\n"
-        "refused. If the signer's journal survived, give --journal.\n"
+        "Records and signatures after the backup are not in it. A checkpoint of the log that "
+        "contradicts one\n"
+        "that was signed since must never be signed, so something has to tell of those. Give "
+        "one:\n"
+        "\n"
+        "  --checkpoint   the newest that anybody kept elsewhere: a backup that is older is "
+        "refused\n"
+        "  --journal      the signer's journal, if that survived: it takes the place of the "
+        "backup's. If it has\n"
+        "                 a checkpoint of more records than the backup, the place is made, and "
+        "issues nothing\n"
+        "  --no-newer-checkpoint\n"
+        "                 neither is left. What was signed after the backup may be "
+        "contradicted; that you said\n"
+        "                 so is the first record of the restored log's new life\n"
         "\n"
         "Example, as root:\n"
         "  touchmark restore /mnt/backup-2026-11-27 /srv/touchmark --pin issuing.pin "
         "\\\n      --checkpoint 2026-11-26.checkpoint\n",
     .options = OPTIONS,
     .option_count = sizeof OPTIONS / sizeof *OPTIONS,
+    .check = check,
     .run = run,
 };

@@ -20,6 +20,8 @@ static enum rc show_status(const struct cli_call *call)
         { "doors behind", "doors_behind" },
         { "audit records", "audit_records" },
         { "under a checkpoint", "audit_checkpoint" },
+        { "audit sinks", "audit_sinks" },
+        { "exported to all", "audit_exported" },
         { "trouble", "trouble" },
         { "revision", "revision" },
         { "sequence", "sequence" },

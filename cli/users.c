@@ -14,6 +14,7 @@ static const struct process {
     [CLI_DEVICE_DOOR] = { "device-door", "--device-door-user", "touchmark-device-door" },
     [CLI_OPERATOR_DOOR] = { "operator-door", "--operator-door-user",
                             "touchmark-operator-door" },
+    [CLI_EXPORTER] = { "exporter", "--exporter-user", "touchmark-exporter" },
 };
 
 /* A folder stands behind the one that it is in. */
@@ -21,11 +22,17 @@ static const struct folder {
     enum cli_process process;
     const char *name;
 } FOLDERS[] = {
-    { CLI_SIGNER, "signer/journal" },         { CLI_AUTHORITY, "authority" },
-    { CLI_AUTHORITY, "authority/registry" },  { CLI_AUTHORITY, "authority/backups" },
-    { CLI_AUTHORITY, "authority/recover" },   { CLI_DEVICE_DOOR, "device-door" },
-    { CLI_DEVICE_DOOR, "device-door/spool" }, { CLI_DEVICE_DOOR, "device-door/journal" },
-    { CLI_OPERATOR_DOOR, "operator-door" },   { CLI_OPERATOR_DOOR, "operator-door/spool" },
+    { CLI_SIGNER, "signer/journal" },
+    { CLI_AUTHORITY, "authority" },
+    { CLI_AUTHORITY, "authority/registry" },
+    { CLI_AUTHORITY, "authority/backups" },
+    { CLI_AUTHORITY, "authority/recover" },
+    { CLI_DEVICE_DOOR, "device-door" },
+    { CLI_DEVICE_DOOR, "device-door/spool" },
+    { CLI_DEVICE_DOOR, "device-door/journal" },
+    { CLI_OPERATOR_DOOR, "operator-door" },
+    { CLI_OPERATOR_DOOR, "operator-door/spool" },
+    { CLI_EXPORTER, "exporter" },
 };
 enum { FOLDER_COUNT = sizeof FOLDERS / sizeof *FOLDERS };
 

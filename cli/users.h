@@ -8,6 +8,7 @@ enum cli_process {
     CLI_AUTHORITY,
     CLI_DEVICE_DOOR,
     CLI_OPERATOR_DOOR,
+    CLI_EXPORTER,
     CLI_PROCESSES
 };
 

@@ -169,6 +169,7 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_SNAPSHOT:
     case REGISTRY_ASK_LOOK_UP:
     case REGISTRY_ASK_APPLIED:
+    case REGISTRY_ASK_AUDIT_WATCH:
         daemon_authority_follow(request);
         return;
     case REGISTRY_ASK_DOOR:
@@ -209,6 +210,10 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_AUDIT_HOLD:
         daemon_authority_hold(request);
         return;
+
+    case REGISTRY_ASK_EXPORTED:
+        daemon_authority_export(request);
+        return;
     }
     daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
 }
@@ -237,7 +242,11 @@ static enum rc handle(void *with, const struct link_request *arrived)
     request->channel = door->channel;
     request->ask = (enum registry_ask)arrived->kind->kind;
     enum rc rc = copy_question(request, arrived->body);
-    if (rc == RC_OK)
+    if (rc == RC_OK && !registry_channel_asks(request->channel, request->ask))
+        daemon_authority_refuse(request,
+                                fault(RC_DENIED, "%s: not asked by the %s", arrived->kind->name,
+                                      registry_channel_name(request->channel)));
+    else if (rc == RC_OK)
         dispatch(request);
     else
         daemon_authority_turn_away(request, rc);
@@ -303,7 +312,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     if (made->setup.settings.prune_every_ms == 0)
         made->setup.settings.prune_every_ms = PRUNE_EVERY_MS;
     made->authorities = BUF_MAX(LINK_BODY_MAX);
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++) {
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++) {
         made->doors[i].authority = made;
         made->doors[i].channel = (enum registry_channel)i;
     }
@@ -342,7 +351,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         authority->undone = request->next;
         daemon_authority_forget(request); /* undone when it starts again, as after a crash */
     }
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);

@@ -26,6 +26,7 @@ struct daemon_authority_event {
     const char *action;        /* the request's name ("enrol"), or "crl", "orphan", "recover" */
     enum registry_ask ask;     /* 0: the authority's own doing */
     enum registry_state state; /* DEVICE_STATE: what the device shall become */
+    bool only_checks;          /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
@@ -52,14 +53,12 @@ struct daemon_authority_audit {
 
     /* The key that its bodies are sealed under, which a copy of the registry needs, too. */
     const struct secret *key;
-    /* How far every sink of the log has come: records from this index on are not pruned. NULL:
-     * there is no sink. */
-    enum rc (*exported)(void *with, struct store_txn *txn, uint64_t *below);
 };
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
+    unsigned sinks;         /* that the exporter serves */
     const char *door_names; /* host names and addresses in the doors' certificates: "a,b" */
     int64_t prune_every_ms; /* looks for records to prune; 0: an hour */
 };
@@ -87,6 +86,10 @@ AUTO_STRUCT(daemon_authority, daemon_authority_free)
 enum rc daemon_authority_serve(struct daemon_authority *authority,
                                enum registry_channel channel, int fd);
 enum rc daemon_authority_attach(struct daemon_authority *authority, int signer);
+
+/* Records below this index have been had by every sink, for good: nothing else may be pruned.
+ * UINT64_MAX without sinks; 0 until the exporter has told. */
+uint64_t daemon_authority_exported(const struct daemon_authority *authority);
 
 /* Has the signer been attached, and its journal been replayed? For tests and status. */
 bool daemon_authority_issues(const struct daemon_authority *authority);

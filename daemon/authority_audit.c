@@ -7,6 +7,7 @@
 #include "audit/prune.h"
 #include "base/text.h"
 #include "registry/answer.h"
+#include "store/backup.h"
 
 enum { REASON_ROOM = 4096, ENTRY_HEAD = 8 + 4 + PROOF_HASH };
 
@@ -71,17 +72,20 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_PROOF] = AUDIT_LOG_READ,
         [REGISTRY_ASK_SPOOL] = AUDIT_LOG_SPOOL,
         [REGISTRY_ASK_AUDIT_ENTRIES] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_AUDIT_WATCH] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
 
         [REGISTRY_ASK_AUDIT_ERASE] = AUDIT_LOG_ERASE,
         [REGISTRY_ASK_AUDIT_HOLD] = AUDIT_LOG_HOLD,
         [REGISTRY_ASK_AUDIT_HOLD_LIST] = AUDIT_LOG_READ,
+        [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
     };
 
     if (event->ask == 0)
         return own_doing(event->action);
-    return event->ask == REGISTRY_ASK_DEVICE_STATE ? of_state(event->state)
-                                                   : ACTIONS[event->ask];
+    if (event->ask == REGISTRY_ASK_DEVICE_STATE)
+        return of_state(event->state);
+    return event->only_checks ? AUDIT_POLICY_CHECK : ACTIONS[event->ask];
 }
 
 /* No is DENIED; what could not be decided or done is FAILED. */
@@ -100,6 +104,11 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     const struct registry_preamble *preamble = event->preamble;
 
     record->actor_kind = AUDIT_NOBODY;
+    if (event->channel == REGISTRY_EXPORTER) {
+        record->actor_kind = AUDIT_PROCESS;
+        record->actor = BYTES("exporter");
+        return;
+    }
     if (preamble == NULL) {
         record->actor_kind = AUDIT_PROCESS;
         record->actor = BYTES("authority");
@@ -327,6 +336,7 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
 struct beginning {
     const struct daemon_authority_book *book;
     bool restored;
+    struct bytes how;
 };
 
 static enum rc append_own(const struct daemon_authority_book *book, struct store_txn *txn,
@@ -345,17 +355,18 @@ static enum rc append_own(const struct daemon_authority_book *book, struct store
 }
 
 /* A token that is open in the copy may have been used since: it has one use, in all lives. */
-static enum rc put_back(const struct daemon_authority_book *book, struct store_txn *txn)
+static enum rc put_back(const struct beginning *beginning, struct store_txn *txn)
 {
-    AUTO_BUF(reason, 128);
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
     const char *text = NULL;
     uint64_t ended = 0;
 
     TRY(registry_token_end_all(txn, &ended));
-    buf_addf(&reason, "a copy was put back to work; %llu unused tokens ended",
-             (unsigned long long)ended);
+    buf_addf(&reason, "a copy was put back to work; %llu unused tokens ended; %.*s",
+             (unsigned long long)ended, BYTES_FMT(beginning->how));
     TRY(buf_text(&reason, &text));
-    return append_own(book, txn, AUDIT_SYSTEM_RESTORE, "registry", text);
+    TRY(append_own(beginning->book, txn, AUDIT_SYSTEM_RESTORE, "registry", text));
+    return store_backup_record(txn);
 }
 
 /* The settings file is at the machine: whoever changed it is not known, that it was is. */
@@ -386,16 +397,26 @@ static enum rc begin(struct store_txn *txn, void *with)
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
     }
-    TRY(beginning->restored ? put_back(book, txn) : RC_OK);
+    TRY(beginning->restored ? put_back(beginning, txn) : RC_OK);
     return retain(book, txn);
 }
 
-enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
-                                    bool restored)
+bool daemon_authority_is_restored(const struct store *store, struct bytes *how)
 {
-    struct beginning beginning = { book, restored };
+    bool restored = store_backup_unrecorded(store, how);
 
-    return store_write(store, begin, &beginning);
+    if (how->len == 0)
+        *how = BYTES("by hand: held against nothing that was kept");
+    return restored;
+}
+
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store)
+{
+    struct beginning beginning = { .book = book };
+
+    beginning.restored = daemon_authority_is_restored(store, &beginning.how);
+    TRY(store_write(store, begin, &beginning));
+    return store_backup_adopt(store);
 }
 
 void daemon_authority_book_close(struct daemon_authority_book *book)

@@ -33,10 +33,13 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
  * sealed yet. RC_NOT_FOUND: it is missing; RC_DENIED: it is another one. */
 enum rc daemon_authority_book_unlock(struct daemon_authority_book *book, int dir,
                                      struct store *store);
-/* What a life begins with: the log's first records if it is empty; that the store is a copy
- * that was put back to work, if it is; what retention was and is, if that changed. */
-enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store,
-                                    bool restored);
+/* Is the registry a copy that was put back and has not begun a life yet? *how is borrowed for
+ * the store's life. */
+bool daemon_authority_is_restored(const struct store *store, struct bytes *how);
+/* What a life begins with: the log's first records if it is empty; and once, whatever dies
+ * meanwhile, that the store is a copy that was put back to work, if it is; what retention was
+ * and is, if that changed. */
+enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store);
 void daemon_authority_book_close(struct daemon_authority_book *book);
 /* For a setup; book is borrowed. */
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book);

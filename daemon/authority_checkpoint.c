@@ -83,8 +83,7 @@ static enum rc gather(struct store_txn *txn, void *with)
     struct audit_log *log = round->authority->setup.audit.log;
     struct audit_checkpoint *made = &round->checkpoint;
 
-    TRY(audit_log_size(log, txn, &made->size));
-    TRY(daemon_authority_check_tree(made->size, round->key.tree_size));
+    TRY(daemon_authority_check_tree(log, txn, &round->key, &made->size));
     TRY(audit_log_root(log, txn, made->size, &made->root));
     return audit_log_prove_consistency(log, txn, round->key.tree_size, made->size, round->proof,
                                        &round->proof_count);

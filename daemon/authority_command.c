@@ -4,7 +4,6 @@
 
 #include "base/secret.h"
 #include "pki/crl.h"
-#include "registry/list.h"
 
 enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160 */
 enum { TOKEN_LIFETIME_MOST_S = 90 * 86400 };
@@ -190,9 +189,9 @@ static enum rc make_token(struct daemon_authority_request *request)
     return RC_OK;
 }
 
-/* A text that was to be in force and is wrong was refused: its first error is in the log. */
-static enum rc record_wrong_text(struct store_txn *txn,
-                                 struct daemon_authority_request *request)
+/* The first error of a wrong text is in the log, whether it was to be in force or only looked
+ * at. */
+static enum rc record_text(struct store_txn *txn, struct daemon_authority_request *request)
 {
     struct bytes errors = buf_bytes(&request->text);
     AUTO_BUF(first, REASON_MAX);
@@ -203,7 +202,8 @@ static enum rc record_wrong_text(struct store_txn *txn,
         len++;
     buf_add(&first, (struct bytes){ errors.at, len });
     TRY(buf_text(&first, &why));
-    return daemon_authority_record(txn, request, RC_MALFORMED, why);
+    return daemon_authority_record(txn, request,
+                                   request->answer.accepted ? RC_OK : RC_MALFORMED, why);
 }
 
 static enum rc only_checks(struct store_txn *txn, struct store_job *job)
@@ -211,9 +211,7 @@ static enum rc only_checks(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    if (request->ask != REGISTRY_ASK_POLICY_APPLY || request->question.only_check)
-        return RC_OK;
-    return record_wrong_text(txn, request);
+    return request->ask == REGISTRY_ASK_POLICY_APPLY ? record_text(txn, request) : RC_OK;
 }
 
 static void checked(struct store_job *job, enum rc rc)
@@ -226,13 +224,23 @@ static void checked(struct store_job *job, enum rc rc)
         daemon_authority_answer(request);
 }
 
+static enum rc may_write(struct store_txn *txn, void *with)
+{
+    return daemon_authority_check_actor(txn, with, REGISTRY_RIGHT_POLICY_WRITE);
+}
+
 /* A text that is wrong is answered with its errors, not refused: who may write policies may
- * read what is wrong with his. */
+ * read what is wrong with his. Nobody else's is compiled. */
 static void apply_policy(struct daemon_authority_request *request)
 {
     const struct daemon_authority_setup *setup = &request->authority->setup;
     bool good = true;
 
+    enum rc rc = store_read(setup->store, may_write, request);
+    if (rc != RC_OK) {
+        daemon_authority_refuse(request, rc);
+        return;
+    }
     if (setup->check_policy != NULL)
         good = setup->check_policy(request->question.text, &request->text) == RC_OK;
     request->answer.text = buf_bytes(&request->text);
@@ -243,139 +251,11 @@ static void apply_policy(struct daemon_authority_request *request)
         daemon_authority_queue(request, only_checks, checked);
 }
 
-/* ---- Reading ---- */
-
-static enum rc show_device(struct store_txn *txn, struct daemon_authority_request *request)
-{
-    struct registry_question certificates = { .kind = REGISTRY_DEVICE };
-
-    memcpy(certificates.id, request->question.id, sizeof certificates.id);
-    TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
-                             &request->answer.subject));
-    return registry_list_certificates(txn, &certificates, &request->list, &request->cursor);
-}
-
-static enum rc show_policy(struct store_txn *txn, struct daemon_authority_request *request)
-{
-    struct registry_policy_row row;
-    struct registry_policy *told = &request->answer.policy;
-
-    TRY(registry_policy_get(txn, request->question.version, &row));
-    buf_reset(&request->text);
-    buf_add(&request->text, row.text);
-    *told = (struct registry_policy){ .version = row.version,
-                                      .made_ms = row.made_ms,
-                                      .active = row.active };
-    memcpy(told->author, row.author.at, row.author.len);
-    request->answer.text = buf_bytes(&request->text);
-    return RC_OK;
-}
-
-static enum rc count_all(struct store_txn *txn, struct registry_status *status)
-{
-    struct registry_policy_row policy;
-
-    for (unsigned i = REGISTRY_REGISTERED; i <= REGISTRY_REVOKED; i++)
-        TRY(registry_subject_count(txn, REGISTRY_DEVICE, (enum registry_state)i,
-                                   &status->devices[i]));
-    TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &status->operators));
-    TRY(registry_subject_count(txn, REGISTRY_LINE, REGISTRY_ACTIVE, &status->lines));
-    TRY(store_txn_count(txn, REGISTRY_CERTIFICATES, &status->certificates));
-    TRY(registry_orphan_count(txn, &status->orphans));
-    if (registry_policy_get(txn, 0, &policy) == RC_OK)
-        status->policy_version = policy.version;
-    return RC_OK;
-}
-
-static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
-{
-    const struct daemon_authority *authority = request->authority;
-    struct registry_status *status = &request->answer.status;
-    uint64_t acknowledged = 0;
-
-    *status = (struct registry_status){ .revision = store_txn_revision(txn),
-                                        .sequence = store_feed_position(txn).sequence,
-                                        .started_ms = authority->started_ms,
-                                        .now_ms = request->now_ms,
-                                        .signer = authority->issues,
-                                        .checkpoint = authority->checkpoint };
-    TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
-    status->doors_behind = status->sequence - acknowledged;
-    if (authority->setup.audit.log != NULL)
-        TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
-    for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
-        if (authority->trouble[i][0] != '\0')
-            memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
-    for (size_t i = 0; i < authority->issuer_count; i++)
-        if (status->crl_ms == 0 || authority->issuers[i].crl_ms < status->crl_ms)
-            status->crl_ms = authority->issuers[i].crl_ms;
-    return count_all(txn, status);
-}
-
-static enum rc ask_audit(struct store_txn *txn, struct daemon_authority_request *request)
-{
-    const struct daemon_authority_audit *audit = &request->authority->setup.audit;
-
-    if (audit->ask == NULL)
-        return fault(RC_NOT_FOUND, "this authority keeps no audit log");
-    TRY(audit->ask(audit->with, txn, request->ask, request->question.query, &request->list));
-    request->answer.query = buf_bytes(&request->list);
-    return RC_OK;
-}
-
-static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request *request)
-{
-    const struct registry_question *q = &request->question;
-
-    if (request->ask == REGISTRY_ASK_DEVICE_LIST)
-        return registry_list_subjects(txn, REGISTRY_DEVICE, q, &request->list,
-                                      &request->cursor);
-    if (request->ask == REGISTRY_ASK_OPERATOR_LIST)
-        return registry_list_subjects(txn, (enum registry_kind)0, q, &request->list,
-                                      &request->cursor);
-    if (request->ask == REGISTRY_ASK_CERTIFICATE_LIST)
-        return registry_list_certificates(txn, q, &request->list, &request->cursor);
-    if (request->ask == REGISTRY_ASK_POLICY_LIST)
-        return registry_list_policies(txn, q, &request->list, &request->cursor);
-    if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
-        return show_device(txn, request);
-    if (request->ask == REGISTRY_ASK_POLICY_SHOW)
-        return show_policy(txn, request);
-    if (request->ask == REGISTRY_ASK_STATUS)
-        return show_status(txn, request);
-    return ask_audit(txn, request);
-}
-
-/* A question about nothing that is there is no decision; one without the right is. */
-static enum rc look(struct store_txn *txn, void *with)
-{
-    struct daemon_authority_request *request = with;
-    enum rc rc = daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
-
-    request->failed = rc;
-    TRY(rc);
-    TRY(read_lists(txn, request));
-    request->answer.list = buf_bytes(&request->list);
-    request->answer.cursor = buf_bytes(&request->cursor);
-    return RC_OK;
-}
-
-static void read_and_answer(struct daemon_authority_request *request)
-{
-    enum rc rc = store_read(request->authority->setup.store, look, request);
-
-    if (rc == RC_OK)
-        daemon_authority_answer(request);
-    else if (request->failed == RC_DENIED)
-        daemon_authority_refuse(request, rc);
-    else
-        daemon_authority_turn_away(request, rc);
-}
-
 void daemon_authority_command(struct daemon_authority_request *request)
 {
     const struct registry_question *q = &request->question;
-    bool others = request->ask == REGISTRY_ASK_OPERATOR_REVOKE;
+    bool others = q->kind != 0 && (request->ask == REGISTRY_ASK_OPERATOR_REVOKE ||
+                                   request->ask == REGISTRY_ASK_CERTIFICATE_LIST);
     enum rc rc = RC_OK;
 
     request->kind = others ? q->kind : REGISTRY_DEVICE;
@@ -399,6 +279,6 @@ void daemon_authority_command(struct daemon_authority_request *request)
         daemon_authority_queue(request, change, changed);
         return;
     default:
-        read_and_answer(request);
+        daemon_authority_read(request);
     }
 }

@@ -21,6 +21,7 @@ struct making {
     struct daemon_authority_issuer *issuer;
     int64_t now_ms, last_ms; /* last_ms: when the registry's last one was made; 0: none */
     uint64_t number;
+    bool squeezed; /* without what has expired, on a list or not: it would not fit */
     struct buf tbs, der;
     size_t count;
     struct registry_revoked at[REVOKED_MAX];
@@ -63,13 +64,15 @@ static void end(struct making *making, enum rc rc)
 
 /* ---- Contents ---- */
 
-/* RFC 5280 3.3: an entry stays until a list that was made after the certificate's end had it.
- */
+/* RFC 5280 3.3: an entry stays until a list that was made after the certificate's end had it;
+ * but a list without it is better than none. */
 static enum rc keep(void *with, const struct registry_revoked *revoked)
 {
     struct making *making = with;
 
     if (revoked->not_after_s * 1000 < making->last_ms && revoked->revoked_ms < making->last_ms)
+        return RC_OK;
+    if (making->squeezed && revoked->not_after_s * 1000 < making->now_ms)
         return RC_OK;
     if (making->count == REVOKED_MAX)
         return fault(RC_LIMIT, "more than %d revocations on a CRL", REVOKED_MAX);
@@ -166,13 +169,24 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
         end(making, rc);
 }
 
+static enum rc fill(struct making *making)
+{
+    TRY(store_read(making->authority->setup.store, gather, making));
+    buf_reset(&making->tbs);
+    return write_tbs(making);
+}
+
 static enum rc ask(struct making *making)
 {
     struct daemon_authority *authority = making->authority;
     struct keys_ask ask = { .count = 1 };
 
-    TRY(store_read(authority->setup.store, gather, making));
-    TRY(write_tbs(making));
+    enum rc rc = fill(making);
+    if (rc == RC_LIMIT) {
+        making->squeezed = true;
+        rc = fill(making);
+    }
+    TRY(rc);
     memcpy(ask.key, making->issuer->key, sizeof ask.key);
     ask.items[0] = buf_bytes(&making->tbs);
     return keys_client_sign(authority->signer, KEYS_ASK_CRL, &ask, is_signed, making);

@@ -6,7 +6,7 @@
 
 /* Of the feed: what every door has applied goes after an hour, and what no door ever takes when
  * there is too much of it: that door takes a snapshot. */
-enum { FEED_AGE_MS = 3600000, FEED_MOST = 1000000, FEED_WORK = 256 };
+enum { FEED_AGE_MS = 3600000, FEED_MOST = 1000000, FEED_WORK = 256, WATCHERS_MOST = 16 };
 
 /* ---- Waiting ---- */
 
@@ -46,16 +46,31 @@ static enum rc read_applied(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
+/* What is asked for while it waits: how is it read, and is it there? */
+static enum rc look(struct daemon_authority_request *request, bool *there)
+{
+    struct store *store = request->authority->setup.store;
+
+    if (request->ask == REGISTRY_ASK_AUDIT_WATCH) {
+        TRY(store_read(store, daemon_authority_audit_news, request));
+        *there = request->has_news;
+        return RC_OK;
+    }
+    bool watch = request->ask == REGISTRY_ASK_WATCH;
+    TRY(store_read(store, watch ? read_news : read_applied, request));
+    *there = watch ? request->list.len > 0 : request->answer.applied;
+    return RC_OK;
+}
+
 /* Is there an answer now? If so, or on a failure, the request is gone. */
 static bool settle(struct daemon_authority_request *request, bool late)
 {
-    bool watch = request->ask == REGISTRY_ASK_WATCH;
-    enum rc rc =
-        store_read(request->authority->setup.store, watch ? read_news : read_applied, request);
+    bool there = false;
+    enum rc rc = look(request, &there);
 
     if (rc != RC_OK)
         daemon_authority_turn_away(request, rc);
-    else if (late || (watch ? request->list.len > 0 : request->answer.applied))
+    else if (late || there)
         daemon_authority_answer(request);
     else
         return false;
@@ -72,7 +87,7 @@ static enum rc time_is_up(struct loop_timer *timer)
     return RC_OK;
 }
 
-static void begin_to_wait(struct daemon_authority_request *request)
+void daemon_authority_wait(struct daemon_authority_request *request)
 {
     if (settle(request, false))
         return;
@@ -87,11 +102,11 @@ static void begin_to_wait(struct daemon_authority_request *request)
 
 void daemon_authority_wake(struct daemon_authority *authority)
 {
-    uint64_t sequence = store_sequence(authority->setup.store);
+    uint64_t revision = store_revision(authority->setup.store);
 
-    if (sequence == authority->told_sequence && !authority->acknowledged)
+    if (revision == authority->told_revision && !authority->acknowledged)
         return;
-    authority->told_sequence = sequence;
+    authority->told_revision = revision;
     authority->acknowledged = false;
     struct daemon_authority_request *request = authority->waiting;
     authority->waiting = NULL;
@@ -129,7 +144,7 @@ static void acknowledged(struct store_job *job, enum rc rc)
     }
     authority->doors[request->channel].acknowledged = request->question.position;
     authority->acknowledged = true;
-    begin_to_wait(request);
+    daemon_authority_wait(request);
 }
 
 static bool is_known_position(const struct daemon_authority_request *request)
@@ -145,7 +160,7 @@ static bool is_known_position(const struct daemon_authority_request *request)
 static void watch(struct daemon_authority_request *request)
 {
     if (is_known_position(request))
-        begin_to_wait(request);
+        daemon_authority_wait(request);
     else
         daemon_authority_queue(request, acknowledge, acknowledged);
 }
@@ -227,6 +242,23 @@ static void look_up(struct daemon_authority_request *request)
         looked_up(&request->job, rc);
 }
 
+/* ---- AUDIT_WATCH ---- */
+
+/* Each holds a credit of its door's bulk lane, where enrolments wait, too. */
+static void watch_log(struct daemon_authority_request *request)
+{
+    size_t count = 0;
+
+    for (const struct daemon_authority_request *at = request->authority->waiting; at != NULL;
+         at = at->next)
+        count += at->ask == REGISTRY_ASK_AUDIT_WATCH;
+    if (count >= WATCHERS_MOST)
+        daemon_authority_turn_away(request,
+                                   fault(RC_BUSY, "%d follow the log already", WATCHERS_MOST));
+    else
+        daemon_authority_read(request);
+}
+
 void daemon_authority_follow(struct daemon_authority_request *request)
 {
     if (request->ask == REGISTRY_ASK_WATCH)
@@ -235,6 +267,8 @@ void daemon_authority_follow(struct daemon_authority_request *request)
         snapshot(request);
     else if (request->ask == REGISTRY_ASK_LOOK_UP)
         look_up(request);
+    else if (request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        watch_log(request);
     else
-        begin_to_wait(request);
+        daemon_authority_wait(request);
 }

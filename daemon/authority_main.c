@@ -12,7 +12,6 @@
 #include "daemon/authority_first.h"
 #include "daemon/authority_policy.h"
 #include "daemon/child.h"
-#include "store/backup.h"
 
 enum { OPEN_FILES_MAX = 64 };
 
@@ -25,7 +24,7 @@ struct process {
     struct store *store;
     int backups, recover;
     struct daemon_authority *authority;
-    bool wrong_settings, restored;
+    bool wrong_settings;
 };
 
 /* A folder that is not there is a setting that is wrong. */
@@ -51,7 +50,6 @@ static enum rc open_registry(struct process *process)
     process->schema =
         (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
     TRY(open_folder(process, config->authority.registry, &dir));
-    process->restored = faccessat(dir, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     TRY(store_open(dir, &process->schema, &settings, &process->store));
     TRY(daemon_authority_book_open(&process->book, settings.clock));
     enum rc rc = daemon_authority_book_unlock(&process->book, dir, process->store);
@@ -59,9 +57,23 @@ static enum rc open_registry(struct process *process)
     TRY(rc);
     process->book.retention = (uint32_t)config->authority.audit_retention;
     rc = daemon_authority_fill(process->store, &first,
-                                       clock_wall_ms(daemon_child_clock(process->child)));
+                               clock_wall_ms(daemon_child_clock(process->child)));
     process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
     return rc;
+}
+
+static enum rc begin_book(struct process *process)
+{
+    struct daemon_child *child = process->child;
+    struct bytes how;
+    bool restored = daemon_authority_is_restored(process->store, &how);
+
+    TRY(daemon_authority_book_begin(&process->book, process->store));
+    if (restored)
+        log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
+                  LOG_TEXT_FIELD("registry", daemon_child_config(child)->authority.registry),
+                  LOG_BYTES_FIELD("how", how));
+    return RC_OK;
 }
 
 static enum rc open_authority(struct process *process)
@@ -71,11 +83,7 @@ static enum rc open_authority(struct process *process)
 
     TRY(open_folder(process, config->authority.backups, &process->backups));
     TRY(open_folder(process, config->authority.recover, &process->recover));
-    TRY(daemon_authority_book_begin(&process->book, process->store, process->restored));
-    TRY(store_backup_adopt(process->store)); /* only now: what died before begins again */
-    if (process->restored)
-        log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,
-                  LOG_TEXT_FIELD("registry", config->authority.registry));
+    TRY(begin_book(process));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),
@@ -86,6 +94,7 @@ static enum rc open_authority(struct process *process)
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
                       .crl_every_ms = config->authority.crl_every_ms,
                       .crl_valid_ms = config->authority.crl_valid_ms,
+                      .sinks = daemon_config_sinks(config),
                       .door_names = config->authority.door_names },
         .backups = process->backups,
         .recover = process->recover,
@@ -127,7 +136,7 @@ static enum rc take_channel(void *with, const char *name, int fd)
 
     if (strcmp(name, "signer") == 0)
         return daemon_authority_attach(process->authority, TAKE_FD(owned));
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         if (strcmp(name, registry_channel_name((enum registry_channel)i)) == 0)
             return daemon_authority_serve(process->authority, (enum registry_channel)i,
                                           TAKE_FD(owned));
@@ -136,7 +145,7 @@ static enum rc take_channel(void *with, const char *name, int fd)
 
 static enum rc take_channels(struct process *process)
 {
-    static const char *const NAMES[] = { "signer", "device-door", "operator-door" };
+    static const char *const NAMES[] = { "signer", "device-door", "operator-door", "exporter" };
     int fd = -1;
 
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)

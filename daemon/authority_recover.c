@@ -92,12 +92,74 @@ static enum rc read_request(struct daemon_authority *authority, const char *file
     return RC_OK;
 }
 
+/* ---- Done already, in a life that ended before it removed the request ---- */
+
+struct left {
+    const char *id;
+    struct registry_leaf leaf;
+    int64_t now_ms;
+    bool good; /* it is an administrator's of this id, now */
+};
+
+static enum rc look_up_left(struct store_txn *txn, void *with)
+{
+    struct left *left = with;
+    struct registry_certificate certificate;
+    struct registry_subject subject;
+    enum registry_verdict verdict;
+
+    TRY(registry_certificate_look_up(txn, &left->leaf, left->now_ms, &verdict, &certificate,
+                                     &subject));
+    left->good = verdict == REGISTRY_ACCEPTED && subject.kind == REGISTRY_OPERATOR &&
+                 subject.role == REGISTRY_ADMIN && strcmp(subject.id, left->id) == 0;
+    return RC_OK;
+}
+
+static enum rc read_left(struct daemon_authority_request *request, struct buf *der,
+                         struct pki_certificate *certificate)
+{
+    AUTO_BUF(pem, FILE_BYTES_MAX);
+    AUTO_BUF(name, REGISTRY_ID_MAX + 8);
+    const char *file = NULL;
+
+    TRY(name_file(request, ".pem", &name, &file));
+    TRY(file_read(request->authority->setup.recover, file, &pem));
+    struct bytes left = buf_bytes(&pem);
+    TRY(pki_pem_next(&left, "CERTIFICATE", der));
+    return pki_certificate_read(buf_bytes(der), certificate);
+}
+
+/* The certificate that lies here is for the key of the request, and good. */
+static bool is_done(struct daemon_authority_request *request)
+{
+    struct daemon_authority *authority = request->authority;
+    AUTO_BUF(der, PKI_CERTIFICATE_MAX);
+    struct pki_certificate certificate;
+    struct pki_request csr;
+    struct left left = { .id = request->question.id, .now_ms = request->now_ms };
+
+    if (read_left(request, &der, &certificate) != RC_OK ||
+        pki_request_read(authority->verifier, request->question.der, &csr) != RC_OK ||
+        !bytes_equal(BYTES_OF(csr.key_hash), BYTES_OF(certificate.key_hash)) ||
+        pki_key_hash(certificate.issuer, left.leaf.issuer_hash) != RC_OK)
+        return false;
+    memcpy(left.leaf.fingerprint.at, certificate.fingerprint, sizeof left.leaf.fingerprint.at);
+    memcpy(left.leaf.key_hash, certificate.key_hash, sizeof left.leaf.key_hash);
+    left.leaf.serial = certificate.serial;
+    return store_read(authority->setup.store, look_up_left, &left) == RC_OK && left.good;
+}
+
 static void recover(struct daemon_authority *authority, const char *file)
 {
     struct daemon_authority_request *request = daemon_authority_request_new(authority);
     enum rc rc =
         request == NULL ? fault(RC_NOMEM, "a request") : read_request(authority, file, request);
 
+    if (rc == RC_OK && is_done(request)) {
+        ended(request, RC_OK);
+        daemon_authority_forget(request);
+        return;
+    }
     if (rc == RC_OK) {
         daemon_authority_enrol(request);
         return;

@@ -285,15 +285,13 @@ static enum rc find_limit(struct store_txn *txn, struct daemon_authority *author
 {
     const struct daemon_authority_audit *audit = &authority->setup.audit;
     struct bytes note;
-    uint64_t exported = UINT64_MAX;
+    uint64_t exported = daemon_authority_exported(authority);
     enum rc rc = audit_log_checkpoint(audit->log, txn, UINT64_MAX, below, &note);
 
     if (rc == RC_NOT_FOUND)
         *below = 0;
     else
         TRY(rc);
-    if (audit->exported != NULL)
-        TRY(audit->exported(audit->with, txn, &exported));
     if (exported < *below)
         *below = exported;
     return RC_OK;

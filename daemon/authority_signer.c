@@ -328,9 +328,53 @@ static void is_replayed(struct daemon_authority *authority, enum rc rc)
     daemon_authority_recover(authority);
 }
 
-static enum rc read_seen(struct store_txn *txn, void *with)
+/* A journal that was rolled back and went on is as long as it was: what was in it is told by
+ * the hash that the newest checkpoint has of it. */
+static void told_vouched(void *with, enum rc rc, const struct keys_entries *entries)
 {
-    return registry_journal_seen(txn, with);
+    struct daemon_authority *authority = with;
+    const struct journal_head *vouched = &authority->vouched;
+
+    if (rc == RC_OK && (entries->count == 0 || entries->at[0].sequence != vouched->sequence ||
+                        !bytes_equal(BYTES_OF(entries->at[0].hash), BYTES_OF(vouched->hash))))
+        rc = fault(RC_CORRUPT,
+                   "the signer's journal has another entry %llu than the newest checkpoint "
+                   "vouches for: it was rolled back",
+                   (unsigned long long)vouched->sequence);
+    if (rc == RC_OK)
+        rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
+    if (rc != RC_OK)
+        detach(authority, rc);
+}
+
+static enum rc read_known(struct store_txn *txn, void *with)
+{
+    struct daemon_authority *authority = with;
+
+    TRY(registry_journal_seen(txn, &authority->replayed));
+    return audit_log_vouched(authority->setup.audit.log, txn, &authority->vouched);
+}
+
+/* The registry may know more of the journal than the log vouches for, or less: a life that
+ * ended before it read on has a checkpoint of its own. */
+static enum rc check_head(struct daemon_authority *authority, const struct keys_head *head)
+{
+    TRY(store_read(authority->setup.store, read_known, authority));
+    if (authority->replayed > head->head.sequence)
+        return fault(RC_CORRUPT,
+                     "the signer's journal ends at %llu, and was read up to %llu: "
+                     "it was rolled back",
+                     (unsigned long long)head->head.sequence,
+                     (unsigned long long)authority->replayed);
+    if (authority->vouched.sequence > head->head.sequence)
+        return fault(RC_CORRUPT,
+                     "the signer's journal ends at %llu, and the newest checkpoint vouches for "
+                     "%llu: it was rolled back",
+                     (unsigned long long)head->head.sequence,
+                     (unsigned long long)authority->vouched.sequence);
+    if (authority->replayed + 1 < head->first)
+        authority->replayed = head->first - 1;
+    return RC_OK;
 }
 
 static void told_head(void *with, enum rc rc, const struct keys_head *head)
@@ -338,45 +382,61 @@ static void told_head(void *with, enum rc rc, const struct keys_head *head)
     struct daemon_authority *authority = with;
 
     if (rc == RC_OK)
-        rc = store_read(authority->setup.store, read_seen, &authority->replayed);
-    if (rc == RC_OK && authority->replayed > head->head.sequence)
-        rc = fault(RC_CORRUPT,
-                   "the signer's journal ends at %llu, and was read up to %llu: "
-                   "it was rolled back",
-                   (unsigned long long)head->head.sequence,
-                   (unsigned long long)authority->replayed);
-    if (rc == RC_OK && authority->replayed + 1 < head->first)
-        authority->replayed = head->first - 1;
-    if (rc == RC_OK)
+        rc = check_head(authority, head);
+    if (rc == RC_OK && authority->vouched.sequence > 0 &&
+        authority->vouched.sequence >= head->first)
+        rc = keys_client_entries(authority->signer, authority->vouched.sequence, told_vouched,
+                                 authority);
+    else if (rc == RC_OK)
         rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
     if (rc != RC_OK)
         detach(authority, rc);
 }
 
-enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size)
+enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
+                                    const struct keys_listed *key, uint64_t *records)
 {
-    if (records >= tree_size)
+    struct proof_hash root;
+
+    TRY(audit_log_size(log, txn, records));
+    if (*records < key->tree_size)
+        return fault(RC_CORRUPT,
+                     "the audit log has %llu records, and the signer signed a checkpoint of "
+                     "%llu: an older registry was put back, or this one was cut; "
+                     "docs/backup.md",
+                     (unsigned long long)*records, (unsigned long long)key->tree_size);
+    if (key->tree_size == 0)
         return RC_OK;
-    return fault(RC_CORRUPT,
-                 "the audit log has %llu records, and the signer signed a checkpoint of %llu: "
-                 "an older registry was put back, or this one was cut; docs/backup.md",
-                 (unsigned long long)records, (unsigned long long)tree_size);
+    TRY(audit_log_root(log, txn, key->tree_size, &root));
+    return bytes_equal(BYTES_OF(root.at), BYTES_OF(key->tree_root.at))
+               ? RC_OK
+               : fault(RC_CORRUPT,
+                       "the audit log's first %llu records are not those that the signer "
+                       "signed a checkpoint of: an older registry was put back, and went on; "
+                       "docs/backup.md",
+                       (unsigned long long)key->tree_size);
 }
 
-static enum rc read_records(struct store_txn *txn, void *with)
-{
-    struct daemon_authority *authority = with;
+struct log_check {
+    struct daemon_authority *authority;
+    struct keys_listed key;
+};
 
-    return audit_log_size(authority->setup.audit.log, txn, &authority->records);
+static enum rc check_records(struct store_txn *txn, void *with)
+{
+    struct log_check *check = with;
+    struct daemon_authority *authority = check->authority;
+
+    return daemon_authority_check_tree(authority->setup.audit.log, txn, &check->key,
+                                       &authority->records);
 }
 
 static enum rc check_log(struct daemon_authority *authority, const struct keys_list *list)
 {
-    struct keys_listed key;
+    struct log_check check = { .authority = authority };
 
-    TRY(daemon_authority_find_key(list, PKI_HIERARCHY_CHECKPOINT, &key));
-    TRY(store_read(authority->setup.store, read_records, authority));
-    return daemon_authority_check_tree(authority->records, key.tree_size);
+    TRY(daemon_authority_find_key(list, PKI_HIERARCHY_CHECKPOINT, &check.key));
+    return store_read(authority->setup.store, check_records, &check);
 }
 
 static void told_list(void *with, enum rc rc, const struct keys_list *list)

@@ -3,6 +3,7 @@
 
 #include "audit/checkpoint.h"
 #include "daemon/authority.h"
+#include "integration/report.h"
 #include "keys/client.h"
 #include "pki/certificate.h"
 #include "pki/request.h"
@@ -14,6 +15,15 @@ enum {
     DAEMON_AUTHORITY_WAIT_MS = 10000, /* of WATCH and APPLIED */
     DAEMON_AUTHORITY_ISSUERS = 8,
     DAEMON_AUTHORITY_KINDS = REGISTRY_DOOR + 1,
+    DAEMON_AUTHORITY_TARGET_MAX = 512, /* of a request, in the audit log */
+    DAEMON_AUTHORITY_READINGS = 256,
+};
+
+/* A request whose reading is in the audit log. */
+struct daemon_authority_reading {
+    uint8_t correlation[REGISTRY_CORRELATION];
+    struct registry_fingerprint actor;
+    enum registry_ask ask;
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -41,6 +51,7 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
     DAEMON_AUTHORITY_RETENTION,
+    DAEMON_AUTHORITY_EXPORT,
     DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
     DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
 };
@@ -84,10 +95,10 @@ struct daemon_authority {
     struct daemon_authority_setup setup;
     struct store_queue *queue;
     struct loop_turn woken;
-    struct daemon_authority_door doors[REGISTRY_OPERATOR_DOOR + 1];
+    struct daemon_authority_door doors[REGISTRY_CHANNEL_LAST + 1];
     struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
     struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
-    uint64_t told_sequence;                   /* up to which the waiting were woken */
+    uint64_t told_revision;                   /* up to which the waiting were woken */
     bool acknowledged;                        /* since the last turn */
     int64_t started_ms;
     bool ending;
@@ -95,11 +106,14 @@ struct daemon_authority {
     struct keys_client *signer;
     bool issues;
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
-    unsigned signing;  /* certificates that the signer was asked for and did not answer yet */
+    struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
+    unsigned signing; /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     struct daemon_authority_retention retention;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
+    struct integration_report exported;
+    int64_t exported_ms; /* when news of a sink came; the loop's clock */
     char trouble[DAEMON_AUTHORITY_TROUBLES][REGISTRY_TROUBLE_MAX + 1];
     struct buf authorities;
     struct pki_verifier *verifier;
@@ -111,6 +125,7 @@ struct daemon_authority {
     struct daemon_authority_backup *backup; /* being made, or NULL */
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
+    struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
 };
 
 /* A door's request from its arrival to its answer. */
@@ -133,7 +148,7 @@ struct daemon_authority_request {
     struct registry_subject actor; /* kind 0: nobody */
     struct registry_answer answer;
     struct buf list, text, cursor;
-    char target[REGISTRY_ID_MAX + 32];
+    char target[DAEMON_AUTHORITY_TARGET_MAX];
     char said[REGISTRY_ID_MAX + 32];   /* what else the audit log shall say if it succeeds */
     struct registry_certificate about; /* that a command is about */
     char why[AUDIT_REASON_MAX + 1];    /* of an erasure or a hold, for the audit log */
@@ -143,6 +158,8 @@ struct daemon_authority_request {
     char id[REGISTRY_ID_MAX + 1];
     struct pki_request csr; /* borrows from body */
     uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
+    bool has_news; /* AUDIT_WATCH */
+    uint64_t seen; /* AUDIT_WATCH: the next record of the log to be looked at */
     bool reserved; /* a token, by this attempt */
     bool knows;    /* a recovery: the operator is there already */
     struct buf tbs, certificate;
@@ -190,8 +207,14 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /* ---- authority_command.c: all that needs no signature ---- */
 void daemon_authority_command(struct daemon_authority_request *request);
+/* ---- authority_read.c: all that changes nothing ---- */
+void daemon_authority_read(struct daemon_authority_request *request);
+/* store_read(): what the log has for an AUDIT_WATCH. */
+enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
+/* Until there is an answer, or it took too long. */
+void daemon_authority_wait(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
 void daemon_authority_wake(struct daemon_authority *authority);
 /* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */
@@ -199,6 +222,9 @@ void daemon_authority_enrol(struct daemon_authority_request *request);
 
 /* ---- authority_spool.c: SPOOL ---- */
 void daemon_authority_spool(struct daemon_authority_request *request);
+
+/* ---- authority_export.c: EXPORTED ---- */
+void daemon_authority_export(struct daemon_authority_request *request);
 
 /* ---- authority_trouble.c ---- */
 
@@ -213,8 +239,10 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);
-/* RC_CORRUPT: the log has fewer records than the signer has signed a checkpoint of. */
-enum rc daemon_authority_check_tree(uint64_t records, uint64_t tree_size);
+/* RC_CORRUPT: the log does not hold what the signer has signed a checkpoint of with this key.
+ * *records is how many it holds. */
+enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
+                                    const struct keys_listed *key, uint64_t *records);
 /* Read the signer's journal up to this entry: refusals go into the log, and unknown
  * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
 enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,

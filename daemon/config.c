@@ -3,11 +3,116 @@
 #include <string.h>
 
 #include "audit/prune.h"
+#include "integration/syslog.h"
 #include "keys/grant.h"
 
 #define DEVICES(member)   offsetof(struct daemon_config, device_door.member)
 #define OPERATORS(member) offsetof(struct daemon_config, operator_door.member)
 #define FIELD(member)     offsetof(struct daemon_config, member)
+
+/* The rows of a sink; the first one's stand for all in the documents. */
+#define SINK(n, member) offsetof(struct daemon_config, exporter.sinks[(n)-1].member)
+#define SINK_ROWS(n)                                                                           \
+    { "sink-" #n,                                                                              \
+      "kind",                                                                                  \
+      SETTINGS_CHOICE,                                                                         \
+      SINK(n, kind),                                                                           \
+      0,                                                                                       \
+      0,                                                                                       \
+      "none",                                                                                  \
+      "none,jsonl,syslog",                                                                     \
+      "where audit records go: nowhere, to a file of JSON lines, to a syslog receiver over "   \
+      "TLS" },                                                                                 \
+        { "sink-" #n,                                                                          \
+          "format",                                                                            \
+          SETTINGS_CHOICE,                                                                     \
+          SINK(n, format),                                                                     \
+          0,                                                                                   \
+          0,                                                                                   \
+          "json",                                                                              \
+          INTEGRATION_FORMAT_CHOICES,                                                          \
+          "what a record becomes; text is for syslog only" },                                  \
+        { "sink-" #n,                                                                          \
+          "file",                                                                              \
+          SETTINGS_PATH,                                                                       \
+          SINK(n, file),                                                                       \
+          0,                                                                                   \
+          4000,                                                                                \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "jsonl: the file, in a folder that the exporter may write to" },                     \
+        { "sink-" #n,                                                                          \
+          "rotate",                                                                            \
+          SETTINGS_SIZE,                                                                       \
+          SINK(n, rotate),                                                                     \
+          0,                                                                                   \
+          1024LL * 1024 * MIB,                                                                 \
+          "0",                                                                                 \
+          NULL,                                                                                \
+          "jsonl: size at which the file is renamed and another begun; 0 for never" },         \
+        { "sink-" #n,                                                                          \
+          "address",                                                                           \
+          SETTINGS_ADDRESS,                                                                    \
+          SINK(n, address),                                                                    \
+          -1,                                                                                  \
+          0,                                                                                   \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "syslog: numeric address and port of the receiver" },                                \
+        { "sink-" #n,                                                                          \
+          "server_name",                                                                       \
+          SETTINGS_TEXT,                                                                       \
+          SINK(n, server_name),                                                                \
+          0,                                                                                   \
+          255,                                                                                 \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "syslog: host name, or address, that the receiver's certificate must have" },        \
+        { "sink-" #n,                                                                          \
+          "authorities",                                                                       \
+          SETTINGS_PATH,                                                                       \
+          SINK(n, authorities),                                                                \
+          0,                                                                                   \
+          4000,                                                                                \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "syslog: certificates that the receiver's must lead to, PEM" },                      \
+        { "sink-" #n,                                                                          \
+          "certificate",                                                                       \
+          SETTINGS_PATH,                                                                       \
+          SINK(n, certificate),                                                                \
+          0,                                                                                   \
+          4000,                                                                                \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "syslog: what we show to the receiver, PEM, with its chain; empty for nothing" },    \
+        { "sink-" #n,   "key", SETTINGS_PATH,                                                  \
+          SINK(n, key), 0,     4000,                                                           \
+          "",           NULL,  "syslog: the certificate's private key, PEM" },                 \
+        { "sink-" #n,                                                                          \
+          "sd_id",                                                                             \
+          SETTINGS_TEXT,                                                                       \
+          SINK(n, sd_id),                                                                      \
+          3,                                                                                   \
+          INTEGRATION_SD_ID_MAX,                                                               \
+          "touchmark@32473",                                                                   \
+          NULL,                                                                                \
+          "syslog: name of the structured data; 32473 is the number for examples: put your "   \
+          "organization's" },                                                                  \
+        { "sink-" #n,                                                                          \
+          "settle",                                                                            \
+          SETTINGS_DURATION,                                                                   \
+          SINK(n, settle_ms),                                                                  \
+          100,                                                                                 \
+          10 * MINUTE,                                                                         \
+          "5s",                                                                                \
+          NULL,                                                                                \
+          "syslog: a connection has to last so long behind a record to deliver it" },          \
+    {                                                                                          \
+        "sink-" #n, "renew", SETTINGS_DURATION, SINK(n, renew_ms), 0, HOUR, "30s", NULL,       \
+            "syslog: a connection with records is ended in order after so long, which shows "  \
+            "that they were read; 0s for never"                                                \
+    }
 
 enum { KIB = 1024, MIB = 1024 * KIB };
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
@@ -193,6 +298,23 @@ static const struct settings_row ROWS[] = {
       "20000", NULL, "TLS sessions that are kept to be resumed" },
     { "operator-door", "audit_window", SETTINGS_DURATION, OPERATORS(audit_window_ms), 100, HOUR,
       "10s", NULL, "time over which allowed traffic is counted for one audit record" },
+    { "exporter", "user", SETTINGS_TEXT, FIELD(exporter.user), 0, 32, "", NULL,
+      "name or number of the user that the exporter becomes when touchmarkd is root; needed "
+      "then" },
+    { "exporter", "state", SETTINGS_PATH, FIELD(exporter.state), 1, 4000,
+      "/var/lib/touchmark/exporter", NULL, "folder that says how far each sink is" },
+    { "exporter", "host", SETTINGS_TEXT, FIELD(exporter.host), 0, INTEGRATION_HOST_MAX, "",
+      NULL, "HOSTNAME in syslog messages; empty for the machine's name" },
+    { "exporter", "connect_within", SETTINGS_DURATION, FIELD(exporter.connect_within_ms), 100,
+      10 * MINUTE, "10s", NULL, "time that a connection to a receiver may take, TLS included" },
+    { "exporter", "retry_most", SETTINGS_DURATION, FIELD(exporter.retry_most_ms), SECOND, HOUR,
+      "60s", NULL, "the wait between tries of a sink that fails doubles up to this" },
+    { "exporter", "trouble_after", SETTINGS_DURATION, FIELD(exporter.trouble_after_ms), 0,
+      7 * 24LL * HOUR, "5m", NULL, "status shows a sink that fails for longer" },
+    SINK_ROWS(1),
+    SINK_ROWS(2),
+    SINK_ROWS(3),
+    SINK_ROWS(4),
 };
 
 static const struct settings_table TABLE = { ROWS, sizeof ROWS / sizeof *ROWS };
@@ -212,4 +334,88 @@ const char *daemon_config_user(const struct daemon_config *config, const char *p
         }
     }
     return NULL;
+}
+
+/* ---- Sinks ---- */
+
+const char *daemon_config_sink_name(size_t place)
+{
+    static const char *const NAMES[DAEMON_CONFIG_SINKS] = { "sink-1", "sink-2", "sink-3",
+                                                            "sink-4" };
+
+    return NAMES[place];
+}
+
+unsigned daemon_config_sinks(const struct daemon_config *config)
+{
+    unsigned sinks = 0;
+
+    for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
+        sinks += config->exporter.sinks[i].kind != DAEMON_CONFIG_NO_SINK;
+    return sinks;
+}
+
+static enum rc need(const char *sink, const char *key, const char *value, const char *kind)
+{
+    if (*value == '\0')
+        return fault(RC_MALFORMED, "[%s] %s: must be given for kind %s", sink, key, kind);
+    return RC_OK;
+}
+
+static enum rc check_jsonl(const struct daemon_config_sink *sink, const char *name)
+{
+    const char *slash = strrchr(sink->file, '/');
+
+    TRY(need(name, "file", sink->file, "jsonl"));
+    if (slash == sink->file || slash[1] == '\0')
+        return fault(RC_MALFORMED, "[%s] file: a file in a folder of its own is expected",
+                     name);
+    if (sink->format == INTEGRATION_TEXT)
+        return fault(RC_MALFORMED, "[%s] format: a file of JSON lines is json or ocsf", name);
+    return RC_OK;
+}
+
+static enum rc check_syslog(const struct daemon_config *config,
+                            const struct daemon_config_sink *sink, const char *name)
+{
+    const struct integration_syslog_style style = {
+        .format = (enum integration_format)sink->format,
+        .host = config->exporter.host,
+        .sd_id = sink->sd_id,
+    };
+    uint16_t port;
+
+    TRY(need(name, "address", sink->address, "syslog"));
+    TRY(need(name, "server_name", sink->server_name, "syslog"));
+    TRY(need(name, "authorities", sink->authorities, "syslog"));
+    if ((*sink->certificate == '\0') != (*sink->key == '\0'))
+        return fault(RC_MALFORMED, "[%s] certificate, key: both or neither", name);
+    enum rc rc = integration_syslog_port(sink->address, &port);
+    if (rc == RC_OK)
+        rc = integration_syslog_check(&style);
+    return rc == RC_OK ? RC_OK : fault_while(rc, "[%s]", name);
+}
+
+static enum rc check_sink(const struct daemon_config *config, size_t place)
+{
+    const struct daemon_config_sink *sink = &config->exporter.sinks[place];
+    const char *name = daemon_config_sink_name(place);
+
+    if (sink->kind == DAEMON_CONFIG_JSONL)
+        return check_jsonl(sink, name);
+    return sink->kind == DAEMON_CONFIG_SYSLOG ? check_syslog(config, sink, name) : RC_OK;
+}
+
+enum rc daemon_config_check(const struct daemon_config *config)
+{
+    for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
+        TRY(check_sink(config, i));
+    for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
+        for (size_t j = 0; j < i; j++)
+            if (config->exporter.sinks[i].kind == DAEMON_CONFIG_JSONL &&
+                config->exporter.sinks[j].kind == DAEMON_CONFIG_JSONL &&
+                strcmp(config->exporter.sinks[i].file, config->exporter.sinks[j].file) == 0)
+                return fault(RC_MALFORMED, "[%s] file: [%s] writes to it already",
+                             daemon_config_sink_name(i), daemon_config_sink_name(j));
+    return RC_OK;
 }

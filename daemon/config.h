@@ -19,6 +19,22 @@ struct daemon_config_door {
     int64_t session_timeout_ms, sessions_most, audit_window_ms;
 };
 
+/* Where the audit log goes; kind NONE: nowhere, and the rest says nothing. */
+struct daemon_config_sink {
+    int kind;   /* enum daemon_config_sink_kind */
+    int format; /* enum integration_format */
+    char *file;
+    int64_t rotate;
+    char *address, *server_name, *authorities, *certificate, *key, *sd_id;
+    int64_t settle_ms, renew_ms;
+};
+enum daemon_config_sink_kind {
+    DAEMON_CONFIG_NO_SINK,
+    DAEMON_CONFIG_JSONL,
+    DAEMON_CONFIG_SYSLOG
+};
+enum { DAEMON_CONFIG_SINKS = 4 };
+
 struct daemon_config {
     struct {
         char *pid_file; /* "": none */
@@ -52,6 +68,13 @@ struct daemon_config {
         int64_t audit_retention; /* days */
     } authority;
     struct daemon_config_door device_door, operator_door;
+    struct {
+        char *user;
+        char *state;
+        char *host; /* "": the machine's name */
+        int64_t connect_within_ms, retry_most_ms, trouble_after_ms;
+        struct daemon_config_sink sinks[DAEMON_CONFIG_SINKS];
+    } exporter;
 };
 
 enum daemon_config_demand { DAEMON_CONFIG_REQUIRED, DAEMON_CONFIG_OPTIONAL };
@@ -61,6 +84,13 @@ static inline void daemon_config_clear(struct daemon_config *config)
 {
     settings_clear(daemon_config_table(), config);
 }
+
+/* What no row can see alone; after settings_read(). RC_MALFORMED "[section] key: ...". */
+enum rc daemon_config_check(const struct daemon_config *config);
+
+/* How many sinks there are, and what they are called: "sink-1" for the first place. */
+unsigned daemon_config_sinks(const struct daemon_config *config);
+const char *daemon_config_sink_name(size_t place);
 
 /* The setting `user` of a process's section; NULL for a process that has none. */
 const char *daemon_config_user(const struct daemon_config *config, const char *process);

@@ -70,7 +70,7 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
     [DAEMON_EVENT_DOOR_NO_POLICY] = { "door.no-policy", LOG_ERROR,
                                       "the active policy does not compile here: everything is "
                                       "denied" },
-    [DAEMON_EVENT_DOOR_FEWER_CONNECTIONS] = { "door.fewer-connections", LOG_ERROR,
+    [DAEMON_EVENT_DOOR_FEWER_CONNECTIONS] = { "door.fewer-connections", LOG_WARNING,
                                               "RLIMIT_NOFILE is too low for connections_most: "
                                               "how many connections the door takes instead" },
     [DAEMON_EVENT_DOOR_STREAM_LOST] = { "door.stream-lost", LOG_WARNING,
@@ -92,7 +92,20 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                                "a request in authority.recover was refused, "
                                                "and why" },
     [DAEMON_EVENT_AUTHORITY_RESTORED] = { "authority.restored", LOG_WARNING,
-                                          "the registry is a copy that was put back to work" },
+                                          "the registry is a copy that was put back to work, "
+                                          "and how" },
+
+    [DAEMON_EVENT_EXPORTER_SINK_UP] = { "exporter.sink-up", LOG_NOTICE,
+                                        "a sink takes audit records, from this index on" },
+    [DAEMON_EVENT_EXPORTER_SINK_FAILS] = { "exporter.sink-fails", LOG_WARNING,
+                                           "a sink takes no audit records, and why; it is "
+                                           "tried "
+                                           "again" },
+    [DAEMON_EVENT_EXPORTER_BEGINS_AGAIN] = { "exporter.begins-again", LOG_WARNING,
+                                             "the log is not the one that this sink was given: "
+                                             "all of it is sent" },
+    [DAEMON_EVENT_EXPORTER_AUTHORITY_GONE] = { "exporter.authority-gone", LOG_WARNING,
+                                               "the exporter lost the authority and waits" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

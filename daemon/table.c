@@ -11,6 +11,7 @@ static const struct daemon_descriptor AUTHORITY[] = {
     { DAEMON_CHANNEL, "signer" },
     { DAEMON_CHANNEL, "device-door" },
     { DAEMON_CHANNEL, "operator-door" },
+    { DAEMON_CHANNEL, "exporter" },
 };
 
 static const struct daemon_descriptor DEVICE_DOOR[] = {
@@ -24,6 +25,10 @@ static const struct daemon_descriptor OPERATOR_DOOR[] = {
     { DAEMON_SUPPLIED, "key" },
 };
 
+static const struct daemon_descriptor EXPORTER[] = {
+    { DAEMON_CHANNEL, "authority" },
+};
+
 static const struct daemon_process PROCESSES[] = {
     { "signer", "touchmark-signer", SIGNER, sizeof SIGNER / sizeof *SIGNER },
     { "authority", "touchmark-authority", AUTHORITY, sizeof AUTHORITY / sizeof *AUTHORITY },
@@ -31,12 +36,14 @@ static const struct daemon_process PROCESSES[] = {
       sizeof DEVICE_DOOR / sizeof *DEVICE_DOOR },
     { "operator-door", "touchmark-broker", OPERATOR_DOOR,
       sizeof OPERATOR_DOOR / sizeof *OPERATOR_DOOR },
+    { "exporter", "touchmark-exporter", EXPORTER, sizeof EXPORTER / sizeof *EXPORTER },
 };
 
 static const struct daemon_channel CHANNELS[] = {
     { .asking = "authority", .answering = "signer" },
     { .asking = "device-door", .answering = "authority" },
     { .asking = "operator-door", .answering = "authority" },
+    { .asking = "exporter", .answering = "authority" },
 };
 
 static const struct daemon_table SHIPPED = {

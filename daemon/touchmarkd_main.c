@@ -63,7 +63,10 @@ static int check(const char *path)
 
     if (settings_read_file(daemon_config_table(), path, &config) != RC_OK)
         return complain(EX_CONFIG);
+    enum rc rc = daemon_config_check(&config);
     daemon_config_clear(&config);
+    if (rc != RC_OK)
+        return complain(EX_CONFIG);
     printf("%s: ok\n", path);
     return 0;
 }
@@ -89,6 +92,9 @@ static enum rc read_settings(const char *path, struct supervision *s)
     if (rc != RC_OK)
         return fault_while(rc, "%s", path);
     s->config = config;
+    rc = daemon_config_check(&config);
+    if (rc != RC_OK)
+        return fault_while(rc, "%s", path);
     return daemon_sealed_make("settings", buf_bytes(&text), &s->settings);
 }
 

@@ -273,7 +273,7 @@ enum rc keys_protocol_read_from(struct bytes body, uint64_t *from)
     return RC_OK;
 }
 
-enum { ENTRY_HEAD = 8 + 8 + 2 + 2 };
+enum { ENTRY_HEAD = 8 + 8 + 2 + JOURNAL_HASH + 2 };
 
 bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body)
 {
@@ -283,6 +283,7 @@ bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body
     buf_add_u64(body, entry->sequence);
     buf_add_u64(body, (uint64_t)entry->wall_ms);
     buf_add_u16(body, entry->kind);
+    buf_add(body, BYTES_OF(entry->hash));
     buf_add_sized16(body, entry->body);
     return true;
 }
@@ -297,6 +298,7 @@ enum rc keys_protocol_read_entries(struct bytes body, struct keys_entries *entri
         *one = (struct journal_entry){ .sequence = reader_u64(&r) };
         one->wall_ms = (int64_t)reader_u64(&r);
         one->kind = reader_u16(&r);
+        reader_copy(&r, one->hash, sizeof one->hash);
         one->body = reader_sized16(&r, UINT16_MAX);
     }
     enum rc rc = whole(&r, "journal entries");
@@ -315,6 +317,7 @@ enum rc keys_protocol_write_list(const struct keys_list *list, struct buf *body)
         buf_add_u8(body, (uint8_t)one->purpose);
         buf_add(body, BYTES_OF(one->public_key));
         buf_add_u64(body, one->tree_size);
+        buf_add(body, BYTES_OF(one->tree_root.at));
         add_sized8(body, bytes_of_text(one->origin));
     }
     return done(body, "the list of keys");
@@ -334,6 +337,7 @@ enum rc keys_protocol_read_list(struct bytes body, struct keys_list *list)
             (enum keys_purpose)read_count(&r, KEYS_PURPOSE_CA, KEYS_PURPOSE_CHECKPOINT);
         reader_copy(&r, one->public_key, sizeof one->public_key);
         one->tree_size = reader_u64(&r);
+        reader_copy(&r, one->tree_root.at, PROOF_HASH);
         struct bytes origin = reader_take(&r, reader_u8(&r));
         if (r.broken || origin.len > KEYS_PATTERN_MAX || !text_is_printable(origin))
             return refuse("the list of keys");

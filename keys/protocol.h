@@ -87,7 +87,7 @@ enum rc keys_protocol_read_from(struct bytes body, uint64_t *from);
 bool keys_protocol_add_entry(const struct journal_entry *entry, struct buf *body);
 struct keys_entries {
     size_t count;
-    struct journal_entry at[KEYS_ENTRIES_MAX]; /* hash is not sent: zeros */
+    struct journal_entry at[KEYS_ENTRIES_MAX];
 };
 enum rc keys_protocol_read_entries(struct bytes body, struct keys_entries *entries);
 
@@ -95,7 +95,8 @@ struct keys_listed {
     char name[KEYS_NAME_MAX + 1];
     enum keys_purpose purpose;
     uint8_t public_key[KEYS_PUBLIC_KEY];
-    uint64_t tree_size;                /* of a checkpoint's key: the last one that it signed */
+    uint64_t tree_size; /* of a checkpoint's key: the last one that it signed */
+    struct proof_hash tree_root;
     char origin[KEYS_PATTERN_MAX + 1]; /* so, too: what its checkpoints begin with */
 };
 struct keys_list {

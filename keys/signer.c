@@ -345,6 +345,7 @@ static enum rc answer_list(struct keys_signer *signer, struct buf *reply)
         one->purpose = rule->purpose;
         memcpy(one->public_key, rule->public_key, sizeof one->public_key);
         one->tree_size = keys_memory_of(&signer->memories, rule)->memory.tree_size;
+        one->tree_root = keys_memory_of(&signer->memories, rule)->memory.tree_root;
         memcpy(one->origin, rule->origin, sizeof one->origin);
     }
     return keys_protocol_write_list(&list, reply);

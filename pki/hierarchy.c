@@ -35,8 +35,8 @@ enum rc pki_hierarchy_check_names(const struct pki_hierarchy_names *names)
                      "C2SP tlog-checkpoint: an origin has 1 to %d printable "
                      "characters, no space and no plus",
                      KEYS_PATTERN_MAX);
-    if (names->host_count == 0 || names->host_count > KEYS_SAN_RULES_MAX)
-        return fault(RC_LIMIT, "1 to %d hosts for doors", KEYS_SAN_RULES_MAX);
+    if (names->host_count == 0 || names->host_count > PKI_HIERARCHY_HOSTS_MAX)
+        return fault(RC_LIMIT, "1 to %d hosts for doors", PKI_HIERARCHY_HOSTS_MAX);
     for (size_t i = 0; i < names->host_count; i++)
         if (names->hosts[i].len == 0 || !text_is_printable(names->hosts[i]))
             return fault(RC_MALFORMED, "an empty host, or one that is no printable text");

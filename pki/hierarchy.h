@@ -21,12 +21,15 @@ const struct pki_issuing *pki_hierarchy_issuing(size_t *count);
 #define PKI_HIERARCHY_ROOT       "root"
 #define PKI_HIERARCHY_CHECKPOINT "checkpoints"
 
+/* Of the rules for a door's names, one is for its URI. */
+enum { PKI_HIERARCHY_HOSTS_MAX = KEYS_SAN_RULES_MAX - 1 };
+
 struct pki_hierarchy_names {
     struct bytes organization; /* 1 to 40 octets of UTF-8; the CAs' commonName starts with it */
     const char *origin;        /* of checkpoints: C2SP tlog-checkpoint */
     /* What the doors' key may certify: host names, ".suffix" for all hosts below it, addresses,
      * networks. */
-    struct bytes hosts[KEYS_SAN_RULES_MAX];
+    struct bytes hosts[PKI_HIERARCHY_HOSTS_MAX];
     size_t host_count; /* at least 1 */
 };
 

@@ -59,6 +59,7 @@ static const struct pki_profile PROFILES[] = {
     {
         .name = "door",
         .id_place = PKI_ID_IN_COMMON_NAME,
+        .uri_prefix = PKI_DOOR_URI,
         .hosts = true,
         .constraints = { .path_length = -1 },
         .key_usage = PKI_DIGITAL_SIGNATURE,

@@ -24,6 +24,10 @@ struct pki_profile {
     bool hosts; /* subjectAltName: dNSNames and iPAddresses, at least one */
 };
 
+/* Before a door's name in its certificate: which of our doors this is. Host names do not tell,
+ * since the doors share a host. */
+#define PKI_DOOR_URI "urn:touchmark:door:"
+
 /* root, issuing, device, operator, line, door. NULL for any other word. */
 const struct pki_profile *pki_profile_find(const char *name);
 /* All rows, for tables in documents and tests. */

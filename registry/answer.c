@@ -73,7 +73,8 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      NUMBER("policy version", status.policy_version),
      { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
      NUMBER("doors behind", status.doors_behind), NUMBER("records", status.records),
-     NUMBER("checkpoint", status.checkpoint),
+     NUMBER("checkpoint", status.checkpoint), NUMBER("sinks", status.sinks),
+     NUMBER("exported", status.exported),
      { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
 BODY(NAME, TEXT);
@@ -107,6 +108,8 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_BACKUP] = REGISTRY_FIELDS(NAME),
+    [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(OF_AUDIT),
+    [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(CHANGED),
 
     [REGISTRY_ASK_AUDIT_ERASE] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_AUDIT_HOLD] = REGISTRY_FIELDS(CHANGED),

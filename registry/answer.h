@@ -22,12 +22,14 @@
  *   POLICY_LIST          cursor, list of policies
  *   STATUS               status
  *   APPLIED              applied, sequence (that all doors have come to)
- *   AUDIT_*              query, in audit/'s own form (AUDIT_ENTRIES: entries in order, each
+ *   AUDIT_*              query, in audit/'s own form (AUDIT_WATCH: a page, oldest first, whose
+ *                        next is where to go on; AUDIT_ENTRIES: entries in order, each
  *                        index u64, length u32, leaf hash 32, entry; none: there are no more)
  *   SPOOL                sequence: the last one of this spool that is in the log
  *   BACKUP               text: the copy's name, a folder in authority.backups
  *   AUDIT_ERASE          sequence: the index of its log.erase
  *   AUDIT_HOLD           sequence: the hold's number
+ *   EXPORTED             sequence: records in the log
  *
  * A snapshot is taken page by page while changes go on. The door keeps the position of the
  * first page and watches from there: what it gets twice changes nothing, and once it has caught
@@ -52,6 +54,8 @@ struct registry_status {
     uint64_t doors_behind; /* records that the slowest door has not acknowledged */
     uint64_t records;      /* in the audit log */
     uint64_t checkpoint;   /* of them, under the newest checkpoint */
+    uint64_t sinks;        /* that the log goes out to, by the settings */
+    uint64_t exported;     /* records that every sink has had */
     char trouble[REGISTRY_TROUBLE_MAX + 1]; /* what is wrong and needs a person; "": nothing */
 };
 

@@ -36,12 +36,14 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_AUDIT_PROOF, "audit-proof", LINK_BULK, 2 * SMALL, LIST, false, false },
     { REGISTRY_ASK_SPOOL, "spool", LINK_BULK, LIST, SMALL, false, false },
     { REGISTRY_ASK_AUDIT_ENTRIES, "audit-entries", LINK_BULK, SMALL, LIST, false, false },
+    { REGISTRY_ASK_AUDIT_WATCH, "audit-watch", LINK_BULK, 2 * SMALL, LIST, false, false },
     { REGISTRY_ASK_BACKUP, "backup", LINK_BULK, SMALL, SMALL, false, false },
 
     { REGISTRY_ASK_AUDIT_ERASE, "audit-erase", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
     { REGISTRY_ASK_AUDIT_HOLD, "audit-hold", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
     { REGISTRY_ASK_AUDIT_HOLD_LIST, "audit-hold-list", LINK_BULK, 2 * SMALL, LIST, false,
       false },
+    { REGISTRY_ASK_EXPORTED, "exported", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
 };
 
 /* One urgent credit is always held by the watch. */

@@ -39,9 +39,11 @@ enum {
  *   POLICY_LIST         cursor, most
  *   STATUS              nothing
  *   APPLIED             position.sequence as sequence
- *   AUDIT_*             query (AUDIT_ENTRIES: the first index, u64)
+ *   AUDIT_*             query (AUDIT_ENTRIES: the first index, u64; AUDIT_WATCH: the first
+ *                       index, u64, 0 for whatever comes next, then a query)
  *   SPOOL               query: a batch of audit/spool.h, which may hold no records
  *   BACKUP              nothing
+ *   EXPORTED            query: integration/report.h
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */

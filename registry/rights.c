@@ -3,9 +3,10 @@
 enum { DEVICE = 1, ADMIN = 2, AUDITOR = 4, LINE = 8 };
 enum {
     NEITHER = 0,
-    DEVICES = REGISTRY_DEVICE_DOOR,
-    OPERATORS = REGISTRY_OPERATOR_DOOR,
-    BOTH = 3
+    DEVICES = 1 << REGISTRY_DEVICE_DOOR,
+    OPERATORS = 1 << REGISTRY_OPERATOR_DOOR,
+    BOTH = DEVICES | OPERATORS,
+    EXPORTER = 1 << REGISTRY_EXPORTER
 };
 
 /* The table of who may do what, and through which door. */
@@ -24,9 +25,11 @@ static const struct {
     [REGISTRY_RIGHT_OPERATOR_WRITE] = { "operator.write", ADMIN, OPERATORS },
     [REGISTRY_RIGHT_POLICY_READ] = { "policy.read", ADMIN | AUDITOR, OPERATORS },
     [REGISTRY_RIGHT_POLICY_WRITE] = { "policy.write", ADMIN, OPERATORS },
-    [REGISTRY_RIGHT_AUDIT_READ] = { "audit.read", ADMIN | AUDITOR, OPERATORS },
+    [REGISTRY_RIGHT_AUDIT_READ] = { "audit.read", ADMIN | AUDITOR, OPERATORS | EXPORTER },
     [REGISTRY_RIGHT_STATUS_READ] = { "status.read", ADMIN | AUDITOR, OPERATORS },
     [REGISTRY_RIGHT_AUDIT_WRITE] = { "audit.write", ADMIN, OPERATORS },
+
+    [REGISTRY_RIGHT_EXPORT] = { "export", 0, EXPORTER },
 };
 
 const char *registry_right_name(enum registry_right right)
@@ -77,7 +80,11 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
     case REGISTRY_ASK_AUDIT_HOLD_LIST:
+    case REGISTRY_ASK_AUDIT_WATCH:
         return REGISTRY_RIGHT_AUDIT_READ;
+
+    case REGISTRY_ASK_EXPORTED:
+        return REGISTRY_RIGHT_EXPORT;
 
     case REGISTRY_ASK_AUDIT_ERASE:
     case REGISTRY_ASK_AUDIT_HOLD:
@@ -105,10 +112,30 @@ bool registry_right_held(enum registry_right right, enum registry_kind kind,
 
 const char *registry_channel_name(enum registry_channel channel)
 {
+    if (channel == REGISTRY_EXPORTER)
+        return "exporter";
     return channel == REGISTRY_DEVICE_DOOR ? "device-door" : "operator-door";
+}
+
+bool registry_channel_asks(enum registry_channel channel, enum registry_ask ask)
+{
+    static const enum registry_ask EXPORTERS[] = {
+        REGISTRY_ASK_AUDIT_ENTRIES,
+        REGISTRY_ASK_AUDIT_CHECKPOINT,
+        REGISTRY_ASK_AUDIT_PROOF,
+
+        REGISTRY_ASK_EXPORTED,
+    };
+
+    if (channel != REGISTRY_EXPORTER)
+        return ask != REGISTRY_ASK_EXPORTED;
+    for (size_t i = 0; i < sizeof EXPORTERS / sizeof *EXPORTERS; i++)
+        if (EXPORTERS[i] == ask)
+            return true;
+    return false;
 }
 
 bool registry_right_passes(enum registry_right right, enum registry_channel channel)
 {
-    return right < REGISTRY_RIGHTS && (RIGHTS[right].doors & channel) != 0;
+    return right < REGISTRY_RIGHTS && (RIGHTS[right].doors & 1U << channel) != 0;
 }

@@ -24,6 +24,8 @@ enum registry_right {
     REGISTRY_RIGHT_AUDIT_READ,
     REGISTRY_RIGHT_STATUS_READ,
     REGISTRY_RIGHT_AUDIT_WRITE, /* erase, hold: never an auditor's */
+
+    REGISTRY_RIGHT_EXPORT, /* the exporter's own business: no actor */
     REGISTRY_RIGHTS
 };
 
@@ -35,8 +37,19 @@ enum registry_right registry_right_of(enum registry_ask ask);
 bool registry_right_held(enum registry_right right, enum registry_kind kind,
                          enum registry_role role);
 
-/* The two doors. What the device door cannot ask, nobody can through it, and nothing that comes
- * through it is ever an operator or a line (DESIGN.md D1). */
-enum registry_channel { REGISTRY_DEVICE_DOOR = 1, REGISTRY_OPERATOR_DOOR = 2 };
+/*
+ * The two doors and the exporter. What the device door cannot ask, nobody can through it, and
+ * nothing that comes through it is ever an operator or a line (DESIGN.md D1). The exporter has
+ * no actor behind it: it may ask what reads the log, and tell how far its sinks are.
+ */
+enum registry_channel {
+    REGISTRY_DEVICE_DOOR = 1,
+    REGISTRY_OPERATOR_DOOR = 2,
+    REGISTRY_EXPORTER = 3,
+    REGISTRY_CHANNEL_LAST = REGISTRY_EXPORTER
+};
 const char *registry_channel_name(enum registry_channel channel);
+/* Is it a request that this channel knows at all? The exporter's are a closed list; the doors'
+ * rights say the rest. */
+bool registry_channel_asks(enum registry_channel channel, enum registry_ask ask);
 bool registry_right_passes(enum registry_right right, enum registry_channel channel);

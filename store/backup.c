@@ -17,8 +17,12 @@
  *   touchmark store copy 1
  *   bytes N
  *   sha256 HEX
+ * and, if it is known how the copy was put back:
+ *   restored TEXT
  */
-enum { HASH_BYTES = 32, MANIFEST_MAX = 256 };
+enum { HASH_BYTES = STORE_MANIFEST_HASH, LINES = 3, MANIFEST_MAX = 512 };
+#define MAGIC    "touchmark store copy 1\n"
+#define RESTORED BYTES("restored ")
 
 struct mapped {
     struct bytes file;
@@ -50,14 +54,20 @@ static enum rc map_copy(int dir, struct mapped *mapped)
     return RC_OK;
 }
 
+static enum rc hash_of(struct bytes bytes, uint8_t hash[HASH_BYTES])
+{
+    if (EVP_Digest(bytes.at, bytes.len, hash, NULL, EVP_sha256(), NULL) != 1)
+        return fault(RC_CRYPTO, "copy: SHA-256 is not to be had");
+    return RC_OK;
+}
+
 static enum rc write_manifest(struct bytes file, struct buf *manifest)
 {
     uint8_t hash[HASH_BYTES];
     struct bytes unused;
 
-    if (EVP_Digest(file.at, file.len, hash, NULL, EVP_sha256(), NULL) != 1)
-        return fault(RC_CRYPTO, "copy: SHA-256 is not to be had");
-    buf_addf(manifest, "touchmark store copy 1\nbytes %zu\nsha256 ", file.len);
+    TRY(hash_of(file, hash));
+    buf_addf(manifest, MAGIC "bytes %zu\nsha256 ", file.len);
     text_add_hex(manifest, BYTES_OF(hash));
     buf_addf(manifest, "\n");
     return buf_done(manifest, &unused);
@@ -137,22 +147,121 @@ enum rc store_backup_copy(struct store *store, int dir, struct store_copy *copy)
     return rc;
 }
 
+/* what: the lines of the copy's maker. */
+static enum rc split_manifest(struct bytes stored, struct bytes *what, struct bytes *note)
+{
+    struct bytes left = stored, text = BYTES("");
+    size_t lines = 0;
+
+    while (lines < LINES && left.len > 0) {
+        lines += left.at[0] == '\n';
+        left = (struct bytes){ left.at + 1, left.len - 1 };
+    }
+    if (left.len > 0) {
+        if (!bytes_start_with(left, RESTORED) || left.at[left.len - 1] != '\n')
+            lines = 0;
+        else
+            text = (struct bytes){ left.at + RESTORED.len, left.len - RESTORED.len - 1 };
+    }
+    if (!bytes_start_with(stored, BYTES(MAGIC)) || lines < LINES || text.len > STORE_NOTE_MAX ||
+        !text_is_printable(text))
+        return fault(RC_CORRUPT, "copy: the manifest is damaged");
+    *what = (struct bytes){ stored.at, stored.len - left.len };
+    *note = text;
+    return RC_OK;
+}
+
+/* RC_NOT_FOUND */
+static enum rc read_manifest(int dir, struct buf *stored, struct bytes *what,
+                             struct bytes *note)
+{
+    enum rc rc = file_read(dir, STORE_BACKUP_MANIFEST, stored);
+
+    if (rc == RC_LIMIT)
+        return fault(RC_CORRUPT, "copy: the manifest is damaged");
+    TRY(rc);
+    return split_manifest(buf_bytes(stored), what, note);
+}
+
 enum rc store_backup_check(int dir, struct store_copy *copy)
 {
     AUTO_MAPPED mapped = { 0 };
     AUTO_BUF(manifest, MANIFEST_MAX);
     AUTO_BUF(stored, MANIFEST_MAX);
+    struct bytes what, note;
 
-    enum rc rc = file_read(dir, STORE_BACKUP_MANIFEST, &stored);
+    enum rc rc = read_manifest(dir, &stored, &what, &note);
     if (rc == RC_NOT_FOUND)
         return fault(RC_NOT_FOUND,
                      "copy: no manifest, so no copy, or one that was not finished");
-    if (rc == RC_LIMIT)
-        return fault(RC_CORRUPT, "copy: the manifest is damaged");
     TRY(rc);
     TRY(map_copy(dir, &mapped));
     TRY(write_manifest(mapped.file, &manifest));
-    if (!bytes_equal(buf_bytes(&stored), buf_bytes(&manifest)))
+    if (!bytes_equal(what, buf_bytes(&manifest)))
         return fault(RC_CORRUPT, "copy: data.mdb and its manifest do not belong together");
     return read_copy(dir, mapped.file, copy);
+}
+
+/* ---- Putting it back ---- */
+
+enum rc store_backup_note(int dir, struct bytes note)
+{
+    AUTO_BUF(stored, MANIFEST_MAX);
+    AUTO_BUF(noted, MANIFEST_MAX);
+    struct bytes what, before, bytes;
+
+    if (note.len > STORE_NOTE_MAX)
+        return fault(RC_LIMIT, "copy: a note of %zu bytes, limit %d", note.len, STORE_NOTE_MAX);
+    if (!text_is_printable(note))
+        return fault(RC_MALFORMED, "copy: a note is one line of printable text");
+    TRY(read_manifest(dir, &stored, &what, &before));
+    buf_add(&noted, what);
+    buf_add(&noted, RESTORED);
+    buf_add(&noted, note);
+    buf_addf(&noted, "\n");
+    TRY(buf_done(&noted, &bytes));
+    return file_write(dir, STORE_BACKUP_MANIFEST, bytes, 0600);
+}
+
+enum rc store_backup_find(int dir, struct store_put_back *found)
+{
+    AUTO_BUF(stored, MANIFEST_MAX);
+    struct store_put_back read = { .there = true };
+    struct bytes what, note;
+
+    enum rc rc = read_manifest(dir, &stored, &what, &note);
+    if (rc == RC_NOT_FOUND) {
+        *found = (struct store_put_back){ .there = false };
+        return RC_OK;
+    }
+    TRY(rc);
+    TRY(hash_of(buf_bytes(&stored), read.hash));
+    if (note.len > 0)
+        memcpy(read.note, note.at, note.len);
+    *found = read;
+    return RC_OK;
+}
+
+bool store_backup_unrecorded(const struct store *store, struct bytes *note)
+{
+    *note = bytes_of_text(store->put_back.note);
+    return store->put_back.there && !store->put_back.recorded;
+}
+
+enum rc store_backup_record(struct store_txn *txn)
+{
+    if (!txn->store->put_back.there)
+        return RC_OK;
+    TRY(store_txn_settle(txn, store_record_put_copy(txn->store, txn->engine)));
+    txn->changes++;
+    return RC_OK;
+}
+
+enum rc store_backup_adopt(struct store *store)
+{
+    if (unlinkat(store->lock, STORE_BACKUP_MANIFEST, 0) != 0 && errno != ENOENT)
+        return fault_errno("store: remove store.copy");
+    TRY(file_sync_dir(store->lock));
+    store->put_back.there = false;
+    return RC_OK;
 }

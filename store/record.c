@@ -9,6 +9,7 @@
  *   "format"    format 4 | schema's name, length 2 | schema's version 4
  *   "lineage"   16
  *   "state"     revision 8 | sequence 8 | first 8
+ *   "copy"      SHA-256 32 of the manifest of the copy that was put back last, once recorded
  *   "table NAME" kind of key 1
  */
 enum { FORMAT = 1, RECORD_MAX = 128 };
@@ -150,7 +151,29 @@ static enum rc make(struct store *store, struct MDB_txn *txn)
     return store_record_put_state(store, txn, &NEW);
 }
 
-enum rc store_record_open(struct store *store, struct MDB_txn *txn, bool new_life)
+enum rc store_record_put_copy(struct store *store, struct MDB_txn *txn)
+{
+    AUTO_BUF(value, RECORD_MAX);
+
+    buf_add(&value, BYTES_OF(store->put_back.hash));
+    return put(store, txn, BYTES("copy"), &value);
+}
+
+static enum rc begin_life(struct store *store, struct MDB_txn *txn)
+{
+    struct store_put_back *put_back = &store->put_back;
+    struct bytes recorded;
+
+    if (!put_back->there)
+        return RC_OK;
+    enum rc rc = store_engine_get(txn, store->records, BYTES("copy"), &recorded);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    put_back->recorded = rc == RC_OK && bytes_equal(recorded, BYTES_OF(put_back->hash));
+    return put_back->recorded ? RC_OK : put_lineage(store, txn);
+}
+
+enum rc store_record_open(struct store *store, struct MDB_txn *txn)
 {
     bool empty = false;
 
@@ -162,8 +185,7 @@ enum rc store_record_open(struct store *store, struct MDB_txn *txn, bool new_lif
         return fault(RC_CORRUPT, "store: an LMDB file, but none of ours");
     TRY(rc);
     TRY(check_format(store, txn));
-    if (new_life)
-        TRY(put_lineage(store, txn));
+    TRY(begin_life(store, txn));
     TRY(store_engine_table(txn, STORE_FEED_TABLE, true, &store->feed));
     TRY(store_engine_table(txn, STORE_FOLLOWERS_TABLE, true, &store->followers));
     for (size_t i = 0; i < store->schema->table_count; i++)

@@ -1,8 +1,8 @@
 /* What a store and its transactions are made of. Inside store/ only. */
 #pragma once
 
+#include "store/backup.h"
 #include "store/engine.h"
-#include "store/feed.h"
 #include "store/queue.h"
 
 /* Read at opening, kept in memory, written with every commit. */
@@ -10,6 +10,15 @@ struct store_state {
     uint64_t revision;
     uint64_t sequence; /* of the feed's last record */
     uint64_t first;    /* of the oldest record held; sequence + 1 when there is none */
+};
+
+/* A copy's manifest beside the data: the store was put back, and is that copy until a change
+ * recorded it. */
+enum { STORE_MANIFEST_HASH = 32 };
+struct store_put_back {
+    bool there, recorded;
+    uint8_t hash[STORE_MANIFEST_HASH]; /* of the manifest: which copy it is */
+    char note[STORE_NOTE_MAX + 1];
 };
 
 struct store {
@@ -20,6 +29,7 @@ struct store {
     unsigned records, feed, followers; /* and those of our own tables */
     uint8_t lineage[STORE_LINEAGE];
     struct store_state state;
+    struct store_put_back put_back;
     int lock; /* the folder, locked */
     bool in_transaction;
     bool broken; /* a commit ended in an unknown way, or damage was met: no more changes */
@@ -61,9 +71,14 @@ enum rc store_record_put_state(struct store *store, struct MDB_txn *txn,
                                const struct store_state *state);
 /*
  * Find out whose store this is, or make it ours: format, schema, lineage, tables and
- * state. new_life: draw a lineage.
+ * state. A copy that nobody recorded draws a lineage; of another, put_back.recorded is set.
  */
-enum rc store_record_open(struct store *store, struct MDB_txn *txn, bool new_life);
+enum rc store_record_open(struct store *store, struct MDB_txn *txn);
+/* That the copy of this manifest was recorded. */
+enum rc store_record_put_copy(struct store *store, struct MDB_txn *txn);
 /* What a copy is asked, without a schema. */
 enum rc store_record_read(struct MDB_txn *txn, struct store_state *state,
                           uint8_t lineage[STORE_LINEAGE]);
+
+/* Is there a manifest, and what does it say? RC_CORRUPT. */
+enum rc store_backup_find(int dir, struct store_put_back *found);

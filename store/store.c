@@ -1,5 +1,4 @@
 #include "base/file.h"
-#include "store/backup.h"
 #include "store/page.h"
 #include "store/state.h"
 
@@ -115,12 +114,12 @@ static enum rc open_engine(struct store *store)
     return store_engine_open(&settings, &store->engine);
 }
 
-static enum rc open_tables(struct store *store, bool new_life)
+static enum rc open_tables(struct store *store)
 {
     struct MDB_txn *txn = NULL;
 
     TRY(store_engine_begin(store->engine, NULL, true, &txn));
-    enum rc rc = store_record_open(store, txn, new_life);
+    enum rc rc = store_record_open(store, txn);
     if (rc == RC_OK)
         return store_engine_commit(store->engine, txn);
     store_engine_abort(txn);
@@ -129,20 +128,12 @@ static enum rc open_tables(struct store *store, bool new_life)
 
 static enum rc open_locked(struct store *store)
 {
-    bool copy = faccessat(store->lock, STORE_BACKUP_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-
+    TRY(store_backup_find(store->lock, &store->put_back));
     TRY(prepare_file(store->lock));
     TRY(remove_stale_lock(store->lock));
     TRY(open_engine(store));
-    TRY(open_tables(store, copy));
-    return file_sync_dir(store->lock);
-}
-
-enum rc store_backup_adopt(struct store *store)
-{
-    if (unlinkat(store->lock, STORE_BACKUP_MANIFEST, 0) != 0 && errno != ENOENT)
-        return fault_errno("store: remove store.copy");
-    return file_sync_dir(store->lock);
+    TRY(open_tables(store));
+    return store->put_back.recorded ? store_backup_adopt(store) : file_sync_dir(store->lock);
 }
 
 enum rc store_open(int dir, const struct store_schema *schema,

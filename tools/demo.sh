@@ -80,7 +80,7 @@ mqtt() {
 chmod 755 "$work"
 user=()
 # Nobody on Debian has these numbers; a real machine has the users of deploy/sysusers.d.
-((EUID != 0)) || user=(--signer-user 61001 --authority-user 61002 --device-door-user 61003 --operator-door-user 61004)
+((EUID != 0)) || user=(--signer-user 61001 --authority-user 61002 --device-door-user 61003 --operator-door-user 61004 --exporter-user 61006)
 "$bin/touchmark" init "$place" --organization Demo --operator ada "${user[@]}" \
     --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --http 127.0.0.1:0 --operator-https 127.0.0.1:0 >"$work/told"
 for name in devices operators doors; do

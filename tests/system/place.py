@@ -13,7 +13,8 @@ import time
 BIN = pathlib.Path(os.environ["TOUCHMARK_BIN"])
 SOURCE = pathlib.Path(os.environ["TOUCHMARK_SOURCE"])
 # Below systemd.exec(5)'s DynamicUser range, and nobody's on Debian.
-USERS = {"signer": 61001, "authority": 61002, "device-door": 61003, "operator-door": 61004}
+USERS = {"signer": 61001, "authority": 61002, "device-door": 61003, "operator-door": 61004,
+         "exporter": 61006}
 CAP_SYS_RESOURCE = 24
 
 

@@ -45,6 +45,9 @@ def stopped():
         yield work, folder, work / "backup"
 
 
+LOST = "--no-newer-checkpoint"  # neither a kept checkpoint nor the journal
+
+
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -72,19 +75,36 @@ def test_every_file_is_in_the_manifest(stopped):
 def test_a_restored_place_serves_and_signs_with_the_same_keys(stopped):
     work, folder, made = stopped
     again = work / "again"
-    told = json.loads(place.touchmark("restore", made, again, "--pin", copy_pin(folder, work), "--json").stdout)
-    assert told["pin"] is True
+    told = json.loads(place.touchmark("restore", made, again, LOST, "--pin", copy_pin(folder, work), "--json").stdout)
+    assert told["pin"] is True and told["issues"] is True
     assert (again / "ca/chain.pem").read_bytes() == (folder / "ca/chain.pem").read_bytes()
-    for name in ("signer/journal", "authority/registry", "hsm/issuing", "device-door"):
+    for name in ("signer/journal", "authority/registry", "authority/registry/data.mdb", "hsm/issuing", "device-door"):
         was, now = os.stat(folder / name), os.stat(again / name)
         assert (was.st_uid, was.st_gid, was.st_mode) == (now.st_uid, now.st_gid, now.st_mode), name
     assert str(folder) + "/" not in (again / "touchmark.conf").read_text()
-    assert " event=authority.restored " in run_once(again)
+    copy, data = (os.stat(again / "authority/registry" / name) for name in ("store.copy", "data.mdb"))
+    assert (copy.st_uid, copy.st_gid, copy.st_mode) == (data.st_uid, data.st_gid, data.st_mode)
+    done = backup(again, work / "of-none", check=False)
+    assert done.returncode == 3 and "not served since" in done.stderr
+    log = run_once(again)
+    assert " event=authority.restored " in log and "no newer checkpoint was kept" in log
+    assert " event=authority.restored " not in run_once(again)
+
+
+def test_a_restore_without_what_tells_of_later_checkpoints_is_refused(stopped, tmp_path):
+    _, _, made = stopped
+    done = place.touchmark("restore", made, tmp_path / "new", check=False)
+    assert done.returncode == 2
+    for way in ("--checkpoint FILE", "--journal DIR", LOST):
+        assert way in done.stderr
+    done = place.touchmark("restore", made, tmp_path / "new", "--journal", made / "place/signer/journal", check=False)
+    assert done.returncode == 3 and "the backup's own" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_its_pin_a_restored_place_says_what_it_lacks(stopped):
     work, _, made = stopped
-    done = place.touchmark("restore", made, work / "no-pin")
+    done = place.touchmark("restore", made, work / "no-pin", LOST)
     assert "secrets/issuing.pin" in done.stdout
 
 
@@ -93,7 +113,7 @@ def test_pins_are_in_it_only_if_asked_for(stopped):
     backup(folder, work / "with-pins", "--with-pins")
     assert (work / "with-pins/place/secrets/issuing.pin").read_bytes() == \
         (folder / "secrets/issuing.pin").read_bytes()
-    place.touchmark("restore", work / "with-pins", work / "whole")
+    place.touchmark("restore", work / "with-pins", work / "whole", LOST)
     run_once(work / "whole")
 
 
@@ -113,7 +133,7 @@ def flip(data):
 def test_a_changed_bit_stops_a_restore(stopped, tmp_path, name):
     _, _, made = stopped
     altered = altered_copy(made, tmp_path / "altered", name, flip)
-    done = place.touchmark("restore", altered, tmp_path / "new", check=False)
+    done = place.touchmark("restore", altered, tmp_path / "new", LOST, check=False)
     assert done.returncode == 1 and name.removeprefix("place/") in done.stderr
     assert not (tmp_path / "new").exists() and not (tmp_path / "new.partial").exists()
 
@@ -122,14 +142,14 @@ def test_an_unfinished_backup_is_none(stopped, tmp_path):
     _, _, made = stopped
     shutil.copytree(made, tmp_path / "cut")
     (tmp_path / "cut/manifest.json").unlink()
-    done = place.touchmark("restore", tmp_path / "cut", tmp_path / "new", check=False)
+    done = place.touchmark("restore", tmp_path / "cut", tmp_path / "new", LOST, check=False)
     assert done.returncode == 4 and "no backup" in done.stderr
 
 
 def test_what_exists_is_refused(stopped):
     _, folder, made = stopped
     assert backup(folder, made, check=False).returncode == 5
-    assert place.touchmark("restore", made, folder, check=False).returncode in (3, 5)
+    assert place.touchmark("restore", made, folder, LOST, check=False).returncode in (3, 5)
 
 
 def test_a_living_journal_that_knows_more_is_kept(stopped):
@@ -148,7 +168,7 @@ def test_a_living_journal_that_knows_more_is_kept(stopped):
     before = segment.stat().st_size
     with serving(later):
         place.wait_for("a signature", lambda: segment.stat().st_size > before)
-    done = place.touchmark("restore", made, later, check=False)
+    done = place.touchmark("restore", made, later, LOST, check=False)
     assert done.returncode == 3 and "must not be forgotten" in done.stderr
     kept = place.touchmark("restore", made, work / "kept", "--journal", later / "signer/journal",
                            "--pin", copy_pin(folder, work), "--json")
@@ -161,7 +181,7 @@ def test_a_journal_of_another_place_is_refused(stopped, tmp_path):
     place.init(tmp_path / "other")
     done = place.touchmark("restore", made, work / "mixed", "--journal", tmp_path / "other/signer/journal",
                            check=False)
-    assert done.returncode == 3 and "does not continue" in done.stderr
+    assert done.returncode == 3 and "does not hold entry" in done.stderr
     assert not (work / "mixed").exists()
 
 

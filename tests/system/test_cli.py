@@ -77,6 +77,16 @@ def test_a_server_that_is_not_ours_is_not_spoken_to(running, work):
     assert done.returncode == 3 and "not one of our doors'" in done.stderr
 
 
+def test_the_device_door_is_not_taken_for_the_operator_door(running):
+    """One CA and one host certify both; the name in the certificate tells, before a word is said."""
+    done = place.touchmark("token", "new", "no-such-device", "--profile",
+                           running.folder / "operator/operator.conf", "--server",
+                           f"https://127.0.0.1:{running.ports['https']}", check=False)
+    assert done.returncode == 3 and "this is the device-door, not the operator-door" in done.stderr
+    assert told(running, "audit", "list", "--target", "device no-such-device")["records"] == []
+    assert told(running, "audit", "list", "--action", "api.request")["records"] == []
+
+
 def test_the_environment_leads_nowhere_else(running, work, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -344,13 +354,23 @@ def test_another_key_does_not_verify_it(exported, tmp_path):
 
 # ---- at the machine, while it serves ----
 
+def wait_checkpoint(system, file, size):
+    """The newest checkpoint, in this file, once it covers so many records."""
+    def newer():
+        done = system.touchmark("audit", "checkpoint", "--save", file, check=False)
+        return done.returncode == 0 and int(file.read_text().splitlines()[1]) >= size
+    place.wait_for("a newer checkpoint", newer)
+
+
 def test_a_backup_while_it_serves_and_a_restore_of_it(running, work):
     running.touchmark("device", "add", "kept-1")
+    wait_checkpoint(running, work / "before", 1)
     running.touchmark("backup", work / "backup", "--config", running.folder / "touchmark.conf")
     running.touchmark("device", "add", "lost-1")
     assert list((running.folder / "authority/backups").iterdir()) == []
     with place.work_folder() as other:
-        place.touchmark("restore", work / "backup", other / "place", "--pin", running.folder / "secrets/issuing.pin")
+        place.touchmark("restore", work / "backup", other / "place", "--pin", running.folder / "secrets/issuing.pin",
+                        "--checkpoint", work / "before")
         shutil.copy(running.folder / "operator/admin.key", other / "place/operator")
         conf = other / "place/touchmark.conf"
         conf.write_text(conf.read_text().partition("[supervisor]")[0])  # World() writes these settings
@@ -358,13 +378,13 @@ def test_a_backup_while_it_serves_and_a_restore_of_it(running, work):
             ids = {device["id"] for device in again.pages("/v1/devices", "devices")}
             assert "kept-1" in ids and "lost-1" not in ids
             again.touchmark("audit", "verify")
+            covered = (work / "before").read_text().splitlines()[1]
+            reason = again.wait_audit(action="system.restore")["reason"]
+            assert reason.endswith(f"held against a kept checkpoint of {covered} records")
             size = json.loads((work / "backup/manifest.json").read_text())["log"]["size"]
-
-            def newer():
-                again.touchmark("audit", "checkpoint", "--save", work / "kept")
-                return int((work / "kept").read_text().splitlines()[1]) > size
-            place.wait_for("a newer checkpoint", newer)
+            wait_checkpoint(again, work / "kept", size + 1)
         a_backup_older_than_a_kept_checkpoint_is_refused(work)
+        a_backup_older_than_the_surviving_journal_issues_nothing(work, other / "place/signer/journal")
 
 
 def a_backup_older_than_a_kept_checkpoint_is_refused(work):
@@ -372,6 +392,13 @@ def a_backup_older_than_a_kept_checkpoint_is_refused(work):
     done = place.touchmark("restore", work / "backup", work / "place", "--checkpoint", work / "kept", check=False)
     assert done.returncode == 3 and "would be forgotten" in done.stderr
     assert not (work / "place").exists()
+
+
+def a_backup_older_than_the_surviving_journal_issues_nothing(work, journal):
+    """So, too: what the authority will say (tests/unit/daemon/test_authority_age.c) is said at once."""
+    done = place.touchmark("restore", work / "backup", work / "place", "--journal", journal, "--json")
+    assert json.loads(done.stdout)["issues"] is False and "will issue nothing" in done.stderr
+    assert "surviving journal" in (work / "place/authority/registry/store.copy").read_text()
 
 
 def test_a_support_bundle_knows_no_token(running, work):

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="ptrace of other users
 
 AT_FDCWD, O_RDONLY, O_WRONLY, O_CREAT = -100, 0, 1, 0o100
 NOBODY = 61005
-PROCESSES = ("signer", "signer-worker", "authority", "device-door", "operator-door")
+PROCESSES = ("signer", "signer-worker", "authority", "device-door", "operator-door", "exporter")
 # What each keeps for itself.
 KEPT = {"signer": ["signer/journal/*"], "signer-worker": ["hsm/issuing/tokens/*/*"],
         "authority": ["authority/registry/*"], "device-door": ["device-door/spool/*", "device-door/journal/*"],
-        "operator-door": ["operator-door/spool/*"]}
+        "operator-door": ["operator-door/spool/*"], "exporter": []}
 
 
 def start_as_one_user(work):
@@ -276,6 +276,57 @@ def test_no_process_that_serves_stops_the_others_by_its_exit_code(running, code)
     place.wait_for("another", lambda: running.pids("device-door") and pid not in running.pids("device-door"))
     wait_for_all(running)
     assert running.process.poll() is None and not running.events("process.refused")
+
+
+@pytest.fixture(scope="module")
+def exporting():
+    """With sinks the exporter's jail is wider than without: a folder, and one port."""
+    with place.work_folder() as work:
+        folder, out = work / "place", work / "out"
+        out.mkdir()
+        os.chown(out, place.USERS["exporter"], place.USERS["exporter"])
+        place.init(folder)
+        (work / "ca.pem").write_bytes((folder / "ca/root.pem").read_bytes())
+        os.chmod(work / "ca.pem", 0o644)
+        place.add_settings(folder, **{
+            "supervisor": {"restart_least": "5ms", "restart_most": "50ms", "log_level": "info"},
+            "sink-1": {"kind": "jsonl", "file": out / "audit.jsonl"},
+            "sink-2": {"kind": "syslog", "address": "127.0.0.1:6514", "server_name": "a", "authorities": work / "ca.pem"}})
+        with place.Supervisor(folder) as system:
+            place.wait_for("the file", (out / "audit.jsonl").exists)
+            yield system
+
+
+def address(port):
+    return b"\x02\0" + port.to_bytes(2, "big") + b"\x7f\0\0\x01" + bytes(8)
+
+
+def test_the_exporter_reaches_its_sinks_and_nothing_else(exporting):
+    for path in ("secrets/issuing.pin", "operator/admin.key", "keys/rules", "touchmark.conf", "/etc/passwd", "../ca.pem"):
+        whole = os.fsencode(exporting.folder / path)
+        assert attempt(exporting, "exporter", "openat", AT_FDCWD, whole, O_RDONLY, 0) in REFUSED
+    for name in ("authority", "device-door", "operator-door", "signer"):
+        for pattern in KEPT[name]:
+            for path in exporting.folder.glob(pattern):
+                assert attempt(exporting, "exporter", "openat", AT_FDCWD, os.fsencode(path), O_RDONLY, 0) in REFUSED
+    new = os.fsencode(exporting.folder / "new")
+    assert attempt(exporting, "exporter", "openat", AT_FDCWD, new, O_WRONLY | O_CREAT, 0o600) in REFUSED
+    own = os.fsencode(exporting.folder.parent / "out/audit.jsonl")
+    assert attempt(exporting, "exporter", "openat", AT_FDCWD, own, O_RDONLY, 0).startswith("result")
+
+
+def test_the_exporter_connects_where_the_settings_say_and_listens_nowhere(exporting):
+    pid = jailed(exporting, "exporter")
+    socket = inject.syscall(pid, "socket", 2, 1, 0)
+    assert socket >= 0
+    refused = -inject.syscall(pid, "connect", socket, address(6514), 16)
+    assert errno.errorcode[refused] == "ECONNREFUSED"  # let through, and nobody is there
+    abi = int(re.search(r"process=exporter event=process.jailed .*landlock abi (\d+)", exporting.log())[1])
+    elsewhere = -inject.syscall(pid, "connect", socket, address(6515), 16)
+    assert errno.errorcode[elsewhere] == ("EACCES" if abi >= 4 else "ECONNREFUSED")
+    for call, arguments in (("socket", (2, 2, 0)), ("socket", (16, 3, 0)), ("bind", (socket, address(0), 16)),
+                            ("listen", (socket, 1)), ("execve", (b"/bin/true", 0, 0)), ("fork", ())):
+        assert attempt(exporting, "exporter", call, *arguments) in REFUSED
 
 
 def test_the_injected_calls_themselves_work():

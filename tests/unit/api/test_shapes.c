@@ -198,6 +198,7 @@ static const char *line_for(const struct api_route *route)
         { "applyPolicy", "POST /v1/policies" },
         { "checkPolicy", "POST /v1/policies/check" },
         { "listAudit", "GET /v1/audit" },
+        { "followAudit", "GET /v1/audit/follow" },
         { "backUp", "POST /v1/backups" },
 
         { "listErasures", "GET /v1/audit/erasures" },

@@ -1,5 +1,7 @@
 #include "tests/unit/audit/logs.h"
 
+#include "audit/checkpoint.h"
+
 enum { RECORDS = 1200, QUERIES = 400 };
 
 struct found {
@@ -202,6 +204,51 @@ static void proves_what_it_lists(void **state)
     assert_int_equal(store_read(p.logs->store, prove, &p), RC_OK);
 }
 
+/* ---- What a checkpoint says of the signer's journal ---- */
+
+struct vouching {
+    struct audit_log *log;
+    struct bytes note;
+    struct journal_head head;
+};
+
+static enum rc vouch(struct store_txn *txn, void *with)
+{
+    struct vouching *vouching = with;
+    uint64_t dice = 42, index = 0;
+    const struct audit_record record = logs_record(&dice);
+
+    if (vouching->note.len > 0) {
+        TRY(audit_log_append(vouching->log, txn, &record, &index));
+        TRY(audit_log_keep_checkpoint(vouching->log, txn, index + 1, vouching->note));
+    }
+    return audit_log_vouched(vouching->log, txn, &vouching->head);
+}
+
+static void the_newest_checkpoint_vouches_for_the_signers_journal(void **state)
+{
+    const struct logs *w = *state;
+
+    for (uint64_t sequence = 0; sequence < 3; sequence++) {
+        const struct audit_checkpoint checkpoint = { .origin = BYTES("acme.example/log"),
+                                                     .size = sequence,
+                                                     .journal_sequence = 40 + sequence,
+                                                     .journal_hash = { (uint8_t)sequence } };
+        struct vouching vouching = { .log = w->log, .head = { .sequence = 7 } };
+        AUTO_BUF(note, AUDIT_NOTE_MAX);
+        if (sequence > 0) {
+            assert_int_equal(audit_checkpoint_write(&checkpoint, &note), RC_OK);
+            buf_addf(&note, "\n");
+            vouching.note = buf_bytes(&note);
+        }
+        assert_int_equal(store_write(w->store, vouch, &vouching), RC_OK);
+        assert_int_equal(vouching.head.sequence, sequence == 0 ? 0 : 40 + sequence);
+        assert_int_equal(vouching.head.hash[0], sequence);
+    }
+    struct vouching damaged = { .log = w->log, .note = BYTES("no note") };
+    assert_int_equal(store_write(w->store, vouch, &damaged), RC_CORRUPT);
+}
+
 static void reads_back_queries_and_refuses_their_truncations(void **state)
 {
     (void)state;
@@ -232,6 +279,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_a_spooled_record_that_names_its_source,
                                         logs_set_up, logs_tear_down),
         cmocka_unit_test_setup_teardown(proves_what_it_lists, logs_set_up, logs_tear_down),
+        cmocka_unit_test_setup_teardown(the_newest_checkpoint_vouches_for_the_signers_journal,
+                                        logs_set_up, logs_tear_down),
         cmocka_unit_test(reads_back_queries_and_refuses_their_truncations),
     };
 

@@ -22,19 +22,26 @@ static enum rc refuse(const struct cli_call *call)
     return fault(RC_DENIED, "%s is not for you", call->words[0]);
 }
 
+static enum rc not_with_wait(const struct cli_call *call)
+{
+    return call->values[1] != NULL ? fault(RC_DENIED, "not with --wait") : RC_OK;
+}
+
 static const struct cli_option OPTIONS[] = {
     { "--under", "FILE", "stand under this root" },
     { "--wait", NULL, "wait until it is done" },
 };
 
 static const struct cli_command COMMANDS[] = {
-    { "init", "DIR", 1, 1, "make a new one", "Makes.\n", OPTIONS, 2, echo, false },
-    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, echo,
-      false },
-    { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, refuse, true },
+    { "init", "DIR", 1, 1, "make a new one", "Makes.\n", OPTIONS, 2, NULL, echo, false },
+    { "device add", "ID", 1, 2, "add a device", ".dotted line\nAdds -it.\n", NULL, 0, NULL,
+      echo, false },
+    { "device show", "ID", 1, 1, "refuse a device", "Refuses.\n", NULL, 0, NULL, refuse, true },
+    { "look", "", 0, 0, "look at it", "Looks.\n", OPTIONS, 2, not_with_wait, echo, false },
 };
-static const struct cli_command *const ALL[] = { &COMMANDS[0], &COMMANDS[1], &COMMANDS[2] };
-static const struct cli_table TABLE = { ALL, 3 };
+static const struct cli_command *const ALL[] = { &COMMANDS[0], &COMMANDS[1], &COMMANDS[2],
+                                                 &COMMANDS[3] };
+static const struct cli_table TABLE = { ALL, 4 };
 
 struct spoken {
     char *out, *messages;
@@ -82,6 +89,12 @@ static const struct {
     { { "device", "add", "x", "--server", "s" }, CLI_EXIT_USAGE, "", "no option --server" },
     { { "ini", "d" }, CLI_EXIT_USAGE, "", "there is no command \"ini\"" },
     { { "device", "show", "x" }, CLI_EXIT_DENIED, "", "touchmark: x is not for you\n" },
+    { { "look" }, CLI_EXIT_OK, "--wait=(absent)", "" },
+    { { "look", "--wait" },
+      CLI_EXIT_USAGE,
+      "",
+      "touchmark: not with --wait\nTry \"touchmark look --help\".\n" },
+    { { "look", "--wait", "--help" }, CLI_EXIT_OK, "Looks.", "" },
     { { "--help" }, CLI_EXIT_OK, "make a new one", "" },
     { { "help", "init" }, CLI_EXIT_OK, "stand under this root", "" },
     { { "help", "device", "add" }, CLI_EXIT_OK, "Adds -it.", "" },

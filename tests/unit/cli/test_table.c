@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/table.h"
@@ -65,12 +66,62 @@ static void rows_fit_their_limits_and_are_told_apart(void **state)
     }
 }
 
+/* Nothing is done: neither the backup nor the place exists. */
+static void a_restore_says_what_keeps_an_older_state_from_being_signed(void **state)
+{
+    static const struct {
+        const char *argv[7];
+        size_t argc;
+        int status;
+        const char *messages[3]; /* parts that must occur */
+    } ROWS[] = {
+        { { "restore", "no-backup", "no-place" },
+          3,
+          CLI_EXIT_USAGE,
+          { "--checkpoint FILE", "--journal DIR", "--no-newer-checkpoint" } },
+        { { "restore", "no-backup", "no-place", "--no-newer-checkpoint", "--journal", "j" },
+          6,
+          CLI_EXIT_USAGE,
+          { "not beside them", "", "" } },
+        { { "restore", "no-backup", "no-place", "--checkpoint", "c", "--no-newer-checkpoint" },
+          6,
+          CLI_EXIT_USAGE,
+          { "not beside them", "", "" } },
+        { { "restore", "no-backup", "no-place", "--no-newer-checkpoint" },
+          4,
+          CLI_EXIT_NOT_FOUND,
+          { "no-backup", "", "" } },
+        { { "restore", "no-backup", "no-place", "--checkpoint", "c", "--journal", "j" },
+          7,
+          CLI_EXIT_NOT_FOUND,
+          { "no-backup", "", "" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        char *said = NULL;
+        size_t len = 0;
+        FILE *messages = open_memstream(&said, &len);
+        assert_non_null(messages);
+        int status =
+            cli_command_main(cli_table(), ROWS[i].argv, ROWS[i].argc, stdout, messages);
+        fclose(messages);
+        assert_int_equal(status, ROWS[i].status);
+        for (size_t part = 0; part < 3; part++)
+            assert_non_null(strstr(said, ROWS[i].messages[part]));
+        assert_int_not_equal(faccessat(AT_FDCWD, "no-place", F_OK, 0), 0);
+        assert_int_not_equal(faccessat(AT_FDCWD, "no-place.partial", F_OK, 0), 0);
+        free(said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(manual_page_is_as_agreed),
         cmocka_unit_test(every_command_teaches_with_an_example),
         cmocka_unit_test(rows_fit_their_limits_and_are_told_apart),
+        cmocka_unit_test(a_restore_says_what_keeps_an_older_state_from_being_signed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "audit/checkpoint.h"
 #include "base/file.h"
 #include "daemon/authority_audit.h"
 #include "pki/hierarchy.h"
@@ -31,7 +32,8 @@ struct world {
     struct store_schema schema;
     struct buf root_der, issuing_der[ISSUING], authorities;
     pid_t authority;
-    int doors[REGISTRY_OPERATOR_DOOR + 1];
+    int doors[REGISTRY_CHANNEL_LAST + 1];
+    unsigned sinks;
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
@@ -66,8 +68,11 @@ static inline enum rc ask_log(void *with, struct store_txn *txn, enum registry_a
     return deadly->audit.ask(deadly->audit.with, txn, ask, query, answer);
 }
 
+static unsigned policies_compiled;
+
 static inline enum rc check_policy(struct bytes text, struct buf *errors)
 {
+    policies_compiled++;
     if (bytes_start_with(text, BYTES("good")))
         return RC_OK;
     buf_addf(errors, "line 1 column 1: not good");
@@ -177,7 +182,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
     TRY(daemon_authority_book_unlock(&book, w->scratch.dir, store));
     book.retention = w->retention;
     if (w->retention > 0)
-        TRY(daemon_authority_book_begin(&book, store, false));
+        TRY(daemon_authority_book_begin(&book, store));
     struct deadly deadly = { w, daemon_authority_book_audit(&book) };
     const struct daemon_authority_setup setup = {
         .loop = loop,
@@ -195,10 +200,11 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
                       .prune_every_ms = 100,
+                      .sinks = w->sinks,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         TRY(daemon_authority_serve(authority, (enum registry_channel)i, doors[i]));
     if (w->signing.ask >= 0)
         TRY(daemon_authority_attach(authority, w->signing.ask));
@@ -208,19 +214,19 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 /* The signer, then the authority, as processes. */
 static inline void start(struct world *w)
 {
-    int answering[REGISTRY_OPERATOR_DOOR + 1];
+    int answering[REGISTRY_CHANNEL_LAST + 1];
 
     signing_start(&w->signing);
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         assert_int_equal(link_pair(&w->doors[i], &answering[i]), RC_OK);
     w->authority = fork();
     assert_true(w->authority >= 0);
     if (w->authority == 0) {
-        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
             close(w->doors[i]);
         _exit(be_authority(w, answering) == RC_OK ? 0 : 1);
     }
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_OPERATOR_DOOR; i++)
+    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         close(answering[i]);
     close(w->signing.ask);
     w->signing.ask = -1;
@@ -232,8 +238,8 @@ static inline void stop(struct world *w)
         kill(w->authority, SIGKILL);
         waitpid(w->authority, NULL, 0);
         w->authority = 0;
-        close(w->doors[REGISTRY_DEVICE_DOOR]);
-        close(w->doors[REGISTRY_OPERATOR_DOOR]);
+        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
+            close(w->doors[i]);
     }
     signing_stop(&w->signing);
 }
@@ -371,7 +377,7 @@ static inline enum rc enrol(struct world *w, const struct soft_key *key,
 
     make_csr(key, &csr);
     q.der = buf_bytes(&csr);
-    for (int tries = 0; rc == RC_BUSY && tries < 500; tries++) {
+    for (int tries = 0; rc == RC_BUSY && tries < 1500; tries++) {
         rc = ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_ENROL, &q, &told->answer,
                     &told->reply);
         if (rc == RC_BUSY)
@@ -401,6 +407,38 @@ static inline unsigned count_audit(struct world *w, enum audit_action action,
         assert_int_equal(
             hit.record->correlation[0] == 7 || hit.record->actor_kind == AUDIT_PROCESS, true);
     audit_page_clear(&page);
+    return found;
+}
+
+static inline struct audit_checkpoint_key *checkpoint_key(struct world *w)
+{
+    const struct keys_rule *rule = keys_rules_find(w->signing.rules, BYTES("checkpoints"));
+    struct audit_checkpoint_key *key = NULL;
+
+    assert_int_equal(audit_checkpoint_key_read(BYTES_OF(rule->public_key), &key), RC_OK);
+    return key;
+}
+
+/* Waits for a verified checkpoint of at least so many records. */
+static inline struct audit_checkpoint wait_checkpoint(struct world *w, uint64_t least,
+                                                      struct buf *note)
+{
+    static const uint8_t NEWEST[8];
+    struct audit_checkpoint found = { 0 };
+    AUTO_OF(audit_checkpoint_key) *key = checkpoint_key(w);
+    AUTO_TOLD(told);
+
+    for (int tries = 0; found.size < least && tries < 1500; tries++) {
+        struct registry_question q = { .query = BYTES_OF(NEWEST) };
+        if (admin(w, REGISTRY_ASK_AUDIT_CHECKPOINT, q, &told) == RC_OK) {
+            buf_reset(note);
+            buf_add(note,
+                    (struct bytes){ told.answer.query.at + 8, told.answer.query.len - 8 });
+            assert_int_equal(audit_checkpoint_verify(key, buf_bytes(note), &found), RC_OK);
+        }
+        usleep(20000);
+    }
+    assert_true(found.size >= least);
     return found;
 }
 

@@ -1,7 +1,20 @@
+/* wraps: unlinkat */
 /* What keeps an authority alive through bad days: copies, and a lost last operator's return. */
 #include "tests/unit/daemon/authority_world.h"
 
 #include "store/backup.h"
+
+static const char *dies_before_removing; /* a file: the authority kills itself */
+
+int __real_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags);
+
+int __wrap_unlinkat(int dir, const char *path, int flags)
+{
+    if (dies_before_removing != NULL && strcmp(dies_before_removing, path) == 0)
+        raise(SIGKILL);
+    return __real_unlinkat(dir, path, flags);
+}
 
 static void empty_backups(struct world *w)
 {
@@ -110,6 +123,20 @@ static bool wait_gone(const struct world *w, const char *name)
     return false;
 }
 
+static void wait_until_it_issues(struct world *w)
+{
+    bool issues = false;
+
+    for (int tries = 0; !issues && tries < 1500; tries++) {
+        struct registry_question none = { 0 };
+        AUTO_TOLD(told);
+        assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+        issues = told.answer.status.signer;
+        usleep(20000);
+    }
+    assert_true(issues);
+}
+
 /* The fingerprint of the certificate that was left. */
 static void read_left(const struct world *w, const char *name, struct registry_fingerprint *of)
 {
@@ -147,7 +174,94 @@ static void a_request_in_the_folder_makes_an_administrator_once(void **state)
     assert_int_equal(count_audit(w, AUDIT_SYSTEM_RECOVER, AUDIT_ALLOWED), 1);
     stop(w);
     start(w);
+    wait_until_it_issues(w); /* by then it has looked into the folder again */
     assert_int_equal(count_audit(w, AUDIT_SYSTEM_RECOVER, AUDIT_ALLOWED), 1);
+}
+
+static void wait_dead(const struct world *w)
+{
+    siginfo_t info = { 0 };
+
+    for (int tries = 0; info.si_pid == 0 && tries < 1500; tries++) {
+        assert_int_equal(waitid(P_PID, (id_t)w->authority, &info, WEXITED | WNOHANG | WNOWAIT),
+                         0);
+        usleep(20000);
+    }
+    assert_int_equal(info.si_status, SIGKILL);
+}
+
+static enum rc ask_as_eve(struct world *w, const struct registry_fingerprint *eve)
+{
+    struct registry_question q = { .preamble.actor = { true, *eve } };
+    AUTO_BUF(body, LINK_BODY_MAX);
+    AUTO_TOLD(told);
+
+    assert_int_equal(registry_question_write(REGISTRY_ASK_OPERATOR_LIST, &q, &body), RC_OK);
+    return link_ask_and_wait(w->doors[REGISTRY_OPERATOR_DOOR], registry_door_protocol(),
+                             REGISTRY_ASK_OPERATOR_LIST, buf_bytes(&body), WAIT_MS,
+                             &told.reply);
+}
+
+/* The one that died at such a point is followed by one that does not. */
+static void dies_and_is_done_once(struct world *w, const char *dies_at, const char *removing,
+                                  uint64_t orphans)
+{
+    struct registry_question none = { 0 };
+    struct registry_fingerprint eve;
+    AUTO_TOLD(told);
+
+    stop(w);
+    put_request(w, "eve.csr", &w->device);
+    w->dies_at = dies_at;
+    dies_before_removing = removing;
+    start(w);
+    dies_before_removing = NULL;
+    wait_dead(w);
+    stop(w);
+    w->dies_at = NULL;
+    assert_int_equal(faccessat(w->recover.dir, "eve.csr", F_OK, 0), 0);
+    start(w);
+    assert_true(wait_gone(w, "eve.csr"));
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_RECOVER, AUDIT_ALLOWED), 1);
+    read_left(w, "eve.pem", &eve);
+    assert_int_equal(ask_as_eve(w, &eve), RC_OK);
+    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    assert_int_equal(told.answer.status.orphans, orphans);
+    assert_int_equal(told.answer.status.operators, 3);
+}
+
+static void a_recovery_killed_before_its_record_begins_again(void **state)
+{
+    dies_and_is_done_once(*state, "recover", NULL, 1);
+}
+
+static void a_recovery_killed_after_its_record_is_not_done_again(void **state)
+{
+    dies_and_is_done_once(*state, NULL, "eve.csr", 0);
+}
+
+/* Its certificate lies there, but is another key's. */
+static void what_lies_there_from_another_recovery_does_not_count(void **state)
+{
+    struct world *w = *state;
+    struct registry_fingerprint first, second;
+    struct soft_key other;
+
+    soft_key_make(&other, "another");
+    stop(w);
+    put_request(w, "eve.csr", &w->device);
+    start(w);
+    assert_true(wait_gone(w, "eve.csr"));
+    read_left(w, "eve.pem", &first);
+    stop(w);
+    put_request(w, "eve.csr", &other);
+    start(w);
+    assert_true(wait_gone(w, "eve.csr"));
+    read_left(w, "eve.pem", &second);
+    assert_memory_not_equal(first.at, second.at, sizeof first.at);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_RECOVER, AUDIT_ALLOWED), 2);
+    assert_int_equal(ask_as_eve(w, &second), RC_OK);
+    soft_key_clear(&other);
 }
 
 static void an_administrator_gets_another_certificate(void **state)
@@ -204,6 +318,9 @@ int main(void)
         TEST(copies_are_whole_and_for_administrators),
         TEST(no_checkpoint_is_signed_while_the_journal_is_copied),
         TEST(a_request_in_the_folder_makes_an_administrator_once),
+        TEST(a_recovery_killed_before_its_record_begins_again),
+        TEST(a_recovery_killed_after_its_record_is_not_done_again),
+        TEST(what_lies_there_from_another_recovery_does_not_count),
         TEST(an_administrator_gets_another_certificate),
         TEST(what_is_no_recovery_is_refused_and_stays),
     };

@@ -255,9 +255,12 @@ static void a_checkpoint_never_goes_back_not_even_after_a_kill(void **state)
     assert_int_equal(ask_checkpoint(s, 2, two, &head, NULL, 0), RC_OK);
     struct keys_list list;
     assert_int_equal(keys_client_list_and_wait(s->ask, 20000, &list), RC_OK);
-    for (size_t i = 0; i < list.count; i++)
-        assert_int_equal(list.at[i].tree_size,
-                         strcmp(list.at[i].name, "checkpoints") == 0 ? 2 : 0);
+    for (size_t i = 0; i < list.count; i++) {
+        bool checkpoints = strcmp(list.at[i].name, "checkpoints") == 0;
+        assert_int_equal(list.at[i].tree_size, checkpoints ? 2 : 0);
+        assert_int_equal(bytes_equal(BYTES_OF(list.at[i].tree_root.at), BYTES_OF(two.at)),
+                         checkpoints);
+    }
 }
 
 static void a_checkpoint_vouches_for_the_signers_own_journal(void **state)
@@ -482,12 +485,14 @@ static void the_journal_tells_the_asker_what_it_never_heard_of(void **state)
     struct keys_answers answers;
     struct keys_entries entries;
     struct keys_entry entry;
+    struct keys_head head;
 
     for (unsigned i = 1; i <= 3; i++) {
         struct bytes item = one_device(s, i, &tbs);
         assert_int_equal(
             signing_ask(s, KEYS_ASK_CERTIFICATES, "devices", &item, 1, &room, &answers), RC_OK);
     }
+    assert_int_equal(keys_client_head_and_wait(s->ask, 20000, &head), RC_OK);
     for (uint64_t from = 1; from <= 4; from++) {
         assert_int_equal(keys_client_entries_and_wait(s->ask, from, 20000, &room, &entries),
                          RC_OK);
@@ -498,6 +503,8 @@ static void the_journal_tells_the_asker_what_it_never_heard_of(void **state)
                              RC_OK);
             assert_int_equal(entry.serial[15], from + i);
         }
+        if (from <= 3)
+            assert_memory_equal(entries.at[3 - from].hash, head.head.hash, JOURNAL_HASH);
     }
     assert_int_equal(keys_client_entries_and_wait(s->ask, 0, 20000, &room, &entries),
                      RC_MALFORMED);

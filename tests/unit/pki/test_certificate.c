@@ -26,7 +26,7 @@ static const struct pki_holder DEVICE = { .id = BYTES("TM-0001") };
 static const struct pki_holder OPERATOR = { .id = BYTES("alice"),
                                             .organization = BYTES("Acme") };
 static const struct pki_holder LINE = { .id = BYTES("line_7") };
-static const struct pki_holder DOOR = { .id = BYTES("device door"),
+static const struct pki_holder DOOR = { .id = BYTES("device-door"),
                                         .hosts = HOSTS,
                                         .hosts_count = 3 };
 

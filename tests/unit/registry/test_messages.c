@@ -58,6 +58,8 @@ static struct registry_answer full_answer(void)
                     .doors_behind = 3,
                     .records = 9,
                     .checkpoint = 8,
+                    .sinks = 2,
+                    .exported = 7,
                     .trouble = "a spool was rolled back" },
     };
 

@@ -1,5 +1,6 @@
 #include "tests/unit/store/scratch.h"
 
+#include "base/file.h"
 #include "store/backup.h"
 
 #include <string.h>
@@ -120,6 +121,110 @@ static void a_copy_put_to_work_holds_all_and_begins_a_new_life(void **state)
     assert_memory_equal(&before, &after, sizeof before);
 }
 
+/* ---- That it was put back is written down once ---- */
+
+static enum rc record_copy(struct store_txn *txn, void *with)
+{
+    struct store_number key = store_key_number(7);
+
+    TRY(store_txn_put(txn, BY_NUMBER, BYTES_OF(key.at), BYTES("put back")));
+    TRY(store_backup_record(txn));
+    return *(const bool *)with ? RC_OK : fault(RC_DENIED, "undo");
+}
+
+static void open_copy(struct world *w)
+{
+    store_close(w->store);
+    w->store = NULL;
+    assert_int_equal(store_open(w->copy.dir, &SCRATCH_SCHEMA, &w->settings, &w->store), RC_OK);
+}
+
+static void a_copy_is_recorded_once(void **state)
+{
+    struct world *w = *state;
+    struct store_position before, after;
+    struct scratch second;
+    struct store_copy made;
+    struct bytes note;
+
+    assert_false(store_backup_unrecorded(w->store, &note));
+    assert_int_equal(store_backup_copy(w->store, w->copy.dir, &made), RC_OK);
+    assert_int_equal(store_backup_note(w->copy.dir, BYTES("by hand")), RC_OK);
+    assert_int_equal(store_backup_check(w->copy.dir, &made), RC_OK);
+    open_copy(w);
+    assert_true(store_backup_unrecorded(w->store, &note));
+    assert_true(bytes_equal_text(note, "by hand"));
+    assert_int_equal(store_write(w->store, record_copy, &(bool){ false }), RC_DENIED);
+    open_copy(w);
+    assert_true(store_backup_unrecorded(w->store, &note));
+    assert_int_equal(store_read(w->store, get_position, &before), RC_OK);
+    assert_int_equal(store_write(w->store, record_copy, &(bool){ true }), RC_OK);
+    assert_int_equal(faccessat(w->copy.dir, STORE_BACKUP_MANIFEST, F_OK, 0), 0);
+
+    open_copy(w); /* as after a kill between the record and its adoption */
+    assert_false(store_backup_unrecorded(w->store, &note));
+    assert_int_not_equal(faccessat(w->copy.dir, STORE_BACKUP_MANIFEST, F_OK, 0), 0);
+    assert_int_equal(store_read(w->store, get_position, &after), RC_OK);
+    assert_memory_equal(before.lineage, after.lineage, sizeof after.lineage);
+
+    scratch_make(&second);
+    assert_int_equal(store_backup_copy(w->store, second.dir, &made), RC_OK);
+    struct scratch first = w->copy;
+    w->copy = second;
+    open_copy(w);
+    assert_true(store_backup_unrecorded(w->store, &note)); /* another copy than that one */
+    assert_int_equal(note.len, 0);
+    store_close(w->store);
+    w->store = NULL;
+    scratch_remove(&second);
+    w->copy = first;
+}
+
+static void a_note_is_one_short_line(void **state)
+{
+    static const uint8_t LONG[STORE_NOTE_MAX + 1] = { 0 };
+    struct world *w = *state;
+    struct store_copy made;
+    char text[STORE_NOTE_MAX + 1] = "";
+    struct bytes note;
+
+    assert_int_equal(store_backup_note(w->copy.dir, BYTES("none")), RC_NOT_FOUND);
+    assert_int_equal(store_backup_copy(w->store, w->copy.dir, &made), RC_OK);
+    assert_int_equal(store_backup_note(w->copy.dir, BYTES("two\nlines")), RC_MALFORMED);
+    assert_int_equal(store_backup_note(w->copy.dir, BYTES_OF(LONG)), RC_LIMIT);
+    memset(text, 'x', STORE_NOTE_MAX);
+    assert_int_equal(store_backup_note(w->copy.dir, BYTES("short")), RC_OK);
+    assert_int_equal(store_backup_note(w->copy.dir, bytes_of_text(text)), RC_OK);
+    open_copy(w);
+    assert_true(store_backup_unrecorded(w->store, &note));
+    assert_true(bytes_equal_text(note, text));
+}
+
+static void a_damaged_manifest_opens_nothing(void **state)
+{
+    static const char *const BAD[] = {
+        "",
+        "touchmark store copy 1\n",
+        "touchmark store copy 1\nbytes 4096\nsha256 00",
+        "touchmark store copy 2\nbytes 4096\nsha256 00\n",
+        "touchmark store copy 1\nbytes 4096\nsha256 00\nrestored x",
+        "touchmark store copy 1\nbytes 4096\nsha256 00\nrestored x\ny\n",
+        "touchmark store copy 1\nbytes 4096\nsha256 00\nanother line\n",
+    };
+    struct world *w = *state;
+    struct store_copy made;
+    struct store *store = NULL;
+
+    assert_int_equal(store_backup_copy(w->store, w->copy.dir, &made), RC_OK);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        assert_int_equal(
+            file_write(w->copy.dir, STORE_BACKUP_MANIFEST, bytes_of_text(BAD[i]), 0600), RC_OK);
+        assert_int_equal(store_open(w->copy.dir, &SCRATCH_SCHEMA, &w->settings, &store),
+                         RC_CORRUPT);
+        assert_int_equal(store_backup_note(w->copy.dir, BYTES("note")), RC_CORRUPT);
+    }
+}
+
 static void copies_never_overwrite(void **state)
 {
     struct world *w = *state;
@@ -185,6 +290,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_copy_put_to_work_holds_all_and_begins_a_new_life,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_is_recorded_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_note_is_one_short_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_manifest_opens_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_never_overwrite, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_altered_byte_of_a_copy_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_unfinished_copy_is_none, set_up, tear_down),

@@ -1,0 +1,261 @@
+#include "cli/audit_pages.h"
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "policy/policy.h"
+
+enum { TEXT_MAX = 32 * 1024 * 1024, PATH_LEN_MAX = 1024 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum { SINCE };
+static const struct cli_option OPTIONS[] = {
+    [SINCE] = { "--since", "TIME",
+                "what was possible and done from then on, 2026-11-27T12:00:00Z (all)" },
+};
+
+/* ---- Who could ---- */
+
+/* One policy version that was active in the period. */
+static enum rc judge(const struct policy *policy, const json_t *device, struct bytes topic,
+                     json_t *rows)
+{
+    static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
+                                                  POLICY_WILL };
+    struct bytes groups[POLICY_GROUPS_MAX];
+    struct policy_facts facts = { bytes_of_text(cli_audit_text(device, "id")), groups, 0 };
+    struct policy_session session;
+    const json_t *group = NULL;
+    size_t i = 0;
+
+    json_array_foreach(json_object_get(device, "groups"), i, group)
+    {
+        if (facts.group_count < POLICY_GROUPS_MAX)
+            groups[facts.group_count++] = bytes_of_text(json_string_value(group));
+    }
+    TRY(policy_bind(policy, &facts, &session));
+    if (!policy_decide(&session, POLICY_CONNECT, topic).allowed)
+        return RC_OK;
+    for (i = 0; i < COUNT(ACTIONS); i++) {
+        struct policy_decision decided = policy_decide(&session, ACTIONS[i], topic);
+        if (!decided.allowed)
+            continue;
+        json_t *row = json_pack(
+            "{s:s, s:s, s:s, s:I, s:I}", "device", cli_audit_text(device, "id"), "state",
+            cli_audit_text(device, "state"), "may", policy_action_name(ACTIONS[i]), "policy",
+            (json_int_t)decided.version, "line", (json_int_t)decided.line);
+        if (json_array_append_new(rows, row) != 0)
+            return fault(RC_NOMEM, "a list of devices");
+    }
+    return RC_OK;
+}
+
+static enum rc judge_all(struct cli_remote *remote, json_int_t version, const json_t *devices,
+                         struct bytes topic, json_t *rows)
+{
+    AUTO(json_value) *answer = NULL;
+    AUTO_OF(policy) *policy = NULL;
+    AUTO_BUF(path, PATH_LEN_MAX);
+    struct policy_errors errors = { 0 };
+    const json_t *device = NULL;
+    const char *text = NULL;
+    size_t i = 0;
+
+    buf_addf(&path, "/v1/policies/%" JSON_INTEGER_FORMAT, version);
+    TRY(buf_text(&path, &text));
+    TRY(cli_remote_get(remote, text, &answer));
+    TRY(policy_compile(bytes_of_text(cli_audit_text(answer, "text")), (uint64_t)version,
+                       &errors, &policy));
+    json_array_foreach(devices, i, device) TRY(judge(policy, device, topic, rows));
+    return RC_OK;
+}
+
+/* When version N + 1 was made, version N was over. */
+static bool was_active_since(const json_t *policies, json_int_t version, const char *since)
+{
+    const json_t *one = NULL;
+    size_t i = 0;
+
+    if (since == NULL)
+        return true;
+    json_array_foreach(policies, i, one)
+    {
+        if (json_integer_value(json_object_get(one, "version")) == version + 1)
+            return strcmp(cli_audit_text(one, "made"), since) >= 0;
+    }
+    return true;
+}
+
+static enum rc who_could(const struct cli_call *call, struct cli_remote *remote, json_t *answer)
+{
+    AUTO(json_value) *devices = NULL;
+    AUTO(json_value) *policies = NULL;
+    json_t *rows = json_array();
+    const json_t *list = NULL, *one = NULL;
+    size_t i = 0;
+
+    if (json_object_set_new(answer, "could", rows) != 0)
+        return fault(RC_NOMEM, "an answer");
+    TRY(cli_remote_list(remote, "/v1/devices", "devices", NULL, NULL, &devices));
+    TRY(cli_remote_list(remote, "/v1/policies", "policies", NULL, NULL, &policies));
+    list = json_object_get(policies, "policies");
+    json_array_foreach(list, i, one)
+    {
+        json_int_t version = json_integer_value(json_object_get(one, "version"));
+        if (was_active_since(list, version, call->values[SINCE]))
+            TRY(judge_all(remote, version, json_object_get(devices, "devices"),
+                          bytes_of_text(call->words[0]), rows));
+    }
+    return RC_OK;
+}
+
+/* ---- Who did ---- */
+
+/* A subscription's target is a filter, with $share/NAME/ before it perhaps. */
+static bool covers(const char *filter, struct bytes topic)
+{
+    const char *shared = strncmp(filter, "$share/", 7) == 0 ? strchr(filter + 7, '/') : NULL;
+    struct bytes wanted = bytes_of_text(shared == NULL ? filter : shared + 1);
+
+    return policy_topic_check_filter(wanted) == RC_OK && policy_topic_match(wanted, topic);
+}
+
+/* Is this a rule by which the device could? */
+static bool is_by(const json_t *row, const json_t *record)
+{
+    return strcmp(cli_audit_text(row, "device"), cli_audit_text(record, "actor.id")) == 0 &&
+           strcmp(cli_audit_text(row, "may"), cli_audit_text(record, "action")) == 0 &&
+           json_equal(json_object_get(row, "policy"), json_object_get(record, "policy")) &&
+           json_equal(json_object_get(row, "line"), json_object_get(record, "rule"));
+}
+
+static bool is_among(const json_t *could, const json_t *record)
+{
+    const json_t *row = NULL;
+    size_t i = 0;
+
+    json_array_foreach(could, i, row)
+    {
+        if (is_by(row, record))
+            return true;
+    }
+    return false;
+}
+
+/* An aggregate of several topics names the first of them only: what it counts may be about this
+ * topic if the rule that allowed it allows this one, too. */
+static enum rc tally(json_t *answer, const json_t *record, struct bytes topic)
+{
+    static const char *const MEMBERS[] = { "actor.id", "action", "decision",
+                                           "target",   "policy", "rule" };
+    const json_t *aggregate = json_object_get(record, "aggregate");
+    bool subscription = strcmp(cli_audit_text(record, "action"), "subscribe") == 0;
+    bool many = !subscription && json_integer_value(json_object_get(aggregate, "targets")) > 1;
+    const char *target = cli_audit_text(record, "target");
+    bool exact = subscription ? covers(target, topic) : bytes_equal_text(topic, target);
+
+    if (!exact && !(many && is_among(json_object_get(answer, "could"), record)))
+        return RC_OK;
+    return cli_audit_tally(json_object_get(answer, many ? "perhaps" : "did"), record, MEMBERS,
+                           COUNT(MEMBERS));
+}
+
+static enum rc who_did(const struct cli_call *call, struct cli_remote *remote, json_t *answer)
+{
+    static const char *const ACTIONS[] = { "publish", "receive", "retain", "will",
+                                           "subscribe" };
+    const json_t *record = NULL;
+    size_t at = 0;
+
+    if (json_object_set_new(answer, "did", json_array()) != 0 ||
+        json_object_set_new(answer, "perhaps", json_array()) != 0)
+        return fault(RC_NOMEM, "an answer");
+    for (size_t i = 0; i < COUNT(ACTIONS); i++) {
+        const struct cli_audit_filter filters[] = { { "action", ACTIONS[i] },
+                                                    { "since", call->values[SINCE] } };
+        AUTO(json_value) *records = json_array();
+        TRY(cli_audit_collect(remote, filters, COUNT(filters), records));
+        json_array_foreach(records, at, record)
+            TRY(tally(answer, record, bytes_of_text(call->words[0])));
+    }
+    return RC_OK;
+}
+
+/* ---- Told ---- */
+
+static void tell_rows(const json_t *answer, const char *name, const char *heading,
+                      const struct cli_show_column *columns, size_t count, struct buf *out)
+{
+    const json_t *rows = json_object_get(answer, name);
+
+    buf_addf(out, "%s\n", heading);
+    if (json_array_size(rows) > 0)
+        cli_show_table(rows, columns, count, out);
+    else
+        buf_addf(out, "nobody\n");
+}
+
+static enum rc tell(const struct cli_call *call, const json_t *answer)
+{
+    static const struct cli_show_column COULD[] = {
+        { "DEVICE", "device" }, { "STATE", "state" }, { "MAY", "may" },
+        { "POLICY", "policy" }, { "LINE", "line" },
+    };
+    static const struct cli_show_column DID[] = {
+        { "TIMES", "count" },       { "WHO", "actor" },     { "ACTION", "action" },
+        { "DECISION", "decision" }, { "TARGET", "target" }, { "POLICY", "policy" },
+        { "RULE", "rule" },         { "FIRST", "first" },   { "LAST", "last" },
+    };
+    AUTO_BUF(out, TEXT_MAX);
+
+    if (call->json) {
+        TRY(cli_show_json(answer, &out));
+        return cli_command_put(call, &out);
+    }
+    tell_rows(answer, "could", "Who could (by the groups that devices have now):", COULD,
+              COUNT(COULD), &out);
+    tell_rows(answer, "did", "\nWho did, or tried to:", DID, COUNT(DID), &out);
+    if (json_array_size(json_object_get(answer, "perhaps")) > 0)
+        tell_rows(answer, "perhaps",
+                  "\nAnd perhaps: counted together with other topics, of which the first is "
+                  "named:",
+                  DID, COUNT(DID), &out);
+    return cli_command_put(call, &out);
+}
+
+static enum rc run(const struct cli_call *call)
+{
+    CLI_REMOTE(remote);
+    AUTO(json_value) *answer = json_object();
+
+    enum rc rc = policy_topic_check_name(bytes_of_text(call->words[0]));
+    if (rc != RC_OK)
+        return fault_while(rc, "%s", call->words[0]);
+    TRY(cli_remote_open(call, &remote));
+    TRY(who_could(call, &remote, answer));
+    TRY(who_did(call, &remote, answer));
+    return tell(call, answer);
+}
+
+const struct cli_command CLI_AUDIT_ACCESS = {
+    .name = "audit access",
+    .arguments = "TOPIC",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "who could publish to a topic or receive from it, and who did",
+    .teaching =
+        "Who could: every device that a policy, active in the period, lets connect and publish "
+        "to this topic or\nreceive from it, with the line that says so. The registry knows the "
+        "groups that a device is in now,\nnot those that it was in then. A device that is "
+        "revoked or suspended is shown with its state.\nWho did: publications, deliveries and "
+        "retained messages of just this topic, and subscriptions whose\nfilter matches it, "
+        "allowed or not, counted. What a session did to several topics by one rule is\ncounted "
+        "together in the log: that is shown apart.\n"
+        "\n"
+        "Example:\n  touchmark audit access plant/7/valve --since 2026-11-20T00:00:00Z\n",
+    .options = OPTIONS,
+    .option_count = COUNT(OPTIONS),
+    .run = run,
+    .remote = true,
+};

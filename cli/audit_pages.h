@@ -1,0 +1,59 @@
+/* Searches of the audit log that need all that is found, page by page. */
+#pragma once
+
+#include "cli/remote.h"
+
+/* Options that say which records: a table of options begins with them. */
+enum cli_audit_facet {
+    CLI_AUDIT_DEVICE,
+    CLI_AUDIT_ACTOR,
+    CLI_AUDIT_CERTIFICATE,
+    CLI_AUDIT_CORRELATION,
+    CLI_AUDIT_TARGET,
+    CLI_AUDIT_PEER,
+    CLI_AUDIT_ACTION,
+    CLI_AUDIT_DECISION,
+    CLI_AUDIT_RULE,
+    CLI_AUDIT_FACETS
+};
+#define CLI_AUDIT_FACET_OPTIONS                                                                \
+    [CLI_AUDIT_DEVICE] = { "--device", "ID", "this device did, or it is about it" },           \
+    [CLI_AUDIT_ACTOR] = { "--actor", "ID", "who did it" },                                     \
+    [CLI_AUDIT_CERTIFICATE] = { "--certificate", "FINGERPRINT", "shown, or acted upon" },      \
+    [CLI_AUDIT_CORRELATION] = { "--correlation", "ID",                                         \
+                                "of a request or session: the request id" },                   \
+    [CLI_AUDIT_TARGET] = { "--target", "TEXT", "exactly this topic, id or route" },            \
+    [CLI_AUDIT_PEER] = { "--peer", "ADDRESS", "from this address" },                           \
+    [CLI_AUDIT_ACTION] = { "--action", "NAME",                                                 \
+                           "what was done or tried, as the list shows it" },                   \
+    [CLI_AUDIT_DECISION] = { "--decision", "WORD", "allowed, denied or failed" },              \
+    [CLI_AUDIT_RULE] = { "--rule", "N", "decided by this rule of its policy" }
+
+/* One filter: a parameter of GET /v1/audit. */
+struct cli_audit_filter {
+    const char *name, *value; /* value NULL: none */
+};
+
+/*
+ * Appends to the array all records that pass every filter, newest first. RC_LIMIT: more than
+ * CLI_AUDIT_RECORDS_MAX; narrow it with since and until.
+ */
+enum { CLI_AUDIT_RECORDS_MAX = 1000000 };
+enum rc cli_audit_collect(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                          size_t count, json_t *records);
+
+/* The text of a record's member, also "actor.id"; "" if it is not there. */
+const char *cli_audit_text(const json_t *record, const char *path);
+/* How many acts it stands for. */
+json_int_t cli_audit_count(const json_t *record);
+
+/* One row for what agrees in these members ("actor.id" is "actor" in a row): adds counts, keeps
+ * the first and last time. rows is an array of {members..., "count", "first", "last"}; record
+ * comes newest first. */
+enum rc cli_audit_tally(json_t *rows, const json_t *record, const char *const *members,
+                        size_t count);
+
+/* A number of a record as an INDEX word says it. RC_MALFORMED. */
+enum rc cli_audit_read_index(const char *word, uint64_t *index);
+/* The record with this index. RC_NOT_FOUND. */
+enum rc cli_audit_get(struct cli_remote *remote, uint64_t index, json_t **record);

@@ -1,0 +1,390 @@
+#include "daemon/authority_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "registry/list.h"
+
+/*
+ * Questions that change nothing. What was read of devices, certificates, operators, policies
+ * and of the log itself is in the log before it is answered: audit_action_row says which. One
+ * record a request: what a door asks further for the same one belongs to it.
+ */
+
+/* ---- Answers ---- */
+
+static enum rc show_device(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_question certificates = { .kind = REGISTRY_DEVICE };
+
+    memcpy(certificates.id, request->question.id, sizeof certificates.id);
+    TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
+                             &request->answer.subject));
+    return registry_list_certificates(txn, &certificates, &request->list, &request->cursor);
+}
+
+static enum rc show_policy(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_policy_row row;
+    struct registry_policy *told = &request->answer.policy;
+
+    TRY(registry_policy_get(txn, request->question.version, &row));
+    buf_reset(&request->text);
+    buf_add(&request->text, row.text);
+    *told = (struct registry_policy){ .version = row.version,
+                                      .made_ms = row.made_ms,
+                                      .active = row.active };
+    memcpy(told->author, row.author.at, row.author.len);
+    request->answer.text = buf_bytes(&request->text);
+    return RC_OK;
+}
+
+static enum rc count_all(struct store_txn *txn, struct registry_status *status)
+{
+    struct registry_policy_row policy;
+
+    for (unsigned i = REGISTRY_REGISTERED; i <= REGISTRY_REVOKED; i++)
+        TRY(registry_subject_count(txn, REGISTRY_DEVICE, (enum registry_state)i,
+                                   &status->devices[i]));
+    TRY(registry_subject_count(txn, REGISTRY_OPERATOR, REGISTRY_ACTIVE, &status->operators));
+    TRY(registry_subject_count(txn, REGISTRY_LINE, REGISTRY_ACTIVE, &status->lines));
+    TRY(store_txn_count(txn, REGISTRY_CERTIFICATES, &status->certificates));
+    TRY(registry_orphan_count(txn, &status->orphans));
+    if (registry_policy_get(txn, 0, &policy) == RC_OK)
+        status->policy_version = policy.version;
+    return RC_OK;
+}
+
+static const char NO_EXPORTER[] = "the exporter is away: the audit log does not go out";
+
+static enum rc show_status(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct daemon_authority *authority = request->authority;
+    struct registry_status *status = &request->answer.status;
+    uint64_t acknowledged = 0;
+
+    *status = (struct registry_status){ .revision = store_txn_revision(txn),
+                                        .sequence = store_feed_position(txn).sequence,
+                                        .started_ms = authority->started_ms,
+                                        .now_ms = request->now_ms,
+                                        .signer = authority->issues,
+                                        .checkpoint = authority->checkpoint,
+                                        .sinks = authority->setup.settings.sinks };
+    TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
+    status->doors_behind = status->sequence - acknowledged;
+    if (authority->setup.audit.log != NULL)
+        TRY(audit_log_size(authority->setup.audit.log, txn, &status->records));
+    if (status->sinks > 0)
+        status->exported = daemon_authority_exported(authority);
+    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+        memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
+    for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
+        if (authority->trouble[i][0] != '\0')
+            memcpy(status->trouble, authority->trouble[i], sizeof status->trouble);
+    for (size_t i = 0; i < authority->issuer_count; i++)
+        if (status->crl_ms == 0 || authority->issuers[i].crl_ms < status->crl_ms)
+            status->crl_ms = authority->issuers[i].crl_ms;
+    return count_all(txn, status);
+}
+
+static enum rc ask_audit(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct daemon_authority_audit *audit = &request->authority->setup.audit;
+
+    if (audit->ask == NULL)
+        return fault(RC_NOT_FOUND, "this authority keeps no audit log");
+    TRY(audit->ask(audit->with, txn, request->ask, request->question.query, &request->list));
+    request->answer.query = buf_bytes(&request->list);
+    return RC_OK;
+}
+
+static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+
+    if (request->ask == REGISTRY_ASK_DEVICE_LIST)
+        return registry_list_subjects(txn, REGISTRY_DEVICE, q, &request->list,
+                                      &request->cursor);
+    if (request->ask == REGISTRY_ASK_OPERATOR_LIST)
+        return registry_list_subjects(txn, (enum registry_kind)0, q, &request->list,
+                                      &request->cursor);
+    if (request->ask == REGISTRY_ASK_CERTIFICATE_LIST)
+        return registry_list_certificates(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_POLICY_LIST)
+        return registry_list_policies(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
+        return show_device(txn, request);
+    if (request->ask == REGISTRY_ASK_POLICY_SHOW)
+        return show_policy(txn, request);
+    if (request->ask == REGISTRY_ASK_STATUS)
+        return show_status(txn, request);
+    if (request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        return RC_OK; /* later */
+    return ask_audit(txn, request);
+}
+
+/* ---- What was read, for the audit log ---- */
+
+static void say(struct buf *text, const char *name, struct bytes value)
+{
+    if (value.len == 0)
+        return;
+    buf_addf(text, "%s%s=", text->len > 0 ? " " : "", name);
+    text_add_escaped(text, value);
+}
+
+static void say_hex(struct buf *text, const char *name, struct bytes value)
+{
+    if (value.len == 0)
+        return;
+    buf_addf(text, "%s%s=", text->len > 0 ? " " : "", name);
+    text_add_hex(text, value);
+}
+
+static void say_number(struct buf *text, const char *name, uint64_t number)
+{
+    if (number != 0)
+        buf_addf(text, "%s%s=%" PRIu64, text->len > 0 ? " " : "", name, number);
+}
+
+/* The query as /v1/audit spells it. */
+static enum rc say_query(struct buf *text, struct bytes bytes)
+{
+    struct audit_query q;
+
+    TRY(audit_query_read(bytes, &q));
+    say(text, "device", q.device);
+    say(text, "actor", q.actor);
+    say_hex(text, "certificate", q.certificate);
+    say_hex(text, "correlation", q.correlation);
+    if (q.action != 0)
+        say(text, "action", bytes_of_text(audit_action_get(q.action)->name));
+    if (q.decision != 0)
+        say(text, "decision", bytes_of_text(audit_decision_name(q.decision)));
+    say_number(text, "rule", q.rule);
+    say(text, "peer", q.peer);
+    say_number(text, "since_ms", (uint64_t)q.since_ms);
+    say_number(text, "until_ms", (uint64_t)q.until_ms);
+    say_number(text, "before", q.before);
+    say_number(text, "limit", q.most);
+    say(text, "target", q.target);
+    return RC_OK;
+}
+
+static enum rc say_what(const struct daemon_authority_request *request, struct buf *text)
+{
+    const struct registry_question *q = &request->question;
+    struct reader r = READER(q->query);
+
+    switch ((int)request->ask) {
+    case REGISTRY_ASK_AUDIT_LIST:
+        return say_query(text, q->query);
+    case REGISTRY_ASK_AUDIT_ENTRIES:
+        buf_addf(text, "entries from=%" PRIu64, reader_u64(&r));
+        return RC_OK;
+    case REGISTRY_ASK_AUDIT_WATCH:
+        buf_addf(text, "follow from=%" PRIu64, reader_u64(&r));
+        return say_query(text, r.left);
+    case REGISTRY_ASK_POLICY_SHOW:
+        buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
+        return RC_OK;
+    case REGISTRY_ASK_DEVICE_SHOW:
+        buf_addf(text, "device %s", q->id);
+        return RC_OK;
+    default:
+        buf_addf(text, "list");
+        say(text, "kind", bytes_of_text(q->kind == 0 ? "" : registry_kind_name(q->kind)));
+        say(text, "id", bytes_of_text(q->id));
+        say(text, "group", bytes_of_text(q->group));
+        if (q->state != 0)
+            say(text, "state", bytes_of_text(registry_state_name(q->state)));
+        return RC_OK;
+    }
+}
+
+/* Cut where it does not fit: the beginning tells. */
+static enum rc set_what(struct daemon_authority_request *request)
+{
+    AUTO_BUF(text, AUDIT_QUERY_MAX * 4);
+    const char *what = NULL;
+
+    TRY(say_what(request, &text));
+    TRY(buf_text(&text, &what));
+    size_t len = text.len < sizeof request->target ? text.len : sizeof request->target - 1;
+    memcpy(request->target, what, len);
+    request->target[len] = '\0';
+    return RC_OK;
+}
+
+/* The exporter's reading is told by log.export: a record of each page would be news, and read.
+ */
+static bool is_recorded(const struct daemon_authority_request *request)
+{
+    enum registry_ask ask = request->ask;
+
+    if (request->channel == REGISTRY_EXPORTER)
+        return false;
+    return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
+           ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
+           ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
+           ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
+           ask == REGISTRY_ASK_AUDIT_WATCH;
+}
+
+/* ---- Requests whose reading is in the log already ---- */
+
+static struct daemon_authority_reading *place_of(struct daemon_authority_request *request)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, request->question.preamble.correlation, sizeof word);
+    word = (word ^ (uint64_t)request->ask) * 0x9e3779b97f4a7c15u;
+    return &request->authority->readings[(word >> 32) % DAEMON_AUTHORITY_READINGS];
+}
+
+static bool is_known(struct daemon_authority_request *request)
+{
+    static const uint8_t NONE[REGISTRY_CORRELATION];
+    const struct registry_preamble *preamble = &request->question.preamble;
+    const struct daemon_authority_reading *reading = place_of(request);
+
+    return reading->ask == request->ask &&
+           !bytes_equal(BYTES_OF(preamble->correlation), BYTES_OF(NONE)) &&
+           bytes_equal(BYTES_OF(reading->correlation), BYTES_OF(preamble->correlation)) &&
+           bytes_equal(BYTES_OF(reading->actor.at), BYTES_OF(preamble->actor.fingerprint.at));
+}
+
+static void remember(struct daemon_authority_request *request)
+{
+    const struct registry_preamble *preamble = &request->question.preamble;
+    struct daemon_authority_reading *reading = place_of(request);
+
+    reading->ask = request->ask;
+    memcpy(reading->correlation, preamble->correlation, sizeof reading->correlation);
+    reading->actor = preamble->actor.fingerprint;
+}
+
+/* ---- AUDIT_WATCH ---- */
+
+struct news {
+    struct daemon_authority_request *request;
+    struct buf hits;
+};
+
+/* Whoever follows the log has a record for each time that he asks: he is not woken by those,
+ * nor told them, or there would be no end of it. */
+static bool is_own(const struct daemon_authority_request *request,
+                   const struct audit_record *record)
+{
+    return record->action == AUDIT_LOG_READ && record->decision == AUDIT_ALLOWED &&
+           bytes_equal(record->actor_certificate.fingerprint,
+                       BYTES_OF(request->question.preamble.actor.fingerprint.at));
+}
+
+static enum rc add_news(void *with, const struct audit_hit *hit)
+{
+    struct news *news = with;
+
+    if (is_own(news->request, hit->record))
+        return RC_OK;
+    if (news->hits.len + AUDIT_ENTRY_MAX + 64 > news->hits.max)
+        return RC_LIMIT;
+    audit_page_write_hit(&news->hits, hit);
+    news->request->has_news = true;
+    return RC_OK;
+}
+
+static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *request,
+                       struct news *news)
+{
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct reader r = READER(request->question.query);
+    uint64_t from = reader_u64(&r);
+    struct audit_query query;
+
+    if (log == NULL)
+        return fault(RC_NOT_FOUND, "this authority keeps no audit log");
+    TRY(audit_query_read(r.left, &query));
+    if (request->seen == 0 && from == 0)
+        TRY(audit_log_size(log, txn, &request->seen));
+    else if (request->seen == 0)
+        request->seen = from;
+    enum rc rc =
+        audit_log_list_on(log, txn, &query, request->seen, add_news, news, &request->seen);
+    return rc == RC_LIMIT && request->has_news ? RC_OK : rc;
+}
+
+enum rc daemon_authority_audit_news(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    struct news news = { request, BUF_MAX(REGISTRY_LIST_MAX - 16) };
+
+    TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_AUDIT_READ));
+    request->has_news = false;
+    buf_reset(&request->list);
+    enum rc rc = read_on(txn, request, &news);
+    if (rc == RC_OK) {
+        audit_page_write_head(&request->list, request->seen, true);
+        buf_add(&request->list, buf_bytes(&news.hits));
+        request->answer.query = buf_bytes(&request->list);
+    }
+    buf_clear(&news.hits);
+    return rc;
+}
+
+/* ---- Looking ---- */
+
+/* A question about nothing that is there is no decision; one without the right is. */
+static enum rc look(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    enum rc rc = daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
+
+    request->failed = rc;
+    TRY(rc);
+    buf_reset(&request->list);
+    buf_reset(&request->cursor);
+    TRY(read_lists(txn, request));
+    request->answer.list = buf_bytes(&request->list);
+    request->answer.cursor = buf_bytes(&request->cursor);
+    return RC_OK;
+}
+
+static void looked(struct daemon_authority_request *request, enum rc rc)
+{
+    if (rc == RC_OK && request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        daemon_authority_wait(request);
+    else if (rc == RC_OK)
+        daemon_authority_answer(request);
+    else if (request->failed == RC_DENIED)
+        daemon_authority_refuse(request, rc);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+static enum rc look_and_record(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    TRY(look(txn, request));
+    TRY(set_what(request));
+    return daemon_authority_record(txn, request, RC_OK, "");
+}
+
+static void is_recorded_now(struct store_job *job, enum rc rc)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    if (rc == RC_OK)
+        remember(request);
+    looked(request, rc);
+}
+
+void daemon_authority_read(struct daemon_authority_request *request)
+{
+    if (is_recorded(request) && !is_known(request))
+        daemon_authority_queue(request, look_and_record, is_recorded_now);
+    else
+        looked(request, store_read(request->authority->setup.store, look, request));
+}

@@ -1,0 +1,194 @@
+"""Questions to the audit log that one record does not answer, against real doors and real clients."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+import mqtt
+import place
+import world
+
+POLICY = """allow device connect
+allow device publish "plant/${device.id}/#"
+allow device subscribe
+  "plant/+/state"
+deny device publish "plant/+/secret"
+"""
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A device that was added, published, was refused, and was revoked; another that only looks."""
+    with world.world(policy=POLICY) as made:
+        for name in ("pump-1", "pump-2"):
+            made.enrol(name)
+        publish(made, "pump-1", "plant/pump-1/state", times=3)
+        publish(made, "pump-1", "plant/pump-1/secret")
+        with client(made, "pump-2") as reader:
+            reader.subscribe("plant/+/state")
+            publish(made, "pump-1", "plant/pump-1/state")
+            assert reader.message()[0] == "plant/pump-1/state"
+        made.revoke("pump-1", wait=True)
+        made.wait_audit(action="receive", device="pump-2")
+        made.wait_audit(action="session.close", device="pump-1")
+        made.wait_audit(lambda record: record["target"] == "plant/pump-1/secret", action="publish", decision="denied")
+        place.wait_for("counted publishes", lambda: sum(
+            count(record) for record in made.audit(action="publish", decision="allowed")) == 4, 60)
+        yield made
+
+
+def told(running, *words):
+    return json.loads(running.touchmark("audit", *words, "--json").stdout)
+
+
+def count(record):
+    return record.get("aggregate", {}).get("count", 1)
+
+
+# ---- audit explain ----
+
+def test_a_denial_names_the_rule_and_who_wrote_it(running):
+    record = running.audit(action="publish", decision="denied")[0]
+    story = told(running, "explain", record["index"])
+    assert story["policy"]["author"] == "admin" and story["policy"]["line"] == 5
+    assert story["policy"]["rule"] == 'deny device publish "plant/+/secret"'
+    assert story["certificate"]["state"] == "revoked" and story["certificate"]["subject"] == "pump-1"
+    assert {"session.open", "session.close"} <= {row["action"] for row in story["session"]}
+    text = running.touchmark("audit", "explain", record["index"]).stdout
+    assert "device pump-1 asked for publish of plant/pump-1/secret" in text and "denied" in text
+    assert "made by admin" in text and 'line 5 decided:\n  deny device publish "plant/+/secret"' in text
+
+
+def test_a_rule_of_several_lines_is_told_whole(running):
+    record = running.audit(action="subscribe", decision="allowed")[0]
+    assert told(running, "explain", record["index"])["policy"]["rule"] == \
+        'allow device subscribe\n  "plant/+/state"'
+
+
+def test_what_is_no_record_is_not_found(running):
+    assert running.touchmark("audit", "explain", "99999999", check=False).returncode == 4
+    assert running.touchmark("audit", "explain", "x", check=False).returncode == 7
+
+
+# ---- audit report ----
+
+def test_a_report_is_the_life_of_a_device(running):
+    records = len(running.audit(device="pump-1"))
+    report = told(running, "report", "pump-1")
+    assert [row["action"] for row in report["life"]] == ["device.add", "device.revoke"]
+    assert {"token.new", "token.use", "certificate.issue"} <= {row["action"] for row in report["certificates"]}
+    sums = {(row["action"], row["decision"], row["target"]): row["count"] for row in report["traffic"]}
+    assert sums["publish", "allowed", "plant/pump-1/state"] == 4
+    assert sums["publish", "denied", "plant/pump-1/secret"] == 1
+    assert report["state"]["state"] == "revoked" and report["addresses"] == ["127.0.0.1"]
+    assert report["records"] == records
+    assert running.touchmark("device", "show", "pump-1").returncode == 0
+    readers = told(running, "report", "pump-1")["readers"]
+    assert any(row["actor"] == "admin" and row["action"] == "device.read" for row in readers)
+    assert "Messages:" in running.touchmark("audit", "report", "pump-1").stdout
+
+
+def test_nobody_has_no_report(running):
+    assert running.touchmark("audit", "report", "nobody", check=False).returncode == 4
+
+
+# ---- audit access ----
+
+def test_access_tells_who_could_and_who_did(running):
+    answer = told(running, "access", "plant/pump-1/state")
+    active = running.active_policy()["version"]
+    could = {(row["device"], row["may"]): row for row in answer["could"] if row["policy"] == active}
+    assert set(could) == {("pump-1", "publish"), ("pump-1", "receive"), ("pump-2", "receive")}
+    assert could["pump-1", "publish"]["line"] == 2 and could["pump-1", "publish"]["state"] == "revoked"
+    did = {(row["actor"], row["action"]): row["count"] for row in answer["did"]}
+    assert did["pump-1", "publish"] == 4 and did["pump-2", "receive"] == 1 and did["pump-2", "subscribe"] == 1
+    text = running.touchmark("audit", "access", "plant/pump-1/state").stdout
+    assert "Who could" in text and "Who did" in text
+
+
+def test_a_denial_is_an_access_that_was_tried(running):
+    answer = told(running, "access", "plant/pump-1/secret")
+    assert [(row["actor"], row["decision"]) for row in answer["did"]] == [("pump-1", "denied")]
+    assert not [row for row in answer["could"] if row["may"] == "publish"
+                and row["policy"] == running.active_policy()["version"]]
+
+
+def test_what_was_counted_with_other_topics_is_told_apart(running):
+    with client(running, "pump-2") as publisher:
+        for topic in ("plant/pump-2/first", "plant/pump-2/second", "plant/pump-2/second"):
+            publisher.publish(topic, b"x", qos=1)
+    place.wait_for("counted publishes", lambda: sum(
+        count(record) for record in running.audit(action="publish", device="pump-2")) == 3, 60)
+    for topic in ("plant/pump-2/first", "plant/pump-2/second"):
+        answer = told(running, "access", topic)
+        assert answer["did"] == []
+        assert [(row["actor"], row["count"], row["target"]) for row in answer["perhaps"]] == \
+            [("pump-2", 3, "plant/pump-2/first")]
+    assert told(running, "access", "plant/pump-1/third")["perhaps"] == []
+    assert "And perhaps" in running.touchmark("audit", "access", "plant/pump-2/first").stdout
+
+
+def test_access_since_tomorrow_is_nobodys(running):
+    answer = told(running, "access", "plant/pump-1/state", "--since", "2999-01-01T00:00:00Z")
+    assert answer["did"] == [] and {row["policy"] for row in answer["could"]} == {running.active_policy()["version"]}
+    assert running.touchmark("audit", "access", "plant/#", check=False).returncode == 7
+
+
+# ---- audit follow ----
+
+def follow(running, *words):
+    return subprocess.Popen(
+        [place.BIN / "touchmark", "audit", "follow", "--json", *map(str, words), "--profile",
+         running.folder / "operator/operator.conf", "--server", f"https://127.0.0.1:{running.ports['operator']}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_records_are_followed_as_they_are_written_and_over_a_restart(running):
+    newest = running.audit()[0]["index"]
+    with follow(running, "--from", newest, "--action", "device.add") as process:
+        try:
+            running.add_device("followed-1")
+            first = json.loads(process.stdout.readline())
+            assert first["device"] == "followed-1" and first["index"] > newest
+            os.kill(running.running.pids("authority")[0], signal.SIGKILL)
+            running.wait_healthy()
+            running.add_device("followed-2")
+            assert json.loads(process.stdout.readline())["device"] == "followed-2"
+        finally:
+            process.kill()
+
+
+def test_following_is_in_the_log_and_does_not_follow_itself(running):
+    before = len(running.audit(action="log.read"))
+    done = running.touchmark("audit", "follow", "--answers", 1, "--action", "log.read", "--json")
+    assert done.stdout == ""  # ten seconds without news: its own reading is none
+    assert len(running.audit(action="log.read")) > before
+
+
+def test_who_may_not_read_may_not_follow(running, tmp_path):
+    running.touchmark("operator", "add", "watcher", "--role", "auditor", "--out", tmp_path / "watcher")
+    running.touchmark("operator", "revoke", "watcher")
+    done = place.touchmark("audit", "follow", "--profile", tmp_path / "watcher/operator.conf", "--server",
+                           f"https://127.0.0.1:{running.ports['operator']}", check=False)
+    assert done.returncode == 3
+
+
+# ---- the world's own ----
+
+@contextlib.contextmanager
+def client(made, name):
+    stem = made.work / "credentials" / name
+    credential = world.Credential.read(name, stem.with_name(name + ".pem"), stem.with_name(name + ".key"))
+    with mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, credential), name) as connected:
+        assert connected.connect() == 0
+        yield connected
+        connected.disconnect()
+
+
+def publish(made, name, topic, times=1):
+    with client(made, name) as publisher:
+        for _ in range(times):
+            publisher.publish(topic, b"x", qos=1)

@@ -1,0 +1,302 @@
+"""The audit log goes out: everything arrives, in order, whatever dies meanwhile."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import place
+import receiver
+import world
+
+EXPORTER = place.USERS["exporter"]
+
+
+@contextlib.contextmanager
+def system(sinks, *, exporter=None, prepare=None):
+    """sinks(work): the settings of each, when its folder is there."""
+    with place.work_folder() as work:
+        out = work / "out"
+        out.mkdir()
+        if place.is_root():
+            os.chown(out, EXPORTER, EXPORTER)
+        with contextlib.ExitStack() as stack:
+            settings = dict(sinks(work, stack))
+            settings["exporter"] = dict({"retry_most": "1s"}, **(exporter or {}))
+            folder = work / "place"
+            place.init(folder)
+            merge_exporter(folder, settings.pop("exporter"))
+            made = stack.enter_context(world.World(work, folder=folder, settings=settings, prepare=prepare))
+            yield made
+
+
+def merge_exporter(folder, rows):
+    """init wrote the section already."""
+    conf = folder / "touchmark.conf"
+    lines = "".join(f"{key} = {value}\n" for key, value in rows.items())
+    conf.write_text(conf.read_text().replace("[exporter]\n", f"[exporter]\n{lines}"))
+
+
+class Load:
+    """Administrative acts, one after the other, until told to stop: each is a record."""
+
+    def __init__(self, made):
+        self.made, self.stopped, self.count = made, threading.Event(), 0
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.stopped.is_set():
+            try:
+                self.made.add_device(f"load-{self.count}")
+                self.count += 1
+            except (OSError, world.Refused, world.http.client.HTTPException):
+                time.sleep(0.05)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.stopped.set()
+        self.thread.join()
+
+    def wait_more(self, more):
+        end = self.count + more
+        place.wait_for(f"{more} more records", lambda: self.count >= end, 120)
+
+
+def status(made):
+    return made.api("GET", "/v1/status")
+
+
+def kill_exporter(made):
+    pid = place.wait_for("the exporter", lambda: made.running.pids("exporter"))[0]
+    os.kill(pid, signal.SIGKILL)
+    place.wait_for("another exporter", lambda: set(made.running.pids("exporter")) - {pid}, 60)
+
+
+def wait_exported(made, seconds=180):
+    """All that is in the log now has been had by every sink; how many records that is."""
+    records = status(made)["audit_records"]
+    place.wait_for(f"{records} records exported", lambda: (status(made)["audit_exported"] or 0) >= records, seconds)
+    return records
+
+
+def assert_all_there(indexes, records):
+    """None missing; the first of each comes in order; how many came again."""
+    assert set(range(records)) <= set(indexes), sorted(set(range(records)) - set(indexes))[:20]
+    first = list(dict.fromkeys(indexes))
+    assert first == sorted(first)
+    return len(indexes) - len(first)
+
+
+# ---- A file ----
+
+def lines_of(path):
+    text = path.read_bytes()
+    assert text.endswith(b"\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_file_has_each_record_once_whatever_dies():
+    def sinks(work, _):
+        return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"},
+                "sink-2": {"kind": "jsonl", "format": "ocsf", "file": work / "out/ocsf.jsonl"}}
+    with system(sinks) as made:
+        with Load(made) as load:
+            for _ in range(6):
+                load.wait_more(15)
+                kill_exporter(made)
+        records = wait_exported(made)
+        plain = lines_of(made.work / "out/audit.jsonl")
+        assert [one["index"] for one in plain][:records] == list(range(records))
+        ocsf = lines_of(made.work / "out/ocsf.jsonl")
+        assert [one["metadata"]["sequence"] for one in ocsf][:records] == list(range(records))
+        shown = {record["index"]: record for record in made.audit()}
+        assert all(shown[one["index"]] == one for one in plain[:records])
+        assert [one["metadata"]["uid"] for one in ocsf[:records]] == [one["leaf"] for one in plain[:records]]
+
+
+def test_logrotate_takes_files_away_and_nothing_is_missing():
+    def sinks(work, _):
+        return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
+    with system(sinks) as made:
+        out = made.work / "out"
+        conf = made.work / "logrotate.conf"
+        conf.write_text(f'{out}/audit.jsonl {{\nrotate 100\nnocreate\nmissingok\n}}\n')
+        os.chmod(conf, 0o644)
+        with Load(made) as load:
+            for _ in range(4):
+                load.wait_more(10)
+                place.wait_for("a file", (out / "audit.jsonl").exists)
+                world.run("logrotate", "--force", "--state", made.work / "logrotate.state", conf)
+        records = wait_exported(made)
+        found = [one["index"] for path in out.iterdir() for one in lines_of(path)]
+        assert sorted(found)[:records] == list(range(records))
+        assert len(list(out.iterdir())) >= 4
+
+
+def test_a_full_file_is_renamed_by_its_last_index():
+    def sinks(work, _):
+        return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl", "rotate": "1k"}}
+    with system(sinks) as made:
+        for number in range(6):
+            made.add_device(f"dev-{number}")
+            wait_exported(made)
+        full = sorted((made.work / "out").glob("audit.jsonl.*"))
+        assert len(full) > 1
+        for path in full:
+            assert lines_of(path)[-1]["index"] == int(path.suffix[1:]) - 1
+
+
+# ---- A syslog receiver ----
+
+def syslog(at, work, **more):
+    return dict({"kind": "syslog", "address": f"127.0.0.1:{at.port}", "server_name": "siem.example",
+                 "authorities": at.folder / "ca.pem", "settle": "1s", "renew": "3s"}, **more)
+
+
+@pytest.mark.parametrize("driver, form", [("ossl", "text"), ("gtls", "ocsf")])
+def test_rsyslog_has_everything_across_restarts_of_both(driver, form):
+    running = {}
+
+    def sinks(work, stack):
+        at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem", driver=driver, client="us.example"))
+        at.ca.issue("client", "us.example")
+        at.ca.give("client", EXPORTER)
+        return {"sink-1": syslog(at, work, format=form, certificate=at.folder / "client.pem",
+                                 key=at.folder / "client.key")}
+    with system(sinks) as made:
+        at = running["at"]
+        with Load(made) as load:
+            for turn in range(3):
+                load.wait_more(20)
+                at.kill()
+                load.wait_more(10)
+                at.start()
+                load.wait_more(10)
+                kill_exporter(made)
+                load.wait_more(10)
+                at.kill(signal.SIGTERM if turn % 2 else signal.SIGKILL)
+                at.start()
+        records = wait_exported(made)
+        doubles = assert_all_there(at.received(), records)
+        print(f"{records} records, {doubles} of them came again")
+        told = [record["reason"] for record in made.audit(action="log.export")]
+        assert any(reason.startswith("begins at") for reason in told)
+
+
+def test_what_a_hung_receiver_never_read_is_sent_again():
+    """Its kernel acknowledges what the program never reads: time alone proves nothing, the end of a connection does."""
+    running = {}
+
+    def sinks(work, stack):
+        at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem"))
+        return {"sink-1": syslog(at, work, settle="200ms", renew="1s")}
+    with system(sinks) as made:
+        at = running["at"]
+        before = wait_exported(made)
+        at.process.send_signal(signal.SIGSTOP)
+        for number in range(20):
+            made.add_device(f"unread-{number}")
+        end = time.monotonic() + 3  # far more than settle and renew
+        while time.monotonic() < end:
+            assert status(made)["audit_exported"] <= before + 2  # a page that was under way
+            time.sleep(0.2)
+        at.kill()
+        at.start()
+        records = wait_exported(made)
+        assert_all_there(at.received(), records)
+
+
+def test_a_receiver_that_is_down_holds_up_nobody_and_is_shown():
+    def sinks(work, _):
+        ca = receiver.Authority(work / "siem")
+        ca.port = receiver.free_port()
+        return {"sink-1": syslog(ca, work), "sink-2": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
+    with system(sinks, exporter={"trouble_after": "1s"}) as made:
+        records = status(made)["audit_records"]
+        place.wait_for("the file", lambda: len(lines_of(made.work / "out/audit.jsonl")) >= records)
+        trouble = place.wait_for("trouble", lambda: status(made)["trouble"])
+        assert "sink-1" in trouble and "refused" in trouble
+        failed = made.wait_audit(action="log.export", decision="failed")
+        assert failed["target"] == "sink-1" and failed["actor"] == {"kind": "process", "id": "exporter"}
+        assert status(made)["audit_exported"] == 0 and status(made)["audit_sinks"] == 2
+        metrics = made.call("GET", "/metrics").body.decode()
+        assert "touchmark_audit_exported 0" in metrics and "touchmark_audit_sinks 2" in metrics
+
+
+@pytest.mark.parametrize("wrong, reason", [({"server_name": "other.example"}, "hostname mismatch"),
+                                           ({"authorities": "foreign"}, "unable to get local issuer|self.signed")])
+def test_nobody_but_the_receiver_gets_a_record(wrong, reason):
+    running = {}
+
+    def sinks(work, stack):
+        at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem"))
+        if wrong.get("authorities"):
+            wrong["authorities"] = receiver.Authority(work / "foreign").folder / "ca.pem"
+        return {"sink-1": syslog(at, work, **wrong)}
+    with system(sinks, exporter={"trouble_after": "500ms"}) as made:
+        place.wait_for("trouble", lambda: world.re.search(reason, status(made)["trouble"] or ""))
+        assert running["at"].received() == [] and status(made)["audit_exported"] == 0
+
+
+def test_a_sink_whose_files_are_wrong_does_not_stop_the_rest():
+    def sinks(work, _):
+        return {"sink-1": {"kind": "syslog", "address": "127.0.0.1:6514", "server_name": "a", "authorities": work / "no"},
+                "sink-2": {"kind": "jsonl", "file": work / "nowhere/audit.jsonl"},
+                "sink-3": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
+    with system(sinks, exporter={"trouble_after": "0s"}) as made:
+        place.wait_for("the file", lambda: (made.work / "out/audit.jsonl").exists())
+        place.wait_for("trouble", lambda: "authorities" in (status(made)["trouble"] or ""))
+        assert len(made.running.events("exporter.sink-fails")) >= 2
+
+
+def test_a_copy_that_was_put_back_is_another_log():
+    """The cursor names the last leaf that was delivered: a log without it is sent from its beginning."""
+    def sinks(work, _):
+        return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
+    with system(sinks) as made:
+        wait_exported(made)
+        made.running.stop()
+        cursor = made.folder / "exporter/sink-1.cursor"
+        head, number, leaf = cursor.read_text().splitlines()
+        cursor.write_text("\n".join([head, number, leaf[::-1], ""]))
+        (made.work / "out/audit.jsonl").rename(made.work / "out/before")
+        made.start()
+        made.running.wait_event("exporter.begins-again")
+        records = wait_exported(made)
+        assert [one["index"] for one in lines_of(made.work / "out/audit.jsonl")][:records] == list(range(records))
+
+
+# ---- Settings ----
+
+@pytest.mark.parametrize("sink, complaint", [
+    ({"kind": "jsonl"}, "[sink-1] file: must be given"),
+    ({"kind": "jsonl", "file": "/tmp/x/y", "format": "text"}, "[sink-1] format: a file of JSON lines is json or ocsf"),
+    ({"kind": "jsonl", "file": "/y"}, "[sink-1] file: a file in a folder"),
+    ({"kind": "syslog"}, "[sink-1] address: must be given"),
+    ({"kind": "syslog", "address": "127.0.0.1:0", "server_name": "a", "authorities": "/a"}, "a port are expected"),
+    ({"kind": "syslog", "address": "127.0.0.1:1", "authorities": "/a"}, "[sink-1] server_name: must be given"),
+    ({"kind": "syslog", "address": "127.0.0.1:1", "server_name": "a"}, "[sink-1] authorities: must be given"),
+    ({"kind": "syslog", "address": "127.0.0.1:1", "server_name": "a", "authorities": "/a", "key": "/k"},
+     "[sink-1] certificate, key: both or neither"),
+    ({"kind": "syslog", "address": "127.0.0.1:1", "server_name": "a", "authorities": "/a", "sd_id": "abc"},
+     "private enterprise number"),
+])
+def test_wrong_sinks_are_refused_by_check(tmp_path, sink, complaint):
+    conf = tmp_path / "touchmark.conf"
+    conf.write_text("[sink-1]\n" + "".join(f"{key} = {value}\n" for key, value in sink.items()))
+    done = subprocess.run([place.BIN / "touchmarkd", "--check", conf], capture_output=True, text=True)
+    assert done.returncode == 78 and complaint in done.stderr
+
+
+def test_two_sinks_do_not_share_a_file(tmp_path):
+    conf = tmp_path / "touchmark.conf"
+    conf.write_text("".join(f"[sink-{n}]\nkind = jsonl\nfile = /srv/out/audit.jsonl\n" for n in (1, 2)))
+    done = subprocess.run([place.BIN / "touchmarkd", "--check", conf], capture_output=True, text=True)
+    assert done.returncode == 78 and "[sink-1] writes to it already" in done.stderr
