@@ -141,7 +141,9 @@ def metric(text, name):
 
 
 def check_sources(system):
-    """What status and /metrics say of each source is what stands in the log."""
+    """What status and /metrics say of each source is what stands in the log, once a checkpoint is over all of that."""
+    until = system.api("GET", "/v1/status")["audit_records"]
+    place.wait_for("a checkpoint over it", lambda: system.api("GET", "/v1/status")["audit_checkpoint"] >= until, 60)
     records, _ = trail.verify(system)
     seen = {source: [0, 0] for source in trail.SOURCES.values()}
     for record in records:
