@@ -17,7 +17,7 @@ enum audit_action {
 
     AUDIT_LOG_ERASE = 10, /* these three are never erased or pruned themselves */
     AUDIT_LOG_HOLD = 11,
-    AUDIT_LOG_PRUNE = 12, /* also a change of audit_retention */
+    AUDIT_LOG_PRUNE = 12,  /* also a change of audit_retention */
     AUDIT_LOG_EXPORT = 14, /* a sink begins, fails, recovers */
 
     AUDIT_DEVICE_ADD = 20,

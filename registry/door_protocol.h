@@ -46,7 +46,7 @@ enum registry_ask {
     REGISTRY_ASK_AUDIT_HOLD = 36,  /* add or remove one */
     REGISTRY_ASK_AUDIT_HOLD_LIST = 37,
     REGISTRY_ASK_AUDIT_WATCH = 38, /* what the log has from here on; waits, at most 10 s */
-    REGISTRY_ASK_EXPORTED = 39, /* how far the exporter's sinks are; integration/report.h */
+    REGISTRY_ASK_EXPORTED = 39,    /* how far the exporter's sinks are; integration/report.h */
 };
 
 const struct link_protocol *registry_door_protocol(void);

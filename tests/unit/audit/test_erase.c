@@ -167,7 +167,8 @@ static enum rc drop_hold(struct store_txn *txn, void *with)
     AUTO_BUF(room, AUDIT_HOLD_BYTES_MAX);
     struct audit_hold hold;
 
-    TRY(audit_holds_remove(m->logs->log, txn, m->holds[m->hold_count - 1].number, &room, &hold));
+    TRY(audit_holds_remove(m->logs->log, txn, m->holds[m->hold_count - 1].number, &room,
+                           &hold));
     assert_true(bytes_equal_text(hold.reason, "case 4711"));
     return RC_OK;
 }
