@@ -14,6 +14,12 @@ enum {
     REGISTRY_TOKEN_ID_MAX = 32,
 };
 
+/* What a door says of its spool, for status. */
+struct registry_spooled {
+    uint64_t sequence; /* of its last record */
+    uint64_t refused;  /* records that found no room when they came, in this life */
+};
+
 /*
  * What is not named for a kind is not sent, and zero when read. Lists begin with an
  * empty cursor and go on with the one that the last answer gave. Byte strings are borrowed.
@@ -46,12 +52,6 @@ enum {
  *   EXPORTED            query: integration/report.h
  *   CRL                 id (of the issuing key), version (its number), part
  */
-/* What a door says of its spool, for status. */
-struct registry_spooled {
-    uint64_t sequence; /* of its last record */
-    uint64_t refused;  /* records that found no room when they came, in this life */
-};
-
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */
     struct registry_position position;

@@ -1,3 +1,4 @@
+/* threaded */
 #include "tests/unit/broker/door_world.h"
 
 /* What a door says of itself in the audit log. */
