@@ -154,7 +154,12 @@ static json_t *reason_of(const struct registry_certificate *one)
     return name == NULL ? json_null() : json_string(name);
 }
 
-json_t *api_answer_certificate(const struct registry_certificate *one)
+json_t *api_answer_log_index(uint64_t log_number)
+{
+    return log_number == 0 ? json_null() : api_answer_number(log_number - 1);
+}
+
+json_t *api_answer_certificate(const struct registry_certificate *one, uint64_t log_number)
 {
     bool revoked = one->state == REGISTRY_CERTIFICATE_REVOKED;
     json_t *json = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "fingerprint",
@@ -173,6 +178,7 @@ json_t *api_answer_certificate(const struct registry_certificate *one)
     json_object_set_new(json, "revoked",
                         revoked ? api_answer_time(one->revoked_ms) : json_null());
     json_object_set_new(json, "reason", reason_of(one));
+    json_object_set_new(json, "log_index", api_answer_log_index(log_number));
     return json;
 }
 
@@ -200,21 +206,22 @@ enum rc api_answer_subjects(struct api_answer *to, const char *name,
     return rc;
 }
 
-enum rc api_answer_add_certificates(json_t *list, struct bytes packed)
+enum rc api_answer_add_certificates(json_t *list, const struct registry_answer *answer)
 {
-    struct reader left = READER(packed);
+    struct reader left = READER(answer->list), numbers = READER(answer->log_numbers);
     struct registry_certificate one;
     enum rc rc;
 
     while ((rc = registry_answer_next_certificate(&left, &one)) == RC_OK)
-        json_array_append_new(list, api_answer_certificate(&one));
+        json_array_append_new(
+            list, api_answer_certificate(&one, registry_answer_next_log_number(&numbers)));
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 enum rc api_answer_certificates(struct api_answer *to, const struct registry_answer *answer)
 {
     json_t *list = json_array();
-    enum rc rc = api_answer_add_certificates(list, answer->list);
+    enum rc rc = api_answer_add_certificates(list, answer);
 
     if (rc == RC_OK)
         return answer_list(to, "certificates", list, answer->cursor);

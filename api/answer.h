@@ -19,6 +19,7 @@ struct api_answer {
     } headers[API_HEADERS_MAX];
     size_t header_count;
     bool may_be_kept; /* by whoever asks again each time whether it is still good */
+    bool cached;      /* a header of its own says for how long */
     bool close;       /* the connection ends behind it */
 };
 
@@ -46,9 +47,12 @@ struct json_t *api_answer_text(struct bytes text);
 struct json_t *api_answer_text_or_null(struct bytes text);
 struct json_t *api_answer_number(uint64_t number);
 struct json_t *api_answer_subject(const struct registry_subject *subject);
-struct json_t *api_answer_certificate(const struct registry_certificate *certificate);
+struct json_t *api_answer_certificate(const struct registry_certificate *certificate,
+                                      uint64_t log_number);
 /* {name: [...], "next": cursor or null}; RC_MALFORMED when a list breaks its form. */
 enum rc api_answer_subjects(struct api_answer *to, const char *name,
                             const struct registry_answer *answer);
 enum rc api_answer_certificates(struct api_answer *to, const struct registry_answer *answer);
-enum rc api_answer_add_certificates(struct json_t *list, struct bytes packed);
+enum rc api_answer_add_certificates(struct json_t *list, const struct registry_answer *answer);
+/* index + 1 as JSON: null for 0 */
+struct json_t *api_answer_log_index(uint64_t log_number);

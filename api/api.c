@@ -70,6 +70,7 @@ static void hear(void *with, const char *format, va_list arguments)
 
 static void remove_stream(struct api_stream *stream)
 {
+    api_tiles_flush(stream, true);
     *stream->at = stream->next;
     if (stream->next != NULL)
         stream->next->at = stream->at;
@@ -137,9 +138,11 @@ static enum rc sweep(struct loop_timer *timer)
 {
     struct api *api = (struct api *)((char *)timer - offsetof(struct api, sweep));
 
-    for (struct api_stream *stream = api->streams; stream != NULL; stream = stream->next)
+    for (struct api_stream *stream = api->streams; stream != NULL; stream = stream->next) {
         if (stream->bound && is_cut(api, stream))
             shutdown(stream->fd, SHUT_RDWR);
+        api_tiles_flush(stream, false);
+    }
     return loop_arm(api->setup.loop, timer, SWEEP_MS);
 }
 
@@ -177,8 +180,9 @@ static void add_headers(struct MHD_Response *response, const struct api_request 
     if (buf_text(&id, &text) != RC_OK)
         text = "";
     MHD_add_response_header(response, "X-Request-Id", text);
-    MHD_add_response_header(response, "Cache-Control",
-                            answer->may_be_kept ? "no-cache" : "no-store");
+    if (!answer->cached)
+        MHD_add_response_header(response, "Cache-Control",
+                                answer->may_be_kept ? "no-cache" : "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (answer->type != NULL)
         MHD_add_response_header(response, "Content-Type", answer->type);

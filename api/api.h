@@ -2,7 +2,7 @@
  * door has decrypted. */
 #pragma once
 
-#include "broker/front.h"
+#include "broker/door.h"
 #include "registry/rights.h"
 
 /*
@@ -35,6 +35,12 @@ struct api_setup {
     void (*refused)(void *with, const struct broker_peer *peer, const char *target,
                     unsigned status, const char *reason);
     void *with;
+    /* Folder of the audit log's tiles, or -1; and, with it: record that they were read, as
+     * broker_door_record_reading() does. */
+    int tiles;
+    enum rc (*read_log)(void *with, const struct broker_reading *reading,
+                        void (*done)(void *whom, enum rc rc), void *whom);
+    int64_t audit_window_ms;
 };
 
 enum rc api_new(const struct api_setup *setup, struct api **api);

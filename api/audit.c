@@ -77,6 +77,20 @@ enum rc api_audit_consistency(struct api_request *request)
     return ask_proof(request, 2);
 }
 
+enum rc api_audit_proof(struct api_request *request)
+{
+    return ask_proof(request, 3);
+}
+
+enum rc api_audit_proof_of_certificate(struct api_request *request)
+{
+    AUTO_BUF(asked, 1 + AUDIT_HASH);
+
+    buf_add_u8(&asked, 4);
+    buf_add(&asked, BYTES_OF(request->input.question.fingerprint.at));
+    return ask(request, &asked);
+}
+
 /* ---- Answers ---- */
 
 enum rc api_audit_listed(struct api_request *request, const struct registry_answer *answer)
@@ -128,4 +142,10 @@ enum rc api_audit_proved(struct api_request *request, const struct registry_answ
         json_array_append_new(nodes, api_answer_text(buf_bytes(&text)));
     }
     return api_answer_json(&request->answer, 200, json_pack("{s:o}", "nodes", nodes));
+}
+
+enum rc api_audit_proof_told(struct api_request *request, const struct registry_answer *answer)
+{
+    api_answer_bytes(&request->answer, 200, "text/plain; charset=utf-8", answer->query);
+    return RC_OK;
 }

@@ -16,5 +16,7 @@ enum rc api_certificates_issued(struct api_request *request,
 
     pki_pem_add(&pem, "CERTIFICATE", answer->der);
     return api_answer_json(&request->answer, 201,
-                           json_pack("{s:o}", "certificate", api_answer_text(buf_bytes(&pem))));
+                           json_pack("{s:o, s:o}", "certificate",
+                                     api_answer_text(buf_bytes(&pem)), "log_index",
+                                     api_answer_log_index(answer->log_number)));
 }

@@ -18,7 +18,7 @@ enum rc api_devices_added(struct api_request *request, const struct registry_ans
 enum rc api_devices_shown(struct api_request *request, const struct registry_answer *answer)
 {
     json_t *certificates = json_array();
-    enum rc rc = api_answer_add_certificates(certificates, answer->list);
+    enum rc rc = api_answer_add_certificates(certificates, answer);
 
     if (rc != RC_OK) {
         json_decref(certificates);

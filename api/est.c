@@ -120,6 +120,17 @@ static void count_end(struct api_request *request, enum rc rc)
                      loop_now_ms(request->api->setup.loop), end);
 }
 
+/* Where the audit log says so: what to ask a proof for (docs/protocol/est.md). */
+static void say_index(struct api_request *request, uint64_t index)
+{
+    AUTO_BUF(number, 32);
+    const char *text = NULL;
+
+    buf_addf(&number, "%llu", (unsigned long long)index);
+    if (buf_text(&number, &text) == RC_OK)
+        api_answer_header(&request->answer, "Log-Index", text);
+}
+
 static void enrolled(void *with, enum rc rc, const struct registry_answer *answer,
                      struct bytes reason)
 {
@@ -140,6 +151,8 @@ static void enrolled(void *with, enum rc rc, const struct registry_answer *answe
     rc = answer_certificates(request, &answer->der, 1);
     if (rc != RC_OK)
         api_request_fail(request, rc);
+    else if (answer->log_number > 0)
+        say_index(request, answer->log_number - 1);
 }
 
 static enum rc read_body(struct api_request *request)

@@ -33,6 +33,12 @@ enum rc api_audit_checkpoint_told(struct api_request *, const struct registry_an
 enum rc api_audit_inclusion(struct api_request *);
 enum rc api_audit_consistency(struct api_request *);
 enum rc api_audit_proved(struct api_request *, const struct registry_answer *);
+enum rc api_audit_proof(struct api_request *);
+enum rc api_audit_proof_of_certificate(struct api_request *);
+enum rc api_audit_proof_told(struct api_request *, const struct registry_answer *);
+/* tiles.c */
+enum rc api_tiles_tile(struct api_request *);
+enum rc api_tiles_checkpoint(struct api_request *);
 /* status.c */
 enum rc api_status_told(struct api_request *, const struct registry_answer *);
 enum rc api_status_copied(struct api_request *, const struct registry_answer *);

@@ -1,4 +1,5 @@
-/* Paths and patterns: "/crl/{key}.crl" is compared segment by segment, as sent. */
+/* Paths and patterns: "/crl/{key}.crl" is compared segment by segment, as sent; "{tile...}" at
+ * a pattern's end is all that is left. */
 #include <string.h>
 
 #include "api/route.h"
@@ -55,6 +56,17 @@ static bool segment_matches(struct bytes pattern, struct bytes segment, struct b
     return true;
 }
 
+/* "{tile...}" into "tile". */
+static bool is_rest(struct bytes pattern, struct bytes *name)
+{
+    struct bytes suffix;
+
+    if (!split(pattern, name, &suffix) || !ends_with(*name, BYTES("...")))
+        return false;
+    name->len -= 3;
+    return true;
+}
+
 /* wanted NULL: only whether it matches. */
 static bool walk(const char *pattern_text, struct bytes path, const char *wanted,
                  struct bytes *found)
@@ -62,9 +74,14 @@ static bool walk(const char *pattern_text, struct bytes path, const char *wanted
     struct bytes pattern = bytes_of_text(pattern_text), want, have, name, value;
 
     while (pattern.len > 0) {
-        if (!next_segment(&pattern, &want) || !next_segment(&path, &have) ||
-            !segment_matches(want, have, &name, &value))
+        if (!next_segment(&pattern, &want) || !next_segment(&path, &have))
             return false;
+        if (is_rest(want, &name)) {
+            value = (struct bytes){ have.at, have.len + path.len };
+            path.len = 0;
+        } else if (!segment_matches(want, have, &name, &value)) {
+            return false;
+        }
         if (wanted != NULL && name.len > 0 && bytes_equal_text(name, wanted))
             *found = value;
     }

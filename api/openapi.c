@@ -315,6 +315,18 @@ static json_t *operation_of(const struct api_route *route)
     return operation;
 }
 
+/* OpenAPI has no parameter of many segments: its meaning says so. */
+static const char *path_of(const struct api_route *route, struct buf *room)
+{
+    const char *dots = strstr(route->path, "..."), *text = NULL;
+
+    if (dots == NULL)
+        return route->path;
+    buf_add(room, (struct bytes){ (const uint8_t *)route->path, (size_t)(dots - route->path) });
+    buf_addf(room, "%s", dots + 3);
+    return buf_text(room, &text) == RC_OK ? text : route->path;
+}
+
 static json_t *all_paths(void)
 {
     size_t count = 0;
@@ -322,10 +334,12 @@ static json_t *all_paths(void)
     json_t *paths = json_object();
 
     for (size_t i = 0; i < count; i++) {
-        json_t *path = json_object_get(paths, routes[i].path);
+        AUTO_BUF(room, 256);
+        const char *name = path_of(&routes[i], &room);
+        json_t *path = json_object_get(paths, name);
         if (path == NULL) {
             path = json_object();
-            json_object_set_new(paths, routes[i].path, path);
+            json_object_set_new(paths, name, path);
         }
         json_object_set_new(path, strcmp(routes[i].method, "GET") == 0 ? "get" : "post",
                             operation_of(&routes[i]));

@@ -5,6 +5,7 @@
 #include "api/answer.h"
 #include "api/route.h"
 #include "api/throttle.h"
+#include "audit/tile.h"
 #include "pki/verifier.h"
 
 /* A stream that was adopted: one HTTP connection. It lives until libmicrohttpd lets go of it.
@@ -19,6 +20,13 @@ struct api_stream {
     bool bound;                  /* libmicrohttpd knows it */
     struct api_request *waiting; /* suspended, or NULL */
     void *connection;            /* of waiting */
+    struct api_reading {         /* of the log's files, that no record tells of yet */
+        uint64_t count;
+        int64_t first_ms, last_ms;                 /* wall */
+        int64_t due_ms;                            /* monotonic; 0: none was ever recorded */
+        uint8_t correlation[REGISTRY_CORRELATION]; /* of the one that was */
+        char target[AUDIT_TILE_PATH_MAX + 8];      /* of the first that is counted */
+    } reading;
 };
 
 /*
@@ -79,6 +87,10 @@ void api_request_refuse_as(struct api_request *request, unsigned status, enum rc
 void api_request_fail(struct api_request *request, enum rc rc);
 /* The same with a status of its own, by the latest fault(). */
 void api_request_fail_as(struct api_request *request, unsigned status, enum rc rc);
+
+/* ---- tiles.c, for api.c ---- */
+/* What was counted goes out when its window is over, or now. */
+void api_tiles_flush(struct api_stream *stream, bool now);
 
 /* ---- libmicrohttpd's side, for api.c ---- */
 struct api_request *api_request_new(struct api *api, const char *uri);

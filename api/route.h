@@ -74,7 +74,7 @@ struct api_input {
 };
 
 struct api_route {
-    const char *method, *path; /* "/v1/devices/{id}/revoke" */
+    const char *method, *path; /* "/v1/devices/{id}/revoke"; {name...}: all the rest */
     enum api_service service;
     enum registry_right right; /* REGISTRY_RIGHT_NONE: anybody's */
     bool token;                /* a one-time token stands for the right */

@@ -117,6 +117,17 @@ static const struct api_field CONSISTENCY[] = {
     { "old", API_IN_QUERY, API_NUMBER, true, INPUT(number), "tree size" },
     { "new", API_IN_QUERY, API_NUMBER, true, INPUT(other), "tree size" },
 };
+static const struct api_field PROOF[] = {
+    { "index", API_IN_QUERY, API_NUMBER, true, INPUT(number), "of the record" },
+};
+static const struct api_field CERTIFICATE_PROOF[] = {
+    { "fingerprint", API_IN_PATH, API_FINGERPRINT, true, QUESTION(fingerprint), "SHA-256" },
+};
+static const struct api_field TILE[] = {
+    { "tile", API_IN_PATH, API_TEXT, true, INPUT(name),
+      "<L>/<N>[.p/<W>] or entries/<N>[.p/<W>] as C2SP tlog-tiles spells them, slashes and "
+      "all" },
+};
 static const struct api_field KEY[] = {
     { "key", API_IN_PATH, API_NAME, true, INPUT(name), "devices, operators or doors" },
 };
@@ -229,6 +240,27 @@ static const struct api_route ROUTES[] = {
           .told = api_audit_proved, FIELDS(CONSISTENCY),
           SAYS("proveConsistency", "That a tree continues an older one (RFC 9162 2.1.4).",
                "Proof")),
+
+    ROUTE("GET", "/v1/audit/proof", OPERATORS, AUDIT_READ, .ask = REGISTRY_ASK_AUDIT_PROOF,
+          .handle = api_audit_proof, .told = api_audit_proof_told, FIELDS(PROOF),
+          SAYS("proveRecord",
+               "A file that proves that a record is in the log, and what it says (C2SP "
+               "tlog-proof).",
+               "text/plain")),
+    ROUTE("GET", "/v1/certificates/{fingerprint}/proof", OPERATORS, AUDIT_READ,
+          .ask = REGISTRY_ASK_AUDIT_PROOF, .handle = api_audit_proof_of_certificate,
+          .told = api_audit_proof_told, FIELDS(CERTIFICATE_PROOF),
+          SAYS("proveCertificate", "The same of the record that says that it was made.",
+               "text/plain")),
+    ROUTE("GET", "/v1/audit/log/checkpoint", OPERATORS, AUDIT_READ,
+          .handle = api_tiles_checkpoint,
+          SAYS("logCheckpoint", "The signed head that the tiles are under (C2SP tlog-tiles).",
+               "text/plain")),
+    ROUTE("GET", "/v1/audit/log/tile/{tile...}", OPERATORS, AUDIT_READ,
+          .handle = api_tiles_tile, FIELDS(TILE),
+          SAYS("logTile",
+               "A tile of the log's tree, or a bundle of its leaves (C2SP tlog-tiles).",
+               "application/octet-stream")),
 
     ROUTE("POST", "/v1/backups", OPERATORS, OPERATOR_WRITE, CREATES(API_BODY_SMALL),
           ASKS(BACKUP, api_status_copied),

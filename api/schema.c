@@ -44,6 +44,7 @@ static const struct api_member CERTIFICATE[] = {
     { "issued", "time", "" },
     { "revoked", "time?", "" },
     { "reason", "string?", "CRLReason of RFC 5280 5.3.1" },
+    { "log_index", "integer?", "of the audit record that says it was made" },
 };
 static const struct api_member HEALTH[] = { { "status", "string", "ok or no-authority" } };
 static const struct api_member DEVICE_COUNTS[] = {
@@ -109,7 +110,10 @@ static const struct api_member OPERATORS[] = {
     { "operators", "[Subject", "operators and lines" },
     { "next", "hex?", "cursor of the next page" },
 };
-static const struct api_member ISSUED[] = { { "certificate", "string", "PEM" } };
+static const struct api_member ISSUED[] = {
+    { "certificate", "string", "PEM" },
+    { "log_index", "integer?", "of the audit record that says it was made" },
+};
 static const struct api_member POLICY_SUMMARY[] = {
     { "version", "integer", "" },
     { "author", "string", "" },

@@ -27,6 +27,8 @@ static const struct audit_action_row ACTIONS[] = {
       AUDIT_REFUSED },
     { AUDIT_LOG_EXPORT, "log.export", 0, AUDIT_EACH,
       "this log goes out to a sink, fails to, or does again; target: which", AUDIT_WAITS },
+    { AUDIT_LOG_COSIGN, "log.cosign", 0, AUDIT_EACH,
+      "witnesses signed a checkpoint of this log, or were refused", AUDIT_REFUSED },
     { AUDIT_DEVICE_ADD, "device.add", C, AUDIT_EACH, "a device is known", AUDIT_REFUSED },
     { AUDIT_DEVICE_CHANGE, "device.change", 0, AUDIT_EACH, "label or groups of a device",
       AUDIT_REFUSED },

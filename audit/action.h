@@ -15,6 +15,7 @@ enum audit_action {
     AUDIT_SYSTEM_RECOVER, /* a new first operator, made at the machine */
     AUDIT_LOG_SPOOL,      /* another process's records: they begin anew, or were refused */
 
+    AUDIT_LOG_COSIGN = 13, /* a witness signed a checkpoint */
     AUDIT_LOG_EXPORT = 14, /* a sink begins, fails, recovers */
 
     AUDIT_DEVICE_ADD = 20,

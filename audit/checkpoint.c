@@ -9,10 +9,7 @@
 
 #include "base/text.h"
 
-/* C2SP signed-note, "Format": em dash (U+2014), space. */
-#define DASH BYTES("\xe2\x80\x94 ")
-
-enum { HASH_TEXT = 44, SIGNATURE_MAX = 80 };
+enum { SIGNATURE_MAX = 80 };
 
 AUTO_TYPE(BIO, BIO_free_all)
 AUTO_TYPE(X509, X509_free)
@@ -23,17 +20,9 @@ struct audit_checkpoint_key {
     uint8_t id[AUDIT_KEY_ID];
 };
 
-static bool is_origin(struct bytes origin)
-{
-    for (size_t i = 0; i < origin.len; i++)
-        if (origin.at[i] <= ' ' || origin.at[i] > '~' || origin.at[i] == '+')
-            return false;
-    return origin.len > 0 && origin.len <= AUDIT_ORIGIN_MAX;
-}
-
 enum rc audit_checkpoint_write(const struct audit_checkpoint *checkpoint, struct buf *text)
 {
-    if (!is_origin(checkpoint->origin))
+    if (!audit_note_is_name(checkpoint->origin))
         return fault(RC_MALFORMED,
                      "C2SP tlog-checkpoint: an origin is 1 to %d printable "
                      "characters without space and plus",
@@ -46,47 +35,18 @@ enum rc audit_checkpoint_write(const struct audit_checkpoint *checkpoint, struct
     return RC_OK;
 }
 
-/* Up to this character, which is consumed, too. */
-static struct bytes take_until(struct reader *r, char end)
-{
-    const uint8_t *at = r->left.len > 0 ? memchr(r->left.at, end, r->left.len) : NULL;
-    struct bytes taken = reader_take(r, at != NULL ? (size_t)(at - r->left.at) : SIZE_MAX);
-
-    reader_u8(r);
-    return taken;
-}
-
-/* What text_read_base64() skips as white space must not be there. */
-static bool read_base64(struct bytes text, struct buf *out)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] <= ' ')
-            return false;
-    return text_read_base64(text, out) == RC_OK && !out->broken;
-}
-
-static bool read_hash(struct bytes text, uint8_t hash[PROOF_HASH])
-{
-    AUTO_BUF(octets, PROOF_HASH);
-
-    if (text.len != HASH_TEXT || !read_base64(text, &octets) || octets.len != PROOF_HASH)
-        return false;
-    memcpy(hash, octets.at, PROOF_HASH);
-    return true;
-}
-
 static const char *what_is_wrong(struct reader *r, struct audit_checkpoint *made)
 {
-    made->origin = take_until(r, '\n');
-    if (r->broken || !is_origin(made->origin))
+    made->origin = audit_note_take(r, '\n');
+    if (r->broken || !audit_note_is_name(made->origin))
         return "line 1 is no origin";
-    if (text_read_u64(take_until(r, '\n'), INT64_MAX, &made->size) != RC_OK)
+    if (text_read_u64(audit_note_take(r, '\n'), INT64_MAX, &made->size) != RC_OK)
         return "line 2 is no tree size";
-    if (!read_hash(take_until(r, '\n'), made->root.at))
+    if (!audit_note_read_hash(audit_note_take(r, '\n'), made->root.at))
         return "line 3 is not base64 of a root hash";
-    if (!bytes_equal(take_until(r, ' '), BYTES("journal")) ||
-        text_read_u64(take_until(r, ' '), INT64_MAX, &made->journal_sequence) != RC_OK ||
-        !read_hash(take_until(r, '\n'), made->journal_hash))
+    if (!bytes_equal(audit_note_take(r, ' '), BYTES("journal")) ||
+        text_read_u64(audit_note_take(r, ' '), INT64_MAX, &made->journal_sequence) != RC_OK ||
+        !audit_note_read_hash(audit_note_take(r, '\n'), made->journal_hash))
         return "line 4 is not \"journal <sequence> <base64 of a hash>\"";
     return reader_done(r) ? NULL : "something follows line 4";
 }
@@ -166,20 +126,14 @@ enum rc audit_checkpoint_key_read(struct bytes bytes, struct audit_checkpoint_ke
 enum rc audit_checkpoint_note(const struct audit_checkpoint_key *key, struct bytes text,
                               struct bytes signature, struct buf *note)
 {
-    AUTO_BUF(blob, AUDIT_KEY_ID + SIGNATURE_MAX);
     struct audit_checkpoint checkpoint;
-    struct bytes signed_by;
 
     TRY(audit_checkpoint_read(text, &checkpoint));
-    buf_add(&blob, BYTES_OF(key->id));
-    buf_add(&blob, signature);
-    TRY(buf_done(&blob, &signed_by));
+    if (signature.len > SIGNATURE_MAX)
+        return fault(RC_LIMIT, "a signature of %zu octets", signature.len);
     buf_add(note, text);
     buf_addf(note, "\n");
-    buf_add(note, DASH);
-    buf_addf(note, "%.*s ", BYTES_FMT(checkpoint.origin));
-    text_add_base64(note, signed_by);
-    buf_addf(note, "\n");
+    audit_note_add_line(note, checkpoint.origin, key->id, signature);
     return RC_OK;
 }
 
@@ -193,71 +147,34 @@ static bool verifies(const struct audit_checkpoint_key *key, struct bytes text,
            EVP_DigestVerify(context, signature.at, signature.len, text.at, text.len) == 1;
 }
 
-/* RC_NOT_FOUND: another key's line. */
-static enum rc check_line(const struct audit_checkpoint_key *key, struct bytes origin,
-                          struct bytes text, struct reader *r)
-{
-    AUTO_BUF(blob, AUDIT_NOTE_MAX);
-    bool dashed = bytes_equal(reader_take(r, DASH.len), DASH);
-    struct bytes name = take_until(r, ' '), octets = take_until(r, '\n');
-
-    if (r->broken || !dashed || name.len == 0 || !read_base64(octets, &blob) ||
-        blob.len <= AUDIT_KEY_ID)
-        return fault(RC_MALFORMED, "C2SP signed-note: a signature line is not \"\u2014 <name> "
-                                   "<base64>\"");
-    struct reader signed_by = READER(buf_bytes(&blob));
-    if (!bytes_equal(name, origin) ||
-        !bytes_equal(reader_take(&signed_by, AUDIT_KEY_ID), BYTES_OF(key->id)))
-        return RC_NOT_FOUND;
-    if (!verifies(key, text, signed_by.left))
-        return fault(RC_DENIED, "C2SP signed-note: the checkpoint key's signature is wrong");
-    return RC_OK;
-}
-
-/* The text ends before the last empty line (C2SP signed-note, "Format"). */
-static bool split(struct bytes note, struct bytes *text, struct reader *lines)
-{
-    for (size_t at = note.len; at >= 2; at--) {
-        if (note.at[at - 1] != '\n' || note.at[at - 2] != '\n')
-            continue;
-        *text = (struct bytes){ note.at, at - 1 };
-        *lines = READER(((struct bytes){ note.at + at, note.len - at }));
-        return true;
-    }
-    return false;
-}
-
-static enum rc read_note(struct bytes note, struct audit_checkpoint *made, struct bytes *text,
-                         struct reader *lines)
-{
-    if (note.len > AUDIT_NOTE_MAX || !split(note, text, lines))
-        return fault(RC_MALFORMED, "C2SP signed-note: no empty line, or over %d octets",
-                     AUDIT_NOTE_MAX);
-    return audit_checkpoint_read(*text, made);
-}
-
 enum rc audit_checkpoint_of_note(struct bytes note, struct audit_checkpoint *checkpoint)
 {
-    struct reader lines;
-    struct bytes text;
+    struct bytes text, lines;
 
-    return read_note(note, checkpoint, &text, &lines);
+    TRY(audit_note_split(note, &text, &lines));
+    return audit_checkpoint_read(text, checkpoint);
 }
 
 enum rc audit_checkpoint_verify(const struct audit_checkpoint_key *key, struct bytes note,
                                 struct audit_checkpoint *checkpoint)
 {
+    AUTO_BUF(room, AUDIT_NOTE_MAX);
     struct audit_checkpoint made;
-    struct reader lines;
-    struct bytes text;
+    struct audit_note_line line;
+    struct bytes text, lines;
     bool found = false;
 
-    TRY(read_note(note, &made, &text, &lines));
-    while (lines.left.len > 0) {
-        enum rc rc = check_line(key, made.origin, text, &lines);
-        if (rc != RC_OK && rc != RC_NOT_FOUND)
-            return rc;
-        found = found || rc == RC_OK;
+    TRY(audit_note_split(note, &text, &lines));
+    TRY(audit_checkpoint_read(text, &made));
+    struct reader r = READER(lines);
+    while (r.left.len > 0) {
+        TRY(audit_note_next(&r, &room, &line));
+        if (!bytes_equal(line.name, made.origin) || !bytes_equal(line.id, BYTES_OF(key->id)))
+            continue;
+        if (!verifies(key, text, line.signature))
+            return fault(RC_DENIED,
+                         "C2SP signed-note: the checkpoint key's signature is wrong");
+        found = true;
     }
     if (!found)
         return fault(RC_DENIED, "C2SP signed-note: not signed by the checkpoint key");

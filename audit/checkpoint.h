@@ -1,7 +1,7 @@
 /* Checkpoints of the log: C2SP tlog-checkpoint text, signed as a C2SP signed-note. */
 #pragma once
 
-#include "base/buf.h"
+#include "audit/note.h"
 #include "journal/proof.h"
 
 /*
@@ -9,7 +9,7 @@
  * signer's journal. The signer signs it (kind checkpoint) after its own check that the tree
  * only grew, so the caller gives it the consistency proof from the size that it remembers.
  */
-enum { AUDIT_ORIGIN_MAX = 128, AUDIT_NOTE_MAX = 4096, AUDIT_KEY_ID = 4 };
+enum { AUDIT_ORIGIN_MAX = AUDIT_NAME_MAX };
 
 struct audit_checkpoint {
     struct bytes

@@ -87,6 +87,11 @@ enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
                           enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                           uint64_t *next);
 
+/* The record that says that a certificate was made (issued, renewed, an operator's or a door's),
+ * by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased. */
+enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
+                                   struct bytes fingerprint, uint64_t *index);
+
 /* Root of the tree when it had this size; proofs between sizes (RFC 9162 2.1.3.1, 2.1.4.1).
  * nodes has PROOF_NODES_MAX places. RC_NOT_FOUND: the log is not that long. */
 enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,

@@ -121,6 +121,23 @@ enum rc audit_tree_root(const struct audit_tree *tree, struct store_txn *txn, ui
     return RC_OK;
 }
 
+enum rc audit_tree_hashes(const struct audit_tree *tree, struct store_txn *txn, unsigned level,
+                          uint64_t place, size_t count, struct buf *hashes)
+{
+    struct run run;
+
+    assert(level % AUDIT_BLOCK_LEVELS == 0);
+    while (count > 0) {
+        size_t room = AUDIT_BLOCK - (size_t)(place % AUDIT_BLOCK);
+        size_t some = count < room ? count : room;
+        TRY(read_run(tree, txn, level, place, some, &run));
+        buf_add(hashes, (struct bytes){ (const uint8_t *)run.at, some * PROOF_HASH });
+        place += some;
+        count -= some;
+    }
+    return RC_OK;
+}
+
 /* What a proof passes by on its way down: the root of one sibling after the other. */
 struct descent {
     uint64_t begin, end; /* the subtree that the way has come to */

@@ -1,6 +1,7 @@
 /* RFC 9162 2.1: a Merkle tree that grows in a table of the store. */
 #pragma once
 
+#include "base/buf.h"
 #include "journal/proof.h"
 #include "store/txn.h"
 
@@ -24,6 +25,10 @@ enum rc audit_tree_append(const struct audit_tree *tree, struct store_txn *txn, 
 /* RC_CORRUPT: a hash that must be there is not. */
 enum rc audit_tree_root(const struct audit_tree *tree, struct store_txn *txn, uint64_t size,
                         struct proof_hash *root);
+/* Append the roots of whole subtrees of 2^level leaves, the first one's at this place; level is
+ * a multiple of AUDIT_BLOCK_LEVELS. RC_CORRUPT: the tree has them not. */
+enum rc audit_tree_hashes(const struct audit_tree *tree, struct store_txn *txn, unsigned level,
+                          uint64_t place, size_t count, struct buf *hashes);
 /* index < size; nodes has PROOF_NODES_MAX places. */
 enum rc audit_tree_prove_inclusion(const struct audit_tree *tree, struct store_txn *txn,
                                    uint64_t index, uint64_t size, struct proof_hash *nodes,

@@ -254,7 +254,9 @@ enum rc audit_verifier_finish(struct audit_verifier *v,
                      "audit export: %" PRIu64 " records, an older checkpoint is over %" PRIu64
                      ": it was truncated or rolled back",
                      v->size, v->since_size);
-    *verified = (struct audit_verified){ v->size, v->erased, *checkpoint };
+    *verified = (struct audit_verified){ .records = v->size,
+                                         .erased = v->erased,
+                                         .checkpoint = *checkpoint };
     verified->checkpoint.origin = BYTES("");
     return RC_OK;
 }
@@ -280,25 +282,44 @@ static enum rc feed_file(struct audit_verifier *v, int dir)
     }
 }
 
-enum rc audit_verify(int dir, const struct audit_checkpoint_key *key, struct bytes since,
+static enum rc check_older(const struct audit_checkpoint *older,
+                           const struct audit_checkpoint *checkpoint)
+{
+    if (!bytes_equal(older->origin, checkpoint->origin))
+        return fault(RC_DENIED, "the older checkpoint is another log's");
+    if (older->size == checkpoint->size &&
+        !bytes_equal(BYTES_OF(older->root.at), BYTES_OF(checkpoint->root.at)))
+        return fault(RC_DENIED,
+                     "a split view: this key signed two checkpoints of %" PRIu64
+                     " records with different roots",
+                     older->size);
+    return RC_OK;
+}
+
+enum rc audit_verify(int dir, const struct audit_checkpoint_key *key,
+                     const struct audit_witnesses *witnesses, struct bytes since,
                      struct audit_verified *verified)
 {
     AUTO_OF(audit_verifier) *v = NULL;
     AUTO_BUF(note, AUDIT_NOTE_MAX);
     struct audit_checkpoint checkpoint, older;
     struct bytes bytes;
+    size_t signers = 0;
 
     TRY(file_read(dir, CHECKPOINT, &note));
     TRY(buf_done(&note, &bytes));
     TRY(audit_checkpoint_verify(key, bytes, &checkpoint));
+    TRY(audit_cosignature_demand(witnesses, bytes));
+    TRY(audit_cosignature_count(witnesses, bytes, &signers));
     if (since.len > 0) {
         enum rc rc = audit_checkpoint_verify(key, since, &older);
         if (rc != RC_OK)
             return fault_while(rc, "the older checkpoint");
-        if (!bytes_equal(older.origin, checkpoint.origin))
-            return fault(RC_DENIED, "the older checkpoint is another log's");
+        TRY(check_older(&older, &checkpoint));
     }
     TRY(audit_verifier_new(since.len > 0 ? &older : NULL, &v));
     TRY(feed_file(v, dir));
-    return audit_verifier_finish(v, &checkpoint, verified);
+    TRY(audit_verifier_finish(v, &checkpoint, verified));
+    verified->witnesses = signers;
+    return RC_OK;
 }

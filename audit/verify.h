@@ -3,6 +3,7 @@
 #pragma once
 
 #include "audit/checkpoint.h"
+#include "audit/cosignature.h"
 #include "audit/leaf.h"
 
 /*
@@ -21,15 +22,18 @@ AUTO_STRUCT(audit_export, audit_export_free)
 
 struct audit_verified {
     uint64_t records, erased;
+    size_t witnesses; /* of those that were named, who signed the checkpoint */
     struct audit_checkpoint checkpoint; /* without its origin */
 };
 
 /*
  * Recompute every commitment, leaf and the tree, and hold them against the checkpoint. since: a
  * note kept from earlier, or empty; the log must begin with all that it covers, so truncation
- * and rollback show. RC_DENIED and RC_MALFORMED name the first record that is wrong. RC_IO.
+ * and rollback show. Without as many witnesses' signatures as they demand the checkpoint is
+ * nothing. RC_DENIED and RC_MALFORMED name the first record that is wrong. RC_IO.
  */
-enum rc audit_verify(int dir, const struct audit_checkpoint_key *key, struct bytes since,
+enum rc audit_verify(int dir, const struct audit_checkpoint_key *key,
+                     const struct audit_witnesses *witnesses, struct bytes since,
                      struct audit_verified *verified);
 /* The same over the files' bytes as they are read: feed the parts in order, then finish. */
 struct audit_verifier;

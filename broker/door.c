@@ -90,7 +90,8 @@ static void on_batch(struct broker_door *door, const struct broker_mail *mail)
 
 static void on_recorded(struct broker_door *door, const struct broker_mail *mail)
 {
-    if (mail->rc != RC_OK)
+    bool waited = broker_readings_recorded(door, mail->number, mail->rc);
+    if (!waited && mail->rc != RC_OK)
         broker_door_tell(door, BROKER_DOOR_SPOOL, "", "records of the door wait for room");
     broker_presence_recorded(door, mail);
 }
@@ -202,11 +203,19 @@ void broker_door_open_up(struct broker_door *door)
 
 /* ---- Its own records ---- */
 
+enum rc broker_door_send_record(struct broker_door *door, const struct audit_record *record,
+                                uint64_t *ticket)
+{
+    enum rc rc = broker_outbox_add(&door->outbox, record);
+
+    if (rc == RC_OK && ticket != NULL)
+        *ticket = door->outbox.ticket;
+    return rc;
+}
+
 static enum rc emit_refusal(void *with, const struct audit_record *record)
 {
-    struct broker_door *door = with;
-
-    return broker_outbox_add(&door->outbox, record);
+    return broker_door_send_record(with, record, NULL);
 }
 
 static enum rc end_refusals(void *with, struct audit_slot *window)
@@ -453,6 +462,7 @@ void broker_door_free(struct broker_door *door)
         return;
     stop_threads(door);
     broker_front_free(door->front); /* answers what waits: to the parts below */
+    broker_readings_free(door);
     empty_post(door);
     for (size_t i = 0; door->workers != NULL && i < door->setup.workers; i++)
         broker_worker_close(&door->workers[i]);

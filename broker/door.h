@@ -78,6 +78,18 @@ enum rc broker_door_start(struct broker_door *door);
 /* An end of the channel to the authority, owned from here on. */
 enum rc broker_door_attach(struct broker_door *door, int authority);
 struct broker_front *broker_door_front(struct broker_door *door);
+/* The audit log was read from files, without the authority: so often, in this time. */
+struct broker_reading {
+    const struct broker_peer *peer; /* whose correlation is the first reading's */
+    const char *target;             /* the first one's */
+    uint64_t count;
+    int64_t first_ms, last_ms; /* wall */
+};
+/* Record it. done, unless NULL, is called once, later and never from inside, when it is on
+ * disk, or with the rc that the spool had. On failure it is not called. */
+enum rc broker_door_record_reading(struct broker_door *door,
+                                   const struct broker_reading *reading,
+                                   void (*done)(void *with, enum rc rc), void *with);
 /* Record what the HTTP side refused; it is durable soon, not at once. */
 void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
                                 const char *target, const char *reason);

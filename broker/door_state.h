@@ -134,6 +134,8 @@ struct presence {
     bool recorded;   /* it is durable: the door may listen */
     struct audit_step step;
 };
+/* Who waits for a record of the main thread's own: readings.c. */
+struct recorded;
 
 struct broker_door {
     struct broker_door_setup setup;
@@ -158,6 +160,7 @@ struct broker_door {
     bool listening;
     struct broker_outbox outbox; /* the main thread's own records */
     struct audit_aggregate *refusals;
+    struct recorded *waiting; /* for their records, in the order of their tickets */
     struct loop_timer window; /* of those */
     struct presence presence;
 };
@@ -294,8 +297,17 @@ void broker_pusher_take(struct pusher *pusher, const struct broker_mail *mail);
 enum rc broker_presence_begin(struct broker_door *door);
 void broker_presence_recorded(struct broker_door *door, const struct broker_mail *mail);
 void broker_presence_end(struct broker_door *door);
+/* ---- readings.c ---- */
+/* The main thread's record of this ticket is on disk, or rc says why not. True if somebody
+ * waited for it. */
+bool broker_readings_recorded(struct broker_door *door, uint64_t ticket, enum rc rc);
+void broker_readings_free(struct broker_door *door);
 
 /* ---- door.c ---- */
+/* A record of the main thread's own leaves for the recorder; *ticket (may be NULL) is its. */
+enum rc broker_door_send_record(struct broker_door *door, const struct audit_record *record,
+                                uint64_t *ticket);
+
 void broker_door_tell(struct broker_door *door, enum broker_door_event event, const char *what,
                       const char *text);
 /* Listen, if all that is needed is there now. */

@@ -66,9 +66,9 @@ static bool ends_with(const char *path, const char *ending)
 /* Everything else in the place is none of ours: the root's token above all, csr, logs. */
 static bool is_ours(const char *path)
 {
-    static const char *const TOP[] = { "ca",          "keys",         "policy",  "operator",
-                                       "hsm",         "signer",       "secrets", "authority",
-                                       "device-door", "operator-door" };
+    static const char *const TOP[] = { "ca",          "keys",          "policy",  "operator",
+                                       "hsm",         "signer",        "secrets", "authority",
+                                       "device-door", "operator-door", "tiles" };
     size_t len = strcspn(path, "/");
 
     for (size_t i = 0; i < sizeof TOP / sizeof *TOP; i++)
@@ -121,7 +121,7 @@ static enum rc take(struct backup *b, FTS *tree, FTSENT *entry)
     const char *path = entry->fts_path + above + 1;
     if (entry->fts_info == FTS_D) {
         if (!is_ours(path) || is(path, &b->at.registry) || is(path, &b->at.journal) ||
-            is(path, &b->at.backups))
+            is(path, &b->at.backups) || strcmp(path, "tiles") == 0) /* they are derived */
             fts_set(tree, entry, FTS_SKIP);
         return is_ours(path) ? add_folder(b, path, entry->fts_statp) : RC_OK;
     }

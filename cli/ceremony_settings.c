@@ -68,6 +68,7 @@ static void add_authority(struct buf *text, const struct cli_ceremony *c)
     add_path(text, c, "first_policy", "policy/active.policy");
     add_path(text, c, "backups", "authority/backups");
     add_path(text, c, "recover", "authority/recover");
+    add_path(text, c, "tiles", "tiles");
     add_door_names(text, &c->names);
 }
 

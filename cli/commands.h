@@ -21,6 +21,8 @@ extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_FOLLOW, CLI_AUDIT_SHOW
     CLI_AUDIT_CHECKPOINT, CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;
 /* cli/audit_explain.c, cli/audit_report.c, cli/audit_access.c: answers out of many records */
 extern const struct cli_command CLI_AUDIT_EXPLAIN, CLI_AUDIT_REPORT, CLI_AUDIT_ACCESS;
+/* cli/audit_prove.c (and CLI_AUDIT_VERIFY in cli/audit_verify.c) */
+extern const struct cli_command CLI_AUDIT_PROVE;
 /* cli/status.c */
 extern const struct cli_command CLI_STATUS;
 /* cli/backup.c, cli/restore.c, cli/support.c: at the machine itself */

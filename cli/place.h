@@ -17,6 +17,7 @@
  * with SoftHSM secrets/issuing.pin, issuing.so-pin root/                      the root's HSM
  * token and PINs: to be taken away signer/                    the signer's journal
  *   policy/active.policy       what is allowed: nothing
+ *   tiles/                     the audit log's, derived: for the operator door to read
  *   operator/NAME.key, NAME.pem, and what else NAME needs to use touchmark: operator.conf,
  *     doors.pem, checkpoints.pub.pem
  */
@@ -47,6 +48,8 @@ enum rc cli_place_add_pin(const struct cli_place *place, const char *name, struc
 enum rc cli_place_read_pin(const struct cli_place *place, const char *name, struct secret *pin);
 /* Hand a folder and all in it to a user. Symbolic links are not followed. */
 enum rc cli_place_give(const struct cli_place *place, const char *name, uid_t uid, gid_t gid);
+/* Its group may enter and look around. */
+enum rc cli_place_open_to_group(const struct cli_place *place, const char *name);
 /* Files below it whose names end so: for their owner to read, and for nobody to write. */
 enum rc cli_place_seal(const struct cli_place *place, const char *name, const char *ending);
 /* "FINAL/name" */

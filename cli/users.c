@@ -17,22 +17,26 @@ static const struct process {
     [CLI_EXPORTER] = { "exporter", "--exporter-user", "touchmark-exporter" },
 };
 
-/* A folder stands behind the one that it is in. */
+/* A folder stands behind the one that it is in. Who reads it, as its group, is another process.
+ */
+static const enum cli_process OPERATOR_DOOR = CLI_OPERATOR_DOOR;
 static const struct folder {
     enum cli_process process;
     const char *name;
+    const enum cli_process *reader;
 } FOLDERS[] = {
-    { CLI_SIGNER, "signer/journal" },
-    { CLI_AUTHORITY, "authority" },
-    { CLI_AUTHORITY, "authority/registry" },
-    { CLI_AUTHORITY, "authority/backups" },
-    { CLI_AUTHORITY, "authority/recover" },
-    { CLI_DEVICE_DOOR, "device-door" },
-    { CLI_DEVICE_DOOR, "device-door/spool" },
-    { CLI_DEVICE_DOOR, "device-door/journal" },
-    { CLI_OPERATOR_DOOR, "operator-door" },
-    { CLI_OPERATOR_DOOR, "operator-door/spool" },
-    { CLI_EXPORTER, "exporter" },
+    { CLI_SIGNER, "signer/journal", NULL },
+    { CLI_AUTHORITY, "authority", NULL },
+    { CLI_AUTHORITY, "authority/registry", NULL },
+    { CLI_AUTHORITY, "authority/backups", NULL },
+    { CLI_AUTHORITY, "authority/recover", NULL },
+    { CLI_DEVICE_DOOR, "device-door", NULL },
+    { CLI_DEVICE_DOOR, "device-door/spool", NULL },
+    { CLI_DEVICE_DOOR, "device-door/journal", NULL },
+    { CLI_OPERATOR_DOOR, "operator-door", NULL },
+    { CLI_OPERATOR_DOOR, "operator-door/spool", NULL },
+    { CLI_EXPORTER, "exporter", NULL },
+    { CLI_AUTHORITY, "tiles", &OPERATOR_DOOR },
 };
 enum { FOLDER_COUNT = sizeof FOLDERS / sizeof *FOLDERS };
 
@@ -102,8 +106,13 @@ enum rc cli_users_give(const struct cli_users *users, const struct cli_place *pl
 {
     for (size_t i = 0; i < FOLDER_COUNT; i++) {
         const struct cli_user *user = &users->of[FOLDERS[i].process];
-        if (user->uid != geteuid())
-            TRY(cli_place_give(place, FOLDERS[i].name, user->uid, user->gid));
+        const enum cli_process *reader = FOLDERS[i].reader;
+        if (user->uid == geteuid())
+            continue;
+        TRY(cli_place_give(place, FOLDERS[i].name, user->uid,
+                           reader == NULL ? user->gid : users->of[*reader].gid));
+        if (reader != NULL)
+            TRY(cli_place_open_to_group(place, FOLDERS[i].name));
     }
     return RC_OK;
 }

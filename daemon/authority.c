@@ -206,6 +206,9 @@ static void dispatch(struct daemon_authority_request *request)
         daemon_authority_backup(request);
         return;
 
+    case REGISTRY_ASK_AUDIT_COSIGN:
+        daemon_authority_cosign(request);
+        return;
     case REGISTRY_ASK_EXPORTED:
         daemon_authority_export(request);
         return;
@@ -318,6 +321,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
     TRY(daemon_authority_crl_start(made));
+    TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
     *authority = TAKE(made);
     return RC_OK;
@@ -349,6 +353,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
+    daemon_authority_publish_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);

@@ -1,6 +1,7 @@
 /* The authority: decides enrolments and changes, remembers them, and tells the doors. */
 #pragma once
 
+#include "audit/cosignature.h"
 #include "audit/log.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -51,12 +52,17 @@ struct daemon_authority_audit {
                    struct buf *answer);
     void *with;
     struct audit_log *log; /* borrowed: spools go in, checkpoints are of it */
+    /* Both may be NULL. The newest checkpoint that everybody is shown, as its tree's size, for
+     * ask(); and whose word is demanded for it. */
+    uint64_t *published;
+    const struct audit_witnesses *witnesses;
 };
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
     int64_t crl_every_ms, crl_valid_ms;
-    unsigned sinks;  /* that the exporter serves */
+    int64_t witness_within_ms; /* longer without a quorum is trouble */
+    unsigned sinks;            /* that the exporter serves */
     size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */
@@ -71,7 +77,7 @@ struct daemon_authority_setup {
     /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
     enum rc (*check_policy)(struct bytes text, struct buf *errors);
     struct daemon_authority_settings settings;
-    int backups, recover; /* folders, borrowed; -1: none */
+    int backups, recover, tiles; /* folders, borrowed; -1: none */
 };
 
 /* RC_NOT_FOUND: the registry was never initialised. Tokens that a dead life had reserved are

@@ -68,6 +68,7 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_WATCH] = AUDIT_LOG_READ,
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
 
+        [REGISTRY_ASK_AUDIT_COSIGN] = AUDIT_LOG_COSIGN,
         [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
         [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
     };
@@ -223,6 +224,40 @@ static enum rc list(const struct daemon_authority_book *book, struct store_txn *
     return RC_OK;
 }
 
+/* How many checkpoints are looked at for one that is cosigned: those behind it are an hour old.
+ */
+enum { LOOK_BACK = 3600 };
+
+enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
+                                struct store_txn *txn, uint64_t most, uint64_t *size,
+                                struct bytes *note)
+{
+    enum rc rc = RC_OK;
+
+    for (unsigned i = 0; i < LOOK_BACK; i++) {
+        TRY(audit_log_checkpoint(audit->log, txn, most, size, note));
+        if (audit->witnesses == NULL || audit->witnesses->quorum == 0)
+            return RC_OK;
+        rc = audit_cosignature_demand(audit->witnesses, *note);
+        if (rc == RC_OK || *size == 0)
+            break;
+        most = *size - 1;
+    }
+    return rc == RC_OK ? RC_OK : fault_while(RC_NOT_FOUND, "no checkpoint is cosigned");
+}
+
+enum rc daemon_authority_published(const struct daemon_authority_book *book,
+                                   struct store_txn *txn, uint64_t most, uint64_t *size,
+                                   struct bytes *note)
+{
+    const struct daemon_authority_audit audit = { .log = book->log,
+                                                  .witnesses = &book->witnesses };
+
+    if (most > book->published)
+        most = book->published;
+    return daemon_authority_newest(&audit, txn, most, size, note);
+}
+
 static enum rc checkpoint(const struct daemon_authority_book *book, struct store_txn *txn,
                           struct bytes asked, struct buf *answer)
 {
@@ -232,7 +267,10 @@ static enum rc checkpoint(const struct daemon_authority_book *book, struct store
 
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "a checkpoint is asked for by its size, u64");
-    TRY(audit_log_checkpoint(book->log, txn, most == 0 ? UINT64_MAX : most, &size, &note));
+    if (most == UINT64_MAX)
+        TRY(audit_log_checkpoint(book->log, txn, most, &size, &note));
+    else
+        TRY(daemon_authority_published(book, txn, most == 0 ? UINT64_MAX : most, &size, &note));
     buf_add_u64(answer, size);
     buf_add(answer, note);
     return RC_OK;
@@ -243,12 +281,15 @@ static enum rc prove(const struct daemon_authority_book *book, struct store_txn 
 {
     struct reader r = READER(asked);
     uint8_t kind = reader_u8(&r);
+
+    if (kind == 3 || kind == 4)
+        return daemon_authority_prove_file(book, txn, kind, &r, answer);
     uint64_t first = reader_u64(&r), second = reader_u64(&r);
     struct proof_hash nodes[PROOF_NODES_MAX];
     size_t count = 0;
 
     if (!reader_done(&r) || kind < 1 || kind > 2)
-        return fault(RC_MALFORMED, "a proof is asked for by its kind, 1 or 2, and two u64");
+        return fault(RC_MALFORMED, "a proof is asked for by its kind, 1 to 4, and two u64");
     if (kind == 1)
         TRY(audit_log_prove_inclusion(book->log, txn, first, second, nodes, &count));
     else
@@ -302,6 +343,7 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock)
 {
     book->clock = clock;
+    book->published = UINT64_MAX;
     return audit_log_new(REGISTRY_TABLES, &book->log);
 }
 
@@ -384,5 +426,7 @@ void daemon_authority_book_close(struct daemon_authority_book *book)
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
-    return (struct daemon_authority_audit){ append, ask, book, book->log };
+    return (struct daemon_authority_audit){
+        append, ask, book, book->log, &book->published, &book->witnesses
+    };
 }

@@ -7,13 +7,20 @@
 /*
  * The log's tables stand behind the registry's in the same store. What is asked and answered:
  *   AUDIT_LIST        an audit_query; an audit_page
- *   AUDIT_CHECKPOINT  u64 the greatest tree size wanted, 0 for the newest; size u64, then the
- * note AUDIT_PROOF       u8 1, index u64, size u64 (inclusion) or u8 2, old u64, new u64
- *                     (consistency); nodes, 32 octets each
+ *   AUDIT_CHECKPOINT  u64 the greatest tree size wanted, 0 for the newest that is published,
+ *                     2^64-1 for the newest that is signed, whoever cosigned it; size u64, note
+ *   AUDIT_PROOF       u8 1, index u64, size u64 (inclusion) or u8 2, old u64, new u64
+ *                     (consistency); nodes, 32 octets each.
+ *                     u8 3, index u64, zero u64, or u8 4, fingerprint 32 (of a certificate: its
+ *                     issue): a file of audit/proof_file.h under the newest checkpoint
+ *   AUDIT_COSIGN      u64 size, lines: signatures under the checkpoint of that size; size u64,
+ *                     the note as it is now
  *   AUDIT_ENTRIES     u64 the first index; entries: index u64, length u32, leaf hash, entry
  */
 struct daemon_authority_book {
     struct audit_log *log;
+    struct audit_witnesses witnesses;
+    uint64_t published;        /* UINT64_MAX: nobody keeps anything back */
     const struct clock *clock; /* borrowed */
 };
 
@@ -30,5 +37,18 @@ bool daemon_authority_is_restored(const struct store *store, struct bytes *how);
  * meanwhile, that the store is a copy that was put back to work, if it is. */
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store);
 void daemon_authority_book_close(struct daemon_authority_book *book);
+/* The newest checkpoint of at most this size that as many witnesses signed as are demanded;
+ * note is borrowed. RC_NOT_FOUND. */
+enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
+                                struct store_txn *txn, uint64_t most, uint64_t *size,
+                                struct bytes *note);
+/* Append the file that kind 3 or 4 of AUDIT_PROOF asks for; r stands behind the kind. */
+enum rc daemon_authority_prove_file(const struct daemon_authority_book *book,
+                                    struct store_txn *txn, uint8_t kind, struct reader *r,
+                                    struct buf *file);
+/* The newest one of at most this size that everybody is shown; note is borrowed. */
+enum rc daemon_authority_published(const struct daemon_authority_book *book,
+                                   struct store_txn *txn, uint64_t most, uint64_t *size,
+                                   struct bytes *note);
 /* For a setup; book is borrowed. */
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book);

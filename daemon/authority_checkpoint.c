@@ -41,6 +41,7 @@ static void is_kept(struct store_job *job, enum rc rc)
 
     if (rc == RC_OK)
         round->authority->checkpoint = round->checkpoint.size;
+    daemon_authority_publish(round->authority);
     end(round, rc);
 }
 
@@ -170,6 +171,7 @@ static enum rc look(struct loop_timer *timer)
     struct daemon_authority *authority = round->authority;
 
     TRY(loop_arm(authority->setup.loop, timer, EVERY_MS));
+    daemon_authority_publish(authority);
     if (!authority->issues || round->under_way ||
         loop_now_ms(authority->setup.loop) < authority->held_until_ms)
         return RC_OK;

@@ -152,7 +152,10 @@ static enum rc enter(struct store_txn *txn, struct store_job *job)
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
         TRY(add_operator(txn, request));
     TRY(registry_certificate_register(txn, &row, request->now_ms));
-    return daemon_authority_record(txn, request, RC_OK, what_else(request));
+    TRY(daemon_authority_record(txn, request, RC_OK, what_else(request)));
+    /* Its record is the last one so far. */
+    struct audit_log *log = request->authority->setup.audit.log;
+    return log == NULL ? RC_OK : audit_log_size(log, txn, &request->answer.log_number);
 }
 
 static void entered(struct store_job *job, enum rc rc)

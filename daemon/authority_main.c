@@ -23,7 +23,7 @@ struct process {
     struct store_schema schema;
     struct daemon_authority_book book;
     struct store *store;
-    int backups, recover;
+    int backups, recover, tiles;
     struct daemon_authority *authority;
     struct daemon_authority_life life;
     bool wrong_settings;
@@ -59,6 +59,20 @@ static enum rc open_registry(struct process *process)
     return rc;
 }
 
+static enum rc read_witnesses(struct process *process)
+{
+    const struct daemon_config *config = daemon_child_config(process->child);
+    struct audit_witnesses *witnesses = &process->book.witnesses;
+    enum rc rc = audit_witnesses_add(witnesses, bytes_of_text(config->authority.witnesses));
+
+    witnesses->quorum = (size_t)config->authority.witness_quorum;
+    if (rc == RC_OK && witnesses->quorum > witnesses->count)
+        rc = fault(RC_MALFORMED, "witness_quorum: %zu of %zu witnesses", witnesses->quorum,
+                   witnesses->count);
+    process->wrong_settings = rc != RC_OK;
+    return rc == RC_OK ? RC_OK : fault_while(rc, "[authority] witnesses");
+}
+
 static enum rc begin_book(struct process *process)
 {
     struct daemon_child *child = process->child;
@@ -81,7 +95,9 @@ static enum rc open_authority(struct process *process)
 
     TRY(open_folder(process, config->authority.backups, &process->backups));
     TRY(open_folder(process, config->authority.recover, &process->recover));
+    TRY(open_folder(process, config->authority.tiles, &process->tiles));
     TRY(begin_book(process));
+    TRY(read_witnesses(process));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),
@@ -92,10 +108,12 @@ static enum rc open_authority(struct process *process)
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
                       .crl_every_ms = config->authority.crl_every_ms,
                       .crl_valid_ms = config->authority.crl_valid_ms,
+                      .witness_within_ms = config->authority.witness_within_ms,
                       .sinks = daemon_config_sinks(config),
                       .door_names = config->authority.door_names },
         .backups = process->backups,
         .recover = process->recover,
+        .tiles = process->tiles,
     };
 
     return daemon_authority_new(&setup, &process->authority);
@@ -105,11 +123,12 @@ static enum rc jail(struct process *process)
 {
     const struct daemon_config *config = daemon_child_config(process->child);
     const char *const folders[] = { config->authority.registry, config->authority.backups,
-                                    config->authority.recover };
-    struct sandbox_path paths[3];
+                                    config->authority.recover, config->authority.tiles };
+    enum { FOLDERS = sizeof folders / sizeof *folders };
+    struct sandbox_path paths[FOLDERS];
     size_t count = 0;
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < FOLDERS; i++)
         if (*folders[i] != '\0')
             paths[count++] =
                 (struct sandbox_path){ folders[i], SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE,
@@ -175,7 +194,7 @@ static int run(struct process *process)
 
 int main(void)
 {
-    struct process process = { .backups = -1, .recover = -1 };
+    struct process process = { .backups = -1, .recover = -1, .tiles = -1 };
     enum rc rc = daemon_child_open("authority", &process.child);
     int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
 
@@ -185,6 +204,7 @@ int main(void)
     store_close(process.store);
     own_close(&process.backups);
     own_close(&process.recover);
+    own_close(&process.tiles);
     daemon_child_free(process.child);
     return code;
 }

@@ -14,14 +14,45 @@
 
 /* ---- Answers ---- */
 
+/* Where the log says that they were made. */
+static enum rc find_log_numbers(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct audit_log *log = request->authority->setup.audit.log;
+    struct reader list = READER(buf_bytes(&request->list));
+    struct registry_certificate one;
+    enum rc rc = RC_OK;
+
+    buf_reset(&request->text);
+    while (log != NULL && (rc = registry_answer_next_certificate(&list, &one)) == RC_OK) {
+        uint64_t index = UINT64_MAX;
+        enum rc found =
+            audit_log_find_certificate(log, txn, BYTES_OF(one.fingerprint.at), &index);
+        if (found != RC_OK && found != RC_NOT_FOUND)
+            return found;
+        buf_add_u64(&request->text, index + 1);
+    }
+    request->answer.log_numbers = buf_bytes(&request->text);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 static enum rc show_device(struct store_txn *txn, struct daemon_authority_request *request)
 {
     struct registry_question certificates = { .kind = REGISTRY_DEVICE };
 
     memcpy(certificates.id, request->question.id, sizeof certificates.id);
+    request->list.max = REGISTRY_CERTIFICATES_MAX;
     TRY(registry_subject_get(txn, REGISTRY_DEVICE, bytes_of_text(request->question.id),
                              &request->answer.subject));
-    return registry_list_certificates(txn, &certificates, &request->list, &request->cursor);
+    TRY(registry_list_certificates(txn, &certificates, &request->list, &request->cursor));
+    return find_log_numbers(txn, request);
+}
+
+static enum rc list_certificates(struct store_txn *txn,
+                                 struct daemon_authority_request *request)
+{
+    request->list.max = REGISTRY_CERTIFICATES_MAX;
+    TRY(registry_list_certificates(txn, &request->question, &request->list, &request->cursor));
+    return find_log_numbers(txn, request);
 }
 
 static enum rc show_policy(struct store_txn *txn, struct daemon_authority_request *request)
@@ -150,7 +181,7 @@ static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request
         return registry_list_subjects(txn, (enum registry_kind)0, q, &request->list,
                                       &request->cursor);
     if (request->ask == REGISTRY_ASK_CERTIFICATE_LIST)
-        return registry_list_certificates(txn, q, &request->list, &request->cursor);
+        return list_certificates(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_LIST)
         return registry_list_policies(txn, q, &request->list, &request->cursor);
     if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
@@ -215,13 +246,20 @@ static enum rc say_query(struct buf *text, struct bytes bytes)
 /* Sizes and indices, as /v1/audit/proof names them. */
 static void say_proof(struct buf *text, struct reader *r)
 {
-    bool inclusion = reader_u8(r) == 1;
-    uint64_t first = reader_u64(r), second = reader_u64(r);
+    uint8_t kind = reader_u8(r);
 
-    buf_addf(text,
-             inclusion ? "inclusion index=%" PRIu64 " size=%" PRIu64
-                       : "consistency old=%" PRIu64 " new=%" PRIu64,
-             first, second);
+    if (kind > 3) {
+        say_hex(text, "proof certificate", r->left);
+        return;
+    }
+    uint64_t first = reader_u64(r);
+    if (kind == 3)
+        buf_addf(text, "proof index=%" PRIu64, first);
+    else
+        buf_addf(text,
+                 kind == 1 ? "inclusion index=%" PRIu64 " size=%" PRIu64
+                           : "consistency old=%" PRIu64 " new=%" PRIu64,
+                 first, reader_u64(r));
 }
 
 static enum rc say_what(const struct daemon_authority_request *request, struct buf *text)
@@ -276,6 +314,12 @@ static enum rc set_what(struct daemon_authority_request *request)
     return RC_OK;
 }
 
+/* A proof of hashes tells nothing; a proof as a file holds the record. */
+static bool is_proof_file(const struct registry_question *question)
+{
+    return question->query.len > 0 && question->query.at[0] >= 3;
+}
+
 /* The exporter's reading is told by log.export: a record of each page would be news, and read.
  */
 static bool is_recorded(const struct daemon_authority_request *request)
@@ -284,6 +328,8 @@ static bool is_recorded(const struct daemon_authority_request *request)
 
     if (request->channel == REGISTRY_EXPORTER)
         return false;
+    if (ask == REGISTRY_ASK_AUDIT_PROOF)
+        return is_proof_file(&request->question);
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||

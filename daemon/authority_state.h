@@ -54,6 +54,8 @@ struct daemon_authority_request;
 enum daemon_authority_trouble {
     DAEMON_AUTHORITY_SIGNER,
     DAEMON_AUTHORITY_CHECKPOINTS,
+    DAEMON_AUTHORITY_TILES,
+    DAEMON_AUTHORITY_WITNESSES,
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
     DAEMON_AUTHORITY_EXPORT,
@@ -73,6 +75,16 @@ struct daemon_authority_round {
     struct proof_hash proof[PROOF_NODES_MAX];
     size_t proof_count;
     struct buf text, note;
+};
+
+/* What of the log everybody is shown: authority_publish.c. */
+struct daemon_authority_publisher;
+
+/* Cosignatures that came or were refused, and are not in the audit log yet. */
+struct daemon_authority_cosigned {
+    int64_t told_ms; /* when a record was made of such; 0: never in this life */
+    uint64_t count;
+    int64_t first_ms;
 };
 
 /* A walk over the signer's journal. */
@@ -104,6 +116,8 @@ struct daemon_authority {
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
+    struct daemon_authority_publisher *publisher;
+    struct daemon_authority_cosigned cosigned, uncosigned;
     struct integration_report exported;
     int64_t exported_ms; /* when news of a sink came; the loop's clock */
     char trouble[DAEMON_AUTHORITY_TROUBLES][REGISTRY_TROUBLE_MAX + 1];
@@ -260,6 +274,16 @@ enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t mos
 /* ---- authority_checkpoint.c ---- */
 enum rc daemon_authority_checkpoint_start(struct daemon_authority *authority);
 void daemon_authority_checkpoint_stop(struct daemon_authority *authority);
+
+/* ---- authority_publish.c ---- */
+enum rc daemon_authority_publish_start(struct daemon_authority *authority);
+void daemon_authority_publish_stop(struct daemon_authority *authority);
+/* There may be something new to show: a checkpoint was kept or cosigned, or some time went by.
+ */
+void daemon_authority_publish(struct daemon_authority *authority);
+
+/* ---- authority_cosign.c: AUDIT_COSIGN ---- */
+void daemon_authority_cosign(struct daemon_authority_request *request);
 
 /* ---- authority_backup.c: BACKUP ---- */
 void daemon_authority_backup(struct daemon_authority_request *request);

@@ -26,7 +26,7 @@ struct process {
     enum registry_channel channel;
     const struct daemon_config_door *config;
     size_t connections; /* at a time: as set, or as many as there are descriptors for */
-    int spool_dir, journal_dir;
+    int spool_dir, journal_dir, tiles;
     int mqtts[DAEMON_DOORS_WORKERS_MAX], https, http, key;
     struct audit_spool *spool;
     struct audit_pending *pending;
@@ -89,7 +89,21 @@ static void on_refused(void *with, const struct broker_peer *peer, const char *t
     broker_door_record_refusal(process->door, peer, target, reason);
 }
 
+static enum rc on_log_read(void *with, const struct broker_reading *reading,
+                           void (*done)(void *whom, enum rc rc), void *whom)
+{
+    struct process *process = with;
+
+    return broker_door_record_reading(process->door, reading, done, whom);
+}
+
 /* ---- Open ---- */
+
+/* The operator door serves the log's tiles, which the authority makes. */
+static const char *tiles_of(const struct process *process)
+{
+    return is_device_door(process) ? "" : daemon_child_config(process->child)->authority.tiles;
+}
 
 static enum rc take_descriptors(struct process *process)
 {
@@ -131,6 +145,8 @@ static enum rc open_disk(struct process *process)
     TRY(file_open_dir(AT_FDCWD, config->spool, &process->spool_dir));
     TRY(audit_spool_open(process->spool_dir, &spool, clock, &process->spool));
     TRY(open_pending(process));
+    if (*tiles_of(process) != '\0')
+        TRY(file_open_dir(AT_FDCWD, tiles_of(process), &process->tiles));
     if (!is_device_door(process))
         return RC_OK;
     TRY(file_open_dir(AT_FDCWD, config->journal, &process->journal_dir));
@@ -244,6 +260,9 @@ static enum rc open_door(struct process *process)
         .connections_max = 2 * (unsigned)streams_of(process),
         .refused = on_refused,
         .with = process,
+        .tiles = process->tiles,
+        .read_log = on_log_read,
+        .audit_window_ms = process->config->audit_window_ms,
     };
     return api_new(&api, &process->api);
 }
@@ -254,14 +273,16 @@ static enum rc jail(struct process *process)
 {
     const struct daemon_config_door *config = process->config;
     const unsigned access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_MAKE;
+    const char *own = is_device_door(process) ? config->journal : tiles_of(process);
+    const unsigned own_access = is_device_door(process) ? access : SANDBOX_READ;
     const struct sandbox_path paths[] = { { config->spool, access, false },
-                                          { config->journal, access, false } };
+                                          { own, own_access, false } };
     const struct sandbox sandbox = {
         .name = registry_channel_name(process->channel),
         .calls = SANDBOX_CALLS_ACCEPT | SANDBOX_CALLS_THREADS | SANDBOX_CALLS_FILES |
                  SANDBOX_CALLS_PASS,
         .paths = paths,
-        .path_count = is_device_door(process) ? 2 : 1,
+        .path_count = *own != '\0' ? 2 : 1,
         .files_max = files_of(process),
     };
 
@@ -302,6 +323,7 @@ static void close_all(struct process *process)
     audit_spool_close(process->spool);
     own_close(&process->spool_dir);
     own_close(&process->journal_dir);
+    own_close(&process->tiles);
     daemon_child_free(process->child);
 }
 
@@ -318,7 +340,7 @@ static bool find_channel(const char *name, enum registry_channel *channel)
 int main(int argc, char **argv)
 {
     struct process process = {
-        .spool_dir = -1, .journal_dir = -1, .https = -1, .http = -1, .key = -1
+        .spool_dir = -1, .journal_dir = -1, .tiles = -1, .https = -1, .http = -1, .key = -1
     };
 
     if (argc != 1 || !find_channel(argv[0], &process.channel))

@@ -224,6 +224,20 @@ static const struct settings_row ROWS[] = {
       "localhost,127.0.0.1", NULL,
       "host names and addresses in the doors' certificates, with commas; the key rules of the "
       "key doors must allow them" },
+
+    { "authority", "tiles", SETTINGS_PATH, FIELD(authority.tiles), 0, 4000, "", NULL,
+      "folder of the audit log's tiles and published checkpoint (docs/protocol/tiles.md), which "
+      "the operator door serves; all in it is derived; empty for none" },
+    { "authority", "witnesses", SETTINGS_TEXT, FIELD(authority.witnesses), 0, 2000, "", NULL,
+      "verifier keys of those who may cosign checkpoints, with spaces between them, as "
+      "touchmark-witness init prints them; at most 8" },
+    { "authority", "witness_quorum", SETTINGS_NUMBER, FIELD(authority.witness_quorum), 0, 8,
+      "0", NULL,
+      "so many of them must have signed a checkpoint before it is published; 0: none" },
+    { "authority", "witness_within", SETTINGS_DURATION, FIELD(authority.witness_within_ms),
+      1000, 24LL * HOUR, "5m", NULL,
+      "longer without that many signatures is trouble, which status shows" },
+
     { "device-door", "user", SETTINGS_TEXT, DEVICES(user), 0, 32, "", NULL,
       "name or number of the user that the device door becomes when touchmarkd is root; needed "
       "then" },

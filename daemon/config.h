@@ -63,6 +63,8 @@ struct daemon_config {
         int64_t map;
         char *first_chain, *first_operator, *first_policy;
         char *backups, *recover; /* "": none */
+        char *tiles, *witnesses; /* "": none */
+        int64_t witness_quorum, witness_within_ms;
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *door_names;
     } authority;

@@ -35,7 +35,12 @@
     {                                                                                          \
         "der", REGISTRY_FIELD_BYTES, AT(der), REGISTRY_CSR_MAX                                 \
     }
-#define SEQUENCE NUMBER("sequence", sequence)
+#define SEQUENCE   NUMBER("sequence", sequence)
+#define LOG_NUMBER NUMBER("log number", log_number)
+#define LOG_NUMBERS                                                                            \
+    {                                                                                          \
+        "log numbers", REGISTRY_FIELD_BYTES, AT(log_numbers), REGISTRY_LOG_NUMBERS_MAX         \
+    }
 #define POLICY                                                                                 \
     NUMBER("version", policy.version), { "author", REGISTRY_FIELD_ID, AT(policy.author), 0 },  \
         NUMBER("made", policy.made_ms),                                                        \
@@ -51,9 +56,10 @@
 BODY(WATCH, POSITION, LIST);
 BODY(SNAPSHOT, POSITION, CURSOR, LIST);
 BODY(LOOK_UP, VERDICT, CERTIFICATE, SUBJECT);
-BODY(WITH_DER, DER);
+BODY(WITH_DER, DER, LOG_NUMBER);
 BODY(DEVICE_ADD, SUBJECT, SEQUENCE);
-BODY(DEVICE_SHOW, SUBJECT, LIST);
+BODY(DEVICE_SHOW, SUBJECT, LIST, LOG_NUMBERS);
+BODY(CERTIFICATES, CURSOR, LIST, LOG_NUMBERS);
 BODY(CHANGED, SEQUENCE);
 BODY(PAGE, CURSOR, LIST);
 BODY(TOKEN_NEW, { "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN_ID_MAX },
@@ -99,7 +105,7 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_DEVICE_LIST] = REGISTRY_FIELDS(PAGE),
     [REGISTRY_ASK_DEVICE_SHOW] = REGISTRY_FIELDS(DEVICE_SHOW),
     [REGISTRY_ASK_DEVICE_STATE] = REGISTRY_FIELDS(CHANGED),
-    [REGISTRY_ASK_CERTIFICATE_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_CERTIFICATE_LIST] = REGISTRY_FIELDS(CERTIFICATES),
     [REGISTRY_ASK_CERTIFICATE_REVOKE] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_TOKEN_NEW] = REGISTRY_FIELDS(TOKEN_NEW),
     [REGISTRY_ASK_OPERATOR_ADD] = REGISTRY_FIELDS(WITH_DER),
@@ -116,6 +122,8 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_SPOOL] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_AUDIT_ENTRIES] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_BACKUP] = REGISTRY_FIELDS(NAME),
+
+    [REGISTRY_ASK_AUDIT_COSIGN] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(PART),
@@ -242,6 +250,11 @@ enum rc registry_answer_next_certificate(struct reader *list,
 
     TRY(next_item(list, &item));
     return registry_certificate_read(item, certificate);
+}
+
+uint64_t registry_answer_next_log_number(struct reader *log_numbers)
+{
+    return reader_u64(log_numbers);
 }
 
 enum rc registry_answer_next_policy(struct reader *list, struct registry_policy *policy)

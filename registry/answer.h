@@ -10,12 +10,12 @@
  *                        of changes
  *   LOOK_UP              verdict, then the certificate and its subject if it is known
  *                        (certificate.kind not 0)
- *   DOOR, ENROL, REENROL, OPERATOR_ADD   der: the certificate
+ *   DOOR, ENROL, REENROL, OPERATOR_ADD   der: the certificate; log_number
  *   DEVICE_ADD           subject, sequence
- *   DEVICE_SHOW          subject, list of certificates
+ *   DEVICE_SHOW          subject, list of certificates, their log_numbers
  *   DEVICE_STATE, CERTIFICATE_REVOKE, OPERATOR_REVOKE   sequence
  *   DEVICE_LIST, OPERATOR_LIST   cursor, list of subjects
- *   CERTIFICATE_LIST     cursor, list of certificates
+ *   CERTIFICATE_LIST     cursor, list of certificates, their log_numbers
  *   TOKEN_NEW            token_id, token_secret, expires_ms
  *   POLICY_SHOW          policy, text
  *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error
@@ -74,6 +74,10 @@ struct registry_answer {
     struct registry_certificate certificate;
     struct registry_subject subject;
     struct bytes der;
+    /* In the audit log, of the records that say that they were made: index + 1; 0: none. One;
+     * and of a list one each, u64. */
+    uint64_t log_number;
+    struct bytes log_numbers;
     uint64_t sequence;
     struct bytes token_id, token_secret;
     int64_t expires_ms;
@@ -91,6 +95,10 @@ enum rc registry_answer_read(enum registry_ask ask, struct bytes from,
 
 /* Most bytes of a list in an answer. */
 enum { REGISTRY_LIST_MAX = 60 * 1024, REGISTRY_CHANGE_MAX = 56 * 1024 };
+enum {
+    REGISTRY_LOG_NUMBERS_MAX = 500 * 8, /* a page has no more certificates */
+    REGISTRY_CERTIFICATES_MAX = REGISTRY_LIST_MAX - REGISTRY_LOG_NUMBERS_MAX, /* beside those */
+};
 
 /* Append to a list whose ceiling is REGISTRY_LIST_MAX: false, and nothing appended, when it
  * does not fit. */
@@ -108,4 +116,6 @@ enum rc registry_answer_next_change(struct reader *list, uint64_t *sequence,
 enum rc registry_answer_next_subject(struct reader *list, struct registry_subject *subject);
 enum rc registry_answer_next_certificate(struct reader *list,
                                          struct registry_certificate *certificate);
+/* 0 where there is none, and at the end. */
+uint64_t registry_answer_next_log_number(struct reader *log_numbers);
 enum rc registry_answer_next_policy(struct reader *list, struct registry_policy *policy);

@@ -42,6 +42,7 @@ enum registry_ask {
     REGISTRY_ASK_AUDIT_ENTRIES = 29, /* entries as they are hashed, for a copy to verify */
     REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
 
+    REGISTRY_ASK_AUDIT_COSIGN = 31, /* witnesses' signatures under a checkpoint */
     REGISTRY_ASK_AUDIT_WATCH = 38, /* what the log has from here on; waits, at most 10 s */
     REGISTRY_ASK_EXPORTED = 39,    /* how far the exporter's sinks are; integration/report.h */
     REGISTRY_ASK_CRL = 40,         /* a part of a CRL that the feed told of */

@@ -83,6 +83,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
         return REGISTRY_RIGHT_AUDIT_READ;
 
     case REGISTRY_ASK_EXPORTED:
+    case REGISTRY_ASK_AUDIT_COSIGN:
         return REGISTRY_RIGHT_EXPORT;
     }
     return REGISTRY_RIGHTS; /* nobody's */
@@ -115,15 +116,13 @@ const char *registry_channel_name(enum registry_channel channel)
 bool registry_channel_asks(enum registry_channel channel, enum registry_ask ask)
 {
     static const enum registry_ask EXPORTERS[] = {
-        REGISTRY_ASK_AUDIT_ENTRIES,
-        REGISTRY_ASK_AUDIT_CHECKPOINT,
-        REGISTRY_ASK_AUDIT_PROOF,
+        REGISTRY_ASK_AUDIT_ENTRIES, REGISTRY_ASK_AUDIT_CHECKPOINT, REGISTRY_ASK_AUDIT_PROOF,
 
-        REGISTRY_ASK_EXPORTED,
+        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,
     };
 
     if (channel != REGISTRY_EXPORTER)
-        return ask != REGISTRY_ASK_EXPORTED;
+        return ask != REGISTRY_ASK_EXPORTED && ask != REGISTRY_ASK_AUDIT_COSIGN;
     for (size_t i = 0; i < sizeof EXPORTERS / sizeof *EXPORTERS; i++)
         if (EXPORTERS[i] == ask)
             return true;

@@ -74,6 +74,7 @@ def test_secrets_are_their_owners_alone(made):
     for name in ("secrets", "root", "signer/journal", "hsm/issuing/tokens", "authority/registry", "authority/backups",
                  "authority/recover", "device-door/spool", "device-door/journal", "operator-door/spool"):
         assert stat.S_IMODE(os.stat(folder / name).st_mode) == 0o700, name
+    assert stat.S_IMODE(os.stat(folder / "tiles").st_mode) == (0o750 if place.is_root() else 0o700)
     for name in ("secrets/issuing.pin", "root/pin", "root/so-pin", "operator/ada.key"):
         assert stat.S_IMODE(os.stat(folder / name).st_mode) == 0o600, name
     pin = (folder / "secrets/issuing.pin").read_bytes()
@@ -85,10 +86,11 @@ def test_secrets_are_their_owners_alone(made):
 def test_each_process_owns_its_folders_and_no_other(made):
     folder, _ = made
     owners = {"signer/journal": "signer", "hsm/issuing": "signer", "authority/registry": "authority",
-              "authority/recover": "authority", "device-door/spool": "device-door",
+              "authority/recover": "authority", "tiles": "authority", "device-door/spool": "device-door",
               "device-door/journal": "device-door", "operator-door/spool": "operator-door"}
     for name, process in owners.items():
         assert os.stat(folder / name).st_uid == place.USERS[process], name
+    assert os.stat(folder / "tiles").st_gid == place.USERS["operator-door"]
     for path in folder.rglob("*"):
         if path.relative_to(folder).parts[0] in ("ca", "keys", "policy", "operator", "secrets", "root"):
             assert os.stat(path).st_uid == 0, path

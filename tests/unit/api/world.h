@@ -44,6 +44,14 @@ struct world {
     struct registry_crl crl; /* of the key "devices"; its parts are given unasked for */
     struct buf crl_der;
     bool keeps_parts; /* they are not given */
+    /* Readings of the log's files that were to be recorded, and the end of the latest. */
+    unsigned readings;
+    enum rc takes_reading;
+    uint64_t reading_count;
+    char reading_target[128];
+    struct broker_peer reading_peer;
+    void (*reading_done)(void *whom, enum rc rc);
+    void *reading_whom;
 };
 
 /* ---- The clock: real, and can be pushed ---- */
@@ -285,6 +293,22 @@ static inline void world_refused(void *with, const struct broker_peer *peer, con
     world_copy(world->refused_reason, sizeof world->refused_reason, reason);
 }
 
+static inline enum rc world_read_log(void *with, const struct broker_reading *reading,
+                                     void (*done)(void *whom, enum rc rc), void *whom)
+{
+    struct world *world = with;
+
+    world->readings++;
+    world->reading_count = reading->count;
+    world->reading_peer = *reading->peer;
+    world_copy(world->reading_target, sizeof world->reading_target, reading->target);
+    if (world->takes_reading == RC_OK && done != NULL) {
+        world->reading_done = done;
+        world->reading_whom = whom;
+    }
+    return world->takes_reading;
+}
+
 static inline void world_turn(struct world *world)
 {
     assert_int_equal(loop_turn_once(world->loop, TURN_MS), RC_OK);
@@ -332,7 +356,8 @@ static inline void world_hang_up(struct world *world)
     link_server_close(TAKE(world->authority));
 }
 
-static inline struct world *world_open(enum registry_channel channel)
+/* tiles: a folder, or -1 */
+static inline struct world *world_open_with(enum registry_channel channel, int tiles)
 {
     struct world *world = calloc(1, sizeof *world);
 
@@ -354,12 +379,20 @@ static inline struct world *world_open(enum registry_channel channel)
                                    .channel = channel,
                                    .connections_max = 64,
                                    .refused = world_refused,
-                                   .with = world };
+                                   .with = world,
+                                   .tiles = tiles,
+                                   .read_log = world_read_log,
+                                   .audit_window_ms = 10000 };
     assert_int_equal(api_new(&api, &world->api), RC_OK);
     world_set_crl(world, 7, BYTES("0crl"));
     world_connect(world);
     world_wait_for_crl(world);
     return world;
+}
+
+static inline struct world *world_open(enum registry_channel channel)
+{
+    return world_open_with(channel, -1);
 }
 
 static inline void world_close(struct world *world)

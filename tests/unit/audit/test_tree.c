@@ -124,8 +124,50 @@ static void equals_the_naive_tree_at_every_size(void **state)
     assert_int_equal(store_read(g.logs->store, prove_at_the_bounds, &g), RC_OK);
 }
 
-/* The leaves and roots that certificate-transparency's tests made well known (RFC 6962). */
-static void has_the_roots_of_rfc_6962(void **state)
+static void is_known(const struct rfc6962_proof *known, const struct proof_hash *nodes,
+                     size_t count)
+{
+    size_t wanted = 0;
+
+    for (; wanted < 4 && known->nodes[wanted] != NULL; wanted++) {
+        AUTO_BUF(node, PROOF_HASH);
+        assert_int_equal(text_read_hex(bytes_of_text(known->nodes[wanted]), &node), RC_OK);
+        assert_true(wanted < count);
+        assert_true(bytes_equal(buf_bytes(&node), BYTES_OF(nodes[wanted].at)));
+    }
+    assert_int_equal(count, wanted);
+}
+
+static enum rc prove_the_known(struct store_txn *txn, void *with)
+{
+    struct ground *g = with;
+    struct proof_hash nodes[PROOF_NODES_MAX];
+    size_t count;
+
+    for (size_t i = 0; i < sizeof RFC6962_INCLUSION / sizeof *RFC6962_INCLUSION; i++) {
+        const struct rfc6962_proof *known = &RFC6962_INCLUSION[i];
+        struct proof_hash root = naive(g, 0, known->size);
+        TRY(audit_tree_prove_inclusion(&g->tree, txn, known->first, known->size, nodes,
+                                       &count));
+        is_known(known, nodes, count);
+        TRY(journal_proof_check_inclusion(known->first, known->size, &g->leaves[known->first],
+                                          nodes, count, &root));
+    }
+    for (size_t i = 0; i < sizeof RFC6962_CONSISTENCY / sizeof *RFC6962_CONSISTENCY; i++) {
+        const struct rfc6962_proof *known = &RFC6962_CONSISTENCY[i];
+        struct proof_hash older = naive(g, 0, known->first), root = naive(g, 0, known->size);
+        TRY(audit_tree_prove_consistency(&g->tree, txn, known->first, known->size, nodes,
+                                         &count));
+        is_known(known, nodes, count);
+        TRY(journal_proof_check_consistency(known->first, &older, known->size, &root, nodes,
+                                            count));
+    }
+    return RC_OK;
+}
+
+/* The leaves, roots and proofs that certificate-transparency's tests made well known (RFC
+ * 6962). */
+static void has_the_roots_and_proofs_of_rfc_6962(void **state)
 {
     AUTO_OF(audit_hasher) *hasher = NULL;
     struct ground g;
@@ -146,6 +188,7 @@ static void has_the_roots_of_rfc_6962(void **state)
     }
     assert_int_equal(store_write(g.logs->store, grow, &g), RC_OK);
     assert_int_equal(store_read(g.logs->store, compare_roots, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, prove_the_known, &g), RC_OK);
 }
 
 int main(void)
@@ -153,7 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equals_the_naive_tree_at_every_size, logs_set_up,
                                         logs_tear_down),
-        cmocka_unit_test_setup_teardown(has_the_roots_of_rfc_6962, logs_set_up, logs_tear_down),
+        cmocka_unit_test_setup_teardown(has_the_roots_and_proofs_of_rfc_6962, logs_set_up,
+                                        logs_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

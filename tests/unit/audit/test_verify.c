@@ -3,40 +3,19 @@
 #include "audit/verify.h"
 #include "base/file.h"
 
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
+#include "tests/unit/audit/signing.h"
 
 enum { RECORDS = 200, BYTES_MAX = 256 * 1024, EARLIER = 150 };
 
+static const struct audit_witnesses NOBODY;
+
 struct ground {
     struct logs *logs;
-    EVP_PKEY *pair;
-    struct audit_checkpoint_key *key;
+    struct signing_pair signing;
     struct buf records, note, earlier; /* the files, and a checkpoint of EARLIER records */
     char path[32];
     int dir;
 };
-
-static void sign(struct ground *g, uint64_t size, const struct proof_hash *root,
-                 struct buf *note)
-{
-    AUTO_BUF(text, AUDIT_NOTE_MAX);
-    uint8_t signature[80];
-    size_t len = sizeof signature;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    const struct audit_checkpoint checkpoint = { .origin = BYTES("touchmark.example/log"),
-                                                 .size = size,
-                                                 .root = *root };
-
-    assert_int_equal(audit_checkpoint_write(&checkpoint, &text), RC_OK);
-    assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, g->pair), 1);
-    assert_int_equal(EVP_DigestSign(context, signature, &len, text.at, text.len), 1);
-    EVP_MD_CTX_free(context);
-    assert_int_equal(
-        audit_checkpoint_note(g->key, buf_bytes(&text), (struct bytes){ signature, len }, note),
-        RC_OK);
-}
 
 static enum rc export(struct store_txn *txn, void *with) {
     struct ground *g = with; AUTO_OF(audit_export) *out = NULL; struct proof_hash root;
@@ -47,9 +26,9 @@ static enum rc export(struct store_txn *txn, void *with) {
         if (i == 10) entry.len = AUDIT_LEAF;
         TRY(audit_export_add(out, entry)); }
 TRY(audit_log_root(g->logs->log, txn, EARLIER, &root));
-sign(g, EARLIER, &root, &g->earlier);
+signing_sign(&g->signing, EARLIER, &root, &g->earlier);
 TRY(audit_log_root(g->logs->log, txn, RECORDS, &root));
-sign(g, RECORDS, &root, &g->note);
+signing_sign(&g->signing, RECORDS, &root, &g->note);
 return audit_export_finish(out, buf_bytes(&g->note));
 }
 
@@ -58,7 +37,6 @@ static int set_up(void **state)
     static struct audit_record records[RECORDS];
     struct ground *g = calloc(1, sizeof *g);
     void *logs = NULL;
-    uint8_t *spki = NULL;
 
     logs_set_up(&logs);
     g->logs = logs;
@@ -66,11 +44,7 @@ static int set_up(void **state)
     g->note = (struct buf)BUF_MAX(AUDIT_NOTE_MAX);
     g->earlier = (struct buf)BUF_MAX(AUDIT_NOTE_MAX);
     logs_folder(g->path, &g->dir);
-    g->pair = EVP_EC_gen("P-256");
-    int len = i2d_PUBKEY(g->pair, &spki);
-    assert_int_equal(audit_checkpoint_key_read((struct bytes){ spki, (size_t)len }, &g->key),
-                     RC_OK);
-    OPENSSL_free(spki);
+    signing_open(&g->signing);
     logs_fill(g->logs, records, RECORDS);
     assert_int_equal(store_read(g->logs->store, export, g), RC_OK);
     assert_int_equal(file_read(g->dir, "records", &g->records), RC_OK);
@@ -84,8 +58,7 @@ static int tear_down(void **state)
     void *logs = g->logs;
 
     logs_folder_remove(g->path, g->dir);
-    EVP_PKEY_free(g->pair);
-    audit_checkpoint_key_free(g->key);
+    signing_close(&g->signing);
     buf_clear(&g->records);
     buf_clear(&g->note);
     buf_clear(&g->earlier);
@@ -98,10 +71,10 @@ static void verifies_an_exported_log_and_counts_what_was_erased(void **state)
     struct ground *g = *state;
     struct audit_verified verified;
 
-    assert_int_equal(audit_verify(g->dir, g->key, BYTES(""), &verified), RC_OK);
+    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified), RC_OK);
     assert_int_equal(verified.records, RECORDS);
     assert_int_equal(verified.erased, 1);
-    assert_int_equal(audit_verify(g->dir, g->key, buf_bytes(&g->earlier), &verified), RC_OK);
+    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, buf_bytes(&g->earlier), &verified), RC_OK);
 }
 
 static enum rc verify_bytes(struct ground *g, struct bytes records, struct bytes note)
@@ -110,7 +83,7 @@ static enum rc verify_bytes(struct ground *g, struct bytes records, struct bytes
     struct audit_checkpoint checkpoint;
     struct audit_verified verified;
 
-    TRY(audit_checkpoint_verify(g->key, note, &checkpoint));
+    TRY(audit_checkpoint_verify(g->signing.key, note, &checkpoint));
     TRY(audit_verifier_new(NULL, &v));
     TRY(audit_verifier_feed(v, records));
     return audit_verifier_finish(v, &checkpoint, &verified);
@@ -141,13 +114,13 @@ static void detects_every_changed_bit_of_the_checkpoint(void **state)
 
     for (size_t bit = 0; bit < g->note.len * 8; bit++) {
         g->note.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_not_equal(audit_checkpoint_verify(g->key, buf_bytes(&g->note), &checkpoint),
+        assert_int_not_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &checkpoint),
                              RC_OK);
         g->note.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
     for (size_t len = 0; len < g->note.len; len++)
         assert_int_not_equal(
-            audit_checkpoint_verify(g->key, (struct bytes){ g->note.at, len }, &checkpoint),
+            audit_checkpoint_verify(g->signing.key, (struct bytes){ g->note.at, len }, &checkpoint),
             RC_OK);
 }
 
@@ -159,7 +132,7 @@ static void sees_truncation_by_a_kept_checkpoint(void **state)
     /* The earlier state put back whole verifies by itself, and not against the newer note. */
     assert_int_equal(unlinkat(g->dir, "checkpoint", 0), 0);
     assert_int_equal(file_create(g->dir, "checkpoint", buf_bytes(&g->earlier), 0600), RC_OK);
-    assert_int_equal(audit_verify(g->dir, g->key, BYTES(""), &verified), RC_DENIED);
+    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified), RC_DENIED);
     AUTO_OF(audit_verifier) *v = NULL;
     struct audit_checkpoint newer, older;
     struct reader r = READER(buf_bytes(&g->records));
@@ -168,8 +141,8 @@ static void sees_truncation_by_a_kept_checkpoint(void **state)
         uint32_t length = reader_u32(&r);
         reader_take(&r, PROOF_HASH + length);
     }
-    assert_int_equal(audit_checkpoint_verify(g->key, buf_bytes(&g->note), &newer), RC_OK);
-    assert_int_equal(audit_checkpoint_verify(g->key, buf_bytes(&g->earlier), &older), RC_OK);
+    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &newer), RC_OK);
+    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->earlier), &older), RC_OK);
     struct bytes cut = { g->records.at, g->records.len - r.left.len };
     assert_int_equal(verify_bytes(g, cut, buf_bytes(&g->earlier)), RC_OK);
     assert_int_equal(audit_verifier_new(&newer, &v), RC_OK);

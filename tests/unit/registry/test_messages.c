@@ -141,7 +141,10 @@ static void the_longest_bodies_fit_their_message(void **state)
                       : ask == REGISTRY_ASK_AUDIT_ENTRIES ? 8
                                                           : REGISTRY_QUERY_MAX;
         AUTO_BUF(answered, LINK_BODY_MAX);
+        bool numbers = ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW;
 
+        a.list.len = numbers ? REGISTRY_CERTIFICATES_MAX : REGISTRY_LIST_MAX;
+        a.log_numbers = (struct bytes){ ZEROS, REGISTRY_LOG_NUMBERS_MAX };
         assert_int_equal(registry_question_write(ask, &q, &asked), RC_OK);
         assert_true(asked.len <= protocol->kinds[i].request_max);
         assert_int_equal(registry_answer_write(ask, &a, &answered), RC_OK);
