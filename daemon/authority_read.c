@@ -314,12 +314,6 @@ static enum rc set_what(struct daemon_authority_request *request)
     return RC_OK;
 }
 
-/* A proof of hashes tells nothing; a proof as a file holds the record. */
-static bool is_proof_file(const struct registry_question *question)
-{
-    return question->query.len > 0 && question->query.at[0] >= 3;
-}
-
 /* The exporter's reading is told by log.export: a record of each page would be news, and read.
  */
 static bool is_recorded(const struct daemon_authority_request *request)
@@ -328,8 +322,6 @@ static bool is_recorded(const struct daemon_authority_request *request)
 
     if (request->channel == REGISTRY_EXPORTER)
         return false;
-    if (ask == REGISTRY_ASK_AUDIT_PROOF)
-        return is_proof_file(&request->question);
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||

@@ -81,7 +81,6 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_ENTRIES:
     case REGISTRY_ASK_AUDIT_WATCH:
         return REGISTRY_RIGHT_AUDIT_READ;
-
     case REGISTRY_ASK_EXPORTED:
     case REGISTRY_ASK_AUDIT_COSIGN:
         return REGISTRY_RIGHT_EXPORT;
@@ -117,7 +116,6 @@ bool registry_channel_asks(enum registry_channel channel, enum registry_ask ask)
 {
     static const enum registry_ask EXPORTERS[] = {
         REGISTRY_ASK_AUDIT_ENTRIES, REGISTRY_ASK_AUDIT_CHECKPOINT, REGISTRY_ASK_AUDIT_PROOF,
-
         REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,
     };
 
