@@ -253,6 +253,8 @@ enum rc daemon_authority_published(const struct daemon_authority_book *book,
     const struct daemon_authority_audit audit = { .log = book->log,
                                                   .witnesses = &book->witnesses };
 
+    if (book->published == 0)
+        return fault(RC_BUSY, "no checkpoint is published yet: its tiles are being made");
     if (most > book->published)
         most = book->published;
     return daemon_authority_newest(&audit, txn, most, size, note);

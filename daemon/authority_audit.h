@@ -46,7 +46,8 @@ enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
 enum rc daemon_authority_prove_file(const struct daemon_authority_book *book,
                                     struct store_txn *txn, uint8_t kind, struct reader *r,
                                     struct buf *file);
-/* The newest one of at most this size that everybody is shown; note is borrowed. */
+/* The newest one of at most this size that everybody is shown; note is borrowed. RC_BUSY: none
+ * is published yet in this life. */
 enum rc daemon_authority_published(const struct daemon_authority_book *book,
                                    struct store_txn *txn, uint64_t most, uint64_t *size,
                                    struct bytes *note);

@@ -377,7 +377,8 @@ def test_a_backup_while_it_serves_and_a_restore_of_it(running, work):
         with world.World(other, folder=other / "place") as again:
             ids = {device["id"] for device in again.pages("/v1/devices", "devices")}
             assert "kept-1" in ids and "lost-1" not in ids
-            again.touchmark("audit", "verify")
+            # the tiles of the restored log are made first: until then there is nothing published to verify
+            place.wait_for("a verified log", lambda: again.touchmark("audit", "verify", check=False).returncode == 0)
             covered = (work / "before").read_text().splitlines()[1]
             reason = again.wait_audit(action="system.restore")["reason"]
             assert reason.endswith(f"held against a kept checkpoint of {covered} records")
