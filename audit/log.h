@@ -87,8 +87,8 @@ enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
                           enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                           uint64_t *next);
 
-/* The record that says that a certificate was made (issued, renewed, an operator's or a door's),
- * by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased. */
+/* The record that says that a certificate was made (issued, renewed, an operator's or a
+ * door's), by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased. */
 enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
                                    struct bytes fingerprint, uint64_t *index);
 

@@ -234,9 +234,8 @@ enum rc cli_place_give(const struct cli_place *place, const char *name, uid_t ui
 
 enum rc cli_place_open_to_group(const struct cli_place *place, const char *name)
 {
-    return fchmodat(place->dir, name, 0750, 0) == 0
-               ? RC_OK
-               : fault_errno("open %s to its group", name);
+    return fchmodat(place->dir, name, 0750, 0) == 0 ? RC_OK
+                                                    : fault_errno("open %s to its group", name);
 }
 
 static enum rc seal_one(const FTSENT *entry, const void *with)

@@ -226,7 +226,8 @@ static const struct settings_row ROWS[] = {
       "key doors must allow them" },
 
     { "authority", "tiles", SETTINGS_PATH, FIELD(authority.tiles), 0, 4000, "", NULL,
-      "folder of the audit log's tiles and published checkpoint (docs/protocol/tiles.md), which "
+      "folder of the audit log's tiles and published checkpoint (docs/protocol/tiles.md), "
+      "which "
       "the operator door serves; all in it is derived; empty for none" },
     { "authority", "witnesses", SETTINGS_TEXT, FIELD(authority.witnesses), 0, 2000, "", NULL,
       "verifier keys of those who may cosign checkpoints, with spaces between them, as "

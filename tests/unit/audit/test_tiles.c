@@ -1,8 +1,8 @@
 /* Tiles from the store into files, and whether the files alone give the signed root. */
+#include "tests/support/folder.h"
 #include "tests/unit/audit/logs.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,21 +33,13 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *what, int kind, struct FTW *where)
-{
-    (void)what;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct ground *g = *state;
     void *logs = g->logs;
 
     close(g->dir);
-    nftw(g->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(g->path);
     journal_digest_free(g->digest);
     free(g);
     return logs_tear_down(&logs);
@@ -250,7 +242,7 @@ static void missing_and_damaged_ones_are_made_again(void **state)
         assert_int_equal(bring_all(g, 0, RECORDS, NULL), 1);
         check_files(g, RECORDS);
     }
-    nftw(g->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(g->path);
     assert_int_equal(mkdir(g->path, 0700), 0);
     close(g->dir);
     g->dir = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

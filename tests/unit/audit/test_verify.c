@@ -71,10 +71,13 @@ static void verifies_an_exported_log_and_counts_what_was_erased(void **state)
     struct ground *g = *state;
     struct audit_verified verified;
 
-    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified), RC_OK);
+    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified),
+                     RC_OK);
     assert_int_equal(verified.records, RECORDS);
     assert_int_equal(verified.erased, 1);
-    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, buf_bytes(&g->earlier), &verified), RC_OK);
+    assert_int_equal(
+        audit_verify(g->dir, g->signing.key, &NOBODY, buf_bytes(&g->earlier), &verified),
+        RC_OK);
 }
 
 static enum rc verify_bytes(struct ground *g, struct bytes records, struct bytes note)
@@ -114,14 +117,15 @@ static void detects_every_changed_bit_of_the_checkpoint(void **state)
 
     for (size_t bit = 0; bit < g->note.len * 8; bit++) {
         g->note.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_not_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &checkpoint),
-                             RC_OK);
+        assert_int_not_equal(
+            audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &checkpoint), RC_OK);
         g->note.at[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
     for (size_t len = 0; len < g->note.len; len++)
-        assert_int_not_equal(
-            audit_checkpoint_verify(g->signing.key, (struct bytes){ g->note.at, len }, &checkpoint),
-            RC_OK);
+        assert_int_not_equal(audit_checkpoint_verify(g->signing.key,
+                                                     (struct bytes){ g->note.at, len },
+                                                     &checkpoint),
+                             RC_OK);
 }
 
 static void sees_truncation_by_a_kept_checkpoint(void **state)
@@ -132,7 +136,8 @@ static void sees_truncation_by_a_kept_checkpoint(void **state)
     /* The earlier state put back whole verifies by itself, and not against the newer note. */
     assert_int_equal(unlinkat(g->dir, "checkpoint", 0), 0);
     assert_int_equal(file_create(g->dir, "checkpoint", buf_bytes(&g->earlier), 0600), RC_OK);
-    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified), RC_DENIED);
+    assert_int_equal(audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified),
+                     RC_DENIED);
     AUTO_OF(audit_verifier) *v = NULL;
     struct audit_checkpoint newer, older;
     struct reader r = READER(buf_bytes(&g->records));
@@ -141,8 +146,10 @@ static void sees_truncation_by_a_kept_checkpoint(void **state)
         uint32_t length = reader_u32(&r);
         reader_take(&r, PROOF_HASH + length);
     }
-    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &newer), RC_OK);
-    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->earlier), &older), RC_OK);
+    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->note), &newer),
+                     RC_OK);
+    assert_int_equal(audit_checkpoint_verify(g->signing.key, buf_bytes(&g->earlier), &older),
+                     RC_OK);
     struct bytes cut = { g->records.at, g->records.len - r.left.len };
     assert_int_equal(verify_bytes(g, cut, buf_bytes(&g->earlier)), RC_OK);
     assert_int_equal(audit_verifier_new(&newer, &v), RC_OK);

@@ -160,11 +160,8 @@ static void a_report_of_other_sinks_is_refused(void **state)
 static void the_exporter_asks_for_the_log_and_nothing_else(void **state)
 {
     static const enum registry_ask PASS[] = {
-        REGISTRY_ASK_AUDIT_ENTRIES,
-        REGISTRY_ASK_AUDIT_CHECKPOINT,
-        REGISTRY_ASK_AUDIT_PROOF,
-        REGISTRY_ASK_EXPORTED,
-        REGISTRY_ASK_AUDIT_COSIGN,
+        REGISTRY_ASK_AUDIT_ENTRIES, REGISTRY_ASK_AUDIT_CHECKPOINT, REGISTRY_ASK_AUDIT_PROOF,
+        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,
     };
     const struct link_protocol *protocol = registry_door_protocol();
     struct world *w = *state;

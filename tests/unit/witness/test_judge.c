@@ -1,8 +1,8 @@
 /* A witness against honest logs, forgetful ones, and two logs under one key. */
+#include "tests/support/folder.h"
 #include "tests/unit/audit/logs.h"
 #include "tests/unit/audit/signing.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,14 +87,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *what, int kind, struct FTW *where)
-{
-    (void)what;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct ground *g = *state;
@@ -102,7 +94,7 @@ static int tear_down(void **state)
 
     witness_book_close(g->book);
     close(g->dir);
-    nftw(g->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(g->path);
     audit_hasher_free(g->one.hasher);
     audit_hasher_free(g->two.hasher);
     signing_close(&g->signing);
