@@ -47,6 +47,10 @@ struct daemon_authority_event {
 struct daemon_authority_audit {
     enum rc (*append)(void *with, struct store_txn *txn,
                       const struct daemon_authority_event *event);
+    /* What was refused often and only counted: tell of it, of some at a time. NULL: nothing is
+     * counted. */
+    enum rc (*flush)(void *with, struct store_txn *txn, int64_t now_ms, bool all, bool *more);
+    bool (*is_flooded)(void *with);
     /* AUDIT_LIST, _CHECKPOINT, _PROOF: append to answer, in audit/'s own form. */
     enum rc (*ask)(void *with, struct store_txn *txn, enum registry_ask ask, struct bytes query,
                    struct buf *answer);
