@@ -39,7 +39,9 @@ static enum audit_action own_doing(const char *action)
                    { "recover", AUDIT_SYSTEM_RECOVER },
 
                    { "erased", AUDIT_LOG_ERASE },
-                   { "pruned", AUDIT_LOG_PRUNE } };
+                   { "pruned", AUDIT_LOG_PRUNE },
+                   { "signer serves", AUDIT_PROCESS_START },
+                   { "signer gone", AUDIT_PROCESS_STOP } };
 
     for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
         if (strcmp(DOINGS[i].name, action) == 0)
@@ -116,7 +118,8 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     }
     if (preamble == NULL) {
         record->actor_kind = AUDIT_PROCESS;
-        record->actor = BYTES("authority");
+        record->actor =
+            event->process == NULL ? BYTES("authority") : bytes_of_text(event->process);
         return;
     }
     if (event->actor != NULL) {
