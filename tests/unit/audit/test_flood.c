@@ -1,7 +1,6 @@
 /* Refusals that come often: the first few alone, the rest counted, none lost. */
 #include "tests/unit/audit/logs.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "audit/flood.h"
@@ -197,12 +196,12 @@ static void strangers_are_told_apart_by_address_and_not_by_port(void **state)
 static void targets_are_counted_until_they_are_too_many(void **state)
 {
     struct ground *g = *state;
-    char name[16];
 
     refuse(g, ALONE);
     for (unsigned i = 0; i < 100; i++) {
-        (void)snprintf(name, sizeof name, "dev-%u", i);
-        g->record.target = bytes_of_text(name);
+        AUTO_BUF(name, 16);
+        buf_addf(&name, "dev-%u", i);
+        g->record.target = buf_bytes(&name);
         refuse(g, 2);
     }
     g->all = true;
@@ -250,9 +249,9 @@ static void another_life_tells_what_was_counted(void **state)
     struct ground *g = *state;
 
     for (unsigned i = 0; i < 70; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof name, "op-%u", i);
-        g->record.actor = bytes_of_text(name);
+        AUTO_BUF(name, 16);
+        buf_addf(&name, "op-%u", i);
+        g->record.actor = buf_bytes(&name);
         refuse(g, ALONE + 2);
     }
     audit_flood_free(g->flood);
