@@ -161,6 +161,10 @@ static json_t *value_of(enum api_type type)
         return json_pack("{s:s, s:o, s:i, s:b}", "type", "array", "items",
                          pattern_schema(ID_PATTERN), "maxItems", REGISTRY_GROUPS_MAX,
                          "uniqueItems", 1);
+    case API_IDS:
+        return json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items",
+                         pattern_schema(ID_PATTERN), "minItems", 1, "maxItems",
+                         REGISTRY_IDS_MAX);
     case API_LABEL:
         return text_schema(0, REGISTRY_LABEL_MAX);
     case API_FINGERPRINT:
@@ -285,6 +289,11 @@ static json_t *responses_of(const struct api_route *route)
                             json_pack("{s:s, s:o}", "description",
                                       "The text has errors; nothing changed.", "content",
                                       answer_content("PolicyErrors")));
+    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "revokeDevices") == 0)
+        json_object_set_new(responses, "202",
+                            json_pack("{s:s, s:o}", "description",
+                                      "Under four eyes: it waits for another administrator.",
+                                      "content", answer_content("ProposalMade")));
     if (strcmp(route->name, "health") == 0)
         json_object_set_new(responses, "503",
                             json_pack("{s:s, s:o}", "description", "The authority is away.",

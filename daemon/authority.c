@@ -28,6 +28,7 @@ daemon_authority_request_new(struct daemon_authority *authority)
     request->authority = authority;
     request->now_ms = clock_wall_ms(authority->setup.clock);
     request->body = BUF_MAX(LINK_BODY_MAX);
+    request->content = BUF_MAX(REGISTRY_CONTENT_MAX);
     request->list = BUF_MAX(REGISTRY_LIST_MAX);
     request->text = BUF_MAX(REGISTRY_POLICY_MAX);
     request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
@@ -42,6 +43,7 @@ void daemon_authority_forget(struct daemon_authority_request *request)
     wipe(&request->body);
     wipe(&request->text);
     buf_clear(&request->list);
+    buf_clear(&request->content);
     buf_clear(&request->cursor);
     buf_clear(&request->tbs);
     buf_clear(&request->certificate);
@@ -194,12 +196,19 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_POLICY_APPLY:
     case REGISTRY_ASK_STATUS:
     case REGISTRY_ASK_POLICY_LIST:
+    case REGISTRY_ASK_PROPOSAL_LIST:
+    case REGISTRY_ASK_PROPOSAL_SHOW:
+    case REGISTRY_ASK_DEVICE_REVOKE_MANY:
     case REGISTRY_ASK_AUDIT_LIST:
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
     case REGISTRY_ASK_AUDIT_HOLD_LIST:
         daemon_authority_command(request);
+        return;
+    case REGISTRY_ASK_PROPOSAL_APPROVE:
+    case REGISTRY_ASK_PROPOSAL_REJECT:
+        daemon_authority_decide(request);
         return;
     case REGISTRY_ASK_SPOOL:
         daemon_authority_spool(request);
@@ -335,6 +344,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
     TRY(daemon_authority_retention_start(made));
+    TRY(daemon_authority_proposals_start(made));
     *authority = TAKE(made);
     return RC_OK;
 }
@@ -366,6 +376,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
+    daemon_authority_proposals_stop(authority);
     daemon_authority_publish_stop(authority);
     daemon_authority_retention_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)

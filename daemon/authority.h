@@ -26,6 +26,7 @@ struct daemon_authority;
 struct daemon_authority_event {
     const char *action;    /* the request's name ("enrol"), or "crl", "orphan", "recover", .. */
     enum registry_ask ask; /* 0: the authority's own doing */
+    enum audit_action as;  /* 0: what the above says */
     enum registry_state state;                /* DEVICE_STATE: what the device shall become */
     bool only_checks;                         /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
@@ -68,6 +69,9 @@ struct daemon_authority_audit {
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
+    uint32_t four_eyes; /* acts that need two administrators: registry_acts_read() */
+    int64_t proposal_lifetime_ms;
+    uint64_t singles_most; /* revocations one by one, of an operator in an hour, under those */
     int64_t crl_every_ms, crl_valid_ms;
     int64_t witness_within_ms; /* longer without a quorum is trouble */
     unsigned sinks;            /* that the exporter serves */

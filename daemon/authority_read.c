@@ -71,6 +71,18 @@ static enum rc show_policy(struct store_txn *txn, struct daemon_authority_reques
     return RC_OK;
 }
 
+static enum rc show_proposal(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct bytes content;
+
+    TRY(registry_proposal_get(txn, request->question.number, &request->answer.proposal,
+                              &content));
+    buf_reset(&request->content);
+    buf_add(&request->content, content);
+    request->answer.query = buf_bytes(&request->content);
+    return RC_OK;
+}
+
 static enum rc count_all(struct store_txn *txn, struct registry_status *status)
 {
     struct registry_policy_row policy;
@@ -184,6 +196,10 @@ static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request
         return list_certificates(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_LIST)
         return registry_list_policies(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_PROPOSAL_LIST)
+        return registry_list_proposals(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_PROPOSAL_SHOW)
+        return show_proposal(txn, request);
     if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
         return show_device(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_SHOW)
@@ -286,6 +302,12 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
     case REGISTRY_ASK_POLICY_SHOW:
         buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
         return RC_OK;
+    case REGISTRY_ASK_PROPOSAL_LIST:
+        buf_addf(text, q->open ? "list open proposals" : "list proposals");
+        return RC_OK;
+    case REGISTRY_ASK_PROPOSAL_SHOW:
+        buf_addf(text, "proposal %" PRIu64, q->number);
+        return RC_OK;
     case REGISTRY_ASK_DEVICE_SHOW:
         buf_addf(text, "device %s", q->id);
         return RC_OK;
@@ -324,6 +346,7 @@ static bool is_recorded(const struct daemon_authority_request *request)
         return false;
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
+           ask == REGISTRY_ASK_PROPOSAL_LIST || ask == REGISTRY_ASK_PROPOSAL_SHOW ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
            ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
            ask == REGISTRY_ASK_AUDIT_WATCH || ask == REGISTRY_ASK_AUDIT_CHECKPOINT ||

@@ -5,6 +5,7 @@
 #include "audit/prune.h"
 #include "integration/syslog.h"
 #include "keys/grant.h"
+#include "registry/proposal.h"
 
 #define DEVICES(member)   offsetof(struct daemon_config, device_door.member)
 #define OPERATORS(member) offsetof(struct daemon_config, operator_door.member)
@@ -215,6 +216,16 @@ static const struct settings_row ROWS[] = {
     { "authority", "token_lifetime", SETTINGS_DURATION, FIELD(authority.token_lifetime_ms),
       MINUTE, 90LL * 24 * HOUR, "24h", NULL,
       "life of a one-time enrolment token unless its maker says otherwise" },
+    { "authority", "four_eyes", SETTINGS_TEXT, FIELD(authority.four_eyes), 0, 200, "", NULL,
+      "acts that need two administrators, with commas: policy, revocation (of many devices at "
+      "once); empty for none. With any, administrators are made at the machine alone" },
+    { "authority", "proposal_lifetime", SETTINGS_DURATION,
+      FIELD(authority.proposal_lifetime_ms), MINUTE, 90LL * 24 * HOUR, "7d", NULL,
+      "life of a proposal that no other administrator approves" },
+    { "authority", "single_revocations", SETTINGS_NUMBER, FIELD(authority.singles_most), 1,
+      REGISTRY_SINGLES_MOST, "10", NULL,
+      "devices and devices' certificates that one administrator may revoke singly within an "
+      "hour when four_eyes has revocation" },
     { "authority", "crl_every", SETTINGS_DURATION, FIELD(authority.crl_every_ms), MINUTE,
       15LL * 24 * HOUR, "12h", NULL,
       "age at which a CRL is made anew; after a revocation it is made at once, a second for "
@@ -423,6 +434,11 @@ static enum rc check_sink(const struct daemon_config *config, size_t place)
 
 enum rc daemon_config_check(const struct daemon_config *config)
 {
+    uint32_t acts = 0;
+    enum rc rc = registry_acts_read(bytes_of_text(config->authority.four_eyes), &acts);
+
+    if (rc != RC_OK)
+        return fault_while(rc, "[authority] four_eyes");
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
         TRY(check_sink(config, i));
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)

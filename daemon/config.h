@@ -66,6 +66,8 @@ struct daemon_config {
         char *tiles, *witnesses; /* "": none */
         int64_t witness_quorum, witness_within_ms;
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
+        char *four_eyes; /* registry_acts_read() */
+        int64_t proposal_lifetime_ms, singles_most;
         char *door_names;
         int64_t audit_retention; /* days */
     } authority;

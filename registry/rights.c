@@ -28,6 +28,8 @@ static const struct {
     [REGISTRY_RIGHT_AUDIT_READ] = { "audit.read", ADMIN | AUDITOR, OPERATORS | EXPORTER },
     [REGISTRY_RIGHT_STATUS_READ] = { "status.read", ADMIN | AUDITOR, OPERATORS },
     [REGISTRY_RIGHT_AUDIT_WRITE] = { "audit.write", ADMIN, OPERATORS },
+    [REGISTRY_RIGHT_PROPOSAL_READ] = { "proposal.read", ADMIN | AUDITOR, OPERATORS },
+    [REGISTRY_RIGHT_PROPOSAL_WRITE] = { "proposal.write", ADMIN, OPERATORS },
 
     [REGISTRY_RIGHT_EXPORT] = { "export", 0, EXPORTER },
 };
@@ -54,6 +56,7 @@ enum registry_right registry_right_of(enum registry_ask ask)
         return REGISTRY_RIGHT_RENEW;
     case REGISTRY_ASK_DEVICE_ADD:
     case REGISTRY_ASK_DEVICE_STATE:
+    case REGISTRY_ASK_DEVICE_REVOKE_MANY:
         return REGISTRY_RIGHT_DEVICE_WRITE;
     case REGISTRY_ASK_DEVICE_LIST:
     case REGISTRY_ASK_DEVICE_SHOW:
@@ -86,10 +89,15 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_EXPORTED:
     case REGISTRY_ASK_AUDIT_COSIGN:
         return REGISTRY_RIGHT_EXPORT;
-
     case REGISTRY_ASK_AUDIT_ERASE:
     case REGISTRY_ASK_AUDIT_HOLD:
         return REGISTRY_RIGHT_AUDIT_WRITE;
+    case REGISTRY_ASK_PROPOSAL_LIST:
+    case REGISTRY_ASK_PROPOSAL_SHOW:
+        return REGISTRY_RIGHT_PROPOSAL_READ;
+    case REGISTRY_ASK_PROPOSAL_APPROVE:
+    case REGISTRY_ASK_PROPOSAL_REJECT:
+        return REGISTRY_RIGHT_PROPOSAL_WRITE;
     }
     return REGISTRY_RIGHTS; /* nobody's */
 }

@@ -41,6 +41,9 @@ struct world {
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
     uint32_t retention; /* days */
+    uint32_t four_eyes; /* registry_acts_read() */
+    int64_t proposal_lifetime_ms;
+    uint64_t singles_most;
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -208,6 +211,9 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .sinks = w->sinks,
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
+                      .four_eyes = w->four_eyes,
+                      .proposal_lifetime_ms = w->proposal_lifetime_ms,
+                      .singles_most = w->singles_most,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));
