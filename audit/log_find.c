@@ -2,15 +2,60 @@
 
 #include "audit/log_state.h"
 
-/* The first records that name a certificate are of its making; a few others may share the
- * octets of the fingerprint that are searched by. */
+/* A few records may share the hash of the fingerprint that is searched by. */
 enum { LOOK_AT = 64 };
 
-static bool makes_certificates(enum audit_action action)
+enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         struct buf *room, struct audit_record *record)
 {
-    return action == AUDIT_CERTIFICATE_ISSUE || action == AUDIT_CERTIFICATE_RENEW ||
-           action == AUDIT_OPERATOR_ADD || action == AUDIT_SYSTEM_RECOVER ||
-           action == AUDIT_DOOR_CERTIFY;
+    struct audit_entry entry;
+    struct bytes bytes;
+
+    TRY(audit_log_get(log, txn, index, &bytes));
+    if (audit_leaf_read(bytes, &entry) != RC_OK ||
+        audit_leaf_record(&entry, room, record) != RC_OK)
+        return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
+    return RC_OK;
+}
+
+/* ---- Where certificates were made ---- */
+
+static bool makes_certificate(const struct audit_record *record)
+{
+    enum audit_action action = record->action;
+
+    return record->decision == AUDIT_ALLOWED && record->certificate.fingerprint.len > 0 &&
+           (action == AUDIT_CERTIFICATE_ISSUE || action == AUDIT_CERTIFICATE_RENEW ||
+            action == AUDIT_OPERATOR_ADD || action == AUDIT_SYSTEM_RECOVER ||
+            action == AUDIT_DOOR_CERTIFY);
+}
+
+static unsigned table(const struct audit_log *log)
+{
+    return log->first_table + AUDIT_SEARCH;
+}
+
+enum rc audit_made_add(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                       const struct audit_record *record)
+{
+    uint8_t key[AUDIT_INDEX_KEY];
+
+    if (!makes_certificate(record))
+        return RC_OK;
+    audit_index_made_key(record->certificate.fingerprint, index, key);
+    return store_txn_put(txn, table(log), BYTES_OF(key), BYTES(""));
+}
+
+enum rc audit_made_remove(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          const struct audit_record *record)
+{
+    uint8_t key[AUDIT_INDEX_KEY];
+
+    if (!makes_certificate(record))
+        return RC_OK;
+    audit_index_made_key(record->certificate.fingerprint, index, key);
+    enum rc rc = store_txn_remove(txn, table(log), BYTES_OF(key));
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 /* RC_NOT_FOUND: another record. */
@@ -18,13 +63,9 @@ static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t 
                          struct bytes fingerprint)
 {
     struct audit_record record;
-    struct audit_entry entry;
-    struct bytes bytes;
 
-    TRY(audit_log_get(log, txn, index, &bytes));
-    TRY(audit_leaf_read(bytes, &entry));
-    TRY(audit_leaf_record(&entry, &log->record, &record));
-    bool made = makes_certificates(record.action) && record.decision == AUDIT_ALLOWED &&
+    TRY(audit_log_record(log, txn, index, &log->record, &record));
+    bool made = makes_certificate(&record) &&
                 bytes_equal(record.certificate.fingerprint, fingerprint);
     return made ? RC_OK : RC_NOT_FOUND;
 }
@@ -32,15 +73,14 @@ static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t 
 enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
                                    struct bytes fingerprint, uint64_t *index)
 {
-    AUTO_BUF(prefix, AUDIT_FACET_KEY_MAX);
+    uint8_t first[AUDIT_INDEX_KEY];
     AUTO_OF(store_cursor) *cursor = NULL;
-    struct store_range range = { 0 };
+    const struct store_range range = { .prefix = { first, AUDIT_INDEX_KEY - 8 } };
     struct store_value value;
     struct bytes key;
 
-    audit_facet_write(&prefix, AUDIT_BY_CERTIFICATE, fingerprint);
-    TRY(buf_done(&prefix, &range.prefix));
-    TRY(store_cursor_open(txn, log->first_table + AUDIT_SEARCH, &range, &cursor));
+    audit_index_made_key(fingerprint, 0, first);
+    TRY(store_cursor_open(txn, table(log), &range, &cursor));
     for (unsigned i = 0; i < LOOK_AT && store_cursor_next(cursor, &key, &value) == RC_OK; i++) {
         struct reader r = READER(((struct bytes){ key.at + key.len - 8, 8 }));
         uint64_t found = reader_u64(&r);

@@ -333,8 +333,8 @@ static void audit_queries_travel_in_audits_own_form(void **state)
     assert_int_equal(query.most, 3);
     assert_int_equal(query.before, 9);
     assert_true(bytes_equal_text(query.device, "dev-1"));
-    assert_int_equal(query.action, AUDIT_DEVICE_ADD);
-    assert_int_equal(query.decision, AUDIT_DENIED);
+    assert_true(audit_action_set_has(&query.actions, AUDIT_DEVICE_ADD));
+    assert_int_equal(query.decisions, 1u << AUDIT_DENIED);
     assert_int_equal(query.since_ms, (int64_t)SOFT_NOW * 1000);
     assert_int_equal(query.rule, 4);
     assert_int_equal(query.correlation.at[15], 15);

@@ -239,7 +239,7 @@ static enum rc operate(struct world *w, enum registry_ask what,
 
 static uint64_t count_restores(struct world *w)
 {
-    const struct audit_query query = { .action = AUDIT_SYSTEM_RESTORE, .most = 10 };
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_SYSTEM_RESTORE), .most = 10 };
     struct registry_answer answer = { 0 };
     struct audit_page page;
     struct audit_hit hit;
