@@ -36,6 +36,11 @@ static struct audit_facet facet_of_number(enum audit_facet_kind kind, uint64_t n
     return facet_of(kind, 0, BYTES_OF(octets));
 }
 
+struct audit_facet audit_facet_of_subject(struct bytes id)
+{
+    return facet_of(AUDIT_BY_WHO, 0, id);
+}
+
 struct audit_facet audit_facet_of_making(struct bytes fingerprint)
 {
     return facet_of(AUDIT_BY_MAKING, 0, fingerprint);
@@ -203,19 +208,17 @@ static void want_bits(struct audit_terms *terms, enum audit_facet_kind kind, uin
 /* More than a term can hold are most of what there is. */
 static void want_actions(struct audit_terms *terms, const struct audit_action_set *set)
 {
-    struct audit_term *term = NULL;
+    struct audit_term *term = &terms->at[terms->count++];
 
+    *term = (struct audit_term){ 0 };
     for (unsigned action = 0; action <= AUDIT_ACTION_MOST; action++) {
         if (!audit_action_set_has(set, action))
             continue;
-        if (term == NULL)
-            term = add_term(terms, facet_of_number(AUDIT_BY_ACTION, action));
-        else if (term->count < AUDIT_CHOICES_MAX)
-            or_else(term, facet_of_number(AUDIT_BY_ACTION, action));
-        else {
+        if (term->count == AUDIT_CHOICES_MAX) {
             terms->count--;
             return;
         }
+        or_else(term, facet_of_number(AUDIT_BY_ACTION, action));
     }
 }
 
@@ -274,15 +277,16 @@ static void want_topic(struct audit_terms *terms, struct bytes filter)
     }
 }
 
-/* Only these actions are about topics. */
-static void want_topics(struct audit_terms *terms)
+/* A topic is in records of these actions only, so perhaps in none that are wanted. */
+static void want_topics(struct audit_terms *terms, const struct audit_action_set *wanted)
 {
     struct audit_action_set set = { 0 };
     size_t count = 0;
     const struct audit_action_row *rows = audit_action_list(&count);
 
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].fields & AUDIT_TOPIC_FIELD) != 0)
+        if ((rows[i].fields & AUDIT_TOPIC_FIELD) != 0 &&
+            (audit_action_set_is_empty(wanted) || audit_action_set_has(wanted, rows[i].action)))
             audit_action_set_add(&set, rows[i].action);
     want_actions(terms, &set);
 }
@@ -304,9 +308,10 @@ void audit_terms_of(const struct audit_query *query, struct audit_terms *terms)
         add_term(terms, facet_of_number(AUDIT_BY_RULE,
                                         query->rule == AUDIT_RULE_NONE ? 0 : query->rule));
     want_number(terms, AUDIT_BY_POLICY, query->policy_version);
-    want_actions(terms, &query->actions);
-    if (query->topic.len > 0 && audit_action_set_is_empty(&query->actions))
-        want_topics(terms);
+    if (query->topic.len > 0)
+        want_topics(terms, &query->actions);
+    else if (!audit_action_set_is_empty(&query->actions))
+        want_actions(terms, &query->actions);
     want_bits(terms, AUDIT_BY_DECISION, query->decisions);
     want_bits(terms, AUDIT_BY_KIND, query->kinds);
     want_bits(terms, AUDIT_BY_SOURCE, query->sources);

@@ -10,7 +10,7 @@
  * the store (index.h): added to, never changed or used again.
  */
 enum audit_facet_kind {
-    AUDIT_BY_ACTION = 0x21,
+    AUDIT_BY_ACTION = 1,
     AUDIT_BY_DECISION,
     AUDIT_BY_SOURCE,
     AUDIT_BY_KIND,        /* of the actor */
@@ -29,7 +29,7 @@ enum audit_facet_kind {
     AUDIT_BY_LEVEL,  /* number of a level, and its text */
     AUDIT_BY_ANY,    /* number of a level at which a filter has a wildcard */
 
-    AUDIT_BY_MAKING = 0x40, /* index.h: a certificate, in the record that says it was made */
+    AUDIT_BY_MAKING, /* index.h: a certificate, in the record that says it was made */
 };
 
 struct audit_facet {
@@ -43,11 +43,13 @@ struct audit_facets {
     struct audit_facet at[AUDIT_FACETS_MAX];
     size_t count;
 };
+/* Of whoever acted, or the device that it is about. */
+struct audit_facet audit_facet_of_subject(struct bytes id);
 struct audit_facet audit_facet_of_making(struct bytes fingerprint);
 void audit_facets_of(const struct audit_record *record, struct audit_facets *facets);
 
-/* Every record that a query wants has at least one facet of each of its terms. No terms: no
- * index helps. */
+/* Every record that a query wants has at least one facet of each of its terms; of one without
+ * any, none. No terms: no index helps. */
 enum { AUDIT_TERMS_MAX = 32, AUDIT_CHOICES_MAX = 16 };
 struct audit_term {
     struct audit_facet of[AUDIT_CHOICES_MAX];

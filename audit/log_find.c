@@ -3,19 +3,27 @@
 #include "audit/log_state.h"
 
 /* A few records may share the hash of the fingerprint that is searched by. */
-enum { LOOK_AT = 64 };
+enum { LOOK_AT = 64, MADE = 0x40, MADE_KEY = 1 + 1 + 8 + 8 };
 
-enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         struct buf *room, struct audit_record *record)
+static enum rc read_record(struct audit_log *log, uint64_t index, struct bytes bytes,
+                           struct audit_record *record)
 {
     struct audit_entry entry;
-    struct bytes bytes;
 
-    TRY(audit_log_get(log, txn, index, &bytes));
+    buf_reset(&log->record);
     if (audit_leaf_read(bytes, &entry) != RC_OK ||
-        audit_leaf_record(&entry, room, record) != RC_OK)
+        audit_leaf_record(&entry, &log->record, record) != RC_OK)
         return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
     return RC_OK;
+}
+
+enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         struct audit_record *record)
+{
+    struct bytes bytes;
+
+    TRY(audit_log_get_doomed(log, txn, index, &bytes));
+    return read_record(log, index, bytes, record);
 }
 
 /* ---- Where certificates were made ---- */
@@ -35,26 +43,36 @@ static unsigned table(const struct audit_log *log)
     return log->first_table + AUDIT_SEARCH;
 }
 
+static void write_key(struct bytes fingerprint, uint64_t index, struct buf *key)
+{
+    const struct audit_facet facet = audit_facet_of_making(fingerprint);
+
+    buf_add_u8(key, MADE);
+    buf_add_u8(key, facet.kind);
+    buf_add_u64(key, facet.hash);
+    buf_add_u64(key, index);
+}
+
 enum rc audit_made_add(struct audit_log *log, struct store_txn *txn, uint64_t index,
                        const struct audit_record *record)
 {
-    uint8_t key[AUDIT_INDEX_KEY];
+    AUTO_BUF(key, MADE_KEY);
 
     if (!makes_certificate(record))
         return RC_OK;
-    audit_index_made_key(record->certificate.fingerprint, index, key);
-    return store_txn_put(txn, table(log), BYTES_OF(key), BYTES(""));
+    write_key(record->certificate.fingerprint, index, &key);
+    return store_txn_put(txn, table(log), buf_bytes(&key), BYTES(""));
 }
 
 enum rc audit_made_remove(struct audit_log *log, struct store_txn *txn, uint64_t index,
                           const struct audit_record *record)
 {
-    uint8_t key[AUDIT_INDEX_KEY];
+    AUTO_BUF(key, MADE_KEY);
 
     if (!makes_certificate(record))
         return RC_OK;
-    audit_index_made_key(record->certificate.fingerprint, index, key);
-    enum rc rc = store_txn_remove(txn, table(log), BYTES_OF(key));
+    write_key(record->certificate.fingerprint, index, &key);
+    enum rc rc = store_txn_remove(txn, table(log), buf_bytes(&key));
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
@@ -63,8 +81,10 @@ static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t 
                          struct bytes fingerprint)
 {
     struct audit_record record;
+    struct bytes bytes;
 
-    TRY(audit_log_record(log, txn, index, &log->record, &record));
+    TRY(audit_log_get(log, txn, index, &bytes));
+    TRY(read_record(log, index, bytes, &record));
     bool made = makes_certificate(&record) &&
                 bytes_equal(record.certificate.fingerprint, fingerprint);
     return made ? RC_OK : RC_NOT_FOUND;
@@ -73,13 +93,14 @@ static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t 
 enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
                                    struct bytes fingerprint, uint64_t *index)
 {
-    uint8_t first[AUDIT_INDEX_KEY];
+    AUTO_BUF(first, MADE_KEY);
     AUTO_OF(store_cursor) *cursor = NULL;
-    const struct store_range range = { .prefix = { first, AUDIT_INDEX_KEY - 8 } };
+    struct store_range range = { 0 };
     struct store_value value;
     struct bytes key;
 
-    audit_index_made_key(fingerprint, 0, first);
+    write_key(fingerprint, 0, &first);
+    range.prefix = (struct bytes){ first.at, first.len - 8 };
     TRY(store_cursor_open(txn, table(log), &range, &cursor));
     for (unsigned i = 0; i < LOOK_AT && store_cursor_next(cursor, &key, &value) == RC_OK; i++) {
         struct reader r = READER(((struct bytes){ key.at + key.len - 8, 8 }));

@@ -1,7 +1,5 @@
 #include "audit/log_state.h"
 
-#include <stdlib.h>
-
 /* A search on its way down from the newest record. */
 struct search {
     struct audit_log *log;
@@ -14,7 +12,8 @@ struct search {
     uint64_t span_from;  /* if it is not wanted, nothing down to this index is */
     bool span_known, span_wanted;
     uint64_t size, low; /* of the log; and the first block of its index */
-    uint64_t steps, looks, given, next;
+    struct audit_terms terms;
+    uint64_t steps, given, next;
     bool full;
 };
 
@@ -24,26 +23,24 @@ static bool is_wanted(const struct search *s, const struct audit_span *span)
            (s->query->until_ms == 0 || span->earliest_ms <= s->query->until_ms);
 }
 
-/* All that lie so far together: can one of them lie between since and until? */
-static enum rc look_far(struct search *s, uint64_t block, bool *wanted)
+/* Of all that lie so far together: can one lie between since and until? */
+static enum rc look_far(struct search *s, uint64_t far, bool *wanted)
 {
-    const uint64_t far = block * AUDIT_SPAN / AUDIT_FAR;
     struct audit_span span;
 
     *wanted = true;
-    if ((s->query->since_ms == 0 && s->query->until_ms == 0) ||
-        far * (AUDIT_FAR / AUDIT_SPAN) < s->low || (far + 1) * AUDIT_FAR > s->size)
+    if ((s->query->since_ms == 0 && s->query->until_ms == 0) || far * s->log->far_blocks < s->low ||
+        (far + 1) * s->log->far_blocks * AUDIT_SPAN > s->size)
         return RC_OK;
     TRY(audit_span_get_far(s->log, s->txn, far, &span));
     *wanted = is_wanted(s, &span);
-    if (!*wanted)
-        s->span_from = far * AUDIT_FAR;
     return RC_OK;
 }
 
 /* Can a record of this block lie between since and until? Asked once a block. */
 static enum rc look_at_span(struct search *s, uint64_t block)
 {
+    const uint64_t far = block / s->log->far_blocks;
     struct audit_span span;
 
     if (s->span_known && s->span_block == block)
@@ -51,7 +48,9 @@ static enum rc look_at_span(struct search *s, uint64_t block)
     s->span_block = block;
     s->span_known = true;
     s->span_from = block * AUDIT_SPAN;
-    TRY(look_far(s, block, &s->span_wanted));
+    TRY(look_far(s, far, &s->span_wanted));
+    if (!s->span_wanted)
+        s->span_from = far * s->log->far_blocks * AUDIT_SPAN;
     if (!s->span_wanted)
         return RC_OK;
     TRY(audit_span_get(s->log, s->txn, block, &span));
@@ -85,9 +84,11 @@ static enum rc visit(struct search *s, uint64_t index)
     TRY(look_at_span(s, index / AUDIT_SPAN));
     if (!s->span_wanted)
         return RC_OK;
-    if (audit_log_get(s->log, s->txn, index, &hit.entry) == RC_NOT_FOUND)
+    enum rc rc = audit_log_get(s->log, s->txn, index, &hit.entry);
+    if (rc == RC_NOT_FOUND)
         return fault(RC_CORRUPT, "audit log: record %llu is missing",
                      (unsigned long long)index);
+    TRY(rc);
     if (audit_leaf_read(hit.entry, &entry) != RC_OK ||
         audit_leaf_record(&entry, &s->room, &record) != RC_OK)
         return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
@@ -111,162 +112,104 @@ static enum rc walk(struct search *s, uint64_t end, uint64_t down_to)
     return RC_OK;
 }
 
-/* ---- By the index: the greatest block in which all terms meet, and so down ---- */
+/* ---- By the index ---- */
 
-enum { POSTINGS_MAX = 96 };
-
-struct leap {
-    struct audit_posting postings[POSTINGS_MAX];
-    size_t count, terms;
-    size_t end_of[AUDIT_TERMS_MAX]; /* of each term, in postings */
-};
-
-/* What is left out is held against each record that is found. */
-static void plan(const struct audit_terms *terms, struct leap *leap)
+/* Where in a block or far something can have each term of the query. */
+static enum rc meet(struct search *s, enum audit_index_level level, uint64_t number,
+                    struct audit_places *places)
 {
-    for (size_t i = 0; i < terms->count; i++) {
-        const struct audit_term *term = &terms->at[i];
-        if (leap->count + term->count > POSTINGS_MAX)
-            continue;
-        for (size_t k = 0; k < term->count; k++)
-            leap->postings[leap->count++].facet = term->of[k];
-        leap->end_of[leap->terms++] = leap->count;
-    }
-}
-
-/* The greatest block, at most *block, that has any of a term's facets, and the records in it
- * that do. false: there is none. */
-static enum rc seek_term(struct search *s, struct leap *leap, size_t term, uint64_t *block,
-                         struct audit_places *places, bool *found)
-{
-    const size_t from = term == 0 ? 0 : leap->end_of[term - 1];
-    uint64_t greatest = 0;
-
-    *found = false;
-    *places = (struct audit_places){ 0 };
-    for (size_t i = from; i < leap->end_of[term]; i++) {
-        struct audit_posting *posting = &leap->postings[i];
-        TRY(audit_posting_seek(s->log, s->txn, posting, *block));
-        if (posting->ended || (*found && posting->block < greatest))
-            continue;
-        if (!*found || posting->block > greatest)
-            *places = (struct audit_places){ 0 };
-        greatest = posting->block;
-        *found = true;
-        for (size_t word = 0; word < 4; word++)
-            places->bits[word] |= posting->places.bits[word];
-    }
-    *block = greatest;
-    return RC_OK;
-}
-
-/* The greatest block, at most *block, in which some record can have all terms. */
-static enum rc meet(struct search *s, struct leap *leap, uint64_t *block,
-                    struct audit_places *places, bool *found)
-{
-    const uint64_t began = *block;
     struct audit_places one;
 
-    for (size_t word = 0; word < 4; word++)
-        places->bits[word] = UINT64_MAX;
-    for (size_t i = 0; i < leap->terms; i++) {
-        uint64_t at = *block;
-        TRY(seek_term(s, leap, i, &at, &one, found));
-        if (!*found)
-            return RC_OK;
-        *block = at;
-        if (at < began)
-            return RC_OK; /* again, from there */
-        for (size_t word = 0; word < 4; word++)
-            places->bits[word] &= one.bits[word];
-    }
-    return RC_OK;
-}
-
-static enum rc visit_places(struct search *s, uint64_t block, const struct audit_places *places,
-                            uint64_t end)
-{
-    for (unsigned at = AUDIT_SPAN; at-- > 0 && !s->full;) {
-        if ((places->bits[at / 64] & (uint64_t)1 << at % 64) == 0 ||
-            block * AUDIT_SPAN + at >= end)
-            continue;
-        TRY(visit(s, block * AUDIT_SPAN + at));
-        if (!s->span_wanted)
-            return RC_OK;
-    }
-    return RC_OK;
-}
-
-/* Looks at the store count as looks at a record do; one round may look once more at each. */
-static bool is_spent(struct search *s, const struct leap *leap, uint64_t block)
-{
-    uint64_t looks = 0;
-
-    for (size_t i = 0; i < leap->count; i++)
-        looks += leap->postings[i].looks;
-    s->steps += looks - s->looks;
-    s->looks = looks;
-    if (s->steps <= AUDIT_QUERY_STEPS || s->full)
-        return s->full;
-    s->next = (block + 1) * AUDIT_SPAN;
-    s->full = true;
-    return true;
-}
-
-static enum rc leap_down(struct search *s, struct leap *leap, uint64_t end, uint64_t low)
-{
-    uint64_t block = (end - 1) / AUDIT_SPAN;
-    struct audit_places places;
-    bool found = false;
-
-    for (;;) {
-        uint64_t at = block;
-        if (is_spent(s, leap, block))
-            return RC_OK;
-        TRY(meet(s, leap, &at, &places, &found));
-        if (!found || at < low)
-            return RC_OK;
-        if (at == block) {
-            TRY(visit_places(s, block, &places, end));
-            if (s->span_known && s->span_block == block && !s->span_wanted)
-                at = s->span_from / AUDIT_SPAN;
-            if (at <= low)
-                return RC_OK;
-            at--;
+    for (size_t i = 0; i < s->terms.count; i++) {
+        const struct audit_term *term = &s->terms.at[i];
+        struct audit_places any = { 0 };
+        for (size_t k = 0; k < term->count; k++) {
+            TRY(audit_index_get(s->log, s->txn, level, number, term->of[k], &one));
+            s->steps++;
+            for (size_t word = 0; word < 4; word++)
+                any.bits[word] |= one.bits[word];
         }
-        block = at;
+        for (size_t word = 0; word < 4; word++)
+            places->bits[word] &= any.bits[word];
+        if (audit_places_is_empty(places))
+            return RC_OK;
     }
+    return RC_OK;
 }
 
-static enum rc search_index(struct search *s, const struct audit_terms *terms, uint64_t end,
-                            uint64_t low)
-{
-    struct leap *leap = calloc(1, sizeof *leap);
+static const struct audit_places ALL = {
+    { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX }
+};
 
-    if (leap == NULL)
-        return fault(RC_NOMEM, "audit log: a search");
-    plan(terms, leap);
-    enum rc rc = leap_down(s, leap, end, low);
-    for (size_t i = 0; i < leap->count; i++)
-        audit_posting_end(&leap->postings[i]);
-    free(leap);
-    return rc;
+static enum rc search_block(struct search *s, uint64_t block, uint64_t end)
+{
+    struct audit_places places = ALL;
+
+    TRY(look_at_span(s, block));
+    s->steps++;
+    if (!s->span_wanted)
+        return RC_OK;
+    TRY(meet(s, AUDIT_INDEX_BLOCK, block, &places));
+    for (uint64_t at = AUDIT_SPAN; at-- > 0 && !s->full;)
+        if (audit_places_has(&places, (unsigned)at) && block * AUDIT_SPAN + at < end)
+            TRY(visit(s, block * AUDIT_SPAN + at));
+    return RC_OK;
+}
+
+/* The blocks of a far that can have something. */
+static enum rc search_far(struct search *s, uint64_t far, struct audit_places *places)
+{
+    bool wanted = true, whole = false;
+
+    *places = ALL;
+    TRY(look_far(s, far, &wanted));
+    if (!wanted) {
+        *places = (struct audit_places){ 0 };
+        return RC_OK;
+    }
+    TRY(audit_index_is_whole(s->log, s->txn, far, &whole));
+    s->steps++;
+    return whole ? meet(s, AUDIT_INDEX_FAR, far, places) : RC_OK;
+}
+
+/* Down from the block that ends at `end` or holds it. */
+static enum rc search_index(struct search *s, uint64_t end)
+{
+    const unsigned blocks = s->log->far_blocks;
+    uint64_t block = (end + AUDIT_SPAN - 1) / AUDIT_SPAN, far = UINT64_MAX;
+    struct audit_places places = ALL;
+
+    while (block-- > s->low && !s->full) {
+        if (s->steps > AUDIT_QUERY_STEPS) {
+            s->next = (block + 1) * AUDIT_SPAN;
+            s->full = true;
+            return RC_OK;
+        }
+        if (far != block / blocks) {
+            far = block / blocks;
+            TRY(search_far(s, far, &places));
+        }
+        if (audit_places_is_empty(&places))
+            block = far * blocks;
+        else if (audit_places_has(&places, (unsigned)(block % blocks)))
+            TRY(search_block(s, block, end));
+    }
+    return RC_OK;
 }
 
 /* The last block by a look at each, then by the index as far as there is one. */
 static enum rc search(struct search *s, uint64_t end)
 {
     const uint64_t whole = s->size - s->size % AUDIT_SPAN;
-    struct audit_terms terms;
 
-    audit_terms_of(s->query, &terms);
-    if (terms.count == 0 || s->low >= whole / AUDIT_SPAN)
+    audit_terms_of(s->query, &s->terms);
+    if (s->terms.count == 0 || s->low >= whole / AUDIT_SPAN)
         return walk(s, end, 0);
     TRY(walk(s, end, whole));
     if (end > whole)
         end = whole;
     if (!s->full && end > s->low * AUDIT_SPAN)
-        TRY(search_index(s, &terms, end, s->low));
+        TRY(search_index(s, end));
     if (end > s->low * AUDIT_SPAN)
         end = s->low * AUDIT_SPAN;
     return walk(s, end, 0);

@@ -1,33 +1,35 @@
-/* What append and search share. Private to audit/log*.c. */
+/* What append, search, erasing and pruning share. Private to audit/. */
 #pragma once
 
 #include "audit/index.h"
 #include "audit/log.h"
+#include "audit/sealing.h"
 
-enum { AUDIT_SPAN = 256, AUDIT_FAR = 256 * 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
-
-struct audit_index_item;
+enum { AUDIT_SPAN = 256, AUDIT_FAR_BLOCKS = 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
 
 struct audit_log {
     unsigned first_table;
+    unsigned far_blocks; /* AUDIT_FAR_BLOCKS; tests make do with fewer */
     struct audit_hasher *hasher;
     uint8_t salts[AUDIT_SALTS][AUDIT_SALT];
     size_t salts_left;
-    struct buf record, entry;       /* room to make one in */
-    struct audit_index_item *items; /* likewise the index of a block; NULL until it is made */
+    struct buf record, entry; /* room to make one in */
+    struct audit_sealing *sealing;
+    struct buf stored, opened;      /* an entry as it lies there, and one that was read */
+    struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
 };
 
-/* The record with this index as it lies there, its texts in room; its commitment is not checked.
- * RC_NOT_FOUND, RC_CORRUPT. */
+/* The record with this index as it lies there, also if it is being erased; its commitment is not
+ * checked. Borrows from log->record. RC_NOT_FOUND, RC_CORRUPT. */
 enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         struct buf *room, struct audit_record *record);
+                         struct audit_record *record);
 
 /* Count what a record tells that its number does not; in the transaction that appends it. */
 enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
                        const struct audit_record *record, bool sparse);
 
-/* Earliest and latest wall_ms of AUDIT_SPAN neighbours, and of AUDIT_FAR, which is told once
- * all blocks in there are in the index. */
+/* Earliest and latest wall_ms of AUDIT_SPAN neighbours, and of as many as a far has, which
+ * is told once all blocks in there are in the index. */
 struct audit_span {
     int64_t earliest_ms, latest_ms;
 };
@@ -39,3 +41,16 @@ enum rc audit_span_widen(struct audit_log *log, struct store_txn *txn, uint64_t 
                          int64_t wall_ms);
 /* By a whole block. */
 enum rc audit_span_widen_far(struct audit_log *log, struct store_txn *txn, uint64_t block);
+
+/* As audit_log_get(), but opens what is being erased, too; from the rows of AUDIT_ENTRIES. */
+enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                             struct bytes *entry);
+/* The leaf alone, without its key. */
+enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           struct bytes *leaf, bool *bare);
+/*
+ * Of this record only the leaf stays, and of its facets those that the head has as well. entry
+ * is as audit_log_get() or _get_doomed() gave it.
+ */
+enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        struct bytes entry);

@@ -1,6 +1,6 @@
 #include "audit/log_state.h"
 
-/* Spans of AUDIT_FAR records stand in the same table, above all others. */
+/* Spans of fars stand in the same table, above all others. */
 #define FAR_KEY ((uint64_t)1 << 63)
 
 static unsigned table(const struct audit_log *log)
@@ -72,5 +72,5 @@ enum rc audit_span_widen_far(struct audit_log *log, struct store_txn *txn, uint6
     struct audit_span span;
 
     TRY(audit_span_get(log, txn, block, &span));
-    return widen(log, txn, FAR_KEY | block * AUDIT_SPAN / AUDIT_FAR, &span);
+    return widen(log, txn, FAR_KEY | block / log->far_blocks, &span);
 }

@@ -56,6 +56,9 @@ struct daemon_authority_audit {
      * ask(); and whose word is demanded for it. */
     uint64_t *published;
     const struct audit_witnesses *witnesses;
+
+    /* The key that its bodies are sealed under, which a copy of the registry needs, too. */
+    const struct secret *key;
 };
 
 struct daemon_authority_settings {
@@ -66,6 +69,7 @@ struct daemon_authority_settings {
     size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */
+    int64_t prune_every_ms;    /* looks for records to prune; 0: an hour */
 };
 
 struct daemon_authority_setup {

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "audit/erase.h"
+#include "audit/holds.h"
+#include "audit/prune.h"
 #include "base/text.h"
 #include "registry/answer.h"
 #include "store/backup.h"
@@ -29,7 +32,11 @@ static enum audit_action own_doing(const char *action)
     static const struct {
         const char *name;
         enum audit_action action;
-    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE }, { "recover", AUDIT_SYSTEM_RECOVER } };
+    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE },
+                   { "recover", AUDIT_SYSTEM_RECOVER },
+
+                   { "erased", AUDIT_LOG_ERASE },
+                   { "pruned", AUDIT_LOG_PRUNE } };
 
     for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
         if (strcmp(DOINGS[i].name, action) == 0)
@@ -69,6 +76,9 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
 
         [REGISTRY_ASK_AUDIT_COSIGN] = AUDIT_LOG_COSIGN,
+        [REGISTRY_ASK_AUDIT_ERASE] = AUDIT_LOG_ERASE,
+        [REGISTRY_ASK_AUDIT_HOLD] = AUDIT_LOG_HOLD,
+        [REGISTRY_ASK_AUDIT_HOLD_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
         [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
     };
@@ -254,7 +264,7 @@ enum rc daemon_authority_published(const struct daemon_authority_book *book,
                                                   .witnesses = &book->witnesses };
 
     if (book->published == 0)
-        return fault(RC_BUSY, "no checkpoint is published yet: its tiles are being made");
+        return fault(RC_NOT_FOUND, "no checkpoint is published yet: its tiles are being made");
     if (most > book->published)
         most = book->published;
     return daemon_authority_newest(&audit, txn, most, size, note);
@@ -327,6 +337,22 @@ static enum rc entries(const struct daemon_authority_book *book, struct store_tx
     return RC_OK;
 }
 
+static enum rc list_holds(const struct daemon_authority_book *book, struct store_txn *txn,
+                          struct bytes asked, struct buf *answer)
+{
+    AUTO_HOLDS(holds);
+
+    if (asked.len > 0)
+        return fault(RC_MALFORMED, "holds are listed all");
+    TRY(audit_holds_read(book->log, txn, &holds));
+    buf_add_u16(answer, (uint16_t)holds.count);
+    for (size_t i = 0; i < holds.count; i++) {
+        buf_add_u64(answer, holds.at[i].number);
+        audit_hold_write(&holds.at[i], answer);
+    }
+    return audit_erase_list(book->log, txn, answer);
+}
+
 static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
                    struct bytes query, struct buf *answer)
 {
@@ -338,14 +364,15 @@ static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
         return checkpoint(book, txn, query, answer);
     if (what == REGISTRY_ASK_AUDIT_ENTRIES)
         return entries(book, txn, query, answer);
+    if (what == REGISTRY_ASK_AUDIT_HOLD_LIST)
+        return list_holds(book, txn, query, answer);
     return prove(book, txn, query, answer);
 }
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock)
 {
-    book->clock = clock;
-    book->published = UINT64_MAX;
+    *book = (struct daemon_authority_book){ .clock = clock, .published = UINT64_MAX };
     return audit_log_new(REGISTRY_TABLES, &book->log);
 }
 
@@ -387,6 +414,22 @@ static enum rc put_back(const struct beginning *beginning, struct store_txn *txn
     return store_backup_record(txn);
 }
 
+/* The settings file is at the machine: whoever changed it is not known, that it was is. */
+static enum rc retain(const struct daemon_authority_book *book, struct store_txn *txn)
+{
+    AUTO_BUF(reason, 128);
+    const char *text = NULL;
+    uint32_t before = 0;
+
+    TRY(audit_prune_set(book->log, txn, book->retention, clock_wall_ms(book->clock), &before));
+    if (before == book->retention)
+        return RC_OK;
+    buf_addf(&reason, "from %u to %u days, 0 being for ever, in the settings file", before,
+             book->retention);
+    TRY(buf_text(&reason, &text));
+    return append_own(book, txn, AUDIT_LOG_PRUNE, "authority.audit_retention", text);
+}
+
 static enum rc begin(struct store_txn *txn, void *with)
 {
     const struct beginning *beginning = with;
@@ -399,7 +442,8 @@ static enum rc begin(struct store_txn *txn, void *with)
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
     }
-    return beginning->restored ? put_back(beginning, txn) : RC_OK;
+    TRY(beginning->restored ? put_back(beginning, txn) : RC_OK);
+    return retain(book, txn);
 }
 
 bool daemon_authority_is_restored(const struct store *store, struct bytes *how)
@@ -424,11 +468,18 @@ void daemon_authority_book_close(struct daemon_authority_book *book)
 {
     audit_log_free(book->log);
     book->log = NULL;
+    secret_clear(&book->key);
 }
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
     return (struct daemon_authority_audit){
-        append, ask, book, book->log, &book->published, &book->witnesses
+        .append = append,
+        .ask = ask,
+        .with = book,
+        .log = book->log,
+        .published = &book->published,
+        .witnesses = &book->witnesses,
+        .key = &book->key,
     };
 }
