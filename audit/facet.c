@@ -24,7 +24,7 @@ static struct audit_facet facet_of(enum audit_facet_kind kind, uint8_t number,
 
     hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;
     hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53u;
-    return (struct audit_facet){ hash ^ hash >> 33, (uint8_t)kind };
+    return (struct audit_facet){ (uint32_t)(hash ^ hash >> 33), (uint8_t)kind };
 }
 
 static struct audit_facet facet_of_number(enum audit_facet_kind kind, uint64_t number)

@@ -33,7 +33,7 @@ enum audit_facet_kind {
 };
 
 struct audit_facet {
-    uint64_t hash;
+    uint32_t hash;
     uint8_t kind; /* of enum audit_facet_kind */
 };
 

@@ -56,10 +56,10 @@ void audit_index_key(enum audit_index_level level, uint64_t number, struct audit
                      uint8_t key[AUDIT_INDEX_KEY])
 {
     key[0] = (uint8_t)level;
-    key[9] = facet.kind;
-    for (unsigned i = 0; i < 8; i++) {
-        key[1 + i] = (uint8_t)(number >> (56 - 8 * i));
-        key[10 + i] = (uint8_t)(facet.hash >> (56 - 8 * i));
+    key[5] = facet.kind;
+    for (unsigned i = 0; i < 4; i++) {
+        key[1 + i] = (uint8_t)(number >> (24 - 8 * i));
+        key[6 + i] = (uint8_t)(facet.hash >> (24 - 8 * i));
     }
 }
 

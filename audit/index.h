@@ -9,12 +9,12 @@ struct audit_log;
 
 /*
  * A block is AUDIT_SPAN records, a far AUDIT_FAR_BLOCKS blocks. AUDIT_SEARCH holds
- *   0x40, kind u8, hash u64, index u64 -> nothing: that record says that a certificate was made
+ *   0x40, kind u8, hash u32, index u64 -> nothing: that record says that a certificate was made
  *   0x41                               -> block u64: every whole block from it on is there
- *   0x42                               -> far u64, kind u8, hash u64: up to where it was merged
- *   0x80, far u64, kind u8, hash u64   -> places: the blocks of it that have the facet
- *   0x80, far u64, 0xff, 0             -> nothing: the far is there whole
- *   0xc0, block u64, kind u8, hash u64 -> places: the records of it that have the facet
+ *   0x42                               -> far u64, kind u8, hash u32: where merging it goes on
+ *   0x80, far u32, kind u8, hash u32   -> places: the blocks of it that have the facet
+ *   0x80, far u32, 0xff, 0             -> nothing: the far is there whole
+ *   0xc0, block u32, kind u8, hash u32 -> places: the records of it that have the facet
  * Places are one octet each, ascending; from 32 of them on, 32 octets with a bit for each, the
  * lowest first.
  *
@@ -23,7 +23,7 @@ struct audit_log;
  * turns. Those of a far are merged from them later, a bounded step at a time. What is in no
  * block yet is found by a look at each record, what is in no far by a look into each block.
  */
-enum { AUDIT_INDEX_KEY = 1 + 8 + 1 + 8, AUDIT_INDEX_VALUE = 32 };
+enum { AUDIT_INDEX_KEY = 1 + 4 + 1 + 4, AUDIT_INDEX_VALUE = 32 };
 
 /* Of 256, which. */
 struct audit_places {
@@ -51,7 +51,7 @@ enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint6
 
 /* One item of a block or far in the making; sorted, then put. */
 struct audit_index_item {
-    uint64_t hash;
+    uint32_t hash;
     uint8_t kind, at;
 };
 enum { AUDIT_INDEX_ITEMS = 256 * AUDIT_FACETS_MAX };

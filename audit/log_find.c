@@ -3,7 +3,7 @@
 #include "audit/log_state.h"
 
 /* A few records may share the hash of the fingerprint that is searched by. */
-enum { LOOK_AT = 64, MADE = 0x40, MADE_KEY = 1 + 1 + 8 + 8 };
+enum { LOOK_AT = 64, MADE = 0x40, MADE_KEY = 1 + 1 + 4 + 8 };
 
 static enum rc read_record(struct audit_log *log, uint64_t index, struct bytes bytes,
                            struct audit_record *record)
@@ -49,7 +49,7 @@ static void write_key(struct bytes fingerprint, uint64_t index, struct buf *key)
 
     buf_add_u8(key, MADE);
     buf_add_u8(key, facet.kind);
-    buf_add_u64(key, facet.hash);
+    buf_add_u32(key, facet.hash);
     buf_add_u64(key, index);
 }
 

@@ -26,7 +26,7 @@ static enum rc get_place(struct audit_log *log, struct store_txn *txn, uint64_t 
     struct reader r = READER(value.bytes);
     uint64_t of = reader_u64(&r);
     struct audit_facet read = { .kind = reader_u8(&r) };
-    read.hash = reader_u64(&r);
+    read.hash = reader_u32(&r);
     if (!reader_done(&r))
         return fault(RC_CORRUPT, "audit log: the state of its index is damaged");
     if (of == far)
@@ -38,11 +38,11 @@ static enum rc put_place(struct audit_log *log, struct store_txn *txn, uint64_t 
                          struct audit_facet from)
 {
     static const uint8_t KEY[] = { CURSOR };
-    AUTO_BUF(value, 8 + 1 + 8);
+    AUTO_BUF(value, 8 + 1 + 4);
 
     buf_add_u64(&value, far);
     buf_add_u8(&value, from.kind);
-    buf_add_u64(&value, from.hash);
+    buf_add_u32(&value, from.hash);
     return store_txn_put(txn, table(log), BYTES_OF(KEY), buf_bytes(&value));
 }
 
@@ -69,7 +69,7 @@ static enum rc read_block(struct merging *m, uint64_t block, struct audit_facet 
 {
     AUTO_OF(store_cursor) *cursor = NULL;
     uint8_t first[AUDIT_INDEX_KEY];
-    const struct store_range range = { .prefix = { first, 1 + 8 }, .from = BYTES_OF(first) };
+    const struct store_range range = { .prefix = { first, 1 + 4 }, .from = BYTES_OF(first) };
     struct audit_index_item item = { .at = (uint8_t)(block % m->log->far_blocks) };
     struct store_value value;
     struct bytes key;
@@ -83,9 +83,9 @@ static enum rc read_block(struct merging *m, uint64_t block, struct audit_facet 
         if (rc != RC_OK)
             return rc == RC_NOT_FOUND ? RC_OK : rc;
         struct reader r = READER(key);
-        reader_take(&r, 1 + 8);
+        reader_take(&r, 1 + 4);
         item.kind = reader_u8(&r);
-        item.hash = reader_u64(&r);
+        item.hash = reader_u32(&r);
         m->items[m->count++] = item;
     }
     item.at = UINT8_MAX;
@@ -97,7 +97,7 @@ static enum rc read_block(struct merging *m, uint64_t block, struct audit_facet 
 
 static struct audit_facet behind(const struct audit_index_item *last)
 {
-    if (last->hash == UINT64_MAX)
+    if (last->hash == UINT32_MAX)
         return (struct audit_facet){ 0, (uint8_t)(last->kind + 1) };
     return (struct audit_facet){ last->hash + 1, last->kind };
 }

@@ -318,9 +318,9 @@ static inline enum rc compare_index(struct store_txn *txn, struct model *m,
         uint8_t level = reader_u8(&r);
         if (level < AUDIT_INDEX_FAR)
             continue;
-        uint64_t number = reader_u64(&r);
+        uint64_t number = reader_u32(&r);
         struct audit_facet facet = { .kind = reader_u8(&r) };
-        facet.hash = reader_u64(&r);
+        facet.hash = reader_u32(&r);
         assert_true(reader_done(&r));
         if (level == AUDIT_INDEX_BLOCK)
             TRY(compare_block(txn, m, number, facet, bare));
