@@ -19,6 +19,7 @@ static const struct store_table TABLES[] = {
 
     [AUDIT_KEYS] = { "audit_keys", STORE_KEY_BYTES, AUDIT_KEY_VALUE_MAX },
     [AUDIT_HOLDS] = { "audit_holds", STORE_KEY_BYTES, HOLD_MAX },
+    [AUDIT_FLOODS] = { "audit_floods", STORE_KEY_BYTES, AUDIT_FLOOD_MAX },
 };
 
 const struct store_table *audit_log_tables(void)

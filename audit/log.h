@@ -22,11 +22,13 @@ enum audit_table {
     AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken; log_sums.c */
     AUDIT_CHECKPOINTS, /* tree size -> signed note */
 
-    AUDIT_KEYS,  /* subjects and their wrapped keys (sealing.h) */
-    AUDIT_HOLDS, /* holds, erasures under way, how far pruning came (hold.h, erase.h, prune.h)
-                  */
+    AUDIT_KEYS,   /* subjects and their wrapped keys (sealing.h) */
+    AUDIT_HOLDS,  /* holds, erasures under way, how far pruning came (hold.h, erase.h, prune.h)
+                   */
+    AUDIT_FLOODS, /* what is refused often, counted (flood.h) */
     AUDIT_TABLES
 };
+enum { AUDIT_FLOOD_MAX = 320 };
 const struct store_table *audit_log_tables(void);
 
 /* Holds no state of the log: only the hashes' contexts and random octets in stock. One

@@ -67,6 +67,15 @@ enum rc audit_prune_minimum(struct audit_log *log, struct store_txn *txn, uint64
     return RC_OK;
 }
 
+enum rc audit_prune_days(struct audit_log *log, struct store_txn *txn, uint32_t *days)
+{
+    struct state state;
+
+    TRY(get_state(log, txn, &state));
+    *days = state.days;
+    return RC_OK;
+}
+
 enum rc audit_prune_again(struct audit_log *log, struct store_txn *txn)
 {
     struct state state;

@@ -21,6 +21,9 @@ enum { AUDIT_PRUNE_PACE = 24, AUDIT_PRUNE_DAYS_MAX = 36500 };
 enum rc audit_prune_set(struct audit_log *log, struct store_txn *txn, uint32_t days,
                         int64_t wall_ms, uint32_t *before);
 
+/* As it was set; 0: nothing is pruned. */
+enum rc audit_prune_days(struct audit_log *log, struct store_txn *txn, uint32_t *days);
+
 struct audit_prune {
     int64_t wall_ms;
     int64_t

@@ -330,6 +330,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     made->woken.ended = turn_ended;
     daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
+    TRY(daemon_authority_flood_start(made));
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
@@ -350,6 +351,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     loop_remove_turn(&authority->woken);
     store_queue_free(authority->queue);
     daemon_authority_reading_stop(authority);
+    daemon_authority_flood_stop(authority);
     while (authority->waiting != NULL) {
         struct daemon_authority_request *request = authority->waiting;
         authority->waiting = request->next;

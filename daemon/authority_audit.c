@@ -27,6 +27,9 @@ static enum audit_action of_state(enum registry_state state)
 }
 
 /* What the authority does by itself. */
+/* Refusals of one kind, as at the doors: broker/door_state.h. */
+static const struct audit_flood_limits FLOODS = { .window_ms = 10000, .one_by_one = 10 };
+
 static enum audit_action own_doing(const char *action)
 {
     static const struct {
@@ -36,7 +39,9 @@ static enum audit_action own_doing(const char *action)
                    { "recover", AUDIT_SYSTEM_RECOVER },
 
                    { "erased", AUDIT_LOG_ERASE },
-                   { "pruned", AUDIT_LOG_PRUNE } };
+                   { "pruned", AUDIT_LOG_PRUNE },
+                   { "signer serves", AUDIT_PROCESS_START },
+                   { "signer gone", AUDIT_PROCESS_STOP } };
 
     for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
         if (strcmp(DOINGS[i].name, action) == 0)
@@ -113,7 +118,8 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     }
     if (preamble == NULL) {
         record->actor_kind = AUDIT_PROCESS;
-        record->actor = BYTES("authority");
+        record->actor =
+            event->process == NULL ? BYTES("authority") : bytes_of_text(event->process);
         return;
     }
     if (event->actor != NULL) {
@@ -149,7 +155,7 @@ static void add_certificate(struct audit_record *record,
 
 /* A one-time token gets a record of its own: whoever searches for it finds each try. */
 static enum rc append_token(const struct daemon_authority_book *book, struct store_txn *txn,
-                            const struct audit_record *of, struct bytes token)
+                            const struct audit_record *of, struct bytes token, enum rc rc)
 {
     struct audit_record record = *of;
     AUTO_BUF(target, AUDIT_TARGET_MAX);
@@ -158,7 +164,7 @@ static enum rc append_token(const struct daemon_authority_book *book, struct sto
     buf_addf(&target, "token ");
     text_add_escaped(&target, token);
     record.target = buf_bytes(&target);
-    return audit_log_append(book->log, txn, &record, NULL);
+    return audit_flood_add(book->flood, txn, &record, rc);
 }
 
 static enum rc append(void *with, struct store_txn *txn,
@@ -186,8 +192,20 @@ static enum rc append(void *with, struct store_txn *txn,
     if (record.reason.len > AUDIT_REASON_MAX)
         record.reason.len = AUDIT_REASON_MAX;
     if (event->token.len > 0)
-        TRY(append_token(book, txn, &record, event->token));
-    return audit_log_append(book->log, txn, &record, NULL);
+        TRY(append_token(book, txn, &record, event->token, event->rc));
+    return audit_flood_add(book->flood, txn, &record, event->rc);
+}
+
+static enum rc flush(void *with, struct store_txn *txn, int64_t now_ms, bool all, bool *more)
+{
+    const struct daemon_authority_book *book = with;
+
+    return audit_flood_flush(book->flood, txn, now_ms, all, more);
+}
+
+static bool is_flooded(void *with)
+{
+    return audit_flood_is_open(((const struct daemon_authority_book *)with)->flood);
 }
 
 /* ---- What doors may ask ---- */
@@ -373,7 +391,8 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock)
 {
     *book = (struct daemon_authority_book){ .clock = clock, .published = UINT64_MAX };
-    return audit_log_new(REGISTRY_TABLES, &book->log);
+    TRY(audit_log_new(REGISTRY_TABLES, &book->log));
+    return audit_flood_new(book->log, REGISTRY_TABLES, &FLOODS, &book->flood);
 }
 
 /* ---- How it begins ---- */
@@ -455,17 +474,24 @@ bool daemon_authority_is_restored(const struct store *store, struct bytes *how)
     return restored;
 }
 
+static enum rc look_for_floods(struct store_txn *txn, void *with)
+{
+    return audit_flood_look(((const struct daemon_authority_book *)with)->flood, txn);
+}
+
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store)
 {
     struct beginning beginning = { .book = book };
 
     beginning.restored = daemon_authority_is_restored(store, &beginning.how);
     TRY(store_write(store, begin, &beginning));
+    TRY(store_read(store, look_for_floods, book));
     return store_backup_adopt(store);
 }
 
 void daemon_authority_book_close(struct daemon_authority_book *book)
 {
+    audit_flood_free(book->flood);
     audit_log_free(book->log);
     book->log = NULL;
     secret_clear(&book->key);
@@ -475,6 +501,8 @@ struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authorit
 {
     return (struct daemon_authority_audit){
         .append = append,
+        .flush = flush,
+        .is_flooded = is_flooded,
         .ask = ask,
         .with = book,
         .log = book->log,

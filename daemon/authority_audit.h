@@ -1,7 +1,7 @@
 /* The authority's audit log: its events as records, and what doors may ask of it. */
 #pragma once
 
-#include "audit/log.h"
+#include "audit/flood.h"
 #include "daemon/authority.h"
 
 /*
@@ -21,6 +21,7 @@
  */
 struct daemon_authority_book {
     struct audit_log *log;
+    struct audit_flood *flood; /* what it refuses goes into the log through this */
     struct audit_witnesses witnesses;
     uint64_t published;        /* UINT64_MAX: nobody keeps anything back */
     const struct clock *clock; /* borrowed */

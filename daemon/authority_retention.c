@@ -13,7 +13,12 @@
  * then the walk over what is to be erased, and pruning, both a bounded step in a transaction
  * with a pause behind it, so that the doors are served in between.
  */
-enum { STEP_MOST = 512, PAUSE_MS = 50, AGAIN_MS = 1000 };
+enum {
+    STEP_MOST = 512,
+    PAUSE_MS = 50,
+    AGAIN_MS = 1000,
+    ERASURES_MAX = 4096 /* to see whether there are any */
+};
 
 /* ---- What is asked ---- */
 
@@ -329,6 +334,32 @@ static enum rc walk(struct store_txn *txn, struct store_job *job)
     return finished ? tell_erased(txn, authority, &erasure) : RC_OK;
 }
 
+/* Nothing to erase, and nothing is ever pruned: then no place in the queue is taken. */
+struct finding {
+    struct audit_log *log;
+    bool work;
+};
+
+static enum rc find_work(struct store_txn *txn, void *with)
+{
+    struct finding *finding = with;
+    AUTO_BUF(erasures, ERASURES_MAX);
+    uint32_t days = 0;
+
+    TRY(audit_prune_days(finding->log, txn, &days));
+    if (days == 0)
+        TRY(audit_erase_list(finding->log, txn, &erasures));
+    finding->work = days > 0 || erasures.len > 0 || erasures.broken;
+    return RC_OK;
+}
+
+static bool has_work(struct daemon_authority *authority)
+{
+    struct finding finding = { .log = authority->setup.audit.log };
+
+    return store_read(authority->setup.store, find_work, &finding) != RC_OK || finding.work;
+}
+
 static void is_walked(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_retention *retention = (void *)job;
@@ -358,6 +389,8 @@ static enum rc look(struct loop_timer *timer)
 
     if (retention->under_way)
         return RC_OK;
+    if (!has_work(authority))
+        return loop_arm(authority->setup.loop, timer, authority->setup.settings.prune_every_ms);
     retention->wanted = false;
     retention->more = false;
     retention->looking_ms = clock_monotonic_ms(authority->setup.clock);

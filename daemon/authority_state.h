@@ -151,6 +151,9 @@ struct daemon_authority {
     struct registry_spooled spooled[REGISTRY_OPERATOR_DOOR + 1]; /* as each door said last */
     uint64_t unrecorded; /* requests whose record found no room */
     bool telling;        /* the job is in the queue */
+    struct loop_timer flood_timer;
+    struct store_job flood_job;
+    bool telling_floods; /* likewise */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -247,6 +250,10 @@ void daemon_authority_reading_begins(struct daemon_authority_request *request);
 void daemon_authority_reading_remember(struct daemon_authority_request *request);
 void daemon_authority_reading_start(struct daemon_authority *authority);
 void daemon_authority_reading_stop(struct daemon_authority *authority);
+
+/* ---- authority_flood.c: refusals that were counted ---- */
+enum rc daemon_authority_flood_start(struct daemon_authority *authority);
+void daemon_authority_flood_stop(struct daemon_authority *authority);
 
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
