@@ -44,6 +44,10 @@ bool audit_query_wants(const struct audit_query *query, const struct audit_recor
 void audit_query_write(const struct audit_query *query, struct buf *buf);
 enum rc audit_query_read(struct bytes bytes, struct audit_query *query);
 
+/* Append what is given as words, as /v1/audit spells it but for times: "device=dev-1 limit=50".
+ */
+void audit_query_tell(const struct audit_query *query, struct buf *text);
+
 /* One record found, with what proves it. Borrowed. */
 struct audit_hit {
     uint64_t index;

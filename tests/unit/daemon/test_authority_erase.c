@@ -136,7 +136,7 @@ static void push_records(struct world *w, const char *device, unsigned count, in
                          uint8_t spool)
 {
     static const uint8_t REST[AUDIT_SPOOL_ID - 1];
-    struct audit_record record = { .actions = audit_action_set_of(AUDIT_PUBLISH),
+    struct audit_record record = { .action = AUDIT_PUBLISH,
                                    .decision = AUDIT_DENIED,
                                    .wall_ms = wall_ms,
                                    .correlation = { 7 },
@@ -337,7 +337,7 @@ static enum rc add_years(struct store_txn *txn, void *with)
 {
     const struct daemon_authority_book *book = with;
     const int64_t now = (int64_t)TBS_NOW_S * 1000, day = 86400000;
-    struct audit_record record = { .actions = audit_action_set_of(AUDIT_PUBLISH),
+    struct audit_record record = { .action = AUDIT_PUBLISH,
                                    .decision = AUDIT_DENIED,
                                    .correlation = { 7 },
                                    .actor_kind = AUDIT_DEVICE,
