@@ -67,7 +67,7 @@ static void step_erasure(struct model *m)
 {
     struct stepping s = { .m = m,
                           .room = BUF_MAX(128),
-                          .most = 1 + (unsigned)logs_dice(&m->dice) % 40 };
+                          .most = 1 + (unsigned)logs_dice(&m->dice) % 200 };
     enum rc rc = store_write(m->logs->store, step, &s);
 
     if (!m->erasing)

@@ -1,0 +1,170 @@
+/* Searching: each answer against a look at every record, also while the index is made anew and
+ * after records were erased; and what a query may say. */
+#include "tests/unit/audit/searches.h"
+
+#include "audit/log_state.h"
+#include "audit/topic.h"
+#include "policy/topic.h"
+
+enum { QUERIES = 500 };
+
+static size_t check_many(struct searches *w, unsigned count, uint64_t dice)
+{
+    size_t hits = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct searches_asked asked = { .w = w, .query = searches_query(w, &dice) };
+        unsigned pages = 0;
+        hits += searches_check(&asked, &pages);
+    }
+    return hits;
+}
+
+static void finds_what_a_look_at_every_record_finds(void **state)
+{
+    struct searches *w = *state;
+    struct searches_asked all = { .w = w, .query = { .most = AUDIT_QUERY_MOST } };
+    unsigned pages = 0;
+
+    searches_write(w, SEARCHES_RECORDS);
+    assert_true(check_many(w, QUERIES, 7) > QUERIES);
+    assert_int_equal(searches_check(&all, &pages), SEARCHES_RECORDS);
+    assert_int_equal(pages, SEARCHES_RECORDS / AUDIT_QUERY_MOST);
+}
+
+/* Around the end of a block, where the look at each ends and the index begins. */
+static void finds_at_every_length_of_the_log(void **state)
+{
+    struct searches *w = *state;
+    static const size_t LENGTHS[] = { 1, 255, 256, 257, 511, 512, 513 };
+
+    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
+        void *logs = w->logs;
+        logs_tear_down(&logs);
+        assert_int_equal(logs_set_up(&logs), 0);
+        w->logs = logs;
+        searches_write(w, LENGTHS[i]);
+        check_many(w, 100, 11 + i);
+    }
+}
+
+/* ---- The index: merged, made anew, and after erasing ---- */
+
+static enum rc index_all(struct store_txn *txn, void *with)
+{
+    const struct searches *w = with;
+    bool more = true;
+
+    while (more)
+        TRY(audit_log_index(w->logs->log, txn, &more));
+    return audit_log_index_due(w->logs->log, txn, &more);
+}
+
+struct due {
+    const struct searches *w;
+    bool *due;
+};
+
+static enum rc index_is_due(struct store_txn *txn, void *with)
+{
+    const struct due *due = with;
+
+    return audit_log_index_due(due->w->logs->log, txn, due->due);
+}
+
+static enum rc index_some(struct store_txn *txn, void *with)
+{
+    const struct searches *w = with;
+    bool more = true;
+
+    return audit_log_index(w->logs->log, txn, &more);
+}
+
+static void finds_the_same_while_blocks_are_merged_and_after(void **state)
+{
+    struct searches *w = *state;
+
+    w->logs->log->far_blocks = 3;
+    searches_write(w, SEARCHES_RECORDS);
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(store_write(w->logs->store, index_some, w), RC_OK);
+        check_many(w, 20, 100 + i);
+    }
+    assert_int_equal(store_write(w->logs->store, index_all, w), RC_OK);
+    assert_true(check_many(w, 300, 5) > 300);
+}
+
+/* As a log is that an earlier version wrote: no index of ours, and its own. */
+static enum rc forget_index(struct store_txn *txn, void *with)
+{
+    const struct store_range all = { .backward = false };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+    (void)with;
+
+    TRY(store_cursor_open(txn, AUDIT_SEARCH, &all, &cursor));
+    while (store_cursor_next(cursor, &key, &value) == RC_OK) {
+        AUTO_BUF(copy, STORE_KEY_MAX);
+        buf_add(&copy, key);
+        TRY(store_txn_remove(txn, AUDIT_SEARCH, buf_bytes(&copy)));
+    }
+    for (uint8_t i = 1; i < 7; i++) {
+        const uint8_t old[] = { i, 1, 'x', 0, 0, 0, 0, 0, 0, 0, 1 };
+        TRY(store_txn_put(txn, AUDIT_SEARCH, BYTES_OF(old), BYTES("")));
+    }
+    return RC_OK;
+}
+
+static enum rc count_old(struct store_txn *txn, void *with)
+{
+    static const uint8_t FIRST[] = { 0x40 };
+    const struct store_range range = { .below = BYTES_OF(FIRST) };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+
+    TRY(store_cursor_open(txn, AUDIT_SEARCH, &range, &cursor));
+    for (*(unsigned *)with = 0; store_cursor_next(cursor, &key, &value) == RC_OK;)
+        ++*(unsigned *)with;
+    return RC_OK;
+}
+
+static void a_log_of_an_earlier_version_gets_its_index_step_by_step(void **state)
+{
+    struct searches *w = *state;
+    unsigned old = 0, steps = 0;
+    bool due = true;
+
+    w->logs->log->far_blocks = 2;
+    searches_write(w, SEARCHES_RECORDS);
+    assert_int_equal(store_write(w->logs->store, forget_index, NULL), RC_OK);
+    check_many(w, 20, 1);
+    for (; steps < 100 && due; steps++) {
+        assert_int_equal(store_write(w->logs->store, index_some, w), RC_OK);
+        check_many(w, 8, steps);
+        assert_int_equal(store_read(w->logs->store, index_is_due, &(struct due){ w, &due }),
+                         RC_OK);
+    }
+    assert_false(due);
+    assert_true(steps > 1 + 1 + 8 + 4);
+    assert_int_equal(store_read(w->logs->store, count_old, &old), RC_OK);
+    assert_int_equal(old, 0);
+    check_many(w, 200, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(finds_what_a_look_at_every_record_finds,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(finds_the_same_while_blocks_are_merged_and_after,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(a_log_of_an_earlier_version_gets_its_index_step_by_step,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(finds_at_every_length_of_the_log, searches_set_up,
+                                        searches_tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
