@@ -10,7 +10,7 @@
 #include "integration/post.h"
 
 enum {
-    WHOLE_MS = 30 * 1000,
+    ANSWER_MS = 10 * 1000,
     ANSWER_MAX = 2048, /* signature lines, or a reason */
     URL_MAX = 512,
     REASON_SHOWN = 120,
@@ -302,7 +302,7 @@ static enum rc make_post(struct integration_witness *witness)
         .loop = witness->setup.loop,
         .type = "text/plain; charset=utf-8",
         .connect_ms = witness->setup.connect_ms,
-        .whole_ms = witness->setup.connect_ms + WHOLE_MS,
+        .whole_ms = witness->setup.connect_ms + ANSWER_MS,
         .answer_max = ANSWER_MAX,
         .done = on_answer,
         .with = witness,
