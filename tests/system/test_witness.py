@@ -167,6 +167,9 @@ def test_without_one_nothing_is_published_until_it_is_back(running):
     assert any("witness=witness-2 " in line for line in running.running.events("exporter.witness-fails"))
     failed = running.wait_audit(action="log.export", decision="failed")
     assert failed["target"] == "witness-2" and dead.url in failed["reason"]
+    told = json.loads(running.touchmark("audit", "verify", *demand(running), "--json").stdout)
+    assert told["verified"] and told["records"] == status(running)["audit_published"]
+    assert running.call("GET", f"/v1/audit/proof?index={told['records']}").status == 404
     dead.start()
     note = wait_published(running)
     assert len(witness.signers(note, vkeys(running))) == 2
