@@ -6,6 +6,7 @@
 #include "daemon/events.h"
 
 enum { QUEUE_WAITING = 8192, QUEUE_GROUP = 512, REPLY_MAX = LINK_BODY_MAX, AGAIN_MS = 1000 };
+enum { PRUNE_EVERY_MS = 3600 * 1000 };
 
 /* ---- A request's life ---- */
 
@@ -197,6 +198,7 @@ static void dispatch(struct daemon_authority_request *request)
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
+    case REGISTRY_ASK_AUDIT_HOLD_LIST:
         daemon_authority_command(request);
         return;
     case REGISTRY_ASK_SPOOL:
@@ -204,6 +206,12 @@ static void dispatch(struct daemon_authority_request *request)
         return;
     case REGISTRY_ASK_BACKUP:
         daemon_authority_backup(request);
+        return;
+    case REGISTRY_ASK_AUDIT_ERASE:
+        daemon_authority_erase(request);
+        return;
+    case REGISTRY_ASK_AUDIT_HOLD:
+        daemon_authority_hold(request);
         return;
 
     case REGISTRY_ASK_AUDIT_COSIGN:
@@ -307,6 +315,8 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     if (made == NULL)
         return fault(RC_NOMEM, "the authority");
     made->setup = *setup;
+    if (made->setup.settings.prune_every_ms == 0)
+        made->setup.settings.prune_every_ms = PRUNE_EVERY_MS;
     made->authorities = BUF_MAX(LINK_BODY_MAX);
     for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++) {
         made->doors[i].authority = made;
@@ -320,9 +330,11 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     made->woken.ended = turn_ended;
     daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
+    TRY(daemon_authority_flood_start(made));
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
+    TRY(daemon_authority_retention_start(made));
     *authority = TAKE(made);
     return RC_OK;
 }
@@ -339,6 +351,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     loop_remove_turn(&authority->woken);
     store_queue_free(authority->queue);
     daemon_authority_reading_stop(authority);
+    daemon_authority_flood_stop(authority);
     while (authority->waiting != NULL) {
         struct daemon_authority_request *request = authority->waiting;
         authority->waiting = request->next;
@@ -354,6 +367,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
     daemon_authority_publish_stop(authority);
+    daemon_authority_retention_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);

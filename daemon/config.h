@@ -67,6 +67,7 @@ struct daemon_config {
         int64_t witness_quorum, witness_within_ms;
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *door_names;
+        int64_t audit_retention; /* days */
     } authority;
     struct daemon_config_door device_door, operator_door;
     struct {

@@ -27,6 +27,7 @@ static const struct {
     [REGISTRY_RIGHT_POLICY_WRITE] = { "policy.write", ADMIN, OPERATORS },
     [REGISTRY_RIGHT_AUDIT_READ] = { "audit.read", ADMIN | AUDITOR, OPERATORS | EXPORTER },
     [REGISTRY_RIGHT_STATUS_READ] = { "status.read", ADMIN | AUDITOR, OPERATORS },
+    [REGISTRY_RIGHT_AUDIT_WRITE] = { "audit.write", ADMIN, OPERATORS },
 
     [REGISTRY_RIGHT_EXPORT] = { "export", 0, EXPORTER },
 };
@@ -79,11 +80,16 @@ enum registry_right registry_right_of(enum registry_ask ask)
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
     case REGISTRY_ASK_AUDIT_PROOF:
     case REGISTRY_ASK_AUDIT_ENTRIES:
+    case REGISTRY_ASK_AUDIT_HOLD_LIST:
     case REGISTRY_ASK_AUDIT_WATCH:
         return REGISTRY_RIGHT_AUDIT_READ;
     case REGISTRY_ASK_EXPORTED:
     case REGISTRY_ASK_AUDIT_COSIGN:
         return REGISTRY_RIGHT_EXPORT;
+
+    case REGISTRY_ASK_AUDIT_ERASE:
+    case REGISTRY_ASK_AUDIT_HOLD:
+        return REGISTRY_RIGHT_AUDIT_WRITE;
     }
     return REGISTRY_RIGHTS; /* nobody's */
 }

@@ -40,6 +40,7 @@ struct world {
     size_t crl_most;       /* octets of a CRL; 0: as many as the signer takes */
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
+    uint32_t retention; /* days */
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -183,6 +184,10 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 
     TRY(loop_new(&w->signing.clock, &loop));
     TRY(daemon_authority_book_open(&book, &w->signing.clock));
+    TRY(daemon_authority_book_unlock(&book, w->scratch.dir, store));
+    book.retention = w->retention;
+    if (w->retention > 0)
+        TRY(daemon_authority_book_begin(&book, store));
     struct deadly deadly = { w, daemon_authority_book_audit(&book) };
     const struct daemon_authority_setup setup = {
         .loop = loop,
@@ -190,11 +195,16 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .store = store,
         .backups = w->backups.dir,
         .recover = w->recover.dir,
-        .audit = { .append = append, .ask = ask_log, .with = &deadly, .log = book.log },
+        .audit = { .append = append,
+                   .ask = ask_log,
+                   .with = &deadly,
+                   .log = book.log,
+                   .key = &book.key },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
+                      .prune_every_ms = 100,
                       .sinks = w->sinks,
                       .witnesses = w->witnesses,
                       .crl_most = w->crl_most,
@@ -242,7 +252,8 @@ static inline void stop(struct world *w)
     signing_stop(&w->signing);
 }
 
-static inline int prepare(void **state)
+/* All but the authority and its signer. */
+static inline struct world *make_world(void)
 {
     struct world *w = calloc(1, sizeof *w);
 
@@ -259,6 +270,13 @@ static inline int prepare(void **state)
     struct store *store = open_store(w);
     assert_int_equal(store_write(store, fill, w), RC_OK);
     store_close(store);
+    return w;
+}
+
+static inline int prepare(void **state)
+{
+    struct world *w = make_world();
+
     start(w);
     *state = w;
     return 0;
