@@ -78,6 +78,11 @@ static const struct api_member STATUS[] = {
     { "audit_checkpoint", "integer", "of them, under the newest signed checkpoint" },
     { "audit_sinks", "integer", "that the audit log goes out to" },
     { "audit_exported", "integer?", "records that every sink has had" },
+    { "audit_published", "integer",
+      "records under the checkpoint that everybody is shown; 0 until there is one" },
+    { "audit_witnesses", "integer", "that checkpoints are carried to" },
+    { "audit_cosigned", "integer?",
+      "records under the newest checkpoint that every one of them signed" },
     { "audit_sources", "[AuditSource", "by who told" },
     { "trouble", "string?", "what needs a person" },
 };

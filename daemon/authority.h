@@ -74,7 +74,7 @@ struct daemon_authority_settings {
     uint64_t singles_most; /* revocations one by one, of an operator in an hour, under those */
     int64_t crl_every_ms, crl_valid_ms;
     int64_t witness_within_ms; /* longer without a quorum is trouble */
-    unsigned sinks;            /* that the exporter serves */
+    unsigned sinks, witnesses; /* that the exporter serves */
     size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */

@@ -146,6 +146,7 @@ static enum rc open_authority(struct process *process)
                       .crl_valid_ms = config->authority.crl_valid_ms,
                       .witness_within_ms = config->authority.witness_within_ms,
                       .sinks = daemon_config_sinks(config),
+                      .witnesses = daemon_config_witnesses(config),
                       .door_names = config->authority.door_names },
         .backups = process->backups,
         .recover = process->recover,

@@ -135,13 +135,19 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .now_ms = request->now_ms,
                                         .signer = authority->issues,
                                         .checkpoint = authority->checkpoint,
-                                        .sinks = authority->setup.settings.sinks };
+                                        .sinks = authority->setup.settings.sinks,
+                                        .witnesses = authority->setup.settings.witnesses };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
     TRY(sum_sources(txn, authority, status));
     if (status->sinks > 0)
         status->exported = daemon_authority_exported(authority);
-    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+    if (status->witnesses > 0)
+        status->cosigned = daemon_authority_witnessed(authority);
+    if (authority->setup.audit.published != NULL)
+        status->published = *authority->setup.audit.published;
+    if (status->sinks + status->witnesses > 0 &&
+        authority->doors[REGISTRY_EXPORTER].server == NULL)
         memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')

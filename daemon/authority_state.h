@@ -328,6 +328,9 @@ void daemon_authority_spool(struct daemon_authority_request *request);
 enum audit_source daemon_authority_source(enum registry_channel channel);
 
 /* ---- authority_export.c: EXPORTED ---- */
+/* Records under the newest checkpoint that every witness signed which the exporter carries to;
+ * UINT64_MAX without any. */
+uint64_t daemon_authority_witnessed(const struct daemon_authority *authority);
 void daemon_authority_export(struct daemon_authority_request *request);
 
 /* ---- authority_trouble.c ---- */

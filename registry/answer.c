@@ -92,7 +92,8 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
      NUMBER("doors behind", status.doors_behind), NUMBER("records", status.records),
      NUMBER("checkpoint", status.checkpoint), NUMBER("sinks", status.sinks),
-     NUMBER("exported", status.exported), NUMBER("checkpoint", status.checkpoint),
+     NUMBER("exported", status.exported), NUMBER("witnesses", status.witnesses),
+     NUMBER("cosigned", status.cosigned), NUMBER("published", status.published),
      SOURCE("authority", 1), SOURCE("device door", 2), SOURCE("operator door", 3),
      SOURCE("signer", 4),
      { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });

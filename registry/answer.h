@@ -73,6 +73,9 @@ struct registry_status {
     uint64_t checkpoint;   /* of them, under the newest checkpoint */
     uint64_t sinks;        /* that the log goes out to, by the settings */
     uint64_t exported;     /* records that every sink has had */
+    uint64_t witnesses;    /* that checkpoints are carried to, by the settings */
+    uint64_t cosigned;     /* records under the newest checkpoint that every one signed */
+    uint64_t published;    /* records under the checkpoint that everybody is shown */
     struct registry_source sources[REGISTRY_SOURCES];
     char trouble[REGISTRY_TROUBLE_MAX + 1]; /* what is wrong and needs a person; "": nothing */
 };

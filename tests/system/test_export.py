@@ -29,16 +29,9 @@ def system(sinks, *, exporter=None, prepare=None):
             settings["exporter"] = dict({"retry_most": "1s"}, **(exporter or {}))
             folder = work / "place"
             place.init(folder)
-            merge_exporter(folder, settings.pop("exporter"))
+            place.merge_settings(folder, "exporter", settings.pop("exporter"))
             made = stack.enter_context(world.World(work, folder=folder, settings=settings, prepare=prepare))
             yield made
-
-
-def merge_exporter(folder, rows):
-    """init wrote the section already."""
-    conf = folder / "touchmark.conf"
-    lines = "".join(f"{key} = {value}\n" for key, value in rows.items())
-    conf.write_text(conf.read_text().replace("[exporter]\n", f"[exporter]\n{lines}"))
 
 
 class Load:

@@ -33,7 +33,7 @@ struct world {
     struct buf root_der, issuing_der[ISSUING], authorities;
     pid_t authority;
     int doors[REGISTRY_CHANNEL_LAST + 1];
-    unsigned sinks;
+    unsigned sinks, witnesses;
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
@@ -209,6 +209,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_valid_ms = 7 * 86400000,
                       .prune_every_ms = 100,
                       .sinks = w->sinks,
+                      .witnesses = w->witnesses,
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
                       .four_eyes = w->four_eyes,
