@@ -163,8 +163,8 @@ struct line {
 
 static struct line last(struct world *w, enum audit_action action, enum audit_decision decision)
 {
-    const struct audit_query query = { .action = (uint16_t)action,
-                                       .decision = (uint8_t)decision,
+    const struct audit_query query = { .actions = audit_action_set_of(action),
+                                       .decisions = (uint8_t)(1u << decision),
                                        .most = 1 };
     struct audit_page page;
     struct audit_hit hit;
