@@ -29,7 +29,8 @@ static void stepped(struct store_job *job, enum rc rc)
     int64_t pause_ms = indexing->more ? PAUSE_MS : LOOK_MS;
 
     if (!authority->ending)
-        (void)loop_arm(authority->setup.loop, &indexing->timer, rc == RC_OK ? pause_ms : AGAIN_MS);
+        (void)loop_arm(authority->setup.loop, &indexing->timer,
+                       rc == RC_OK ? pause_ms : AGAIN_MS);
 }
 
 struct finding {
