@@ -1,4 +1,5 @@
-/* Who follows the log, and how many may at once: several questions are under way on one link. */
+/* Who follows the log, and how many may at once: several questions are under way on one link.
+ */
 #include "tests/unit/daemon/authority_world.h"
 
 #include "base/link_message.h"
@@ -94,9 +95,9 @@ static enum rc receive(struct world *w, struct reply *reply)
         enum rc rc = link_message_receive(w->doors[REGISTRY_OPERATOR_DOOR], reply->room,
                                           sizeof reply->room, &datagram, &fd);
         if (rc == RC_OK) {
-            assert_int_equal(link_message_read(registry_door_protocol(), true, datagram, false,
-                                               &message),
-                             RC_OK);
+            assert_int_equal(
+                link_message_read(registry_door_protocol(), true, datagram, false, &message),
+                RC_OK);
             reply->id = message.id;
             reply->rc = message.rc;
             reply->body = message.body;
@@ -179,7 +180,8 @@ static void record_0_is_a_place_to_begin(void **state)
     assert_int_equal(receive(w, &reply), RC_OK);
     assert_int_equal(reply.rc, RC_OK);
     assert_int_equal(reply.id, id_of(REGISTRY_ASK_AUDIT_WATCH, 1));
-    assert_int_equal(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply.body, &answer), RC_OK);
+    assert_int_equal(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply.body, &answer),
+                     RC_OK);
     assert_int_equal(audit_page_read(answer.query, &page), RC_OK);
     assert_int_equal(audit_page_next(&page, &hit), RC_OK);
     assert_int_equal(hit.record->action, AUDIT_DEVICE_ADD);
