@@ -1,5 +1,8 @@
 """The audit log's filters through the command line: each, mixed, paged, and what is no filter."""
 import json
+import pathlib
+import re
+import shlex
 import subprocess
 
 import pytest
@@ -133,6 +136,19 @@ def test_what_is_no_filter_is_named(running, words, says):
     for command in (("list",), ("follow", "--answers", "1")):
         told = running.touchmark("audit", *command, *words, check=False)
         assert told.returncode != 0 and says in told.stderr
+
+
+def questions():
+    page = (pathlib.Path(__file__).parents[2] / "docs/audit-questions.md").read_text().replace("\\|", "|")
+    return [words.removeprefix("touchmark ").replace("SHA256", "ab" * 32).replace("HASH", "cd" * 32)
+            for words in re.findall(r"`((?:touchmark )?audit list [^`]*)`", page)]
+
+
+def test_each_question_of_the_page_is_one(running):
+    asked = questions()
+    assert len(asked) > 20
+    for words in asked:
+        running.touchmark(*shlex.split(words), "--limit", "1")
 
 
 def test_following_begins_at_the_first_record_and_filters(running):
