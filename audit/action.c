@@ -113,8 +113,8 @@ static const struct audit_action_row ACTIONS[] = {
       AUDIT_CLOSED },
     { AUDIT_RETAIN, "retain", P | G | T, AUDIT_COUNTED, "a message was kept; target: topic",
       AUDIT_CLOSED },
-    { AUDIT_WILL, "will", P | G | T, AUDIT_COUNTED, "a will was set or published; target: topic",
-      AUDIT_CLOSED },
+    { AUDIT_WILL, "will", P | G | T, AUDIT_COUNTED,
+      "a will was set or published; target: topic", AUDIT_CLOSED },
     { AUDIT_PROTOCOL, "protocol", P | G, AUDIT_NOT_ALONE, "the other side broke its protocol",
       AUDIT_CLOSED },
 };

@@ -16,7 +16,7 @@ struct audit_action_set audit_action_set_of(enum audit_action action)
 
 void audit_action_set_add(struct audit_action_set *set, unsigned action)
 {
-    if (action <= AUDIT_ACTION_MOST)
+    if (action > 0 && action <= AUDIT_ACTION_MOST)
         set->bits[action / 64] |= (uint64_t)1 << action % 64;
 }
 

@@ -6,7 +6,7 @@
 
 enum { AUDIT_ACTION_MOST = 255 }; /* no action has a greater number */
 
-/* Bit n of the words is action n. None: not given. */
+/* Bit n of the words is action n; 0 is none. No bit: not given. */
 struct audit_action_set {
     uint64_t bits[(AUDIT_ACTION_MOST + 1) / 64];
 };

@@ -64,8 +64,8 @@ void audit_index_key(enum audit_index_level level, uint64_t number, struct audit
 }
 
 enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number,
-                        struct audit_facet facet, struct audit_places *places)
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        struct audit_places *places)
 {
     uint8_t key[AUDIT_INDEX_KEY];
     struct store_value value;
@@ -82,8 +82,8 @@ enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
 }
 
 enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number,
-                        struct audit_facet facet, const struct audit_places *places)
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        const struct audit_places *places)
 {
     uint8_t key[AUDIT_INDEX_KEY];
     AUTO_BUF(value, AUDIT_INDEX_VALUE);
@@ -184,8 +184,8 @@ enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t
         TRY(audit_log_record(log, txn, block * AUDIT_SPAN + at, &record));
         audit_facets_of(&record, &facets);
         for (size_t i = 0; i < facets.count; i++)
-            items[count++] = (struct audit_index_item){ facets.at[i].hash, facets.at[i].kind,
-                                                        (uint8_t)at };
+            items[count++] =
+                (struct audit_index_item){ facets.at[i].hash, facets.at[i].kind, (uint8_t)at };
     }
     qsort(items, count, sizeof *items, audit_index_compare);
     TRY(audit_index_put_items(log, txn, AUDIT_INDEX_BLOCK, block, items, count));

@@ -36,12 +36,12 @@ enum audit_index_level { AUDIT_INDEX_FAR = 0x80, AUDIT_INDEX_BLOCK = 0xc0 };
 
 /* The places of a facet in a block or far; none: empty. RC_CORRUPT. */
 enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number,
-                        struct audit_facet facet, struct audit_places *places);
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        struct audit_places *places);
 /* No places: it is taken out. */
 enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number,
-                        struct audit_facet facet, const struct audit_places *places);
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        const struct audit_places *places);
 /* The key; kind 0xff and 0 are a far's mark. */
 void audit_index_key(enum audit_index_level level, uint64_t number, struct audit_facet facet,
                      uint8_t key[AUDIT_INDEX_KEY]);
@@ -77,7 +77,7 @@ enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t
 
 /* ---- reindex.c ---- */
 
-/* Take out what the record had and what is left of it has not. */
+/* The record's facets give way to those of what is left of it. */
 enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_t index,
                            const struct audit_record *record, const struct audit_record *left);
 /* The lowest record from `from` on and below `below` that has the facet, or may have it as far

@@ -108,9 +108,10 @@ enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
 
 /*
  * What searches go by is written as records are appended; merging it, so that a look at one
- * place covers many records, is left to calls of audit_log_index(), a bounded step each, as is all of it
- * for a log that an earlier version wrote. Meanwhile searches take more looks, and find the
- * same. audit_log_index_due(), which changes nothing, and *more: there is something to do.
+ * place covers many records, is left to calls of audit_log_index(), a bounded step each, as is
+ * all of it for a log that an earlier version wrote. Meanwhile searches take more looks, and
+ * find the same. audit_log_index_due(), which changes nothing, and *more: there is something to
+ * do.
  */
 enum rc audit_log_index_due(struct audit_log *log, struct store_txn *txn, bool *due);
 enum rc audit_log_index(struct audit_log *log, struct store_txn *txn, bool *more);

@@ -85,8 +85,8 @@ static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t 
 
     TRY(audit_log_get(log, txn, index, &bytes));
     TRY(read_record(log, index, bytes, &record));
-    bool made = makes_certificate(&record) &&
-                bytes_equal(record.certificate.fingerprint, fingerprint);
+    bool made =
+        makes_certificate(&record) && bytes_equal(record.certificate.fingerprint, fingerprint);
     return made ? RC_OK : RC_NOT_FOUND;
 }
 

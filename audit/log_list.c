@@ -29,7 +29,8 @@ static enum rc look_far(struct search *s, uint64_t far, bool *wanted)
     struct audit_span span;
 
     *wanted = true;
-    if ((s->query->since_ms == 0 && s->query->until_ms == 0) || far * s->log->far_blocks < s->low ||
+    if ((s->query->since_ms == 0 && s->query->until_ms == 0) ||
+        far * s->log->far_blocks < s->low ||
         (far + 1) * s->log->far_blocks * AUDIT_SPAN > s->size)
         return RC_OK;
     TRY(audit_span_get_far(s->log, s->txn, far, &span));
@@ -137,9 +138,7 @@ static enum rc meet(struct search *s, enum audit_index_level level, uint64_t num
     return RC_OK;
 }
 
-static const struct audit_places ALL = {
-    { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX }
-};
+static const struct audit_places ALL = { { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX } };
 
 static enum rc search_block(struct search *s, uint64_t block, uint64_t end)
 {

@@ -19,8 +19,8 @@ struct audit_log {
     struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
 };
 
-/* The record with this index as it lies there, also if it is being erased; its commitment is not
- * checked. Borrows from log->record. RC_NOT_FOUND, RC_CORRUPT. */
+/* The record with this index as it lies there, also if it is being erased; its commitment is
+ * not checked. Borrows from log->record. RC_NOT_FOUND, RC_CORRUPT. */
 enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
                          struct audit_record *record);
 

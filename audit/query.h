@@ -23,10 +23,10 @@ struct audit_query {
                            matches it, or can */
     struct audit_network peer;
     struct audit_action_set actions;
-    uint8_t decisions;       /* bits of enum audit_decision */
-    uint8_t sources;         /* bits of enum audit_source */
-    uint64_t policy_version; /* that was asked */
-    uint32_t rule;           /* that decided; AUDIT_RULE_NONE: none of them did */
+    uint8_t decisions;          /* bits of enum audit_decision */
+    uint8_t sources;            /* bits of enum audit_source */
+    uint64_t policy_version;    /* that was asked */
+    uint32_t rule;              /* that decided; AUDIT_RULE_NONE: none of them did */
     int64_t since_ms, until_ms; /* wall, both included; until 0: no end */
     uint64_t before; /* only records with a lower index: the next page; 0: from the newest */
     uint32_t most;   /* at most so many */

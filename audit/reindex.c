@@ -160,13 +160,47 @@ static enum rc take_out(struct audit_log *log, struct store_txn *txn,
     return audit_index_put(log, txn, level, number, facet, &places);
 }
 
+static enum rc put_in(struct audit_log *log, struct store_txn *txn,
+                      enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                      unsigned at)
+{
+    struct audit_places places;
+
+    TRY(audit_index_get(log, txn, level, number, facet, &places));
+    places.bits[at / 64] |= (uint64_t)1 << at % 64;
+    return audit_index_put(log, txn, level, number, facet, &places);
+}
+
+static enum rc exchange(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        const struct audit_facets *before, const struct audit_facets *after)
+{
+    const uint64_t block = index / AUDIT_SPAN, far = block / log->far_blocks;
+    const unsigned at = index % AUDIT_SPAN, block_at = (unsigned)(block % log->far_blocks);
+    bool stays = true;
+
+    for (size_t i = 0; i < before->count; i++) {
+        const struct audit_facet facet = before->at[i];
+        if (has(after, facet))
+            continue;
+        TRY(take_out(log, txn, AUDIT_INDEX_BLOCK, block, facet, at, &stays));
+        if (!stays)
+            TRY(take_out(log, txn, AUDIT_INDEX_FAR, far, facet, block_at, &stays));
+    }
+    for (size_t i = 0; i < after->count; i++) {
+        if (has(before, after->at[i]))
+            continue;
+        TRY(put_in(log, txn, AUDIT_INDEX_BLOCK, block, after->at[i], at));
+        TRY(put_in(log, txn, AUDIT_INDEX_FAR, far, after->at[i], block_at));
+    }
+    return RC_OK;
+}
+
 enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_t index,
                            const struct audit_record *record, const struct audit_record *left)
 {
     const uint64_t block = index / AUDIT_SPAN;
     struct audit_facets before, after;
     uint64_t low = 0, size = 0;
-    bool stays = true;
 
     TRY(audit_made_remove(log, txn, index, record));
     TRY(audit_index_low(log, txn, &low));
@@ -175,16 +209,7 @@ enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_
         return RC_OK;
     audit_facets_of(record, &before);
     audit_facets_of(left, &after);
-    for (size_t i = 0; i < before.count; i++) {
-        const struct audit_facet facet = before.at[i];
-        if (has(&after, facet))
-            continue;
-        TRY(take_out(log, txn, AUDIT_INDEX_BLOCK, block, facet, index % AUDIT_SPAN, &stays));
-        if (!stays)
-            TRY(take_out(log, txn, AUDIT_INDEX_FAR, block / log->far_blocks, facet,
-                         (unsigned)(block % log->far_blocks), &stays));
-    }
-    return RC_OK;
+    return exchange(log, txn, index, &before, &after);
 }
 
 /* ---- Upwards ---- */

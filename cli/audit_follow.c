@@ -11,7 +11,8 @@ enum { PATH_LEN_MAX = 8 * 1024, LINE_MAX_LEN = 8 * 1024, AGAIN_S = 1 };
 enum { FROM = CLI_AUDIT_FACETS, TIMES };
 static const struct cli_option OPTIONS[] = {
     CLI_AUDIT_FACET_OPTIONS,
-    [FROM] = { "--from", "INDEX", "from this record on (0: the first), not only what comes from now on" },
+    [FROM] = { "--from", "INDEX",
+               "from this record on (0: the first), not only what comes from now on" },
     [TIMES] = { "--answers", "N",
                 "end after N answers of the server, which come at least every ten seconds "
                 "(never)" },

@@ -6,7 +6,13 @@
 
 /* Of the feed: what every door has applied goes after an hour, and what no door ever takes when
  * there is too much of it: that door takes a snapshot. */
-enum { FEED_AGE_MS = 3600000, FEED_MOST = 1000000, FEED_WORK = 256, FOLLOWERS_MOST = 16, FOLLOWERS_EACH = 4 };
+enum {
+    FEED_AGE_MS = 3600000,
+    FEED_MOST = 1000000,
+    FEED_WORK = 256,
+    FOLLOWERS_MOST = 16,
+    FOLLOWERS_EACH = 4
+};
 
 /* ---- Waiting ---- */
 

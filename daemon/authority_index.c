@@ -29,7 +29,8 @@ static void stepped(struct store_job *job, enum rc rc)
     int64_t pause_ms = indexing->more ? PAUSE_MS : LOOK_MS;
 
     if (!authority->ending)
-        (void)loop_arm(authority->setup.loop, &indexing->timer, rc == RC_OK ? pause_ms : AGAIN_MS);
+        (void)loop_arm(authority->setup.loop, &indexing->timer,
+                       rc == RC_OK ? pause_ms : AGAIN_MS);
 }
 
 struct finding {
@@ -59,6 +60,14 @@ static enum rc look(struct loop_timer *timer)
     return loop_arm(authority->setup.loop, timer, AGAIN_MS);
 }
 
+static enum rc step_now(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_indexing *indexing = with;
+
+    return audit_log_index(indexing->authority->setup.audit.log, txn, &indexing->more);
+}
+
+/* The first step, by which a log begins to be kept like this, comes before anything else. */
 enum rc daemon_authority_index_start(struct daemon_authority *authority)
 {
     struct daemon_authority_indexing *indexing = &authority->indexing;
@@ -67,6 +76,10 @@ enum rc daemon_authority_index_start(struct daemon_authority *authority)
         return RC_OK;
     indexing->authority = authority;
     indexing->timer.due = look;
+    struct finding finding = { .log = authority->setup.audit.log };
+    TRY(store_read(authority->setup.store, find, &finding));
+    if (finding.due)
+        TRY(store_write(authority->setup.store, step_now, indexing));
     return loop_arm(authority->setup.loop, &indexing->timer, PAUSE_MS);
 }
 

@@ -122,11 +122,11 @@ struct daemon_authority {
     struct store_queue *queue;
     struct loop_turn woken;
     struct daemon_authority_door doors[REGISTRY_CHANNEL_LAST + 1];
-    struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
+    struct daemon_authority_request *waiting;   /* WATCH and APPLIED without an answer yet */
     struct daemon_authority_request *followers; /* AUDIT_WATCH, whether they wait or not */
-    struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
-    uint64_t told_revision;                   /* up to which the waiting were woken */
-    bool acknowledged;                        /* since the last turn */
+    struct daemon_authority_request *undone;    /* refused, and not yet undone: no space */
+    uint64_t told_revision;                     /* up to which the waiting were woken */
+    bool acknowledged;                          /* since the last turn */
     int64_t started_ms;
     bool ending;
 

@@ -244,10 +244,12 @@ static inline enum rc compare_searches(struct store_txn *txn, struct model *m,
         query = (struct audit_query){ .most = 1000, .actor = bytes_of_text(IDS[i]) };
         TRY(compare_search(txn, m, &query, bare));
     }
-    TRY(compare_search(txn, m, &(struct audit_query){ .most = 1000, .actions = audit_action_set_of(AUDIT_PUBLISH) },
-                       bare));
-    TRY(compare_search(txn, m, &(struct audit_query){ .most = 1000, .decisions = 1u << AUDIT_DENIED },
-                       bare));
+    TRY(compare_search(
+        txn, m,
+        &(struct audit_query){ .most = 1000, .actions = audit_action_set_of(AUDIT_PUBLISH) },
+        bare));
+    TRY(compare_search(
+        txn, m, &(struct audit_query){ .most = 1000, .decisions = 1u << AUDIT_DENIED }, bare));
     return compare_search(
         txn, m, &(struct audit_query){ .most = 1000, .correlation = BYTES_OF(CORRELATION) },
         bare);

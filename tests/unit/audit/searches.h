@@ -37,10 +37,26 @@ static inline struct audit_certificate searches_certificate(uint64_t *dice)
 static inline struct bytes searches_target(uint64_t *dice)
 {
     static const char *const TARGETS[] = {
-        "plant",       "plant/7",   "plant/7/temp",      "plant/8/temp", "plant/7/valve/state",
-        "plant/+/temp", "plant/7/#", "$share/g/plant/+/temp", "#",       "+/7/temp",
-        "$SYS/load",   "/plant",    "a/b/c/d/e/f/g/h/i/j", "a/b/c/d/e/f/g/h/i/k", "a/+/c/#",
-        "device dev-1", "",         "$share/g",          "#/behind",     "plant/7/",
+        "plant",
+        "plant/7",
+        "plant/7/temp",
+        "plant/8/temp",
+        "plant/7/valve/state",
+        "plant/+/temp",
+        "plant/7/#",
+        "$share/g/plant/+/temp",
+        "#",
+        "+/7/temp",
+        "$SYS/load",
+        "/plant",
+        "a/b/c/d/e/f/g/h/i/j",
+        "a/b/c/d/e/f/g/h/i/k",
+        "a/+/c/#",
+        "device dev-1",
+        "",
+        "$share/g",
+        "#/behind",
+        "plant/7/",
     };
 
     return bytes_of_text(SEARCHES_PICK(TARGETS, dice));
@@ -49,8 +65,16 @@ static inline struct bytes searches_target(uint64_t *dice)
 static inline struct bytes searches_peer(uint64_t *dice)
 {
     static const char *const PEERS[] = {
-        "192.0.2.1:55000", "192.0.2.1:55001",  "192.0.2.77:1",       "192.0.3.1:1", "10.1.2.3:9",
-        "[2001:db8::1]:5", "[2001:db8:0:1::2]:5", "[::ffff:192.0.2.1]:6", "",       "nowhere",
+        "192.0.2.1:55000",
+        "192.0.2.1:55001",
+        "192.0.2.77:1",
+        "192.0.3.1:1",
+        "10.1.2.3:9",
+        "[2001:db8::1]:5",
+        "[2001:db8:0:1::2]:5",
+        "[::ffff:192.0.2.1]:6",
+        "",
+        "nowhere",
     };
 
     return bytes_of_text(SEARCHES_PICK(PEERS, dice));
@@ -102,8 +126,9 @@ static inline enum rc searches_add(struct searches_adding *adding, struct store_
         return audit_log_append(adding->w->logs->log, txn, record, NULL);
     spooled.source = 0;
     TRY(audit_record_write(&spooled, &bytes));
-    const struct audit_origin origin = { record->source, { (uint8_t)record->source },
-                                         ++adding->sequences[record->source], false };
+    const struct audit_origin origin = {
+        record->source, { (uint8_t)record->source }, ++adding->sequences[record->source], false
+    };
     return audit_log_take(adding->w->logs->log, txn, &origin, buf_bytes(&bytes), &taken);
 }
 
@@ -160,8 +185,7 @@ static inline size_t searches_check(struct searches_asked *asked, unsigned *page
     do {
         assert_int_equal(store_read(w->logs->store, searches_ask, asked), RC_OK);
         for (size_t i = 0; i < asked->found; i++) {
-            while (expected > 0 &&
-                   !audit_query_wants(&asked->query, &w->records[expected - 1]))
+            while (expected > 0 && !audit_query_wants(&asked->query, &w->records[expected - 1]))
                 expected--;
             assert_true(expected > 0);
             assert_int_equal(asked->at[i], --expected);
@@ -176,51 +200,70 @@ static inline size_t searches_check(struct searches_asked *asked, unsigned *page
 
 /* ---- Queries ---- */
 
-static inline void searches_wish(struct audit_query *query, unsigned what,
-                                 const struct audit_record *like, uint64_t *dice)
+static inline void searches_wish_who(struct audit_query *query, unsigned what,
+                                     const struct audit_record *like)
+{
+    if (what == 0)
+        query->device = like->actor_kind == AUDIT_DEVICE ? like->actor : like->device;
+    if (what == 1)
+        query->actor = like->actor;
+    if (what == 2)
+        query->certificate = like->actor_certificate.fingerprint;
+    if (what == 3)
+        query->serial = like->certificate.serial;
+    if (what == 4)
+        query->issuer = like->actor_certificate.issuer;
+    if (what == 5)
+        query->key = like->certificate.key;
+    if (what == 6 && like->correlation[0] != 0)
+        query->correlation = BYTES_OF(like->correlation);
+}
+
+static inline void searches_wish_where(struct audit_query *query, unsigned what,
+                                       const struct audit_record *like, uint64_t *dice)
 {
     static const char *const FILTERS[] = {
-        "plant/+/temp", "#",        "plant/#",         "+/7/temp", "plant/7/temp",
-        "$SYS/#",       "+/+",      "a/b/c/d/e/f/g/h/#", "a/b/c/d/e/f/g/h/i/k",
-        "a/x/c/y",      "plant/7/", "+/+/temp",
+        "plant/+/temp",        "#",       "plant/#",  "+/7/temp",
+        "plant/7/temp",        "$SYS/#",  "+/+",      "a/b/c/d/e/f/g/h/#",
+        "a/b/c/d/e/f/g/h/i/k", "a/x/c/y", "plant/7/", "+/+/temp",
     };
-    static const char *const NETWORKS[] = { "192.0.2.1",    "192.0.2.0/24", "192.0.2.64/26",
-                                            "192.0.0.0/15", "0.0.0.0/0",    "192.0.2.1:55000",
-                                            "2001:db8::/32", "2001:db8::1", "2001:db8::/60",
-                                            "10.0.0.0/8",   "::/0" };
+    static const char *const NETWORKS[] = { "192.0.2.1",     "192.0.2.0/24", "192.0.2.64/26",
+                                            "192.0.0.0/15",  "0.0.0.0/0",    "192.0.2.1:55000",
+                                            "2001:db8::/32", "2001:db8::1",  "2001:db8::/60",
+                                            "10.0.0.0/8",    "::/0" };
 
-    switch (what) {
-    case 0: query->device = like->actor_kind == AUDIT_DEVICE ? like->actor : like->device; return;
-    case 1: query->actor = like->actor; return;
-    case 2: query->certificate = like->actor_certificate.fingerprint; return;
-    case 3: query->serial = like->certificate.serial; return;
-    case 4: query->issuer = like->actor_certificate.issuer; return;
-    case 5: query->key = like->certificate.key; return;
-    case 6:
-        if (like->correlation[0] != 0)
-            query->correlation = BYTES_OF(like->correlation);
-        return;
-    case 7: query->target = like->target; return;
-    case 8: query->topic = bytes_of_text(SEARCHES_PICK(FILTERS, dice)); return;
-    case 9:
-        assert_int_equal(audit_network_read(bytes_of_text(SEARCHES_PICK(NETWORKS, dice)),
-                                            &query->peer),
-                         RC_OK);
-        return;
-    case 10:
+    if (what == 7)
+        query->target = like->target;
+    if (what == 8)
+        query->topic = bytes_of_text(SEARCHES_PICK(FILTERS, dice));
+    if (what == 9)
+        assert_int_equal(
+            audit_network_read(bytes_of_text(SEARCHES_PICK(NETWORKS, dice)), &query->peer),
+            RC_OK);
+}
+
+static inline void searches_wish_what(struct audit_query *query, unsigned what,
+                                      const struct audit_record *like, uint64_t *dice)
+{
+    if (what == 10)
         audit_action_set_add(&query->actions, like->action);
-        for (unsigned i = 0; i < 120 && logs_dice(dice) % 2 == 0; i++)
-            if (audit_action_get(i) != NULL)
-                audit_action_set_add(&query->actions, i);
-        return;
-    case 11: query->decisions = (uint8_t)(1u << like->decision | 2); return;
-    case 12: query->sources = (uint8_t)(1u << like->source); return;
-    case 13: query->kinds = (uint8_t)(1u << like->actor_kind); return;
-    case 14: query->policy_version = like->policy_version; return;
-    case 15: query->rule = like->rule == 0 ? AUDIT_RULE_NONE : like->rule; return;
-    case 16: query->since_ms = like->wall_ms; return;
-    default: query->until_ms = like->wall_ms + 20; return;
-    }
+    for (unsigned i = 0; what == 10 && i < 120 && logs_dice(dice) % 2 == 0; i++)
+        if (audit_action_get(i) != NULL)
+            audit_action_set_add(&query->actions, i);
+    if (what == 11)
+        query->decisions = (uint8_t)(1u << like->decision | 2);
+    if (what == 12)
+        query->sources = (uint8_t)(1u << like->source);
+    if (what == 13)
+        query->kinds = (uint8_t)(1u << like->actor_kind);
+    if (what == 14)
+        query->policy_version = like->policy_version;
+    if (what == 15)
+        query->rule = like->rule == 0 ? AUDIT_RULE_NONE : like->rule;
+    if (what == 16)
+        query->since_ms = like->wall_ms;
+    if (what == 17)
+        query->until_ms = like->wall_ms + 20;
 }
 
 static inline struct audit_query searches_query(const struct searches *w, uint64_t *dice)
@@ -228,8 +271,12 @@ static inline struct audit_query searches_query(const struct searches *w, uint64
     const struct audit_record *like = &w->records[logs_dice(dice) % w->count];
     struct audit_query query = { .most = 1 + (uint32_t)logs_dice(dice) % 50 };
 
-    for (unsigned i = (unsigned)logs_dice(dice) % 5; i > 0; i--)
-        searches_wish(&query, (unsigned)logs_dice(dice) % 18, like, dice);
+    for (unsigned i = (unsigned)logs_dice(dice) % 5; i > 0; i--) {
+        const unsigned what = (unsigned)logs_dice(dice) % 18;
+        searches_wish_who(&query, what, like);
+        searches_wish_where(&query, what, like, dice);
+        searches_wish_what(&query, what, like, dice);
+    }
     if (query.until_ms != 0 && query.until_ms < query.since_ms)
         query.until_ms = query.since_ms;
     return query;

@@ -180,18 +180,21 @@ static void a_network_that_no_text_says_is_refused(void **state)
 /* ---- Topics ---- */
 
 static const char *const FILTERS[] = {
-    "a",   "a/b",   "a/+",   "a/#", "#",  "+",    "+/b", "+/+", "a/+/c", "a/b/c", "/",
-    "/a",  "a/",    "+/#",   "a/+/#", "$SYS/x", "$SYS/#", "$SYS/+", "a/b/#", "b", "+/b/c",
+    "a",  "a/b", "a/+", "a/#",   "#",      "+",      "+/b",    "+/+",   "a/+/c", "a/b/c", "/",
+    "/a", "a/",  "+/#", "a/+/#", "$SYS/x", "$SYS/#", "$SYS/+", "a/b/#", "b",     "+/b/c",
 };
-static const char *const NAMES[] = { "a",  "a/b", "a/b/c", "a/x/c", "b",     "/",  "/a",
-                                     "a/", "b/b", "b/b/c", "$SYS/x", "$SYS", "a/b/c/d", "a//c" };
+static const char *const NAMES[] = {
+    "a",  "a/b", "a/b/c", "a/x/c",  "b",    "/",       "/a",
+    "a/", "b/b", "b/b/c", "$SYS/x", "$SYS", "a/b/c/d", "a//c"
+};
 
 static void a_filter_meets_a_name_that_it_matches(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof FILTERS / sizeof *FILTERS; i++)
         for (size_t k = 0; k < sizeof NAMES / sizeof *NAMES; k++) {
-            const struct bytes filter = bytes_of_text(FILTERS[i]), name = bytes_of_text(NAMES[k]);
+            const struct bytes filter = bytes_of_text(FILTERS[i]),
+                               name = bytes_of_text(NAMES[k]);
             assert_int_equal(audit_topic_meets(filter, name), policy_topic_match(filter, name));
             assert_int_equal(audit_topic_meets(name, filter), policy_topic_match(filter, name));
         }

@@ -153,6 +153,118 @@ static void a_log_of_an_earlier_version_gets_its_index_step_by_step(void **state
     check_many(w, 200, 2);
 }
 
+static bool has_one_of(const struct audit_facets *facets, const struct audit_term *term)
+{
+    for (size_t i = 0; i < facets->count; i++)
+        for (size_t k = 0; k < term->count; k++)
+            if (facets->at[i].kind == term->of[k].kind &&
+                facets->at[i].hash == term->of[k].hash)
+                return true;
+    return false;
+}
+
+static bool has_each_term(const struct audit_record *record, const struct audit_query *query)
+{
+    struct audit_facets facets;
+    struct audit_terms terms;
+
+    audit_facets_of(record, &facets);
+    audit_terms_of(query, &terms);
+    for (size_t i = 0; i < terms.count; i++)
+        if (!has_one_of(&facets, &terms.at[i]))
+            return false;
+    return true;
+}
+
+/* What lacks a term is made unreadable: whoever looks at such a record fails. */
+struct damage {
+    struct searches *w;
+    const struct audit_query *query;
+};
+
+static enum rc damage_others(struct store_txn *txn, void *with)
+{
+    const struct damage *damage = with;
+    const size_t whole = damage->w->count - damage->w->count % AUDIT_SPAN;
+
+    for (size_t i = 0; i < whole; i++) {
+        struct store_number key = store_key_number(i);
+        if (!has_each_term(&damage->w->records[i], damage->query))
+            TRY(store_txn_put(txn, AUDIT_ENTRIES, BYTES_OF(key.at), BYTES("damaged")));
+    }
+    return RC_OK;
+}
+
+static void a_mix_looks_at_no_record_that_lacks_a_term(void **state)
+{
+    static const uint8_t HASH[AUDIT_HASH] = { 3 };
+    struct searches *w = *state;
+    struct audit_query query = { .device = BYTES("dev-1"),
+                                 .decisions = 1u << AUDIT_DENIED,
+                                 .actions = audit_action_set_of(AUDIT_PUBLISH),
+                                 .most = 10 };
+    const struct audit_query lone = { .key = BYTES_OF(HASH), .most = AUDIT_QUERY_MOST };
+    const struct damage damage = { w, &query };
+    unsigned pages = 0;
+
+    w->logs->log->far_blocks = 4;
+    searches_write(w, SEARCHES_RECORDS);
+    assert_int_equal(store_write(w->logs->store, index_all, w), RC_OK);
+    assert_int_equal(store_write(w->logs->store, damage_others, (void *)(uintptr_t)&damage),
+                     RC_OK);
+    struct searches_asked asked = { .w = w, .query = query };
+    assert_true(searches_check(&asked, &pages) > 0);
+    asked = (struct searches_asked){ .w = w, .query = lone };
+    assert_int_equal(store_read(w->logs->store, searches_ask, &asked), RC_CORRUPT);
+}
+
+/* ---- Erasing ---- */
+
+struct stripping {
+    struct searches *w;
+    uint64_t index;
+};
+
+static enum rc strip(struct store_txn *txn, void *with)
+{
+    const struct stripping *stripping = with;
+    struct audit_log *log = stripping->w->logs->log;
+    struct bytes entry;
+    AUTO_BUF(copy, AUDIT_ENTRY_MAX);
+
+    TRY(audit_log_get(log, txn, stripping->index, &entry));
+    buf_add(&copy, entry);
+    return audit_log_strip(log, txn, stripping->index, buf_bytes(&copy));
+}
+
+/* By what is gone they are found no more, by what is left they are: in blocks, merged or not,
+ * and in the last one. */
+static void erased_records_are_found_by_their_heads_alone(void **state)
+{
+    struct searches *w = *state;
+    uint64_t dice = 23;
+
+    w->logs->log->far_blocks = 4;
+    searches_write(w, SEARCHES_RECORDS - 300);
+    assert_int_equal(store_write(w->logs->store, index_some, w), RC_OK);
+    for (unsigned i = 0; i < 500; i++) {
+        struct stripping stripping = { w, logs_dice(&dice) % w->count };
+        struct audit_record *record = &w->records[stripping.index];
+        if (record->reason.len == 0)
+            continue; /* gone already: each record of ours has a reason */
+        if (i == 250)
+            assert_int_equal(store_write(w->logs->store, index_all, w), RC_OK);
+        assert_int_equal(store_write(w->logs->store, strip, &stripping), RC_OK);
+        struct audit_record head = { .action = record->action,
+                                     .decision = record->decision,
+                                     .wall_ms = record->wall_ms,
+                                     .source = record->source };
+        memcpy(head.correlation, record->correlation, sizeof head.correlation);
+        *record = head;
+    }
+    assert_true(check_many(w, 500, 3) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +273,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(finds_the_same_while_blocks_are_merged_and_after,
                                         searches_set_up, searches_tear_down),
         cmocka_unit_test_setup_teardown(a_log_of_an_earlier_version_gets_its_index_step_by_step,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(a_mix_looks_at_no_record_that_lacks_a_term,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(erased_records_are_found_by_their_heads_alone,
                                         searches_set_up, searches_tear_down),
         cmocka_unit_test_setup_teardown(finds_at_every_length_of_the_log, searches_set_up,
                                         searches_tear_down),
