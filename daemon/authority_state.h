@@ -86,6 +86,8 @@ struct daemon_authority_cosigned {
     int64_t told_ms; /* when a record was made of such; 0: never in this life */
     uint64_t count;
     int64_t first_ms;
+    const struct daemon_authority_request *teller; /* whose record is being made; or NULL */
+    uint64_t telling;                              /* of count, in that record */
 };
 
 /* The walk over what is to be erased or pruned. */

@@ -125,6 +125,7 @@ def test_that_they_sign_is_told(running):
     record = running.wait_audit(action="log.cosign")
     assert record["decision"] == "allowed" and record["actor"]["id"] == "exporter"
     assert record["target"].startswith("checkpoint ")
+    assert len(running.audit(action="log.cosign")) == 1  # an hour: each record is another checkpoint to sign
     for name in ("witness-1", "witness-2"):
         begun = running.wait_audit(action="log.export", want=lambda record: record["target"] == name)
         assert begun["reason"].startswith("begins at ")
@@ -375,8 +376,11 @@ class Impostor:
     """Answers each submission with what make(text of the checkpoint) says."""
 
     def __init__(self, make):
+        outer, self.count = self, 0
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
+                outer.count += 1
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 code, answer = make(body.split("\n\n")[1] + "\n")
                 self.send_response(code)
@@ -408,7 +412,8 @@ def test_a_wrong_signature_is_refused_and_recorded():
         record = running.wait_audit(action="log.cosign", decision="denied")
         assert "witness.example/w0" in record["reason"] and record["actor"]["id"] == "exporter"
         wait_trouble(running, "no checkpoint is published")
-        assert published(running) == (0, "")
+        assert published(running) == (0, "") and len(running.audit(action="log.cosign")) == 1
+        assert impostor.count > 1
         assert any("witness=witness-1 " in line for line in running.running.events("exporter.witness-fails"))
         assert not running.running.events("exporter.witness-up")
 
@@ -430,7 +435,7 @@ def test_one_whom_the_settings_do_not_name_is_of_no_use():
     (404, "no log of this origin\x1b[31m\n", "answers 404: no log of this origin"),
     (200, "", "signed nothing"), (200, "x" * 5000, "more than 2048 octets"), (200, "rubbish\n", "the authority says: "),
     (409, "7\n", "answers 409"),
-])
+], ids=["another-log", "nothing", "too-long", "no-line", "no-size"])
 def test_rubbish_from_a_witness_is_told(code, answer, said):
     impostor = Impostor(lambda text: (code, answer))
     with watched(lambda witnesses: [impostor.url], count=1, quorum=1) as running:

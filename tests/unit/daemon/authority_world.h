@@ -34,6 +34,7 @@ struct world {
     pid_t authority;
     int doors[REGISTRY_CHANNEL_LAST + 1];
     unsigned sinks, witnesses;
+    const struct audit_witnesses *cosigners; /* or NULL */
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
@@ -202,6 +203,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                    .ask = ask_log,
                    .with = &deadly,
                    .log = book.log,
+                   .witnesses = w->cosigners,
                    .key = &book.key },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
