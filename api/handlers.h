@@ -50,6 +50,15 @@ enum rc api_audit_proof_told(struct api_request *, const struct registry_answer 
 /* tiles.c */
 enum rc api_tiles_tile(struct api_request *);
 enum rc api_tiles_checkpoint(struct api_request *);
+/* audit_retention.c */
+enum rc api_audit_erase(struct api_request *);
+enum rc api_audit_erasing(struct api_request *, const struct registry_answer *);
+enum rc api_audit_erasures_told(struct api_request *, const struct registry_answer *);
+enum rc api_audit_hold(struct api_request *);
+enum rc api_audit_held(struct api_request *, const struct registry_answer *);
+enum rc api_audit_release(struct api_request *);
+enum rc api_audit_released(struct api_request *, const struct registry_answer *);
+enum rc api_audit_holds_told(struct api_request *, const struct registry_answer *);
 /* status.c */
 enum rc api_status_told(struct api_request *, const struct registry_answer *);
 enum rc api_status_copied(struct api_request *, const struct registry_answer *);

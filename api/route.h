@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/api.h"
+#include "audit/hold.h"
 #include "audit/query.h"
 
 struct api_request;
@@ -65,6 +66,7 @@ struct api_field {
 struct api_input {
     struct registry_question question;
     struct audit_query audit;
+    struct audit_hold hold;
     uint64_t number, other;
     bool wait;
     struct bytes name;

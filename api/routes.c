@@ -151,6 +151,23 @@ static const struct api_field TILE[] = {
       "<L>/<N>[.p/<W>] or entries/<N>[.p/<W>] as C2SP tlog-tiles spells them, slashes and "
       "all" },
 };
+static const struct api_field ERASE[] = {
+    { "kind", API_IN_BODY, API_KIND, true, QUESTION(kind), "of whose records" },
+    { "id", API_IN_BODY, API_ID, true, QUESTION(id), "" },
+    { "reason", API_IN_BODY, API_TEXT, true, INPUT(hold.reason),
+      "for the log, which keeps it" },
+};
+static const struct api_field HOLD[] = {
+    { "kind", API_IN_BODY, API_KIND, false, QUESTION(kind), "of whose records; with id" },
+    { "id", API_IN_BODY, API_ID, false, QUESTION(id), "" },
+    { "since", API_IN_BODY, API_TIME, false, INPUT(hold.since_ms), "records from then on" },
+    { "until", API_IN_BODY, API_TIME, false, INPUT(hold.until_ms), "records up to then" },
+    { "reason", API_IN_BODY, API_TEXT, true, INPUT(hold.reason), "" },
+};
+static const struct api_field RELEASE[] = {
+    { "number", API_IN_PATH, API_NUMBER, true, INPUT(number), "of the hold" },
+    { "reason", API_IN_BODY, API_TEXT, true, INPUT(hold.reason), "" },
+};
 static const struct api_field KEY[] = {
     { "key", API_IN_PATH, API_NAME, true, INPUT(name), "devices, operators or doors" },
 };
@@ -284,6 +301,27 @@ static const struct api_route ROUTES[] = {
           SAYS("logTile",
                "A tile of the log's tree, or a bundle of its leaves (C2SP tlog-tiles).",
                "application/octet-stream")),
+    ROUTE("GET", "/v1/audit/erasures", OPERATORS, AUDIT_READ,
+          ASKS(AUDIT_HOLD_LIST, api_audit_erasures_told),
+          SAYS("listErasures", "Erasures of audit records that are under way.", "Erasures")),
+    ROUTE("POST", "/v1/audit/erasures", OPERATORS, AUDIT_WRITE, .status = 202,
+          .body_max = API_BODY_SMALL, .ask = REGISTRY_ASK_AUDIT_ERASE,
+          .handle = api_audit_erase, .told = api_audit_erasing, FIELDS(ERASE),
+          SAYS("eraseRecords",
+               "Erase what the log knows of a device, operator or line; heads stay.",
+               "Erasing")),
+    ROUTE("GET", "/v1/audit/holds", OPERATORS, AUDIT_READ,
+          ASKS(AUDIT_HOLD_LIST, api_audit_holds_told),
+          SAYS("listHolds", "Legal holds.", "Holds")),
+    ROUTE("POST", "/v1/audit/holds", OPERATORS, AUDIT_WRITE, CREATES(API_BODY_SMALL),
+          .ask = REGISTRY_ASK_AUDIT_HOLD, .handle = api_audit_hold, .told = api_audit_held,
+          FIELDS(HOLD),
+          SAYS("addHold", "Records that are neither erased nor pruned from now on.",
+               "HoldNumber")),
+    ROUTE("POST", "/v1/audit/holds/{number}/release", OPERATORS, AUDIT_WRITE,
+          .body_max = API_BODY_SMALL, .ask = REGISTRY_ASK_AUDIT_HOLD,
+          .handle = api_audit_release, .told = api_audit_released, FIELDS(RELEASE),
+          SAYS("removeHold", "They can be erased and pruned again.", "HoldNumber")),
 
     ROUTE("POST", "/v1/backups", OPERATORS, OPERATOR_WRITE, CREATES(API_BODY_SMALL),
           ASKS(BACKUP, api_status_copied),

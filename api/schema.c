@@ -184,6 +184,29 @@ static const struct api_member RECORDS[] = {
     { "next", "integer?", "give it as before" },
 };
 static const struct api_member PROOF[] = { { "nodes", "[string", "base64, 32 octets each" } };
+static const struct api_member ERASING[] = {
+    { "index", "integer", "of the record log.erase; older records are erased from now on" },
+};
+static const struct api_member ERASURE[] = {
+    { "kind", "string", "device, operator or line" },
+    { "id", "string", "" },
+    { "index", "integer", "of the record log.erase: those below it are erased" },
+    { "next", "integer", "those below it are bare" },
+    { "records", "integer", "bare by this erasure" },
+};
+static const struct api_member ERASURES[] = { { "erasures", "[Erasure", "under way" } };
+static const struct api_member HOLD_NUMBER[] = { { "number", "integer", "of the hold" } };
+static const struct api_member HOLD[] = {
+    { "number", "integer", "" },
+    { "kind", "string?", "of whose records; null: whoever's" },
+    { "id", "string?", "" },
+    { "since", "time?", "only records from then on" },
+    { "until", "time?", "only records up to then" },
+    { "made", "time", "" },
+    { "by", "string", "the operator" },
+    { "reason", "string", "" },
+};
+static const struct api_member HOLDS[] = { { "holds", "[Hold", "" } };
 static const struct api_member BACKUP[] = {
     { "name", "string", "of the copy, in the folder authority.backups" },
 };
@@ -271,6 +294,13 @@ static const struct api_shape SHAPES[] = {
     SHAPE("ProposalShown", PROPOSAL_SHOWN),
     SHAPE("ProposalMade", PROPOSAL_MADE),
     SHAPE("ProposalApproved", PROPOSAL_APPROVED),
+
+    SHAPE("Erasing", ERASING),
+    SHAPE("Erasure", ERASURE),
+    SHAPE("Erasures", ERASURES),
+    SHAPE("HoldNumber", HOLD_NUMBER),
+    SHAPE("Hold", HOLD),
+    SHAPE("Holds", HOLDS),
 };
 
 const struct api_shape *api_schema_list(size_t *count)

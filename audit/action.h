@@ -15,6 +15,9 @@ enum audit_action {
     AUDIT_SYSTEM_RECOVER, /* a new first operator, made at the machine */
     AUDIT_LOG_SPOOL,      /* another process's records: they begin anew, or were refused */
 
+    AUDIT_LOG_ERASE = 10, /* these three are never erased or pruned themselves */
+    AUDIT_LOG_HOLD = 11,
+    AUDIT_LOG_PRUNE = 12,  /* also a change of audit_retention */
     AUDIT_LOG_COSIGN = 13, /* a witness signed a checkpoint */
     AUDIT_LOG_EXPORT = 14, /* a sink begins, fails, recovers */
 

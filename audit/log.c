@@ -7,15 +7,19 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NOTE_MAX = 4096, SOURCE_KEY = 1 + AUDIT_SPOOL_ID, SPAN_BYTES = 16 };
+enum { NOTE_MAX = 4096, HOLD_MAX = 512, SOURCE_KEY = 1 + AUDIT_SPOOL_ID, SPAN_BYTES = 16 };
 
 static const struct store_table TABLES[] = {
-    [AUDIT_ENTRIES] = { "audit_entries", STORE_KEY_NUMBER, AUDIT_ENTRY_MAX },
+    [AUDIT_ENTRIES] = { "audit_entries", STORE_KEY_NUMBER, AUDIT_STORED_MAX },
     [AUDIT_NODES] = { "audit_nodes", STORE_KEY_BYTES, AUDIT_BLOCK *PROOF_HASH },
     [AUDIT_SEARCH] = { "audit_search", STORE_KEY_BYTES, 1 },
     [AUDIT_SPANS] = { "audit_spans", STORE_KEY_NUMBER, SPAN_BYTES },
     [AUDIT_SOURCES] = { "audit_sources", STORE_KEY_BYTES, 8 },
     [AUDIT_CHECKPOINTS] = { "audit_checkpoints", STORE_KEY_NUMBER, NOTE_MAX },
+
+    [AUDIT_KEYS] = { "audit_keys", STORE_KEY_BYTES, AUDIT_KEY_VALUE_MAX },
+    [AUDIT_HOLDS] = { "audit_holds", STORE_KEY_BYTES, HOLD_MAX },
+    [AUDIT_FLOODS] = { "audit_floods", STORE_KEY_BYTES, AUDIT_FLOOD_MAX },
 };
 
 const struct store_table *audit_log_tables(void)
@@ -32,7 +36,10 @@ enum rc audit_log_new(unsigned first_table, struct audit_log **log)
     made->first_table = first_table;
     made->record = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
     made->entry = (struct buf)BUF_MAX(AUDIT_ENTRY_MAX);
+    made->stored = (struct buf)BUF_MAX(AUDIT_STORED_MAX);
+    made->opened = (struct buf)BUF_MAX(AUDIT_ENTRY_MAX);
     TRY(audit_hasher_new(&made->hasher));
+    TRY(audit_sealing_new(first_table, &made->sealing));
     *log = TAKE(made);
     return RC_OK;
 }
@@ -42,10 +49,23 @@ void audit_log_free(struct audit_log *log)
     if (log == NULL)
         return;
     audit_hasher_free(log->hasher);
+    audit_sealing_free(log->sealing);
     buf_clear(&log->record);
     buf_clear(&log->entry);
+    buf_clear(&log->stored);
+    buf_clear(&log->opened);
     explicit_bzero(log->salts, sizeof log->salts);
     free(log);
+}
+
+enum rc audit_log_unlock(struct audit_log *log, const struct secret *key)
+{
+    return audit_sealing_unlock(log->sealing, key);
+}
+
+enum rc audit_log_check_key(struct audit_log *log, struct store_txn *txn)
+{
+    return audit_sealing_check(log->sealing, txn);
 }
 
 static unsigned table(const struct audit_log *log, enum audit_table which)
@@ -95,7 +115,11 @@ static enum rc add_facet(struct audit_log *log, struct store_txn *txn, uint64_t 
     audit_facet_write(&key, facet, value);
     buf_add_u64(&key, index);
     TRY(buf_done(&key, &whole));
-    return store_txn_put(txn, table(log, AUDIT_SEARCH), whole, BYTES(""));
+    if (!log->unfinding)
+        return store_txn_put(txn, table(log, AUDIT_SEARCH), whole, BYTES(""));
+    /* Two facets of a record can be the same one: then it is gone already. */
+    enum rc rc = store_txn_remove(txn, table(log, AUDIT_SEARCH), whole);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc add_facets(struct audit_log *log, struct store_txn *txn, uint64_t index,
@@ -161,12 +185,13 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
 {
     struct audit_tree tree = tree_of(log);
     uint8_t salt[AUDIT_SALT];
-    struct bytes record_bytes, entry_bytes;
+    struct bytes record_bytes, entry_bytes, stored;
     struct audit_entry entry;
     uint64_t at;
 
     buf_reset(&log->record);
     buf_reset(&log->entry);
+    buf_reset(&log->stored);
     TRY(audit_record_write(record, &log->record));
     TRY(buf_done(&log->record, &record_bytes));
     TRY(take_salt(log, salt));
@@ -176,7 +201,9 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     TRY(audit_log_size(log, txn, &at));
     struct store_number key = store_key_number(at);
     struct proof_hash leaf = audit_leaf_hash(log->hasher, &entry);
-    TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), entry_bytes));
+    TRY(audit_sealing_close(log->sealing, txn, at, record, entry_bytes, &log->stored));
+    TRY(buf_done(&log->stored, &stored));
+    TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
     TRY(audit_tree_append(&tree, txn, at, &leaf));
     TRY(widen_span(log, txn, at, record->wall_ms));
     TRY(add_facets(log, txn, at, record));
@@ -258,15 +285,69 @@ enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *s
     return store_txn_count(txn, table(log, AUDIT_ENTRIES), size);
 }
 
-enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                      struct bytes *entry)
+static enum rc get_stored(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          struct bytes *stored)
 {
     struct store_number key = store_key_number(index);
     struct store_value value;
 
     TRY(store_txn_get(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), &value));
-    *entry = value.bytes;
+    *stored = value.bytes;
     return RC_OK;
+}
+
+enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                      struct bytes *entry)
+{
+    struct bytes stored;
+
+    TRY(get_stored(log, txn, index, &stored));
+    return audit_sealing_open(log->sealing, txn, index, stored, false, &log->opened, entry);
+}
+
+enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                             struct bytes *entry)
+{
+    struct bytes stored;
+
+    TRY(get_stored(log, txn, index, &stored));
+    return audit_sealing_open(log->sealing, txn, index, stored, true, &log->opened, entry);
+}
+
+enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           struct bytes *leaf, bool *bare)
+{
+    struct bytes stored;
+
+    TRY(get_stored(log, txn, index, &stored));
+    return audit_sealing_leaf(stored, leaf, bare);
+}
+
+static enum rc unfind(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                      const struct audit_record *record)
+{
+    log->unfinding = true;
+    enum rc rc = add_facets(log, txn, index, record);
+    log->unfinding = false;
+    return rc;
+}
+
+enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        struct bytes entry)
+{
+    AUTO_BUF(leaf, AUDIT_LEAF);
+    struct store_number key = store_key_number(index);
+    struct audit_record record, head;
+    struct audit_entry parts;
+
+    TRY(audit_leaf_read(entry, &parts));
+    buf_add(&leaf, parts.leaf);
+    buf_reset(&log->record);
+    TRY(audit_leaf_record(&parts, &log->record, &record));
+    TRY(unfind(log, txn, index, &record));
+    TRY(audit_record_read_head((struct bytes){ leaf.at, AUDIT_HEAD }, &head));
+    TRY(add_facets(log, txn, index, &head));
+    return store_txn_put(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), buf_bytes(&leaf));
 }
 
 struct proof_hash audit_log_leaf_hash(struct audit_log *log, const struct audit_entry *entry)

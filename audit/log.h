@@ -5,6 +5,7 @@
 #include "audit/leaf.h"
 #include "audit/query.h"
 #include "audit/tree.h"
+#include "base/secret.h"
 #include "journal/journal.h"
 #include "store/txn.h"
 
@@ -14,14 +15,20 @@
  * Records are numbered from 0 (the leaf's index); a number once given is never given again.
  */
 enum audit_table {
-    AUDIT_ENTRIES,     /* index -> entry (leaf.h) */
+    AUDIT_ENTRIES,     /* index -> leaf and sealed body (sealing.h) */
     AUDIT_NODES,       /* level u8, block u64 -> hashes (tree.h) */
     AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> nothing */
     AUDIT_SPANS,       /* index / 256 -> earliest and latest wall_ms in there */
     AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken; log_sums.c */
     AUDIT_CHECKPOINTS, /* tree size -> signed note */
+
+    AUDIT_KEYS,   /* subjects and their wrapped keys (sealing.h) */
+    AUDIT_HOLDS,  /* holds, erasures under way, how far pruning came (hold.h, erase.h, prune.h)
+                   */
+    AUDIT_FLOODS, /* what is refused often, counted (flood.h) */
     AUDIT_TABLES
 };
+enum { AUDIT_FLOOD_MAX = 320 };
 const struct store_table *audit_log_tables(void);
 
 /* Holds no state of the log: only the hashes' contexts and random octets in stock. One
@@ -30,6 +37,11 @@ struct audit_log;
 enum rc audit_log_new(unsigned first_table, struct audit_log **log);
 void audit_log_free(struct audit_log *log);
 AUTO_STRUCT(audit_log, audit_log_free)
+/* The key that wraps the bodies' keys, STORE_SEAL_KEY octets, copied. Without it nothing can be
+ * appended, and no body be read; sizes, roots, proofs and checkpoints need none. */
+enum rc audit_log_unlock(struct audit_log *log, const struct secret *key);
+/* RC_DENIED: bodies in this store are sealed under another one. */
+enum rc audit_log_check_key(struct audit_log *log, struct store_txn *txn);
 
 /* One record of the authority's own; source and sequence are filled in here. *index (may be
  * NULL) is its number if the transaction commits. RC_MALFORMED: record.h. */
@@ -65,7 +77,9 @@ enum rc audit_log_sums(struct audit_log *log, struct store_txn *txn,
                        struct audit_source_sum sums[AUDIT_SOURCE_ROOM]);
 
 enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *size);
-/* The entry's bytes, borrowed (leaf.h reads them). RC_NOT_FOUND. */
+/* The entry's bytes (leaf.h reads them), borrowed until the next one is got, or the
+ * transaction's next change. Of a record that was erased, or is about to be, the leaf alone.
+ * RC_NOT_FOUND. */
 enum rc audit_log_get(struct audit_log *log, struct store_txn *txn, uint64_t index,
                       struct bytes *entry);
 

@@ -55,9 +55,11 @@ static enum rc visit(struct search *s, uint64_t index)
     TRY(look_at_span(s, index / AUDIT_SPAN));
     if (!s->span_wanted)
         return RC_OK;
-    if (audit_log_get(s->log, s->txn, index, &hit.entry) == RC_NOT_FOUND)
+    enum rc rc = audit_log_get(s->log, s->txn, index, &hit.entry);
+    if (rc == RC_NOT_FOUND)
         return fault(RC_CORRUPT, "audit log: record %llu is missing",
                      (unsigned long long)index);
+    TRY(rc);
     if (audit_leaf_read(hit.entry, &entry) != RC_OK ||
         audit_leaf_record(&entry, &s->room, &record) != RC_OK)
         return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);

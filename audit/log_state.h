@@ -1,7 +1,8 @@
-/* What append and search share. Private to audit/log*.c. */
+/* What append, search, erasing and pruning share. Private to audit/. */
 #pragma once
 
 #include "audit/log.h"
+#include "audit/sealing.h"
 
 enum { AUDIT_SPAN = 256, AUDIT_SALTS = 64, AUDIT_FACET_HASH = 8 };
 
@@ -11,6 +12,9 @@ struct audit_log {
     uint8_t salts[AUDIT_SALTS][AUDIT_SALT];
     size_t salts_left;
     struct buf record, entry; /* room to make one in */
+    struct audit_sealing *sealing;
+    struct buf stored, opened; /* an entry as it lies there, and one that was read */
+    bool unfinding;            /* facets are taken out, not put in */
 };
 
 /*
@@ -40,3 +44,16 @@ struct audit_span {
 };
 enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
                        struct audit_span *span);
+
+/* As audit_log_get(), but opens what is being erased, too; from the rows of AUDIT_ENTRIES. */
+enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                             struct bytes *entry);
+/* The leaf alone, without its key. */
+enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           struct bytes *leaf, bool *bare);
+/*
+ * Of this record only the leaf stays, and of its facets those that the head has as well. entry
+ * is as audit_log_get() or _get_doomed() gave it.
+ */
+enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        struct bytes entry);

@@ -179,8 +179,12 @@ static enum rc ask_for_copy(const struct backup *b, struct buf *name)
     return RC_OK;
 }
 
-/* The authority owns these folders: only the two files that we know are removed, each below the
- * very folder that was opened. */
+/* Beside the store's file, in the registry and in its copy: what the audit log is sealed under.
+ */
+static const char AUDIT_KEY[] = "audit.key";
+
+/* The authority owns these folders: only the three files that we know are removed, each below
+ * the very folder that was opened. */
 static enum rc remove_copy(int backups, int copy, const struct buf *name)
 {
     AUTO_BUF(room, 256);
@@ -189,7 +193,7 @@ static enum rc remove_copy(int backups, int copy, const struct buf *name)
     buf_add(&room, buf_bytes(name));
     TRY(buf_text(&room, &text));
     if (unlinkat(copy, "data.mdb", 0) != 0 || unlinkat(copy, "store.copy", 0) != 0 ||
-        unlinkat(backups, text, AT_REMOVEDIR) != 0)
+        unlinkat(copy, AUDIT_KEY, 0) != 0 || unlinkat(backups, text, AT_REMOVEDIR) != 0)
         return fault_errno("remove the authority's copy %s", text);
     return RC_OK;
 }
@@ -207,6 +211,7 @@ static enum rc copy_serving(const struct backup *b, int registry, struct stat *l
         return fault_errno("the authority's copy");
     TRY(cli_copy_file(copy, "data.mdb", registry, "data.mdb", 0600));
     TRY(cli_copy_file(copy, STORE_BACKUP_MANIFEST, registry, STORE_BACKUP_MANIFEST, 0600));
+    TRY(cli_copy_file(copy, AUDIT_KEY, registry, AUDIT_KEY, 0600));
     return remove_copy(backups, copy, &name);
 }
 
@@ -227,6 +232,7 @@ static enum rc copy_stopped(const struct backup *b, int registry, struct stat *l
         return fault_errno("the registry");
     cli_history_schema(tables, &schema, like, &settings);
     TRY(store_open(live, &schema, &settings, &store));
+    TRY(cli_copy_file(live, AUDIT_KEY, registry, AUDIT_KEY, 0600));
     if (store_backup_unrecorded(store, &how))
         return fault(RC_DENIED,
                      "this place was restored, and not served since: start touchmarkd "
@@ -236,7 +242,7 @@ static enum rc copy_stopped(const struct backup *b, int registry, struct stat *l
 
 static enum rc list_registry(struct backup *b, const struct stat *like)
 {
-    static const char *const FILES[] = { "data.mdb", STORE_BACKUP_MANIFEST };
+    static const char *const FILES[] = { "data.mdb", STORE_BACKUP_MANIFEST, AUDIT_KEY };
 
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
         AUTO_BUF(room, PATH_MAX);

@@ -28,6 +28,8 @@ extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_FOLLOW, CLI_AUDIT_SHOW
 extern const struct cli_command CLI_AUDIT_EXPLAIN, CLI_AUDIT_REPORT, CLI_AUDIT_ACCESS;
 /* cli/audit_prove.c (and CLI_AUDIT_VERIFY in cli/audit_verify.c) */
 extern const struct cli_command CLI_AUDIT_PROVE;
+/* cli/audit_retention.c */
+extern const struct cli_command CLI_AUDIT_ERASE, CLI_AUDIT_HOLD;
 /* cli/status.c */
 extern const struct cli_command CLI_STATUS;
 /* cli/backup.c, cli/restore.c, cli/support.c: at the machine itself */

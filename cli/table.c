@@ -71,9 +71,9 @@ static const struct cli_command *const COMMANDS[] = {
     &CLI_AUDIT_CHECKPOINT,
     &CLI_AUDIT_EXPORT,
     &CLI_AUDIT_VERIFY,
-
     &CLI_AUDIT_PROVE,
-
+    &CLI_AUDIT_ERASE,
+    &CLI_AUDIT_HOLD,
     &CLI_BACKUP,
     &CLI_RESTORE,
     &CLI_SUPPORT_BUNDLE,

@@ -24,16 +24,17 @@ struct daemon_authority;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
-    const char *action;        /* the request's name ("enrol"), or "crl", "orphan", "recover" */
-    enum registry_ask ask;     /* 0: the authority's own doing */
-    enum audit_action as;      /* 0: what the above says */
-    enum registry_state state; /* DEVICE_STATE: what the device shall become */
-    bool only_checks;          /* POLICY_APPLY that shall not apply */
+    const char *action;    /* the request's name ("enrol"), or "crl", "orphan", "recover", .. */
+    enum registry_ask ask; /* 0: the authority's own doing */
+    enum audit_action as;  /* 0: what the above says */
+    enum registry_state state;                /* DEVICE_STATE: what the device shall become */
+    bool only_checks;                         /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
-    const char *target;                   /* "device dev-1"; "" for none */
-    const char *device;                   /* that it is about; "" for none */
+    const char *process; /* whose doing it is if nobody asked; NULL: the authority's */
+    const char *target;  /* "device dev-1"; "" for none */
+    const char *device;  /* that it is about; "" for none */
     const struct registry_certificate *certificate; /* that it is about; NULL for none */
     struct bytes token;                             /* id of the one presented; empty: none */
     uint64_t policy_version;                        /* that it made, or was asked about */
@@ -48,6 +49,10 @@ struct daemon_authority_event {
 struct daemon_authority_audit {
     enum rc (*append)(void *with, struct store_txn *txn,
                       const struct daemon_authority_event *event);
+    /* What was refused often and only counted: tell of it, of some at a time. NULL: nothing is
+     * counted. */
+    enum rc (*flush)(void *with, struct store_txn *txn, int64_t now_ms, bool all, bool *more);
+    bool (*is_flooded)(void *with);
     /* AUDIT_LIST, _CHECKPOINT, _PROOF: append to answer, in audit/'s own form. */
     enum rc (*ask)(void *with, struct store_txn *txn, enum registry_ask ask, struct bytes query,
                    struct buf *answer);
@@ -57,6 +62,9 @@ struct daemon_authority_audit {
      * ask(); and whose word is demanded for it. */
     uint64_t *published;
     const struct audit_witnesses *witnesses;
+
+    /* The key that its bodies are sealed under, which a copy of the registry needs, too. */
+    const struct secret *key;
 };
 
 struct daemon_authority_settings {
@@ -70,6 +78,7 @@ struct daemon_authority_settings {
     size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */
+    int64_t prune_every_ms;    /* looks for records to prune; 0: an hour */
 };
 
 struct daemon_authority_setup {

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "audit/erase.h"
+#include "audit/holds.h"
+#include "audit/prune.h"
 #include "base/text.h"
 #include "registry/answer.h"
 #include "store/backup.h"
@@ -25,12 +28,21 @@ static enum audit_action of_state(enum registry_state state)
 }
 
 /* What the authority does by itself. */
+/* Refusals of one kind, as at the doors: broker/door_state.h. */
+static const struct audit_flood_limits FLOODS = { .window_ms = 10000, .one_by_one = 10 };
+
 static enum audit_action own_doing(const char *action)
 {
     static const struct {
         const char *name;
         enum audit_action action;
-    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE }, { "recover", AUDIT_SYSTEM_RECOVER } };
+    } DOINGS[] = { { "crl", AUDIT_CRL_ISSUE },
+                   { "recover", AUDIT_SYSTEM_RECOVER },
+
+                   { "erased", AUDIT_LOG_ERASE },
+                   { "pruned", AUDIT_LOG_PRUNE },
+                   { "signer serves", AUDIT_PROCESS_START },
+                   { "signer gone", AUDIT_PROCESS_STOP } };
 
     for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
         if (strcmp(DOINGS[i].name, action) == 0)
@@ -70,6 +82,9 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_BACKUP] = AUDIT_SYSTEM_BACKUP,
 
         [REGISTRY_ASK_AUDIT_COSIGN] = AUDIT_LOG_COSIGN,
+        [REGISTRY_ASK_AUDIT_ERASE] = AUDIT_LOG_ERASE,
+        [REGISTRY_ASK_AUDIT_HOLD] = AUDIT_LOG_HOLD,
+        [REGISTRY_ASK_AUDIT_HOLD_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
         [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
 
@@ -112,7 +127,8 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
     }
     if (preamble == NULL) {
         record->actor_kind = AUDIT_PROCESS;
-        record->actor = BYTES("authority");
+        record->actor =
+            event->process == NULL ? BYTES("authority") : bytes_of_text(event->process);
         return;
     }
     if (event->actor != NULL) {
@@ -148,7 +164,7 @@ static void add_certificate(struct audit_record *record,
 
 /* A one-time token gets a record of its own: whoever searches for it finds each try. */
 static enum rc append_token(const struct daemon_authority_book *book, struct store_txn *txn,
-                            const struct audit_record *of, struct bytes token)
+                            const struct audit_record *of, struct bytes token, enum rc rc)
 {
     struct audit_record record = *of;
     AUTO_BUF(target, AUDIT_TARGET_MAX);
@@ -157,7 +173,7 @@ static enum rc append_token(const struct daemon_authority_book *book, struct sto
     buf_addf(&target, "token ");
     text_add_escaped(&target, token);
     record.target = buf_bytes(&target);
-    return audit_log_append(book->log, txn, &record, NULL);
+    return audit_flood_add(book->flood, txn, &record, rc);
 }
 
 static enum rc append(void *with, struct store_txn *txn,
@@ -185,8 +201,20 @@ static enum rc append(void *with, struct store_txn *txn,
     if (record.reason.len > AUDIT_REASON_MAX)
         record.reason.len = AUDIT_REASON_MAX;
     if (event->token.len > 0)
-        TRY(append_token(book, txn, &record, event->token));
-    return audit_log_append(book->log, txn, &record, NULL);
+        TRY(append_token(book, txn, &record, event->token, event->rc));
+    return audit_flood_add(book->flood, txn, &record, event->rc);
+}
+
+static enum rc flush(void *with, struct store_txn *txn, int64_t now_ms, bool all, bool *more)
+{
+    const struct daemon_authority_book *book = with;
+
+    return audit_flood_flush(book->flood, txn, now_ms, all, more);
+}
+
+static bool is_flooded(void *with)
+{
+    return audit_flood_is_open(((const struct daemon_authority_book *)with)->flood);
 }
 
 /* ---- What doors may ask ---- */
@@ -263,7 +291,7 @@ enum rc daemon_authority_published(const struct daemon_authority_book *book,
                                                   .witnesses = &book->witnesses };
 
     if (book->published == 0)
-        return fault(RC_BUSY, "no checkpoint is published yet: its tiles are being made");
+        return fault(RC_NOT_FOUND, "no checkpoint is published yet: its tiles are being made");
     if (most > book->published)
         most = book->published;
     return daemon_authority_newest(&audit, txn, most, size, note);
@@ -336,6 +364,22 @@ static enum rc entries(const struct daemon_authority_book *book, struct store_tx
     return RC_OK;
 }
 
+static enum rc list_holds(const struct daemon_authority_book *book, struct store_txn *txn,
+                          struct bytes asked, struct buf *answer)
+{
+    AUTO_HOLDS(holds);
+
+    if (asked.len > 0)
+        return fault(RC_MALFORMED, "holds are listed all");
+    TRY(audit_holds_read(book->log, txn, &holds));
+    buf_add_u16(answer, (uint16_t)holds.count);
+    for (size_t i = 0; i < holds.count; i++) {
+        buf_add_u64(answer, holds.at[i].number);
+        audit_hold_write(&holds.at[i], answer);
+    }
+    return audit_erase_list(book->log, txn, answer);
+}
+
 static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
                    struct bytes query, struct buf *answer)
 {
@@ -347,15 +391,17 @@ static enum rc ask(void *with, struct store_txn *txn, enum registry_ask what,
         return checkpoint(book, txn, query, answer);
     if (what == REGISTRY_ASK_AUDIT_ENTRIES)
         return entries(book, txn, query, answer);
+    if (what == REGISTRY_ASK_AUDIT_HOLD_LIST)
+        return list_holds(book, txn, query, answer);
     return prove(book, txn, query, answer);
 }
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock)
 {
-    book->clock = clock;
-    book->published = UINT64_MAX;
-    return audit_log_new(REGISTRY_TABLES, &book->log);
+    *book = (struct daemon_authority_book){ .clock = clock, .published = UINT64_MAX };
+    TRY(audit_log_new(REGISTRY_TABLES, &book->log));
+    return audit_flood_new(book->log, REGISTRY_TABLES, &FLOODS, &book->flood);
 }
 
 /* ---- How it begins ---- */
@@ -410,6 +456,22 @@ static enum rc put_back(const struct beginning *beginning, struct store_txn *txn
     return store_backup_record(txn);
 }
 
+/* The settings file is at the machine: whoever changed it is not known, that it was is. */
+static enum rc retain(const struct daemon_authority_book *book, struct store_txn *txn)
+{
+    AUTO_BUF(reason, 128);
+    const char *text = NULL;
+    uint32_t before = 0;
+
+    TRY(audit_prune_set(book->log, txn, book->retention, clock_wall_ms(book->clock), &before));
+    if (before == book->retention)
+        return RC_OK;
+    buf_addf(&reason, "from %u to %u days, 0 being for ever, in the settings file", before,
+             book->retention);
+    TRY(buf_text(&reason, &text));
+    return append_own(book, txn, AUDIT_LOG_PRUNE, "authority.audit_retention", text);
+}
+
 static enum rc begin(struct store_txn *txn, void *with)
 {
     const struct beginning *beginning = with;
@@ -422,7 +484,8 @@ static enum rc begin(struct store_txn *txn, void *with)
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
     }
-    return beginning->restored ? put_back(beginning, txn) : RC_OK;
+    TRY(beginning->restored ? put_back(beginning, txn) : RC_OK);
+    return retain(book, txn);
 }
 
 bool daemon_authority_is_restored(const struct store *store, struct bytes *how)
@@ -434,24 +497,40 @@ bool daemon_authority_is_restored(const struct store *store, struct bytes *how)
     return restored;
 }
 
+static enum rc look_for_floods(struct store_txn *txn, void *with)
+{
+    return audit_flood_look(((const struct daemon_authority_book *)with)->flood, txn);
+}
+
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store)
 {
     struct beginning beginning = { .book = book };
 
     beginning.restored = daemon_authority_is_restored(store, &beginning.how);
     TRY(store_write(store, begin, &beginning));
+    TRY(store_read(store, look_for_floods, book));
     return store_backup_adopt(store);
 }
 
 void daemon_authority_book_close(struct daemon_authority_book *book)
 {
+    audit_flood_free(book->flood);
     audit_log_free(book->log);
     book->log = NULL;
+    secret_clear(&book->key);
 }
 
 struct daemon_authority_audit daemon_authority_book_audit(struct daemon_authority_book *book)
 {
     return (struct daemon_authority_audit){
-        append, ask, book, book->log, &book->published, &book->witnesses
+        .append = append,
+        .flush = flush,
+        .is_flooded = is_flooded,
+        .ask = ask,
+        .with = book,
+        .log = book->log,
+        .published = &book->published,
+        .witnesses = &book->witnesses,
+        .key = &book->key,
     };
 }

@@ -1,7 +1,7 @@
 /* The authority's audit log: its events as records, and what doors may ask of it. */
 #pragma once
 
-#include "audit/log.h"
+#include "audit/flood.h"
 #include "daemon/authority.h"
 
 /*
@@ -16,13 +16,20 @@
  *   AUDIT_COSIGN      u64 size, lines: signatures under the checkpoint of that size; size u64,
  *                     the note as it is now
  *   AUDIT_ENTRIES     u64 the first index; entries: index u64, length u32, leaf hash, entry
+ *   AUDIT_HOLD_LIST   nothing; u16 how many holds, number u64 and hold (hold.h) of each; then
+ *                     erasures under way (erase.h)
  */
 struct daemon_authority_book {
     struct audit_log *log;
+    struct audit_flood *flood; /* what it refuses goes into the log through this */
     struct audit_witnesses witnesses;
     uint64_t published;        /* UINT64_MAX: nobody keeps anything back */
     const struct clock *clock; /* borrowed */
+    struct secret key;         /* that wraps those of the log's bodies */
+    uint32_t retention;        /* days; 0: for ever. Set before book_begin() */
 };
+/* Its file, in the registry's folder, and in a copy's. */
+#define DAEMON_AUTHORITY_KEY "audit.key"
 
 /* Registry's and audit's tables, in this order: count is their sum. */
 enum { DAEMON_AUTHORITY_TABLES = (int)REGISTRY_TABLES + (int)AUDIT_TABLES };
@@ -30,11 +37,16 @@ void daemon_authority_tables(struct store_table tables[DAEMON_AUTHORITY_TABLES])
 
 enum rc daemon_authority_book_open(struct daemon_authority_book *book,
                                    const struct clock *clock);
+/* The sealing key from dir, the registry's folder; a new one if there is none, and nothing is
+ * sealed yet. RC_NOT_FOUND: it is missing; RC_DENIED: it is another one. */
+enum rc daemon_authority_book_unlock(struct daemon_authority_book *book, int dir,
+                                     struct store *store);
 /* Is the registry a copy that was put back and has not begun a life yet? *how is borrowed for
  * the store's life. */
 bool daemon_authority_is_restored(const struct store *store, struct bytes *how);
 /* What a life begins with: the log's first records if it is empty; and once, whatever dies
- * meanwhile, that the store is a copy that was put back to work, if it is. */
+ * meanwhile, that the store is a copy that was put back to work, if it is; what retention was
+ * and is, if that changed. */
 enum rc daemon_authority_book_begin(struct daemon_authority_book *book, struct store *store);
 void daemon_authority_book_close(struct daemon_authority_book *book);
 /* The newest checkpoint of at most this size that as many witnesses signed as are demanded;
@@ -46,8 +58,8 @@ enum rc daemon_authority_newest(const struct daemon_authority_audit *audit,
 enum rc daemon_authority_prove_file(const struct daemon_authority_book *book,
                                     struct store_txn *txn, uint8_t kind, struct reader *r,
                                     struct buf *file);
-/* The newest one of at most this size that everybody is shown; note is borrowed. RC_BUSY: none
- * is published yet in this life. */
+/* The newest one of at most this size that everybody is shown; note is borrowed. RC_NOT_FOUND:
+ * none is published yet in this life. */
 enum rc daemon_authority_published(const struct daemon_authority_book *book,
                                    struct store_txn *txn, uint64_t most, uint64_t *size,
                                    struct bytes *note);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "daemon/authority_audit.h"
 #include "daemon/events.h"
 #include "store/backup.h"
 
@@ -78,6 +79,22 @@ static void *copy_store(void *with)
     return NULL;
 }
 
+/* Without it a copy's audit log could not be read. */
+static enum rc add_key(const struct daemon_authority *authority, int dir)
+{
+    const struct secret *key = authority->setup.audit.key;
+
+    return key == NULL ? RC_OK
+                       : file_create(dir, DAEMON_AUTHORITY_KEY, secret_bytes(key), 0600);
+}
+
+static void remove_files(struct daemon_authority_backup *backup)
+{
+    (void)unlinkat(backup->dir, "data.mdb", 0); /* what stays shows in the folder */
+    (void)unlinkat(backup->dir, STORE_BACKUP_MANIFEST, 0);
+    backup->rc = RC_IO;
+}
+
 static void forget(struct daemon_authority *authority)
 {
     struct daemon_authority_backup *backup = authority->backup;
@@ -122,7 +139,10 @@ static enum rc is_copied(struct loop_watch *watch, unsigned ready)
     (void)ready;
     pthread_join(backup->thread, NULL);
     authority->held_until_ms = loop_now_ms(authority->setup.loop) + HOLD_MS;
-    enum rc rc = backup->rc == RC_OK ? RC_OK : fault(backup->rc, "%s", backup->reason);
+    enum rc rc = backup->rc == RC_OK ? add_key(authority, backup->dir)
+                                     : fault(backup->rc, "%s", backup->reason);
+    if (backup->rc == RC_OK && rc != RC_OK)
+        remove_files(backup);
     buf_reset(&request->text);
     buf_add(&request->text, bytes_of_text(backup->name));
     if (rc == RC_OK && authority->setup.log != NULL)

@@ -53,8 +53,13 @@ static enum rc open_registry(struct process *process)
         (struct store_schema){ "registry", 1, process->tables, DAEMON_AUTHORITY_TABLES };
     TRY(open_folder(process, config->authority.registry, &dir));
     TRY(store_open(dir, &process->schema, &settings, &process->store));
-    enum rc rc = daemon_authority_fill(process->store, &first,
-                                       clock_wall_ms(daemon_child_clock(process->child)));
+    TRY(daemon_authority_book_open(&process->book, settings.clock));
+    enum rc rc = daemon_authority_book_unlock(&process->book, dir, process->store);
+    process->wrong_settings = rc == RC_NOT_FOUND || rc == RC_DENIED || rc == RC_MALFORMED;
+    TRY(rc);
+    process->book.retention = (uint32_t)config->authority.audit_retention;
+    rc = daemon_authority_fill(process->store, &first,
+                               clock_wall_ms(daemon_child_clock(process->child)));
     process->wrong_settings = rc == RC_MALFORMED || rc == RC_NOT_FOUND;
     return rc;
 }
@@ -106,7 +111,6 @@ static enum rc begin_book(struct process *process)
     struct bytes how;
     bool restored = daemon_authority_is_restored(process->store, &how);
 
-    TRY(daemon_authority_book_open(&process->book, daemon_child_clock(child)));
     TRY(daemon_authority_book_begin(&process->book, process->store));
     if (restored)
         log_write(daemon_child_log(child), DAEMON_EVENT_AUTHORITY_RESTORED,

@@ -350,7 +350,7 @@ static bool is_recorded(const struct daemon_authority_request *request)
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
            ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
            ask == REGISTRY_ASK_AUDIT_WATCH || ask == REGISTRY_ASK_AUDIT_CHECKPOINT ||
-           ask == REGISTRY_ASK_AUDIT_PROOF;
+           ask == REGISTRY_ASK_AUDIT_PROOF || ask == REGISTRY_ASK_AUDIT_HOLD_LIST;
 }
 
 /* ---- AUDIT_WATCH ---- */

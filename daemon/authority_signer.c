@@ -18,11 +18,41 @@ static void note(struct daemon_authority *authority, enum daemon_event event, en
         log_fault(authority->setup.log, event, rc);
 }
 
+/* ---- What the log says of its life, as we see it ---- */
+
+static enum rc tell_life(struct store_txn *txn, void *with)
+{
+    const struct daemon_authority *authority = with;
+    const struct daemon_authority_audit *audit = &authority->setup.audit;
+    const struct daemon_authority_event event = {
+        .action = authority->issues ? "signer serves" : "signer gone",
+        .process = "signer",
+        .target = "signer",
+        .device = "",
+        .reason = authority->issues ? "its journal is read" : "its channel closed",
+        .now_ms = clock_wall_ms(authority->setup.clock),
+    };
+
+    return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
+}
+
+/* That there is no room for it stops nothing: what the signer does has records of its own. */
+static void tell(struct daemon_authority *authority)
+{
+    enum rc rc = store_write(authority->setup.store, tell_life, authority);
+
+    if (rc != RC_OK)
+        note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
+}
+
 /* That it went away is touchmarkd's business; anything else is a person's. */
 static void detach(struct daemon_authority *authority, enum rc rc)
 {
     note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
-    authority->issues = false;
+    if (authority->issues) {
+        authority->issues = false;
+        tell(authority);
+    }
     if (rc != RC_CLOSED)
         daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_SIGNER);
 }
@@ -309,6 +339,7 @@ enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t mos
 static void begin_to_issue(struct daemon_authority *authority)
 {
     authority->issues = true;
+    tell(authority);
     if (authority->walk.refusals < authority->replayed)
         authority->walk.refusals = authority->replayed;
     daemon_authority_trouble_end(authority, DAEMON_AUTHORITY_SIGNER);

@@ -58,6 +58,7 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_WITNESSES,
     DAEMON_AUTHORITY_DEVICE_SPOOL,
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
+    DAEMON_AUTHORITY_RETENTION,
     DAEMON_AUTHORITY_EXPORT,
     DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
     DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
@@ -85,6 +86,18 @@ struct daemon_authority_cosigned {
     int64_t told_ms; /* when a record was made of such; 0: never in this life */
     uint64_t count;
     int64_t first_ms;
+};
+
+/* The walk over what is to be erased or pruned. */
+struct daemon_authority_retention {
+    struct store_job job; /* first */
+    struct daemon_authority *authority;
+    struct loop_timer timer;
+    bool under_way, wanted; /* a step is; another shall follow soon */
+    /* Monotonic: when pruning looked last (-1: not in this life), and looks now. */
+    int64_t looked_ms, looking_ms, elapsed_ms;
+
+    bool more, pruned; /* of the latest run of a step */
 };
 
 /* A walk over the signer's journal. */
@@ -115,6 +128,7 @@ struct daemon_authority {
     unsigned signing; /* certificates that the signer was asked for and did not answer yet */
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
+    struct daemon_authority_retention retention;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
     struct daemon_authority_publisher *publisher;
     struct daemon_authority_cosigned cosigned, uncosigned;
@@ -135,8 +149,11 @@ struct daemon_authority {
     struct loop_timer reading_timer;
     struct store_job reading_job;
     struct registry_spooled spooled[REGISTRY_OPERATOR_DOOR + 1]; /* as each door said last */
-    uint64_t unrecorded;            /* requests whose record found no room */
-    bool telling;                   /* the job is in the queue */
+    uint64_t unrecorded; /* requests whose record found no room */
+    bool telling;        /* the job is in the queue */
+    struct loop_timer flood_timer;
+    struct store_job flood_job;
+    bool telling_floods;            /* likewise */
     struct loop_timer expiry_timer; /* of proposals */
     struct store_job expiry_job;
     int64_t expiry_ms; /* wall: of the look that the job is about */
@@ -168,6 +185,7 @@ struct daemon_authority_request {
     enum audit_action as;              /* in the audit log; 0: what the question says */
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
+    char why[AUDIT_REASON_MAX + 1];    /* of an erasure or a hold, for the audit log */
 
     /* Proposals */
     uint64_t decides; /* the number of the one that is approved or rejected */
@@ -277,6 +295,10 @@ void daemon_authority_reading_remember(struct daemon_authority_request *request)
 void daemon_authority_reading_start(struct daemon_authority *authority);
 void daemon_authority_reading_stop(struct daemon_authority *authority);
 
+/* ---- authority_flood.c: refusals that were counted ---- */
+enum rc daemon_authority_flood_start(struct daemon_authority *authority);
+void daemon_authority_flood_stop(struct daemon_authority *authority);
+
 /* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Until there is an answer, or it took too long. */
@@ -328,6 +350,14 @@ void daemon_authority_publish(struct daemon_authority *authority);
 
 /* ---- authority_cosign.c: AUDIT_COSIGN ---- */
 void daemon_authority_cosign(struct daemon_authority_request *request);
+
+/* ---- authority_retention.c: AUDIT_ERASE, AUDIT_HOLD ---- */
+void daemon_authority_erase(struct daemon_authority_request *request);
+void daemon_authority_hold(struct daemon_authority_request *request);
+enum rc daemon_authority_retention_start(struct daemon_authority *authority);
+void daemon_authority_retention_stop(struct daemon_authority *authority);
+/* Something is to be erased. */
+void daemon_authority_retention_soon(struct daemon_authority *authority);
 
 /* ---- authority_backup.c: BACKUP ---- */
 void daemon_authority_backup(struct daemon_authority_request *request);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "audit/prune.h"
 #include "integration/syslog.h"
 #include "keys/grant.h"
 #include "registry/proposal.h"
@@ -249,7 +250,10 @@ static const struct settings_row ROWS[] = {
     { "authority", "witness_within", SETTINGS_DURATION, FIELD(authority.witness_within_ms),
       1000, 24LL * HOUR, "5m", NULL,
       "longer without that many signatures is trouble, which status shows" },
-
+    { "authority", "audit_retention", SETTINGS_NUMBER, FIELD(authority.audit_retention), 0,
+      AUDIT_PRUNE_DAYS_MAX, "0", NULL,
+      "days after which the bodies of audit records are erased, unless a hold is on them; 0: "
+      "never. A change is recorded at the next start" },
     { "device-door", "user", SETTINGS_TEXT, DEVICES(user), 0, 32, "", NULL,
       "name or number of the user that the device door becomes when touchmarkd is root; needed "
       "then" },

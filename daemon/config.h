@@ -69,6 +69,7 @@ struct daemon_config {
         char *four_eyes; /* registry_acts_read() */
         int64_t proposal_lifetime_ms, singles_most;
         char *door_names;
+        int64_t audit_retention; /* days */
     } authority;
     struct daemon_config_door device_door, operator_door;
     struct {

@@ -29,6 +29,8 @@
  *                        index u64, length u32, leaf hash 32, entry; none: there are no more)
  *   SPOOL                sequence: the last one of this spool that is in the log
  *   BACKUP               text: the copy's name, a folder in authority.backups
+ *   AUDIT_ERASE          sequence: the index of its log.erase
+ *   AUDIT_HOLD           sequence: the hold's number
  *   EXPORTED             sequence: records in the log
  *   CRL                  list: the octets of that part
  *   PROPOSAL_LIST        cursor, list of proposals

@@ -40,6 +40,10 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_BACKUP, "backup", LINK_BULK, SMALL, SMALL, false, false },
 
     { REGISTRY_ASK_AUDIT_COSIGN, "audit-cosign", LINK_NORMAL, 2 * SMALL, LIST, false, false },
+    { REGISTRY_ASK_AUDIT_ERASE, "audit-erase", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
+    { REGISTRY_ASK_AUDIT_HOLD, "audit-hold", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
+    { REGISTRY_ASK_AUDIT_HOLD_LIST, "audit-hold-list", LINK_BULK, 2 * SMALL, LIST, false,
+      false },
     { REGISTRY_ASK_EXPORTED, "exported", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
     { REGISTRY_ASK_CRL, "crl", LINK_BULK, SMALL, LIST, false, false },
 

@@ -43,9 +43,12 @@ enum registry_ask {
     REGISTRY_ASK_BACKUP = 30,        /* a copy of the registry, beside it */
 
     REGISTRY_ASK_AUDIT_COSIGN = 31, /* witnesses' signatures under a checkpoint */
-    REGISTRY_ASK_AUDIT_WATCH = 38,  /* what the log has from here on; waits, at most 10 s */
-    REGISTRY_ASK_EXPORTED = 39,     /* how far the exporter's sinks are; integration/report.h */
-    REGISTRY_ASK_CRL = 40,          /* a part of a CRL that the feed told of */
+    REGISTRY_ASK_AUDIT_ERASE = 35,  /* what the log knows of a device, operator or line */
+    REGISTRY_ASK_AUDIT_HOLD = 36,   /* add or remove one */
+    REGISTRY_ASK_AUDIT_HOLD_LIST = 37,
+    REGISTRY_ASK_AUDIT_WATCH = 38, /* what the log has from here on; waits, at most 10 s */
+    REGISTRY_ASK_EXPORTED = 39,    /* how far the exporter's sinks are; integration/report.h */
+    REGISTRY_ASK_CRL = 40,         /* a part of a CRL that the feed told of */
 
     /* registry/proposal.h: an act that needs two administrators becomes one when it is asked */
     REGISTRY_ASK_PROPOSAL_LIST = 45,

@@ -29,22 +29,30 @@ static enum rc fault_crypto(const char *what)
     return fault(RC_CRYPTO, "seal: %s", what);
 }
 
-enum rc store_seal_new(const struct secret *key, uint32_t key_id, struct store_seal **seal)
+enum rc store_seal_change_key(struct store_seal *seal, const struct secret *key,
+                              uint32_t key_id)
 {
     if (key->len != STORE_SEAL_KEY)
         return fault(RC_MALFORMED, "seal: key of %zu bytes, %d are needed", key->len,
                      STORE_SEAL_KEY);
+    if (EVP_EncryptInit_ex(seal->sealing, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1 ||
+        EVP_DecryptInit_ex(seal->opening, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1)
+        return fault_crypto("AES-256-GCM is not to be had");
+    seal->key_id = key_id;
+    seal->sealed = 0;
+    return RC_OK;
+}
+
+enum rc store_seal_new(const struct secret *key, uint32_t key_id, struct store_seal **seal)
+{
     AUTO_OF(store_seal) *made = calloc(1, sizeof *made);
     if (made == NULL)
         return fault(RC_NOMEM, "seal");
-    made->key_id = key_id;
     made->sealing = EVP_CIPHER_CTX_new();
     made->opening = EVP_CIPHER_CTX_new();
     if (made->sealing == NULL || made->opening == NULL)
         return fault(RC_NOMEM, "seal");
-    if (EVP_EncryptInit_ex(made->sealing, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1 ||
-        EVP_DecryptInit_ex(made->opening, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1)
-        return fault_crypto("AES-256-GCM is not to be had");
+    TRY(store_seal_change_key(made, key, key_id));
     *seal = TAKE(made);
     return RC_OK;
 }

@@ -43,6 +43,11 @@ struct store_place {
 enum rc store_seal_new(const struct secret *key, uint32_t key_id, struct store_seal **seal);
 void store_seal_free(struct store_seal *seal); /* wipes the key */
 AUTO_STRUCT(store_seal, store_seal_free)
+/* The same seal with another key from here on: what a bounded cache of keys does. The count
+ * that holds 2^32 begins anew; whoever comes back to a key keeps its bound himself. After an
+ * error the seal is only to be freed. */
+enum rc store_seal_change_key(struct store_seal *seal, const struct secret *key,
+                              uint32_t key_id);
 
 /* Append the sealed bytes to out. RC_LIMIT if they do not fit. Sealing twice gives different
  * bytes: in a change that runs again that is fine, what opens is the same. */

@@ -109,6 +109,19 @@ def test_a_lost_operator_comes_back_by_the_folder(system):
     assert record["target"] == "operator eve" and record["certificate"]["fingerprint"] == eve.fingerprint
 
 
+def test_that_the_signer_went_and_came_back_is_told(system):
+    def lives(action):
+        return [record for record in system.audit(action=action) if record["actor"] == {"kind": "process", "id": "signer"}]
+    gone, come = len(lives("process.stop")), len(lives("process.start"))
+    assert come == gone + 1
+    os.kill(system.running.pids("signer")[0], signal.SIGKILL)
+    place.wait_for("another life of the signer", lambda: len(lives("process.start")) == come + 1, 60)
+    newest = lives("process.stop")[0]
+    assert len(lives("process.stop")) == gone + 1 and newest["target"] == "signer"
+    assert newest["reason"] == "its channel closed"
+    system.wait_healthy()
+
+
 def put_registry_back(system, copy):
     """As root at the machine, with everything stopped."""
     registry = system.folder / "authority/registry"

@@ -206,3 +206,31 @@ def quiet():
         made.wait_healthy()
         settle(made)
         yield made
+
+
+# ---- what the authority itself refuses ----
+
+def test_what_the_authority_refuses_often_is_counted_over_a_kill():
+    """An administrator adds a device that is there, again and again: some told one by one, the rest in aggregate, and
+    none is lost with an authority that is killed in between."""
+    with a_world(SHORT) as system:
+        system.add_device("dup-1")
+        def refuse(times):
+            for _ in range(times):
+                assert system.call("POST", "/v1/devices", {"id": "dup-1"}).status == 409
+        query = dict(action="device.add", decision="denied", actor="admin")
+        refuse(30)
+        assert told(system, **query) < 30, "the window is open"
+        before = system.running.pids("authority")
+        os.kill(before[0], signal.SIGKILL)
+        place.wait_for("another authority",
+                       lambda: (now := system.running.pids("authority")) and now != before, 60)
+        system.wait_healthy()
+        refuse(15)
+        place.wait_for("all that was refused", lambda: told(system, **query) >= 45, 60)
+        records = system.audit(**query)
+        assert sum(acts(record) for record in records) == 45
+        assert len(records) < 45
+        counted = [record["aggregate"] for record in records if "aggregate" in record]
+        assert counted and all(each["first"] <= each["last"] and each["targets"] == 1 for each in counted)
+        trail.verify(system)

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "api/schema.h"
+#include "audit/erasure.h"
 
 static const struct api_shape *find(const char *name, size_t len)
 {
@@ -140,6 +141,28 @@ static bool fill_proposal(const struct api_route *route, struct registry_answer 
     return true;
 }
 
+static void add_holds(struct buf *query)
+{
+    const struct audit_hold some = { .kind = AUDIT_DEVICE,
+                                     .id = BYTES("dev-1"),
+                                     .since_ms = 1,
+                                     .until_ms = 2,
+                                     .made_ms = 3,
+                                     .by = BYTES("ada"),
+                                     .reason = BYTES("case 4711") };
+    const struct audit_hold all = { .made_ms = 3,
+                                    .by = BYTES("ada"),
+                                    .reason = BYTES("case 4711") };
+    const struct audit_erasure erasure = { AUDIT_LINE, BYTES("hall-2"), 9, 5, 3, 0 };
+
+    buf_add_u16(query, 2);
+    buf_add_u64(query, 1);
+    audit_hold_write(&some, query);
+    buf_add_u64(query, 2);
+    audit_hold_write(&all, query);
+    audit_erasure_write(&erasure, query);
+}
+
 /* Everything that any answer may hold; its list is that of the route. */
 static void fill(const struct api_route *route, struct registry_answer *answer,
                  struct buf *list, struct buf *query)
@@ -177,8 +200,12 @@ static void fill(const struct api_route *route, struct registry_answer *answer,
         one.reason = 1;
         registry_answer_add_certificate(list, &one);
     }
-    audit_page_write_head(query, 4, true);
-    add_record(query);
+    if (route->ask == REGISTRY_ASK_AUDIT_HOLD_LIST) {
+        add_holds(query);
+    } else {
+        audit_page_write_head(query, 4, true);
+        add_record(query);
+    }
     answer->list = buf_bytes(list);
     answer->query = buf_bytes(query);
 }
@@ -219,6 +246,12 @@ static const char *line_for(const struct api_route *route)
         { "showProposal", "GET /v1/proposals/3" },
         { "approveProposal", "POST /v1/proposals/3/approve" },
         { "rejectProposal", "POST /v1/proposals/3/reject" },
+
+        { "listErasures", "GET /v1/audit/erasures" },
+        { "eraseRecords", "POST /v1/audit/erasures" },
+        { "listHolds", "GET /v1/audit/holds" },
+        { "addHold", "POST /v1/audit/holds" },
+        { "removeHold", "POST /v1/audit/holds/3/release" },
     };
 
     for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++)
@@ -242,6 +275,10 @@ static const char *body_for(const struct api_route *route)
                "-----END CERTIFICATE REQUEST-----\\n\"}";
     if (strcmp(route->name, "revokeDevices") == 0)
         return "{\"devices\":[\"dev-1\",\"dev-2\",\"dev-3\"]}";
+    if (strcmp(route->name, "eraseRecords") == 0 || strcmp(route->name, "addHold") == 0)
+        return "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"case 4711\"}";
+    if (strcmp(route->name, "removeHold") == 0)
+        return "{\"reason\":\"over\"}";
     return "";
 }
 

@@ -48,6 +48,14 @@ static inline void logs_folder_remove(const char *path, int dir)
     rmdir(path);
 }
 
+static inline void logs_unlock(struct audit_log *log)
+{
+    AUTO_SECRET(key);
+
+    assert_int_equal(secret_set(&key, BYTES("a sealing key of thirty-two byte")), RC_OK);
+    assert_int_equal(audit_log_unlock(log, &key), RC_OK);
+}
+
 static inline int logs_set_up(void **state)
 {
     struct logs *w = calloc(1, sizeof *w);
@@ -61,6 +69,7 @@ static inline int logs_set_up(void **state)
                                              .rehearse = true };
     assert_int_equal(store_open(w->dir, &w->schema, &settings, &w->store), RC_OK);
     assert_int_equal(audit_log_new(0, &w->log), RC_OK);
+    logs_unlock(w->log);
     *state = w;
     return 0;
 }

@@ -167,6 +167,7 @@ static void make_copy(unsigned count, int copy)
     struct store_settings settings = { .clock = &clock };
     AUTO_OF(audit_log) *log = NULL;
     AUTO_OF(store) *store = NULL;
+    AUTO_SECRET(key);
     struct scratch live;
     struct store_copy made;
 
@@ -174,6 +175,8 @@ static void make_copy(unsigned count, int copy)
     cli_history_schema(tables, &schema, &(const struct stat){ 0 }, &settings);
     assert_int_equal(store_open(live.dir, &schema, &settings, &store), RC_OK);
     assert_int_equal(audit_log_new(REGISTRY_TABLES, &log), RC_OK);
+    assert_int_equal(secret_set(&key, BYTES("a sealing key of thirty-two byte")), RC_OK);
+    assert_int_equal(audit_log_unlock(log, &key), RC_OK);
     assert_int_equal(store_write(store, add_records, &(struct fill){ log, count }), RC_OK);
     assert_int_equal(store_backup_copy(store, copy, &made), RC_OK);
     store_close(TAKE(store));

@@ -43,6 +43,7 @@ struct world {
     uint32_t four_eyes; /* registry_acts_read() */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most;
+    uint32_t retention; /* days */
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */
@@ -186,6 +187,10 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 
     TRY(loop_new(&w->signing.clock, &loop));
     TRY(daemon_authority_book_open(&book, &w->signing.clock));
+    TRY(daemon_authority_book_unlock(&book, w->scratch.dir, store));
+    book.retention = w->retention;
+    if (w->retention > 0)
+        TRY(daemon_authority_book_begin(&book, store));
     struct deadly deadly = { w, daemon_authority_book_audit(&book) };
     const struct daemon_authority_setup setup = {
         .loop = loop,
@@ -193,11 +198,16 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .store = store,
         .backups = w->backups.dir,
         .recover = w->recover.dir,
-        .audit = { .append = append, .ask = ask_log, .with = &deadly, .log = book.log },
+        .audit = { .append = append,
+                   .ask = ask_log,
+                   .with = &deadly,
+                   .log = book.log,
+                   .key = &book.key },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
                       .crl_every_ms = 3600000,
                       .crl_valid_ms = 7 * 86400000,
+                      .prune_every_ms = 100,
                       .sinks = w->sinks,
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
@@ -247,7 +257,8 @@ static inline void stop(struct world *w)
     signing_stop(&w->signing);
 }
 
-static inline int prepare(void **state)
+/* All but the authority and its signer. */
+static inline struct world *make_world(void)
 {
     struct world *w = calloc(1, sizeof *w);
 
@@ -264,6 +275,13 @@ static inline int prepare(void **state)
     struct store *store = open_store(w);
     assert_int_equal(store_write(store, fill, w), RC_OK);
     store_close(store);
+    return w;
+}
+
+static inline int prepare(void **state)
+{
+    struct world *w = make_world();
+
     start(w);
     *state = w;
     return 0;

@@ -33,9 +33,12 @@ static void copy_store(struct world *w, struct scratch *copy)
 {
     struct store *store = open_store(w);
     struct store_copy made;
+    AUTO_BUF(key, 64);
 
     scratch_make(copy);
     assert_int_equal(store_backup_copy(store, copy->dir, &made), RC_OK);
+    assert_int_equal(file_read(w->scratch.dir, DAEMON_AUTHORITY_KEY, &key), RC_OK);
+    assert_int_equal(file_write(copy->dir, DAEMON_AUTHORITY_KEY, buf_bytes(&key), 0600), RC_OK);
     store_close(store);
 }
 

@@ -50,6 +50,7 @@ static int set_up(void **state)
                                              .rehearse = true };
     assert_int_equal(store_open(w->scratch.dir, &w->schema, &settings, &w->store), RC_OK);
     assert_int_equal(daemon_authority_book_open(&w->book, &w->clock), RC_OK);
+    assert_int_equal(daemon_authority_book_unlock(&w->book, w->scratch.dir, w->store), RC_OK);
     assert_int_equal(loop_new(&w->clock, &w->loop), RC_OK);
     *state = w;
     return 0;

@@ -237,9 +237,9 @@ static enum rc operate(struct world *w, enum registry_ask what,
     return rc;
 }
 
-static uint64_t count_restores(struct world *w)
+static uint64_t count_records(struct world *w, enum audit_action action)
 {
-    const struct audit_query query = { .action = AUDIT_SYSTEM_RESTORE, .most = 10 };
+    const struct audit_query query = { .action = (uint16_t)action, .most = 10 };
     struct registry_answer answer = { 0 };
     struct audit_page page;
     struct audit_hit hit;
@@ -271,7 +271,7 @@ static void a_copy_is_made_from_inside_the_jail_and_serves_again(void **state)
     for (int times = 0; times < 2; times++)
         assert_int_equal(operate(w, REGISTRY_ASK_BACKUP, &none, &answer, &reply), RC_OK);
 
-    assert_int_equal(count_restores(w), 0);
+    assert_int_equal(count_records(w, AUDIT_SYSTEM_RESTORE), 0);
     buf_addf(&path, "backups/%.*s", BYTES_FMT(answer.text));
     assert_int_equal(buf_text(&path, &copy), RC_OK);
     AUTO_FD dir = openat(w->scratch.dir, copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -284,7 +284,7 @@ static void a_copy_is_made_from_inside_the_jail_and_serves_again(void **state)
         start(w);
         assert_int_equal(operate(w, REGISTRY_ASK_STATUS, &none, &answer, &reply), RC_OK);
         assert_int_equal(answer.status.operators, 1);
-        assert_int_equal(count_restores(w), 1);
+        assert_int_equal(count_records(w, AUDIT_SYSTEM_RESTORE), 1);
         assert_int_equal(ended_by(w, SIGTERM), 0);
     }
 }
@@ -311,6 +311,55 @@ static void a_second_authority_on_the_same_registry_does_not_start(void **state)
     assert_int_equal(ended_by(w, SIGTERM), 0);
 }
 
+static void the_wrong_sealing_key_is_wrong_settings(void **state)
+{
+    struct world *w = *state;
+    struct registry_question none = { 0 };
+    struct registry_answer answer = { 0 };
+    AUTO_BUF(reply, LINK_BODY_MAX);
+
+    start(w);
+    assert_int_equal(operate(w, REGISTRY_ASK_STATUS, &none, &answer, &reply), RC_OK);
+    assert_int_equal(ended_by(w, SIGTERM), 0);
+    assert_int_equal(renameat(w->scratch.dir, "registry/audit.key", w->scratch.dir, "kept.key"),
+                     0);
+    start(w);
+    assert_int_equal(ended_by(w, 0), EX_CONFIG);
+    assert_int_not_equal(faccessat(w->scratch.dir, "registry/audit.key", F_OK, 0), 0);
+    put_file(w, "registry/audit.key", BYTES("thirty-two bytes of another key!"));
+    start(w);
+    assert_int_equal(ended_by(w, 0), EX_CONFIG);
+    put_file(w, "registry/audit.key", BYTES("short"));
+    start(w);
+    assert_int_equal(ended_by(w, 0), EX_CONFIG);
+    assert_int_equal(renameat(w->scratch.dir, "kept.key", w->scratch.dir, "registry/audit.key"),
+                     0);
+    start(w);
+    assert_int_equal(operate(w, REGISTRY_ASK_STATUS, &none, &answer, &reply), RC_OK);
+    assert_int_equal(ended_by(w, SIGTERM), 0);
+}
+
+static void a_change_of_retention_is_recorded_once(void **state)
+{
+    static const char *const DAYS[] = { "0", "30", "30", "10", "0" };
+    static const uint64_t RECORDS[] = { 0, 1, 1, 2, 3 };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof DAYS / sizeof *DAYS; i++) {
+        AUTO_BUF(settings, 4096);
+        assert_int_equal(file_read(w->scratch.dir, "settings", &settings), RC_OK);
+        struct bytes before = buf_bytes(&settings);
+        const uint8_t *line = memmem(before.at, before.len, "audit_retention", 15);
+        if (line != NULL)
+            buf_cut(&settings, (size_t)(line - before.at));
+        buf_addf(&settings, "audit_retention = %s\n", DAYS[i]);
+        put_file(w, "settings", buf_bytes(&settings));
+        start(w);
+        assert_int_equal(count_records(w, AUDIT_LOG_PRUNE), RECORDS[i]);
+        assert_int_equal(ended_by(w, SIGTERM), 0);
+    }
+}
+
 #define WITH_PROGRAM(test) cmocka_unit_test_setup_teardown(test, prepare, clean)
 
 int main(void)
@@ -319,6 +368,8 @@ int main(void)
         WITH_PROGRAM(it_serves_from_inside_its_jail_what_init_left),
         WITH_PROGRAM(a_copy_is_made_from_inside_the_jail_and_serves_again),
         WITH_PROGRAM(an_empty_registry_without_its_files_is_wrong_settings),
+        WITH_PROGRAM(the_wrong_sealing_key_is_wrong_settings),
+        WITH_PROGRAM(a_change_of_retention_is_recorded_once),
         WITH_PROGRAM(a_second_authority_on_the_same_registry_does_not_start),
     };
 

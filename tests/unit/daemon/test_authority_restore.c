@@ -35,6 +35,14 @@ static enum rc open_in(struct world *w, const struct scratch *folder, struct sto
     return store_open(folder->dir, &w->schema, &settings, store);
 }
 
+static enum rc unlock(struct audit_log *log)
+{
+    AUTO_SECRET(key);
+
+    TRY(secret_set(&key, BYTES("a sealing key of thirty-two byte")));
+    return audit_log_unlock(log, &key);
+}
+
 /* As touchmark-authority begins. */
 static enum rc begin_life(struct world *w, const struct scratch *folder)
 {
@@ -43,7 +51,9 @@ static enum rc begin_life(struct world *w, const struct scratch *folder)
 
     TRY(open_in(w, folder, &store));
     TRY(daemon_authority_book_open(&book, &w->clock));
-    enum rc rc = daemon_authority_book_begin(&book, store);
+    enum rc rc = unlock(book.log);
+    if (rc == RC_OK)
+        rc = daemon_authority_book_begin(&book, store);
     daemon_authority_book_close(&book);
     return rc;
 }
@@ -183,12 +193,14 @@ static struct found look(struct world *w, const struct scratch *folder, enum rc 
 
     assert_int_equal(open_in(w, folder, &store), RC_OK);
     assert_int_equal(audit_log_new(REGISTRY_TABLES, &found.log), RC_OK);
+    assert_int_equal(unlock(found.log), RC_OK);
     assert_int_equal(store_read(store, look_inside, &found), RC_OK);
     found.revision = store_revision(store);
     assert_int_equal(store_write(store, use_token, NULL), token);
     enum registry_proposal_state state = REGISTRY_PROPOSAL_REJECTED;
     assert_int_equal(store_read(store, find_proposal, &state), RC_OK);
-    assert_int_equal(state, token == RC_OK ? REGISTRY_PROPOSAL_OPEN : REGISTRY_PROPOSAL_EXPIRED);
+    assert_int_equal(state,
+                     token == RC_OK ? REGISTRY_PROPOSAL_OPEN : REGISTRY_PROPOSAL_EXPIRED);
     assert_int_equal(found.expired, found.restores);
     audit_log_free(found.log);
     store_close(store);
@@ -212,6 +224,7 @@ static uint64_t count_left(struct world *w)
     put(&w->apart, &data);
     assert_int_equal(open_in(w, &w->apart, &store), RC_OK);
     assert_int_equal(audit_log_new(REGISTRY_TABLES, &found.log), RC_OK);
+    assert_int_equal(unlock(found.log), RC_OK);
     assert_int_equal(store_read(store, look_inside, &found), RC_OK);
     audit_log_free(found.log);
     store_close(store);

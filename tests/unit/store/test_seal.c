@@ -140,12 +140,43 @@ static void keeps_to_its_bounds(void **state)
     assert_null(none);
 }
 
+static void a_seal_with_another_key_opens_that_key_s_only(void **state)
+{
+    AUTO_OF(store_seal) *seal = made(1, 7), *other = made(2, 8);
+    AUTO_BUF(first, 200);
+    AUTO_BUF(second, 200);
+    AUTO_BUF(opened, 200);
+    AUTO_SECRET(key);
+    uint8_t bytes[STORE_SEAL_KEY];
+
+    (void)state;
+    memset(bytes, 2, sizeof bytes);
+    assert_int_equal(secret_set(&key, BYTES_OF(bytes)), RC_OK);
+    assert_int_equal(store_seal_add(seal, &HERE, BYTES("old"), &first), RC_OK);
+    assert_int_equal(store_seal_change_key(seal, &key, 8), RC_OK);
+    assert_int_equal(store_seal_open(seal, &HERE, buf_bytes(&first), &opened), RC_NOT_FOUND);
+    assert_int_equal(store_seal_add(seal, &HERE, BYTES("new"), &second), RC_OK);
+    assert_int_equal(store_seal_open(other, &HERE, buf_bytes(&second), &opened), RC_OK);
+    assert_true(bytes_equal_text(buf_bytes(&opened), "new"));
+    /* The same number is not the same key. */
+    memset(bytes, 3, sizeof bytes);
+    assert_int_equal(secret_set(&key, BYTES_OF(bytes)), RC_OK);
+    assert_int_equal(store_seal_change_key(seal, &key, 8), RC_OK);
+    assert_int_equal(store_seal_open(seal, &HERE, buf_bytes(&second), &opened), RC_CORRUPT);
+    key.len--;
+    assert_int_equal(store_seal_change_key(seal, &key, 8), RC_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_sealed_opens),     cmocka_unit_test(every_flipped_bit_is_seen),
-        cmocka_unit_test(every_truncation_is_seen), cmocka_unit_test(opens_nowhere_else),
-        cmocka_unit_test(no_nonce_comes_twice),     cmocka_unit_test(keeps_to_its_bounds),
+        cmocka_unit_test(what_is_sealed_opens),
+        cmocka_unit_test(every_flipped_bit_is_seen),
+        cmocka_unit_test(every_truncation_is_seen),
+        cmocka_unit_test(opens_nowhere_else),
+        cmocka_unit_test(no_nonce_comes_twice),
+        cmocka_unit_test(keeps_to_its_bounds),
+        cmocka_unit_test(a_seal_with_another_key_opens_that_key_s_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

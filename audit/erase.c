@@ -1,0 +1,318 @@
+#include "audit/erase.h"
+
+#include "audit/holds.h"
+#include "audit/retention_state.h"
+
+enum { KEY_MAX = 2 + AUDIT_ID_MAX, VALUE_MAX = 3 * 8 + 4 };
+
+/* ---- Rows ---- */
+
+static struct bytes key_of(enum audit_actor_kind kind, struct bytes id, struct buf *key)
+{
+    buf_add_u8(key, AUDIT_ROW_ERASURE);
+    buf_add_u8(key, (uint8_t)kind);
+    buf_add(key, id);
+    return buf_bytes(key);
+}
+
+static enum rc put_row(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_erasure *erasure)
+{
+    AUTO_BUF(key, KEY_MAX);
+    AUTO_BUF(value, VALUE_MAX);
+    struct bytes bytes;
+
+    buf_add_u64(&value, erasure->limit);
+    buf_add_u64(&value, erasure->next);
+    buf_add_u64(&value, erasure->records);
+    buf_add_u32(&value, erasure->key);
+    TRY(buf_done(&value, &bytes));
+    return store_txn_put(txn, log->first_table + AUDIT_HOLDS,
+                         key_of(erasure->kind, erasure->id, &key), bytes);
+}
+
+static enum rc read_row(struct bytes key, struct bytes value, struct audit_erasure *erasure)
+{
+    struct reader k = READER(key), r = READER(value);
+
+    reader_u8(&k);
+    erasure->kind = (enum audit_actor_kind)reader_u8(&k);
+    erasure->id = k.left;
+    erasure->limit = reader_u64(&r);
+    erasure->next = reader_u64(&r);
+    erasure->records = reader_u64(&r);
+    erasure->key = reader_u32(&r);
+    if (!reader_done(&r) || k.broken || k.left.len == 0 || k.left.len > AUDIT_ID_MAX)
+        return fault(RC_CORRUPT, "audit log: an erasure under way is damaged");
+    return RC_OK;
+}
+
+static enum rc open_rows(struct audit_log *log, struct store_txn *txn,
+                         struct store_cursor **cursor)
+{
+    static const uint8_t PREFIX[] = { AUDIT_ROW_ERASURE };
+    const struct store_range range = { .prefix = BYTES_OF(PREFIX) };
+
+    return store_cursor_open(txn, log->first_table + AUDIT_HOLDS, &range, cursor);
+}
+
+enum rc audit_erase_is_under_way(struct audit_log *log, struct store_txn *txn,
+                                 enum audit_actor_kind kind, struct bytes id, bool *under_way)
+{
+    AUTO_BUF(key, KEY_MAX);
+    struct store_value value;
+    enum rc rc =
+        store_txn_get(txn, log->first_table + AUDIT_HOLDS, key_of(kind, id, &key), &value);
+
+    *under_way = rc == RC_OK;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* ---- The subject's records ---- */
+
+/* A walk up the facet by which a subject's records are found. */
+struct walk {
+    struct audit_log *log;
+    struct store_txn *txn;
+    const struct audit_erasure *of;
+    struct store_cursor *cursor;
+    struct buf prefix, from, below;
+    bool any; /* whether the facet has one */
+};
+
+static void walk_close(struct walk *walk)
+{
+    store_cursor_close(walk->cursor);
+    buf_clear(&walk->prefix);
+    buf_clear(&walk->from);
+    buf_clear(&walk->below);
+}
+#define WALK(name, l, t, what)                                                                 \
+    [[gnu::cleanup(walk_close)]] struct walk name = { .log = (l),                              \
+                                                      .txn = (t),                              \
+                                                      .of = (what),                            \
+                                                      .prefix = BUF_MAX(AUDIT_FACET_KEY_MAX),  \
+                                                      .from = BUF_MAX(AUDIT_FACET_KEY_MAX),    \
+                                                      .below = BUF_MAX(AUDIT_FACET_KEY_MAX) }
+
+static enum rc walk_open(struct walk *walk)
+{
+    enum audit_facet facet = walk->of->kind == AUDIT_DEVICE ? AUDIT_BY_DEVICE : AUDIT_BY_ACTOR;
+    struct store_range range;
+
+    audit_facet_write(&walk->prefix, facet, walk->of->id);
+    buf_add(&walk->from, buf_bytes(&walk->prefix));
+    buf_add_u64(&walk->from, walk->of->next);
+    buf_add(&walk->below, buf_bytes(&walk->prefix));
+    buf_add_u64(&walk->below, walk->of->limit);
+    range = (struct store_range){ .prefix = buf_bytes(&walk->prefix),
+                                  .from = buf_bytes(&walk->from),
+                                  .below = buf_bytes(&walk->below) };
+    return store_cursor_open(walk->txn, walk->log->first_table + AUDIT_SEARCH, &range,
+                             &walk->cursor);
+}
+
+/* RC_NOT_FOUND at the end. */
+static enum rc walk_next(struct walk *walk, uint64_t *index)
+{
+    struct store_value value;
+    struct bytes key;
+
+    TRY(store_cursor_next(walk->cursor, &key, &value));
+    struct reader r = READER(key);
+    reader_take(&r, walk->prefix.len);
+    *index = reader_u64(&r);
+    walk->any = true;
+    return RC_OK;
+}
+
+/* An operator and a line can have the same id, and share a facet. */
+static bool is_of(const struct audit_erasure *erasure, const struct audit_record *record)
+{
+    if (audit_action_stays(record->action))
+        return false;
+    if (record->actor_kind == erasure->kind && bytes_equal(record->actor, erasure->id))
+        return true;
+    return erasure->kind == AUDIT_DEVICE && bytes_equal(record->device, erasure->id);
+}
+
+/* The record with this index, opened even if its key is doomed; *found: it is one of these, and
+ * there is something to erase. */
+static enum rc look_at(struct walk *walk, uint64_t index, struct bytes *entry,
+                       struct audit_record *record, bool *found)
+{
+    struct audit_entry parts;
+
+    *found = false;
+    TRY(audit_log_get_doomed(walk->log, walk->txn, index, entry));
+    TRY(audit_leaf_read(*entry, &parts));
+    if (parts.erased)
+        return RC_OK;
+    buf_reset(&walk->log->record);
+    TRY(audit_leaf_record(&parts, &walk->log->record, record));
+    *found = is_of(walk->of, record);
+    return RC_OK;
+}
+
+/* ---- It begins ---- */
+
+static enum rc refuse(const struct audit_hold *hold, const char *what)
+{
+    return fault(RC_DENIED, "hold %llu %s: %.*s", (unsigned long long)hold->number, what,
+                 BYTES_FMT(hold->reason));
+}
+
+/* Without a look at records: the hold is on all, or on this subject at all times. */
+static bool holds_whole(const struct audit_hold *hold, const struct audit_erasure *erasure)
+{
+    return hold->since_ms == 0 && hold->until_ms == 0 &&
+           (hold->kind == AUDIT_NOBODY ||
+            (hold->kind == erasure->kind && bytes_equal(hold->id, erasure->id)));
+}
+
+static enum rc check_holds(struct walk *walk)
+{
+    AUTO_HOLDS(holds);
+    struct audit_record record;
+    struct bytes entry;
+    uint64_t index;
+    bool found;
+    enum rc rc = RC_OK;
+
+    TRY(audit_holds_read(walk->log, walk->txn, &holds));
+    for (size_t i = 0; i < holds.count; i++)
+        if (holds_whole(&holds.at[i], walk->of))
+            return refuse(&holds.at[i], "is on its records");
+    for (unsigned looked = 0; (rc = walk_next(walk, &index)) == RC_OK; looked++) {
+        if (holds.count == 0)
+            return RC_OK;
+        if (looked == AUDIT_ERASE_LOOK_MOST)
+            return refuse(&holds.at[0], "may be on one of its many records");
+        TRY(look_at(walk, index, &entry, &record, &found));
+        const struct audit_hold *hold = found ? audit_holds_find(&holds, &record) : NULL;
+        if (hold != NULL)
+            return refuse(hold, "is on one of its records");
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc check_room(struct audit_log *log, struct store_txn *txn)
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+    unsigned count = 0;
+
+    TRY(open_rows(log, txn, &cursor));
+    while (store_cursor_next(cursor, &key, &value) == RC_OK)
+        count++;
+    return count < AUDIT_ERASURES_MAX
+               ? RC_OK
+               : fault(RC_LIMIT, "%u erasures are under way: wait for them", count);
+}
+
+enum rc audit_erase_begin(struct audit_log *log, struct store_txn *txn,
+                          enum audit_actor_kind kind, struct bytes id, uint64_t *limit)
+{
+    struct audit_erasure made = { .kind = kind, .id = id };
+    const struct audit_subject subject = { (uint8_t)kind, id };
+    bool under_way = false;
+
+    TRY(audit_erase_is_under_way(log, txn, kind, id, &under_way));
+    if (under_way)
+        return fault(RC_BUSY, "the records of %s %.*s are being erased",
+                     audit_actor_kind_name(kind), BYTES_FMT(id));
+    TRY(check_room(log, txn));
+    TRY(audit_log_size(log, txn, &made.limit));
+    WALK(walk, log, txn, &made);
+    TRY(walk_open(&walk));
+    TRY(check_holds(&walk));
+    if (!walk.any)
+        return fault(RC_NOT_FOUND, "the audit log has no record of %s %.*s",
+                     audit_actor_kind_name(kind), BYTES_FMT(id));
+    TRY(audit_sealing_doom(log->sealing, txn, &subject, &made.key));
+    *limit = made.limit;
+    return put_row(log, txn, &made);
+}
+
+/* ---- And goes on ---- */
+
+static enum rc first_row(struct audit_log *log, struct store_txn *txn, struct buf *room,
+                         struct audit_erasure *erasure)
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+
+    TRY(open_rows(log, txn, &cursor));
+    enum rc rc = store_cursor_next(cursor, &key, &value);
+    if (rc == RC_NOT_FOUND)
+        return fault(rc, "audit log: nothing is to be erased");
+    TRY(rc);
+    buf_reset(room);
+    buf_add(room, key);
+    TRY(buf_done(room, &key));
+    return read_row(key, value.bytes, erasure);
+}
+
+/* Changes are made behind the cursor: it goes on where it was. */
+static enum rc erase_some(struct walk *walk, unsigned most, uint64_t *next, uint64_t *erased)
+{
+    struct audit_record record;
+    struct bytes entry;
+    uint64_t index;
+    bool found;
+
+    for (; most > 0; most--) {
+        TRY(walk_next(walk, &index));
+        TRY(look_at(walk, index, &entry, &record, &found));
+        if (found)
+            TRY(audit_log_strip(walk->log, walk->txn, index, entry));
+        *erased += found;
+        *next = index + 1;
+    }
+    return RC_OK;
+}
+
+static enum rc end_row(struct audit_log *log, struct store_txn *txn,
+                       const struct audit_erasure *erasure)
+{
+    AUTO_BUF(key, KEY_MAX);
+
+    if (erasure->key != 0)
+        TRY(audit_sealing_destroy(log->sealing, txn, erasure->key));
+    return store_txn_remove(txn, log->first_table + AUDIT_HOLDS,
+                            key_of(erasure->kind, erasure->id, &key));
+}
+
+enum rc audit_erase_step(struct audit_log *log, struct store_txn *txn, unsigned most,
+                         struct buf *room, struct audit_erasure *erasure, bool *finished)
+{
+    struct audit_erasure now;
+
+    TRY(first_row(log, txn, room, &now));
+    WALK(walk, log, txn, &now);
+    TRY(walk_open(&walk));
+    enum rc rc = erase_some(&walk, most, &now.next, &now.records);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    *finished = rc == RC_NOT_FOUND;
+    *erasure = now;
+    return *finished ? end_row(log, txn, &now) : put_row(log, txn, &now);
+}
+
+enum rc audit_erase_list(struct audit_log *log, struct store_txn *txn, struct buf *list)
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct audit_erasure one;
+    struct store_value value;
+    struct bytes key;
+    enum rc rc;
+
+    TRY(open_rows(log, txn, &cursor));
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
+        TRY(read_row(key, value.bytes, &one));
+        audit_erasure_write(&one, list);
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}

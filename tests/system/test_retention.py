@@ -1,0 +1,151 @@
+"""Erasing, legal hold and the log's key through the command line, against real doors."""
+import json
+import re
+
+import pytest
+
+import place
+import world
+
+
+@pytest.fixture(scope="module")
+def running():
+    with world.world() as made:
+        yield made
+
+
+def told(running, *words):
+    return json.loads(running.touchmark(*words, "--json").stdout)
+
+
+def refused(running, status, *words):
+    """Its message, and the reason, which only the log tells."""
+    done = running.touchmark(*words, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert done.stdout == ""
+    request = re.search(r"request ([0-9a-f]{32})", done.stderr)
+    if request is None or status != 3:
+        return done.stderr
+    return records(running, "--correlation", request.group(1))[0].get("reason", "")
+
+
+def records(running, *words):
+    return told(running, "audit", "list", "--limit", "500", *words)["records"]
+
+
+def verified(running, tmp_path):
+    """As anybody does it: a copy, and the key alone."""
+    folder = tmp_path / "copy"
+    running.touchmark("audit", "export", folder)
+    key = running.folder / "operator/checkpoints.pub.pem"
+    return json.loads(place.touchmark("audit", "verify", folder, "--key", key, "--json").stdout)
+
+
+def wait_covered(running):
+    def covered():
+        status = told(running, "status")
+        return status["audit_checkpoint"] == status["audit_records"]
+    place.wait_for("a checkpoint over all", covered)
+
+
+def test_a_devices_records_are_erased_and_the_log_verifies(running, tmp_path):
+    running.enrol("gone-1")
+    running.enrol("stays-1")
+    text = refused(running, 3, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
+    assert "suspend or revoke it first" in text
+    running.touchmark("device", "revoke", "gone-1", "--wait")
+    before = records(running, "--device", "gone-1")
+    assert {"device.add", "certificate.issue", "device.revoke"} <= {record["action"] for record in before}
+    told(running, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
+
+    after = records(running, "--device", "gone-1")
+    assert {record["action"] for record in after} == {"log.erase"}
+    done, asked, denied = after
+    assert denied["decision"] == "denied"
+    assert asked["reason"] == "ticket 812" and asked["actor"] == {"kind": "operator", "id": "admin"}
+    assert re.fullmatch(r"done: \d+ records", done["reason"])
+    for old in before:
+        if old["action"] == "log.erase":
+            continue
+        now = told(running, "audit", "show", old["index"])
+        assert now["erased"] is True and "actor" not in now and "gone-1" not in json.dumps(now)
+        assert [now[name] for name in ("leaf", "time", "action", "decision")] == \
+               [old[name] for name in ("leaf", "time", "action", "decision")]
+    assert any(record["action"] == "certificate.issue" for record in records(running, "--device", "stays-1"))
+
+    wait_covered(running)
+    result = verified(running, tmp_path)
+    assert result["verified"] is True and result["erased"] == int(re.search(r"\d+", done["reason"]).group())
+    # What was asked about it is its asker's record.
+    named = {record["action"] for record in running.audit() if "gone-1" in json.dumps(record)}
+    assert "log.erase" in named and named <= {"log.erase", "log.read"}
+
+
+def test_its_later_records_are_read_again(running):
+    running.touchmark("device", "add", "again-1")
+    running.touchmark("audit", "erase", "--device", "again-1", "--reason", "a trial")
+    running.touchmark("device", "revoke", "again-1")
+    actions = [record["action"] for record in records(running, "--device", "again-1")]
+    assert actions == ["device.revoke", "log.erase", "log.erase"]
+
+
+def test_a_hold_prevents_it_until_it_is_removed(running):
+    running.touchmark("device", "add", "held-1")
+    number = str(told(running, "audit", "hold", "add", "--device", "held-1", "--reason", "case 4711")["number"])
+    assert "case 4711" in running.touchmark("audit", "hold", "list").stdout
+    text = refused(running, 3, "audit", "erase", "--device", "held-1", "--reason", "ticket 813")
+    assert f"hold {number}" in text and "case 4711" in text
+    assert any(record["action"] == "device.add" for record in records(running, "--device", "held-1"))
+    running.touchmark("audit", "hold", "remove", number, "--reason", "closed")
+    refused(running, 4, "audit", "hold", "remove", number, "--reason", "closed")
+    assert told(running, "audit", "hold", "list") == {"holds": []}
+    running.touchmark("audit", "erase", "--device", "held-1", "--reason", "ticket 813")
+    reasons = [record["reason"] for record in records(running, "--action", "log.hold")]
+    assert "removed: closed" in reasons and "added: case 4711" in reasons
+
+
+def test_a_hold_on_a_time_holds_who_acted_then(running):
+    running.touchmark("device", "add", "then-1")
+    begin = records(running, "--device", "then-1")[0]["time"]
+    number = str(told(running, "audit", "hold", "add", "--since", begin, "--until", begin,
+                      "--reason", "that day")["number"])
+    assert "that day" in refused(running, 3, "audit", "erase", "--device", "then-1", "--reason", "x")
+    running.touchmark("audit", "hold", "remove", number, "--reason", "over")
+
+
+@pytest.mark.parametrize("words,status", [
+    (["erase", "--reason", "x"], 7),
+    (["erase", "--device", "a", "--operator", "b", "--reason", "x"], 7),
+    (["erase", "--device", "a"], 7),
+    (["erase", "--device", "nobody-knows-it", "--reason", "x"], 4),
+    (["erase", "--operator", "admin", "--reason", "x"], 3),
+    (["hold", "add", "--reason", "x"], 7),
+    (["hold", "add", "--all"], 7),
+    (["hold", "add", "--all", "--device", "a", "--reason", "x"], 7),
+    (["hold", "remove", "one", "--reason", "x"], 7),
+    (["hold", "forget"], 7),
+])
+def test_what_is_wrong_is_named(running, words, status):
+    refused(running, status, "audit", *words)
+
+
+def test_an_operator_who_has_left_is_erased_and_an_auditor_erases_nothing(running, tmp_path):
+    running.touchmark("operator", "add", "otto", "--out", tmp_path / "otto")
+    profile = ["--profile", tmp_path / "otto/operator.conf"]
+    door = ["--server", f"https://127.0.0.1:{running.ports['operator']}"]
+    running.touchmark("device", "add", "his-1")
+
+    def as_otto(*words):
+        return place.touchmark(*words, *profile, *door, check=False)
+    assert as_otto("audit", "hold", "list").returncode == 0
+    for words in (["audit", "erase", "--device", "his-1", "--reason", "x"],
+                  ["audit", "hold", "add", "--all", "--reason", "x"],
+                  ["audit", "hold", "remove", "1", "--reason", "x"]):
+        assert as_otto(*words).returncode == 3
+    assert as_otto("device", "add", "his-2").returncode == 3
+    refused(running, 3, "audit", "erase", "--operator", "otto", "--reason", "has left")
+    running.touchmark("operator", "revoke", "otto", "--wait")
+    acted = running.wait_audit(lambda record: record["target"] == "POST /v1/devices", actor="otto")
+    running.touchmark("audit", "erase", "--operator", "otto", "--reason", "has left")
+    assert records(running, "--actor", "otto") == []
+    assert told(running, "audit", "show", acted["index"])["erased"] is True
