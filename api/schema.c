@@ -292,13 +292,6 @@ static const struct api_shape SHAPES[] = {
     SHAPE("Aggregate", AGGREGATE),
     SHAPE("Proof", PROOF),
     SHAPE("Backup", BACKUP),
-
-    SHAPE("Erasing", ERASING),
-    SHAPE("Erasure", ERASURE),
-    SHAPE("Erasures", ERASURES),
-    SHAPE("HoldNumber", HOLD_NUMBER),
-    SHAPE("Hold", HOLD),
-    SHAPE("Holds", HOLDS),
     SHAPE("Outcome", OUTCOME),
     SHAPE("DevicesRevoked", DEVICES_REVOKED),
     SHAPE("Proposal", PROPOSAL),
@@ -306,6 +299,13 @@ static const struct api_shape SHAPES[] = {
     SHAPE("ProposalShown", PROPOSAL_SHOWN),
     SHAPE("ProposalMade", PROPOSAL_MADE),
     SHAPE("ProposalApproved", PROPOSAL_APPROVED),
+
+    SHAPE("Erasing", ERASING),
+    SHAPE("Erasure", ERASURE),
+    SHAPE("Erasures", ERASURES),
+    SHAPE("HoldNumber", HOLD_NUMBER),
+    SHAPE("Hold", HOLD),
+    SHAPE("Holds", HOLDS),
 };
 
 const struct api_shape *api_schema_list(size_t *count)

@@ -165,7 +165,7 @@ struct daemon_authority {
     bool telling;        /* the job is in the queue */
     struct loop_timer flood_timer;
     struct store_job flood_job;
-    bool telling_floods; /* likewise */
+    bool telling_floods;            /* likewise */
     struct loop_timer expiry_timer; /* of proposals */
     struct store_job expiry_job;
     int64_t expiry_ms; /* wall: of the look that the job is about */

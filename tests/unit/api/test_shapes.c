@@ -102,28 +102,6 @@ static void add_record(struct buf *page)
     audit_page_write_hit(page, &hit);
 }
 
-static void add_holds(struct buf *query)
-{
-    const struct audit_hold some = { .kind = AUDIT_DEVICE,
-                                     .id = BYTES("dev-1"),
-                                     .since_ms = 1,
-                                     .until_ms = 2,
-                                     .made_ms = 3,
-                                     .by = BYTES("ada"),
-                                     .reason = BYTES("case 4711") };
-    const struct audit_hold all = { .made_ms = 3,
-                                    .by = BYTES("ada"),
-                                    .reason = BYTES("case 4711") };
-    const struct audit_erasure erasure = { AUDIT_LINE, BYTES("hall-2"), 9, 5, 3, 0 };
-
-    buf_add_u16(query, 2);
-    buf_add_u64(query, 1);
-    audit_hold_write(&some, query);
-    buf_add_u64(query, 2);
-    audit_hold_write(&all, query);
-    audit_erasure_write(&erasure, query);
-}
-
 static struct registry_proposal a_proposal(enum registry_act act)
 {
     return (struct registry_proposal){ .number = 3,
@@ -161,6 +139,28 @@ static bool fill_proposal(const struct api_route *route, struct registry_answer 
     answer->list = buf_bytes(list);
     answer->query = buf_bytes(query);
     return true;
+}
+
+static void add_holds(struct buf *query)
+{
+    const struct audit_hold some = { .kind = AUDIT_DEVICE,
+                                     .id = BYTES("dev-1"),
+                                     .since_ms = 1,
+                                     .until_ms = 2,
+                                     .made_ms = 3,
+                                     .by = BYTES("ada"),
+                                     .reason = BYTES("case 4711") };
+    const struct audit_hold all = { .made_ms = 3,
+                                    .by = BYTES("ada"),
+                                    .reason = BYTES("case 4711") };
+    const struct audit_erasure erasure = { AUDIT_LINE, BYTES("hall-2"), 9, 5, 3, 0 };
+
+    buf_add_u16(query, 2);
+    buf_add_u64(query, 1);
+    audit_hold_write(&some, query);
+    buf_add_u64(query, 2);
+    audit_hold_write(&all, query);
+    audit_erasure_write(&erasure, query);
 }
 
 /* Everything that any answer may hold; its list is that of the route. */
@@ -241,17 +241,17 @@ static const char *line_for(const struct api_route *route)
         { "listAudit", "GET /v1/audit" },
         { "followAudit", "GET /v1/audit/follow" },
         { "backUp", "POST /v1/backups" },
+        { "revokeDevices", "POST /v1/devices/revoke" },
+        { "listProposals", "GET /v1/proposals?open=1" },
+        { "showProposal", "GET /v1/proposals/3" },
+        { "approveProposal", "POST /v1/proposals/3/approve" },
+        { "rejectProposal", "POST /v1/proposals/3/reject" },
 
         { "listErasures", "GET /v1/audit/erasures" },
         { "eraseRecords", "POST /v1/audit/erasures" },
         { "listHolds", "GET /v1/audit/holds" },
         { "addHold", "POST /v1/audit/holds" },
         { "removeHold", "POST /v1/audit/holds/3/release" },
-        { "revokeDevices", "POST /v1/devices/revoke" },
-        { "listProposals", "GET /v1/proposals?open=1" },
-        { "showProposal", "GET /v1/proposals/3" },
-        { "approveProposal", "POST /v1/proposals/3/approve" },
-        { "rejectProposal", "POST /v1/proposals/3/reject" },
     };
 
     for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++)
@@ -273,12 +273,12 @@ static const char *body_for(const struct api_route *route)
         return "{\"kind\":\"line\",\"id\":\"l\",\"csr\":"
                "\"-----BEGIN CERTIFICATE REQUEST-----\\nAAAA\\n"
                "-----END CERTIFICATE REQUEST-----\\n\"}";
+    if (strcmp(route->name, "revokeDevices") == 0)
+        return "{\"devices\":[\"dev-1\",\"dev-2\",\"dev-3\"]}";
     if (strcmp(route->name, "eraseRecords") == 0 || strcmp(route->name, "addHold") == 0)
         return "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"case 4711\"}";
     if (strcmp(route->name, "removeHold") == 0)
         return "{\"reason\":\"over\"}";
-    if (strcmp(route->name, "revokeDevices") == 0)
-        return "{\"devices\":[\"dev-1\",\"dev-2\",\"dev-3\"]}";
     return "";
 }
 

@@ -41,10 +41,10 @@ struct world {
     size_t crl_most;       /* octets of a CRL; 0: as many as the signer takes */
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
-    uint32_t retention; /* days */
     uint32_t four_eyes; /* registry_acts_read() */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most;
+    uint32_t retention; /* days */
 };
 
 /* ---- The audit log, and a death in the middle of a commit ---- */

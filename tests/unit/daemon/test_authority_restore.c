@@ -201,7 +201,8 @@ static struct found look(struct world *w, const struct scratch *folder, enum rc 
     assert_int_equal(store_write(store, use_token, NULL), token);
     enum registry_proposal_state state = REGISTRY_PROPOSAL_REJECTED;
     assert_int_equal(store_read(store, find_proposal, &state), RC_OK);
-    assert_int_equal(state, token == RC_OK ? REGISTRY_PROPOSAL_OPEN : REGISTRY_PROPOSAL_EXPIRED);
+    assert_int_equal(state,
+                     token == RC_OK ? REGISTRY_PROPOSAL_OPEN : REGISTRY_PROPOSAL_EXPIRED);
     assert_int_equal(found.expired, found.restores);
     audit_log_free(found.log);
     store_close(store);

@@ -1,5 +1,7 @@
 #include "tests/unit/registry/samples.h"
 
+#include "registry/rights.h"
+
 static struct registry_question full_question(void)
 {
     struct registry_subject device = sample_device("dev-1");
@@ -93,6 +95,7 @@ static void every_request_comes_back_as_it_was_and_no_shorter(void **state)
         AUTO_BUF(second, LINK_BODY_MAX);
         struct registry_question back;
 
+        assert_true(registry_right_of(ask) < REGISTRY_RIGHTS); /* somebody's */
         assert_int_equal(registry_question_write(ask, &q, &first), RC_OK);
         struct bytes whole = buf_bytes(&first);
         assert_true(whole.len <= protocol->kinds[i].request_max);
