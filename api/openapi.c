@@ -213,6 +213,12 @@ static json_t *parameters_of(const struct api_route *route)
                             (int)(field->required || field->place == API_IN_PATH),
                             "description", field->meaning, "schema", field_schema(field)));
     }
+    if (route->tagged)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name",
+                                        "If-None-Match", "in", "header", "required", 0,
+                                        "description", "ETags of what is here already, or *.",
+                                        "schema", "type", "string"));
     return list;
 }
 
@@ -270,6 +276,19 @@ static void add_refusal(json_t *responses, const char *status, const char *meani
         json_pack("{s:s, s:o}", "description", meaning, "content", answer_content("Error")));
 }
 
+/* RFC 9110 15.4.5: the tag comes with both. */
+static void add_tags(json_t *responses, const char *yes)
+{
+    json_t *headers = json_pack("{s:{s:s, s:{s:s}}}", "ETag", "description",
+                                "What this one is called.", "schema", "type", "string");
+
+    json_object_set(json_object_get(responses, yes), "headers", headers);
+    json_object_set_new(responses, "304",
+                        json_pack("{s:s, s:o}", "description",
+                                  "Nothing newer than what If-None-Match names.", "headers",
+                                  headers));
+}
+
 static json_t *responses_of(const struct api_route *route)
 {
     json_t *responses = json_object();
@@ -282,6 +301,8 @@ static json_t *responses_of(const struct api_route *route)
     json_object_set_new(responses, text,
                         json_pack("{s:s, s:o}", "description", "Done.", "content",
                                   answer_content(route->answers)));
+    if (route->tagged)
+        add_tags(responses, text);
     if (strcmp(route->name, "applyPolicy") == 0)
         json_object_set_new(responses, "422",
                             json_pack("{s:s, s:o}", "description",

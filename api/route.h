@@ -88,6 +88,7 @@ struct api_route {
     enum api_service service;
     enum registry_right right; /* REGISTRY_RIGHT_NONE: anybody's */
     bool token;                /* a one-time token stands for the right */
+    bool tagged;               /* it has an ETag; who names that in If-None-Match is told 304 */
     size_t body_max;           /* 0: none is taken */
     const char *body_type;     /* media type; NULL: application/json */
     enum registry_ask ask;     /* what is asked of the authority; 0: nothing, or several */

@@ -375,8 +375,8 @@ static const struct api_route ROUTES[] = {
           SAYS("estReenroll", "The next certificate for the same key (RFC 7030 4.2.2).",
                "application/pkcs7-mime")),
 
-    ROUTE("GET", "/crl/{key}.crl", PUBLIC, NONE, .handle = api_public_crl, FIELDS(KEY),
-          SAYS("crl", "What one of our CAs has revoked.", "application/pkix-crl")),
+    ROUTE("GET", "/crl/{key}.crl", PUBLIC, NONE, .handle = api_public_crl, .tagged = true,
+          FIELDS(KEY), SAYS("crl", "What one of our CAs has revoked.", "application/pkix-crl")),
     ROUTE("GET", "/ca/chain.pem", PUBLIC, NONE, .handle = api_public_chain,
           SAYS("caChain", "All CA certificates, the root first.",
                "application/pem-certificate-chain")),
