@@ -15,7 +15,7 @@ struct daemon_config_door {
     int64_t connections_most, packet_most, subscriptions_most, queue_most, queue_bytes;
     int64_t out_most;
     int64_t retained_most, messages_most;
-    int64_t handshake_within_ms, connect_within_ms, keep_alive_most_ms;
+    int64_t handshake_within_ms, connect_within_ms, read_within_ms, keep_alive_most_ms;
     int64_t session_timeout_ms, sessions_most, audit_window_ms;
 };
 
