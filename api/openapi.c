@@ -269,6 +269,17 @@ static json_t *answer_content(const char *answers)
     return content_of(answers, json_pack("{s:s}", "type", "string"));
 }
 
+/* An erasure is 202 anyway: under way, or, under four eyes, waiting. */
+static json_t *yes_content(const struct api_route *route)
+{
+    if (strcmp(route->name, "eraseRecords") != 0)
+        return answer_content(route->answers);
+    return content_of("application/json",
+                      json_pack("{s:[o, o]}", "oneOf",
+                                reference(route->answers, strlen(route->answers)),
+                                reference("ProposalMade", strlen("ProposalMade"))));
+}
+
 static void add_refusal(json_t *responses, const char *status, const char *meaning)
 {
     json_object_set_new(
@@ -298,9 +309,9 @@ static json_t *responses_of(const struct api_route *route)
     buf_addf(&status, "%u", route->status == 0 ? 200 : route->status);
     if (buf_text(&status, &text) != RC_OK)
         text = "200";
-    json_object_set_new(responses, text,
-                        json_pack("{s:s, s:o}", "description", "Done.", "content",
-                                  answer_content(route->answers)));
+    json_object_set_new(
+        responses, text,
+        json_pack("{s:s, s:o}", "description", "Done.", "content", yes_content(route)));
     if (route->tagged)
         add_tags(responses, text);
     if (strcmp(route->name, "applyPolicy") == 0)
@@ -308,7 +319,8 @@ static json_t *responses_of(const struct api_route *route)
                             json_pack("{s:s, s:o}", "description",
                                       "The text has errors; nothing changed.", "content",
                                       answer_content("PolicyErrors")));
-    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "revokeDevices") == 0)
+    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "revokeDevices") == 0 ||
+        strcmp(route->name, "removeHold") == 0)
         json_object_set_new(responses, "202",
                             json_pack("{s:s, s:o}", "description",
                                       "Under four eyes: it waits for another administrator.",

@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "api/input_json.h"
+#include "audit/hold.h"
 
 static json_t *proposal_json(const struct registry_proposal *one)
 {
@@ -58,23 +59,75 @@ static enum rc add_devices(json_t *list, struct bytes ids)
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-enum rc api_proposals_shown(struct api_request *request, const struct registry_answer *answer)
+static enum rc add_revocation(json_t *json, const struct registry_question *content)
 {
+    json_object_set_new(json, "reason", json_string(api_reason_name(content->reason)));
+    return add_devices(json_object_get(json, "devices"), content->ids);
+}
+
+static enum rc add_policy(json_t *json, const struct registry_question *content)
+{
+    json_object_set_new(json, "text", api_answer_text(content->text));
+    return RC_OK;
+}
+
+/* As api_audit_erase() wrote it. */
+static enum rc add_erasure(json_t *json, const struct registry_question *content)
+{
+    struct reader r = READER(content->query);
+    enum audit_actor_kind kind = (enum audit_actor_kind)reader_u8(&r);
+    struct bytes id = reader_sized16(&r, REGISTRY_ID_MAX);
+    struct bytes reason = reader_sized16(&r, AUDIT_WHY_MAX);
+    AUTO_BUF(subject, REGISTRY_ID_MAX + 32);
+
+    if (!reader_done(&r) || audit_actor_kind_name(kind) == NULL)
+        return fault(RC_MALFORMED, "an erasure's form");
+    buf_addf(&subject, "%s ", audit_actor_kind_name(kind));
+    buf_add(&subject, id);
+    json_object_set_new(json, "subject", api_answer_text(buf_bytes(&subject)));
+    json_object_set_new(json, "reason", api_answer_text(reason));
+    return RC_OK;
+}
+
+/* As api_audit_release() wrote it. */
+static enum rc add_release(json_t *json, const struct registry_question *content)
+{
+    struct reader r = READER(content->query);
+    uint8_t what = reader_u8(&r);
+    uint64_t number = reader_u64(&r);
+    struct bytes reason = reader_sized16(&r, AUDIT_WHY_MAX);
+
+    if (!reader_done(&r) || what != AUDIT_HOLD_REMOVE)
+        return fault(RC_MALFORMED, "a release's form");
+    json_object_set_new(json, "hold", api_answer_number(number));
+    json_object_set_new(json, "reason", api_answer_text(reason));
+    return RC_OK;
+}
+
+static enum rc add_content(json_t *json, const struct registry_answer *answer)
+{
+    static enum rc (*const ADDS[])(json_t * json, const struct registry_question *content) = {
+        [REGISTRY_ACT_POLICY] = add_policy,
+        [REGISTRY_ACT_REVOCATION] = add_revocation,
+        [REGISTRY_ACT_ERASURE] = add_erasure,
+        [REGISTRY_ACT_RELEASE] = add_release,
+    };
     const struct registry_act_row *act = registry_act_get(answer->proposal.act);
     struct registry_question content = { .id = "" };
-    json_t *devices = json_array(), *text = json_null(), *reason = json_null();
-    enum rc rc = act == NULL ? fault(RC_MALFORMED, "a proposal of an act that is unknown here")
-                             : registry_question_read_body(act->ask, answer->query, &content);
 
-    if (rc == RC_OK)
-        rc = add_devices(devices, content.ids);
-    if (rc == RC_OK && answer->proposal.act == REGISTRY_ACT_POLICY)
-        text = api_answer_text(content.text);
-    if (rc == RC_OK && answer->proposal.act == REGISTRY_ACT_REVOCATION)
-        reason = json_string(api_reason_name(content.reason));
-    json_t *json =
-        json_pack("{s:o, s:o, s:o, s:o}", "proposal", proposal_json(&answer->proposal), "text",
-                  text, "devices", devices, "reason", reason);
+    if (act == NULL)
+        return fault(RC_MALFORMED, "a proposal of an act that is unknown here");
+    TRY(registry_question_read_body(act->ask, answer->query, &content));
+    return ADDS[act->act](json, &content);
+}
+
+enum rc api_proposals_shown(struct api_request *request, const struct registry_answer *answer)
+{
+    json_t *json = json_pack("{s:o, s:n, s:[], s:n, s:n, s:n}", "proposal",
+                             proposal_json(&answer->proposal), "text", "devices", "reason",
+                             "subject", "hold");
+    enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : add_content(json, answer);
+
     if (rc == RC_OK)
         return api_answer_json(&request->answer, 200, json);
     json_decref(json);

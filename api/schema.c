@@ -229,7 +229,7 @@ static const struct api_member DEVICES_REVOKED[] = {
 };
 static const struct api_member PROPOSAL[] = {
     { "number", "integer", "" },
-    { "act", "string", "policy or revocation" },
+    { "act", "string", "policy, revocation, erasure or release" },
     { "state", "string", "open, approved, rejected, withdrawn or expired" },
     { "base", "integer?", "of a policy: the version that it replaces" },
     { "hash", "hex", "SHA-256 of its content, as the audit log has it" },
@@ -249,7 +249,9 @@ static const struct api_member PROPOSAL_SHOWN[] = {
     { "proposal", "Proposal", "" },
     { "text", "string?", "of a policy" },
     { "devices", "[string", "of a revocation, all of them" },
-    { "reason", "string?", "of a revocation" },
+    { "reason", "string?", "of all but a policy" },
+    { "subject", "string?", "of an erasure: whose records, as device pump-17" },
+    { "hold", "integer?", "of a release" },
 };
 static const struct api_member PROPOSAL_MADE[] = { { "proposal", "Proposal", "" } };
 static const struct api_member PROPOSAL_APPROVED[] = {

@@ -119,6 +119,8 @@ static enum rc show_proposal(const struct cli_call *call)
         { "expires", "proposal.expires" },
         { "replaces version", "proposal.base" },
         { "reason", "reason" },
+        { "records of", "subject" },
+        { "hold", "hold" },
         { "sha256", "proposal.hash" },
         { "decided", "proposal.decided" },
         { "by", "proposal.decider" },
@@ -191,12 +193,15 @@ static enum rc tell_approved(const struct cli_call *call, const json_t *answer)
                           " is approved: policy version %" JSON_INTEGER_FORMAT
                           " is in force%s.\n",
                           number, number_in(answer, "policy_version"), where));
-    else
+    else if (number_in(answer, "revoked") + number_in(answer, "were_revoked") > 0)
         TRY(cli_show_line(call, answer,
                           "Proposal %" JSON_INTEGER_FORMAT " is approved: %" JSON_INTEGER_FORMAT
                           " devices revoked, %" JSON_INTEGER_FORMAT " were before%s.\n",
                           number, number_in(answer, "revoked"),
                           number_in(answer, "were_revoked"), where));
+    else
+        TRY(cli_show_line(call, answer, "Proposal %" JSON_INTEGER_FORMAT " is approved%s.\n",
+                          number, where));
     if (call->values[WAIT] != NULL && !applied)
         return fault(RC_BUSY, "it is done, but not every door has said so yet");
     return RC_OK;

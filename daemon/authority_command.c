@@ -144,6 +144,8 @@ enum rc daemon_authority_run(struct store_txn *txn, struct daemon_authority_requ
         [REGISTRY_ASK_OPERATOR_REVOKE] = operator_revoke,
         [REGISTRY_ASK_POLICY_APPLY] = policy_apply,
         [REGISTRY_ASK_DEVICE_REVOKE_MANY] = daemon_authority_revoke_many,
+        [REGISTRY_ASK_AUDIT_ERASE] = daemon_authority_run_erasure,
+        [REGISTRY_ASK_AUDIT_HOLD] = daemon_authority_run_hold,
     };
 
     return CHANGES[ask](txn, request);

@@ -12,12 +12,13 @@
  * done and recorded in one transaction, in which both persons are looked at again.
  */
 /* Of each act, what it rests on and how it is told. check() is asked when it is proposed and
- * again when it is approved. */
+ * again when it is approved. applies() NULL: whatever the question says. */
 struct act {
     enum registry_act act;
     enum rc (*check)(struct store_txn *txn, const struct daemon_authority_request *request,
                      const struct registry_question *asked);
     void (*say)(const struct registry_question *asked, struct buf *text);
+    bool (*applies)(const struct registry_question *asked);
 };
 
 /* The text compiled when it was proposed; since then the compiler may have become another. */
@@ -78,8 +79,12 @@ static void say_revocation(const struct registry_question *asked, struct buf *te
 }
 
 static const struct act ACTS[] = {
-    { REGISTRY_ACT_POLICY, check_policy, say_policy },
-    { REGISTRY_ACT_REVOCATION, check_revocation, say_revocation },
+    { REGISTRY_ACT_POLICY, check_policy, say_policy, NULL },
+    { REGISTRY_ACT_REVOCATION, check_revocation, say_revocation, NULL },
+    { REGISTRY_ACT_ERASURE, daemon_authority_check_erasure, daemon_authority_say_erasure,
+      NULL },
+    { REGISTRY_ACT_RELEASE, daemon_authority_check_release, daemon_authority_say_release,
+      daemon_authority_is_release },
 };
 
 static const struct act *find_act(enum registry_act act)
@@ -95,7 +100,10 @@ bool daemon_authority_proposes(const struct daemon_authority_request *request)
     const struct registry_act_row *row = registry_act_of(request->ask);
     uint32_t acts = request->authority->setup.settings.four_eyes;
 
-    return row != NULL && (acts & UINT32_C(1) << row->act) != 0;
+    if (row == NULL || (acts & UINT32_C(1) << row->act) == 0)
+        return false;
+    const struct act *act = find_act(row->act);
+    return act->applies == NULL || act->applies(&request->question);
 }
 
 /* ---- What the log says ---- */
@@ -184,6 +192,7 @@ static void made(struct store_job *job, enum rc rc)
 void daemon_authority_propose(struct daemon_authority_request *request)
 {
     request->as = AUDIT_PROPOSAL_MAKE;
+    request->kind = (enum registry_kind)0; /* the record is its author's, whoever it is about */
     enum rc rc =
         registry_question_write_body(request->ask, &request->question, &request->content);
     if (rc == RC_OK)
@@ -321,6 +330,8 @@ static void decided(struct store_job *job, enum rc rc)
     }
     if (request->acting == REGISTRY_ASK_DEVICE_REVOKE_MANY)
         daemon_authority_crl_want(request->authority, REGISTRY_DEVICE);
+    if (request->acting == REGISTRY_ASK_AUDIT_ERASE)
+        daemon_authority_retention_soon(request->authority);
     daemon_authority_answer(request);
 }
 

@@ -193,11 +193,10 @@ struct daemon_authority_request {
     struct registry_answer answer;
     struct buf list, text, cursor;
     char target[DAEMON_AUTHORITY_TARGET_MAX];
-    char said[AUDIT_REASON_MAX];       /* what else the audit log shall say if it succeeds */
+    char said[AUDIT_REASON_MAX + 1];   /* what else the audit log shall say if it succeeds */
     enum audit_action as;              /* in the audit log; 0: what the question says */
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
-    char why[AUDIT_REASON_MAX + 1];    /* of an erasure or a hold, for the audit log */
 
     /* Proposals */
     uint64_t decides; /* the number of the one that is approved or rejected */
@@ -378,6 +377,21 @@ void daemon_authority_index_stop(struct daemon_authority *authority);
 /* ---- authority_retention.c: AUDIT_ERASE, AUDIT_HOLD ---- */
 void daemon_authority_erase(struct daemon_authority_request *request);
 void daemon_authority_hold(struct daemon_authority_request *request);
+/* Do it, in the committing transaction: daemon_authority_run(). */
+enum rc daemon_authority_run_erasure(struct store_txn *txn,
+                                     struct daemon_authority_request *request);
+enum rc daemon_authority_run_hold(struct store_txn *txn,
+                                  struct daemon_authority_request *request);
+/* What a proposal of it is looked at for, and how it is told: daemon/authority_propose.c. */
+enum rc daemon_authority_check_erasure(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked);
+void daemon_authority_say_erasure(const struct registry_question *asked, struct buf *text);
+bool daemon_authority_is_release(const struct registry_question *asked);
+enum rc daemon_authority_check_release(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked);
+void daemon_authority_say_release(const struct registry_question *asked, struct buf *text);
 enum rc daemon_authority_retention_start(struct daemon_authority *authority);
 void daemon_authority_retention_stop(struct daemon_authority *authority);
 /* Something is to be erased. */

@@ -226,7 +226,8 @@ static const struct settings_row ROWS[] = {
       "life of a one-time enrolment token unless its maker says otherwise" },
     { "authority", "four_eyes", SETTINGS_TEXT, FIELD(authority.four_eyes), 0, 200, "", NULL,
       "acts that need two administrators, with commas: policy, revocation (of many devices at "
-      "once); empty for none. With any, administrators are made at the machine alone" },
+      "once), retention (erasing audit records, removing holds); empty for none. With any, "
+      "administrators are made at the machine alone" },
     { "authority", "proposal_lifetime", SETTINGS_DURATION,
       FIELD(authority.proposal_lifetime_ms), MINUTE, 90LL * 24 * HOUR, "7d", NULL,
       "life of a proposal that no other administrator approves" },

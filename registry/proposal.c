@@ -5,8 +5,10 @@
 #include "registry/field.h"
 
 static const struct registry_act_row ACTS[] = {
-    { REGISTRY_ACT_POLICY, "policy", REGISTRY_ASK_POLICY_APPLY },
-    { REGISTRY_ACT_REVOCATION, "revocation", REGISTRY_ASK_DEVICE_REVOKE_MANY },
+    { REGISTRY_ACT_POLICY, "policy", "policy", REGISTRY_ASK_POLICY_APPLY },
+    { REGISTRY_ACT_REVOCATION, "revocation", "revocation", REGISTRY_ASK_DEVICE_REVOKE_MANY },
+    { REGISTRY_ACT_ERASURE, "erasure", "retention", REGISTRY_ASK_AUDIT_ERASE },
+    { REGISTRY_ACT_RELEASE, "release", "retention", REGISTRY_ASK_AUDIT_HOLD },
 };
 enum { ACTS_COUNT = sizeof ACTS / sizeof *ACTS };
 
@@ -43,23 +45,37 @@ static struct bytes trim(struct bytes text)
     return text;
 }
 
-static enum rc add_act(struct bytes name, uint32_t *acts)
+/* Does a row above it have the same setting? */
+static bool is_again(size_t row)
+{
+    return row > 0 && strcmp(ACTS[row].setting, ACTS[row - 1].setting) == 0;
+}
+
+static enum rc refuse_name(void)
 {
     AUTO_BUF(all, 256);
     const char *known = "";
 
-    for (size_t i = 0; i < ACTS_COUNT; i++) {
-        uint32_t bit = UINT32_C(1) << ACTS[i].act;
-        buf_addf(&all, "%s%s", i == 0 ? "" : ", ", ACTS[i].name);
-        if (!bytes_equal_text(name, ACTS[i].name))
-            continue;
-        if ((*acts & bit) != 0)
-            return fault(RC_MALFORMED, "%s stands twice", ACTS[i].name);
-        *acts |= bit;
-        return RC_OK;
-    }
+    for (size_t i = 0; i < ACTS_COUNT; i++)
+        if (!is_again(i))
+            buf_addf(&all, "%s%s", i == 0 ? "" : ", ", ACTS[i].setting);
     TRY(buf_text(&all, &known));
     return fault(RC_MALFORMED, "the acts that can need two administrators are %s", known);
+}
+
+static enum rc add_acts(struct bytes name, uint32_t *acts)
+{
+    uint32_t named = 0;
+
+    for (size_t i = 0; i < ACTS_COUNT; i++)
+        if (bytes_equal_text(name, ACTS[i].setting))
+            named |= UINT32_C(1) << ACTS[i].act;
+    if (named == 0)
+        return refuse_name();
+    if ((*acts & named) != 0)
+        return fault(RC_MALFORMED, "%.*s stands twice", BYTES_FMT(name));
+    *acts |= named;
+    return RC_OK;
 }
 
 enum rc registry_acts_read(struct bytes names, uint32_t *acts)
@@ -70,7 +86,7 @@ enum rc registry_acts_read(struct bytes names, uint32_t *acts)
     while (left.len > 0) {
         const uint8_t *comma = memchr(left.at, ',', left.len);
         size_t len = comma == NULL ? left.len : (size_t)(comma - left.at);
-        TRY(add_act(trim((struct bytes){ left.at, len }), &read));
+        TRY(add_acts(trim((struct bytes){ left.at, len }), &read));
         if (comma == NULL)
             break;
         left = (struct bytes){ comma + 1, left.len - len - 1 };
@@ -86,9 +102,9 @@ void registry_acts_say(uint32_t acts, struct buf *out)
     const char *between = "";
 
     for (size_t i = 0; i < ACTS_COUNT; i++) {
-        if ((acts & UINT32_C(1) << ACTS[i].act) == 0)
+        if ((acts & UINT32_C(1) << ACTS[i].act) == 0 || is_again(i))
             continue;
-        buf_addf(out, "%s%s", between, ACTS[i].name);
+        buf_addf(out, "%s%s", between, ACTS[i].setting);
         between = ",";
     }
     if (acts == 0)

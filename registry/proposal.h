@@ -13,12 +13,15 @@
 enum registry_act { /* numbers are on disk */
                     REGISTRY_ACT_POLICY = 1,
                     REGISTRY_ACT_REVOCATION = 2, /* of many devices at once */
+                    REGISTRY_ACT_ERASURE = 3,    /* of records of the audit log */
+                    REGISTRY_ACT_RELEASE = 4,    /* of a legal hold */
 };
-enum { REGISTRY_ACT_LAST = REGISTRY_ACT_REVOCATION };
+enum { REGISTRY_ACT_LAST = REGISTRY_ACT_RELEASE };
 
 struct registry_act_row {
     enum registry_act act;
-    const char *name;      /* in the settings, in documents and in the log */
+    const char *name;      /* in documents and in the log */
+    const char *setting;   /* that names it, perhaps with others */
     enum registry_ask ask; /* its content is this question's, without the preamble */
 };
 const struct registry_act_row *registry_act_list(size_t *count);
@@ -30,8 +33,8 @@ const struct registry_act_row *registry_act_get(unsigned act);
  * that many devices cannot be revoked one by one. */
 enum { REGISTRY_SINGLES_MOST = 1000, REGISTRY_SINGLES_WINDOW_MS = 3600000 };
 
-/* Acts as a set: bit 1 << act. Names with commas, blanks around them; "": none. RC_MALFORMED
- * says which there are. */
+/* Acts as a set: bit 1 << act. Settings' names with commas, blanks around them; "": none.
+ * RC_MALFORMED says which there are. */
 enum rc registry_acts_read(struct bytes names, uint32_t *acts);
 /* "policy,revocation"; "none" */
 void registry_acts_say(uint32_t acts, struct buf *out);

@@ -8,7 +8,7 @@ import world
 
 FIRST = "allow device connect\n"
 SETTINGS = """[authority]
-four_eyes = policy, revocation
+four_eyes = policy, revocation, retention
 proposal_lifetime = 1h
 single_revocations = 2
 """
@@ -120,7 +120,7 @@ def test_a_policy_is_in_force_at_once(plain, work):
 
 def test_what_is_in_force_is_in_the_log(running):
     reasons = [record.get("reason", "") for record in running.audit(action="process.start", actor="authority")]
-    assert reasons[0] == ("four eyes: policy,revocation; a proposal lives 3600 s; "
+    assert reasons[0] == ("four eyes: policy,revocation,retention; a proposal lives 3600 s; "
                           "single revocations an hour: 2")
     assert reasons[-1] == "four eyes: none"
 
@@ -196,6 +196,25 @@ def test_one_device_never_waits_but_many_cannot_go_one_by_one(running):
     assert bob(running, "device", "revoke", "one-2").returncode == 0
 
 
+def test_records_are_erased_and_holds_removed_by_two(running):
+    running.add_device("gone-1")
+    bob(running, "device", "revoke", "gone-1")
+    assert told(running, "audit", "hold", "add", "--device", "gone-1", "--reason", "case 1")["number"] == 1
+    number = proposed(running, "audit", "hold", "remove", "1", "--reason", "over")
+    assert bob(running, "proposal", "approve", number).returncode == 0
+    assert told(running, "audit", "hold", "list")["holds"] == []
+    number = proposed(running, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
+    shown = json.loads(bob(running, "proposal", "show", number, "--json").stdout)
+    assert (shown["subject"], shown["reason"]) == ("device gone-1", "ticket 812")
+    assert len(running.audit(device="gone-1")) > 1
+    assert bob(running, "proposal", "approve", number).returncode == 0
+    place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
+    left = running.audit(device="gone-1")
+    assert {record["action"] for record in left} == {"log.erase", "log.hold"}
+    assert f"proposal {number} of admin; ticket 812" in {record.get("reason") for record in left}
+    assert any("device gone-1, ticket 812" in record["reason"] for record in acts(running, "proposal.make"))
+
+
 def test_nobody_makes_his_own_second(running, work):
     done = running.touchmark("operator", "add", "puppet", "--role", "admin", "--out", work / "puppet", check=False)
     assert done.returncode == 5 and "at the machine" in done.stderr
@@ -216,4 +235,4 @@ def test_a_setting_that_names_no_act_is_refused():
         place.add_settings(folder / "place", authority={"four_eyes": "policy, everything"})
         refused = place.Supervisor(folder / "place").start()
         assert refused.wait_end() == 78
-        assert "[authority] four_eyes: the acts that can need two administrators are policy, revocation" in refused.log()
+        assert "[authority] four_eyes: the acts that can need two administrators are policy, revocation, retention" in refused.log()

@@ -121,11 +121,41 @@ static void a_proposal_shows_exactly_what_it_would_do(void **state)
     world->answer.proposal = open_one(REGISTRY_ACT_REVOCATION);
     world->answer.query = buf_bytes(&form);
     expect(world, AUDITOR, "GET /v1/proposals/7", "", 200,
-           "\"text\":null,\"devices\":[\"dev-1\",\"dev-2\"],\"reason\":\"keyCompromise\"}");
+           "\"text\":null,\"devices\":[\"dev-1\",\"dev-2\"],\"reason\":\"keyCompromise\","
+           "\"subject\":null,\"hold\":null}");
     assert_int_equal(world->question.number, 7);
     world->answer.query.len--;
     expect(world, AUDITOR, "GET /v1/proposals/7", "", 500, NULL);
     expect(world, AUDITOR, "GET /v1/proposals/seven", "", 404, NULL);
+}
+
+static void an_erasure_and_a_release_are_told_in_their_words(void **state)
+{
+    struct world *world = *state;
+    const struct registry_question erasure = { .query = BYTES("\1\0\5dev-1\0\6ticket") };
+    const struct registry_question release = { .query = BYTES("\2\0\0\0\0\0\0\0\3\0\4over") };
+    AUTO_BUF(form, LINK_BODY_MAX);
+
+    assert_int_equal(registry_question_write_body(REGISTRY_ASK_AUDIT_ERASE, &erasure, &form),
+                     RC_OK);
+    world->answer.proposal = open_one(REGISTRY_ACT_ERASURE);
+    world->answer.query = buf_bytes(&form);
+    expect(world, AUDITOR, "GET /v1/proposals/7", "", 200,
+           "\"reason\":\"ticket\",\"subject\":\"device dev-1\",\"hold\":null}");
+    world->answer.proposal = open_one(REGISTRY_ACT_RELEASE);
+    expect(world, AUDITOR, "GET /v1/proposals/7", "", 500, NULL);
+    buf_reset(&form);
+    assert_int_equal(registry_question_write_body(REGISTRY_ASK_AUDIT_HOLD, &release, &form),
+                     RC_OK);
+    world->answer.query = buf_bytes(&form);
+    expect(world, AUDITOR, "GET /v1/proposals/7", "", 200,
+           "\"reason\":\"over\",\"subject\":null,\"hold\":3}");
+    expect(world, ADMIN, "POST /v1/audit/holds/3/release", "{\"reason\":\"over\"}", 202,
+           "{\"proposal\":{\"number\":7,\"act\":\"release\"");
+    world->answer.proposal = open_one(REGISTRY_ACT_ERASURE);
+    expect(world, ADMIN, "POST /v1/audit/erasures",
+           "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"ticket\"}", 202,
+           "{\"proposal\":{\"number\":7,\"act\":\"erasure\"");
 }
 
 static void it_is_decided_by_its_number_and_with_a_reason(void **state)
@@ -224,6 +254,7 @@ int main(void)
         TEST(a_revocation_of_many_tells_of_each),
         TEST(so_many_devices_are_a_request_and_no_more),
         TEST(a_proposal_shows_exactly_what_it_would_do),
+        TEST(an_erasure_and_a_release_are_told_in_their_words),
         TEST(it_is_decided_by_its_number_and_with_a_reason),
         cmocka_unit_test(only_administrators_change_anything),
         cmocka_unit_test(no_route_takes_anything_out_of_the_log_without_a_trace),

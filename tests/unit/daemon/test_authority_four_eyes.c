@@ -4,8 +4,13 @@
 
 #include <sys/mman.h>
 
+#include "audit/hold.h"
+
 enum { SECOND = 0xa3, FIRSTS_OTHER = 0xa4, LIFETIME_MS = 3600000 };
-enum { BOTH = 1 << REGISTRY_ACT_POLICY | 1 << REGISTRY_ACT_REVOCATION };
+enum {
+    ALL = 1 << REGISTRY_ACT_POLICY | 1 << REGISTRY_ACT_REVOCATION | 1 << REGISTRY_ACT_ERASURE |
+          1 << REGISTRY_ACT_RELEASE
+};
 
 static volatile int64_t *later_ms; /* shared: how far the authority's wall clock is ahead */
 
@@ -41,7 +46,7 @@ static int prepare_two(void **state)
         mmap(NULL, sizeof *later_ms, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true((void *)(uintptr_t)later_ms != MAP_FAILED);
     w->signing.clock.wall_ms = moved_hour;
-    w->four_eyes = BOTH;
+    w->four_eyes = ALL;
     w->proposal_lifetime_ms = LIFETIME_MS;
     w->singles_most = 2;
     struct store *store = open_store(w);
@@ -462,6 +467,78 @@ static void one_device_never_waits_and_many_cannot_go_one_by_one(void **state)
     assert_int_equal(revoke_device(w, "dev-4"), RC_OK);
 }
 
+/* ---- What the log forgets ---- */
+
+static enum rc erase(struct world *w, uint8_t who, const char *operator, struct told * told)
+{
+    AUTO_BUF(query, 256);
+
+    buf_add_u8(&query, REGISTRY_OPERATOR);
+    buf_add_sized16(&query, bytes_of_text(operator));
+    buf_add_sized16(&query, BYTES("ticket 812"));
+    return as(w, who, REGISTRY_ASK_AUDIT_ERASE,
+              (struct registry_question){ .query = buf_bytes(&query) }, told);
+}
+
+static enum rc hold(struct world *w, enum audit_hold_ask what, struct told *told)
+{
+    const struct audit_hold all = { .reason = BYTES("case 4711") };
+    AUTO_BUF(query, 256);
+
+    buf_add_u8(&query, (uint8_t)what);
+    if (what == AUDIT_HOLD_ADD) {
+        audit_hold_write(&all, &query);
+    } else {
+        buf_add_u64(&query, 1);
+        buf_add_sized16(&query, BYTES("over"));
+    }
+    return admin(w, REGISTRY_ASK_AUDIT_HOLD,
+                 (struct registry_question){ .query = buf_bytes(&query) }, told);
+}
+
+static void records_are_erased_by_two_and_by_neither_of_whom_they_are(void **state)
+{
+    struct world *w = *state;
+    struct registry_question gone = { .kind = REGISTRY_OPERATOR };
+    AUTO_TOLD(told);
+
+    (void)active_policy(w); /* looker looks */
+    assert_int_equal(erase(w, ADMIN, "first", &told), RC_DENIED);
+    assert_int_equal(erase(w, ADMIN, "looker", &told), RC_DENIED); /* is active */
+    set_id(&gone, "looker");
+    assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
+    assert_int_equal(erase(w, ADMIN, "looker", &told), RC_OK);
+    uint64_t number = told.answer.proposal.number;
+    assert_true(number > 0);
+    assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_ALLOWED), 0);
+    assert_int_equal(approve(w, ADMIN, number), RC_DENIED);
+    assert_int_equal(approve(w, SECOND, number), RC_OK);
+    assert_true(count_audit(w, AUDIT_LOG_ERASE, AUDIT_ALLOWED) > 0);
+    struct line line = last(w, AUDIT_PROPOSAL_MAKE, AUDIT_ALLOWED);
+    assert_non_null(
+        strstr(line.reason, "erasure of the records of operator looker, ticket 812"));
+}
+
+static void a_hold_is_put_on_by_one_and_taken_off_by_two(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(told);
+
+    assert_int_equal(hold(w, AUDIT_HOLD_REMOVE, &told), RC_NOT_FOUND);
+    assert_int_equal(hold(w, AUDIT_HOLD_ADD, &told), RC_OK);
+    assert_int_equal(told.answer.proposal.number, 0);
+    assert_int_equal(hold(w, AUDIT_HOLD_REMOVE, &told), RC_OK);
+    uint64_t number = told.answer.proposal.number;
+    assert_true(number > 0);
+    assert_int_equal(count_audit(w, AUDIT_LOG_HOLD, AUDIT_ALLOWED), 1);
+    assert_int_equal(approve(w, SECOND, number), RC_OK);
+    struct line line = last(w, AUDIT_LOG_HOLD, AUDIT_ALLOWED);
+    assert_string_equal(line.actor, "second");
+    assert_string_equal(line.target, "hold 1 of all");
+    assert_string_equal(line.reason, "proposal 1 of first; removed: over");
+    assert_int_equal(hold(w, AUDIT_HOLD_REMOVE, &told), RC_NOT_FOUND);
+}
+
 /* ---- Looking at them ---- */
 
 static void administrators_and_auditors_see_what_waits(void **state)
@@ -490,9 +567,6 @@ static void administrators_and_auditors_see_what_waits(void **state)
         RC_OK);
     assert_true(bytes_equal_text(back.text, "good two"));
     assert_int_equal(count_audit(w, AUDIT_POLICY_READ, AUDIT_ALLOWED), 2);
-    assert_int_equal(
-        as(w, STRANGER, REGISTRY_ASK_PROPOSAL_LIST, (struct registry_question){ 0 }, &told),
-        RC_DENIED);
     assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE,
                             &(struct registry_question){ .number = number }, &told.answer,
                             &told.reply),
@@ -517,6 +591,8 @@ int main(void)
         TEST(without_the_setting_many_are_revoked_at_once_and_told_exactly),
         TEST(with_it_exactly_those_that_were_proposed_are),
         TEST(one_device_never_waits_and_many_cannot_go_one_by_one),
+        TEST(records_are_erased_by_two_and_by_neither_of_whom_they_are),
+        TEST(a_hold_is_put_on_by_one_and_taken_off_by_two),
         TEST(administrators_and_auditors_see_what_waits),
     };
 

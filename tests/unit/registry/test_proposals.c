@@ -309,6 +309,9 @@ static void the_setting_names_acts_and_nothing_else(void **state)
         { "", "none", RC_OK },
         { "policy", "policy", RC_OK },
         { " revocation , policy ", "policy,revocation", RC_OK },
+        { "retention", "retention", RC_OK }, /* two acts */
+        { "retention,retention", "", RC_MALFORMED },
+        { "erasure", "", RC_MALFORMED },
         { "policy,policy", "", RC_MALFORMED },
         { "policy,", "", RC_MALFORMED },
         { ",policy", "", RC_MALFORMED },
