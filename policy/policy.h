@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "policy/fact.h"
 #include "policy/topic.h"
 
 /*
@@ -23,9 +24,28 @@ enum policy_action {
     POLICY_RECEIVE,   /* judged for every message at delivery */
     POLICY_RETAIN,    /* in addition to POLICY_PUBLISH */
     POLICY_WILL,      /* judged at connect and again when the will is due */
+    POLICY_INGEST,    /* a message over HTTP */
+    POLICY_READ,      /* stored data: a series */
+    POLICY_DELIVER,   /* to a sink */
+    POLICY_CALL,      /* a route of the API */
+    POLICY_ENROLL,    /* a first certificate */
+    POLICY_RENEW,
+    POLICY_REVOKE,
     POLICY_ACTIONS
 };
+
+/* What an action is done to. All are judged as filters over levels between slashes. */
+enum policy_resource {
+    POLICY_NOTHING, /* connect */
+    POLICY_TOPIC,   /* "plant/7/state" */
+    POLICY_ROUTE,   /* "GET /v1/devices/pump-7": the method is the first level's first word */
+    POLICY_PROFILE, /* "device": one level */
+    POLICY_DEVICE,  /* "pump-7": one level */
+};
 const char *policy_action_name(enum policy_action action);
+enum policy_resource policy_action_resource(enum policy_action action);
+/* POLICY_ACTIONS if there is none. */
+enum policy_action policy_action_by_name(struct bytes name);
 
 enum {
     POLICY_TEXT_MAX = 16 * 1024 * 1024,
@@ -33,6 +53,8 @@ enum {
     POLICY_ERRORS_MAX = 20, /* told of one text */
     POLICY_NAME_MAX = 64,   /* of a device or group */
     POLICY_GROUPS_MAX = 16, /* of one session */
+    POLICY_FILES_MAX = 64,  /* of a bundle */
+    POLICY_FILE_MAX = 64,   /* letters of a file's name */
 
     /*
      * What one judgement may cost, for each of the sets of rules that concern a session (any
@@ -50,7 +72,8 @@ enum {
 struct policy_errors {
     size_t count;
     struct policy_error {
-        unsigned line, column; /* from 1; columns count bytes */
+        char file[POLICY_FILE_MAX + 1]; /* "": the policy itself */
+        unsigned line, column;          /* from 1; columns count bytes */
         char text[160];
     } at[POLICY_ERRORS_MAX];
 };
