@@ -76,13 +76,18 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
 {
     struct worker *worker = client->connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
-    const struct policy_facts facts = { bytes_of_text(client->connection->identity.id), groups,
-                                        subject->groups.count };
 
     for (size_t i = 0; i < subject->groups.count; i++)
         groups[i] = bytes_of_text(subject->groups.names[i]);
-    client->bound =
-        worker->policy != NULL && policy_bind(worker->policy, &facts, &client->policy) == RC_OK;
+    client->facts = (struct policy_facts){
+        .device_id = bytes_of_text(client->connection->identity.id),
+        .groups = groups,
+        .group_count = subject->groups.count,
+    };
+    client->bound = worker->policy != NULL &&
+                    policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
+    client->facts.groups = NULL; /* they are bound */
+    client->facts.group_count = 0;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));
     return decided->allowed;
 }

@@ -74,6 +74,22 @@ static bool begins_file(struct bytes line)
            (is_blank(line.at[4]) || line.at[4] == '"');
 }
 
+struct bytes policy_bundle_locate(struct bytes text, unsigned *line)
+{
+    struct bytes name = { text.at, 0 };
+    unsigned number = 0;
+
+    for (unsigned left = *line; left > 0; left--) {
+        struct bytes this = take_line(&text);
+        bool begins = left > 1 && begins_file(this);
+        if (begins && policy_bundle_check_name(name_of(this)) == RC_OK)
+            name = name_of(this);
+        number = begins ? 0 : number + 1;
+    }
+    *line = number;
+    return name;
+}
+
 static enum rc add_file(struct policy_bundle *bundle, struct bytes name)
 {
     TRY(policy_bundle_check_name(name));

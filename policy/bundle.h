@@ -19,6 +19,8 @@ struct policy_bundle {
 /* Adds errors for a name twice, a bad name, too many files. */
 void policy_bundle_split(struct bytes text, struct policy_errors *errors,
                          struct policy_bundle *bundle);
+/* Of a line of all the text: the name of its file, and *line counted in it. */
+struct bytes policy_bundle_locate(struct bytes text, unsigned *line);
 /* Its place, or count. */
 size_t policy_bundle_find(const struct policy_bundle *bundle, struct bytes name);
 /* RC_MALFORMED: letters, digits and . _ - /, no level of which is empty or begins with a dot.

@@ -5,7 +5,9 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <string.h>
+#include <stdlib.h>
+
+enum { SHOWN_MAX = 8 };
 
 /* ---- One test ---- */
 
@@ -32,13 +34,37 @@ static bool is_between(const struct policy_value *low, const struct policy_value
     return round && policy_value_compare(low, high) > 0 ? above || below : above && below;
 }
 
+/* The values are in order and, if networks, not within each other (policy_condition_sort()): so
+ * only the last one that is not behind the fact can be it or hold it. */
 static bool is_among(const struct policy_rules *rules, const struct policy_condition *test,
                      const struct policy_value *fact)
 {
-    for (uint32_t i = 0; i < test->value_count; i++)
-        if (is_same(value_of(rules, test, i), fact))
-            return true;
-    return false;
+    uint32_t low = 0, high = test->value_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (policy_value_compare(value_of(rules, test, middle), fact) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && is_same(value_of(rules, test, low - 1), fact);
+}
+
+static int compare(const void *left, const void *right)
+{
+    return policy_value_compare(left, right);
+}
+
+size_t policy_condition_sort(struct policy_value *values, size_t count)
+{
+    size_t kept = 0;
+
+    qsort(values, count, sizeof *values, compare);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || !is_same(&values[kept - 1], &values[i]))
+            values[kept++] = values[i];
+    return kept;
 }
 
 static bool compares(const struct policy_rules *rules, const struct policy_condition *test,
@@ -46,16 +72,11 @@ static bool compares(const struct policy_rules *rules, const struct policy_condi
 {
     int order = policy_value_compare(fact, value_of(rules, test, 0));
 
-    switch (test->operator) {
-    case POLICY_BELOW:
+    if (test->operator== POLICY_BELOW)
         return order < 0;
-    case POLICY_AT_MOST:
+    if (test->operator== POLICY_AT_MOST)
         return order <= 0;
-    case POLICY_ABOVE:
-        return order > 0;
-    default:
-        return order >= 0;
-    }
+    return test->operator== POLICY_ABOVE ? order > 0 : order >= 0;
 }
 
 static bool passes(const struct policy_rules *rules, const struct policy_condition *test,
@@ -72,9 +93,15 @@ static bool passes(const struct policy_rules *rules, const struct policy_conditi
                           test->fact == POLICY_TIME_OF_DAY);
     case POLICY_STARTS_WITH:
         return bytes_start_with(fact->text, value_of(rules, test, 0)->text);
-    default:
+    case POLICY_BELOW:
+    case POLICY_AT_MOST:
+    case POLICY_ABOVE:
+    case POLICY_AT_LEAST:
         return compares(rules, test, fact);
+    case POLICY_IS_KNOWN:
+        break;
     }
+    return true;
 }
 
 enum policy_truth policy_condition_test(const struct policy_rules *rules,
@@ -173,7 +200,7 @@ static void write_duration(int64_t ms, bool of_day, struct buf *out)
 static void write_address(const struct policy_value *value, struct buf *out)
 {
     static const uint8_t V4[12] = { [10] = 0xff, [11] = 0xff };
-    bool v4 = memcmp(value->address, V4, sizeof V4) == 0 && value->prefix >= 96;
+    bool v4 = value->prefix >= 96 && bytes_start_with(BYTES_OF(value->address), BYTES_OF(V4));
     char text[INET6_ADDRSTRLEN];
 
     buf_addf(
@@ -183,8 +210,8 @@ static void write_address(const struct policy_value *value, struct buf *out)
         buf_addf(out, "/%d", value->prefix - (v4 ? 96 : 0));
 }
 
-static void write_value(const struct policy_condition *test, const struct policy_value *value,
-                        struct buf *out)
+void policy_condition_write_value(enum policy_fact fact, const struct policy_value *value,
+                                  struct buf *out)
 {
     switch (value->type) {
     case POLICY_NUMBER:
@@ -197,7 +224,7 @@ static void write_value(const struct policy_condition *test, const struct policy
         clock_add_rfc3339(out, value->number);
         break;
     case POLICY_DURATION:
-        write_duration(value->number, test->fact == POLICY_TIME_OF_DAY, out);
+        write_duration(value->number, fact == POLICY_TIME_OF_DAY, out);
         break;
     case POLICY_ADDRESS:
         write_address(value, out);
@@ -205,9 +232,13 @@ static void write_value(const struct policy_condition *test, const struct policy
     case POLICY_VERSION:
         buf_addf(out, "%.*s", BYTES_FMT(value->text));
         break;
-    default:
+    case POLICY_UNKNOWN:
+        buf_addf(out, "unknown");
+        break;
+    case POLICY_STRING:
+    case POLICY_TYPES:
         buf_addf(out, "\"");
-        buf_add(out, value->text);
+        text_add_escaped(out, value->text);
         buf_addf(out, "\"");
     }
 }
@@ -228,12 +259,16 @@ static void write_test(const struct policy_rules *rules, const struct policy_con
         [POLICY_IS_KNOWN] = " is known",
     };
 
+    uint32_t shown = test->value_count > SHOWN_MAX ? SHOWN_MAX : test->value_count;
+
     buf_addf(out, "%s%s", policy_fact_get(test->fact)->name, OPERATORS[test->operator]);
-    for (uint32_t i = 0; i < test->value_count; i++) {
+    for (uint32_t i = 0; i < shown; i++) {
         if (i > 0)
             buf_addf(out, "%s", test->operator== POLICY_BETWEEN ? " and " : ", ");
-        write_value(test, value_of(rules, test, i), out);
+        policy_condition_write_value(test->fact, value_of(rules, test, i), out);
     }
+    if (shown < test->value_count)
+        buf_addf(out, ", ... %u in all", test->value_count);
     if (test->operator== POLICY_IN)
         buf_addf(out, " }");
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "policy/rules.h"
-#include "policy/token.h"
 
 /* Kleene's three values: what rests on a fact that is not there is neither. */
 enum policy_truth { POLICY_NO, POLICY_YES, POLICY_PERHAPS };
@@ -31,6 +30,11 @@ static inline bool policy_condition_applies(enum policy_truth truth, enum policy
     return truth == POLICY_YES || (truth == POLICY_PERHAPS && effect == POLICY_DENY);
 }
 
-/* Append as a policy would write it. */
+/* The values of an `in`, sorted, without those that another one holds; how many are left. */
+size_t policy_condition_sort(struct policy_value *values, size_t count);
+
+/* Append as a policy would write it; of a long `in` its first values and how many there are. */
 void policy_condition_write(const struct policy_rules *rules, uint32_t condition,
                             struct buf *out);
+void policy_condition_write_value(enum policy_fact fact, const struct policy_value *value,
+                                  struct buf *out);

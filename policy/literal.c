@@ -129,9 +129,12 @@ static enum rc read_word(struct bytes word, enum policy_type type, struct policy
         return policy_value_address(word, value);
     case POLICY_VERSION:
         return read_version(word, value);
-    default:
-        return fault(RC_MALFORMED, "expected a text in quotes");
+    case POLICY_UNKNOWN:
+    case POLICY_STRING:
+    case POLICY_TYPES:
+        break;
     }
+    return fault(RC_MALFORMED, "expected a text in quotes");
 }
 
 enum rc policy_literal_read(const struct policy_token *token, enum policy_type type,
@@ -145,6 +148,7 @@ enum rc policy_literal_read(const struct policy_token *token, enum policy_type t
         return fault(RC_MALFORMED, "expected a %s without quotes", policy_type_name(type));
     if (type != POLICY_STRING)
         TRY(read_word(token->text, type, &made));
+    made.text = token->text;
     *value = made;
     return RC_OK;
 }

@@ -19,6 +19,19 @@ size_t policy_name_len(struct bytes text)
     return len;
 }
 
+bool policy_name_is(struct bytes text)
+{
+    return text.len > 0 && text.len <= POLICY_NAME_MAX && policy_name_len(text) == text.len;
+}
+
+bool policy_parse_complain(struct policy_parser *parser, const struct policy_place *at,
+                           enum rc rc)
+{
+    policy_source_add(parser->tokens.errors, parser->bundle->at[at->file].name, at->line,
+                      at->column, rc);
+    return false;
+}
+
 void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, size_t *count,
                         size_t *room, size_t most, const char *what)
 {
@@ -95,7 +108,7 @@ static bool take_set(struct policy_parser *parser)
     struct policy_set set = { .first = parser->members_count };
 
     policy_token_advance(tokens); /* set */
-    if (tokens->next.kind != POLICY_WORD || policy_name_len(tokens->next.text) == 0)
+    if (tokens->next.kind != POLICY_WORD || !policy_name_is(tokens->next.text))
         return policy_token_want(tokens, "the set's name");
     set.name = tokens->next.text;
     if (policy_parse_find_set(parser, set.name) != NULL)
@@ -118,8 +131,7 @@ static bool add_member(struct policy_parser *parser, const struct policy_token *
 {
     struct policy_rules *rules = parser->rules;
 
-    if (token->kind != POLICY_TEXT || token->text.len == 0 ||
-        token->text.len > POLICY_NAME_MAX || policy_name_len(token->text) < token->text.len)
+    if (token->kind != POLICY_TEXT || !policy_name_is(token->text))
         return policy_token_complain(
             &parser->tokens, &token->at,
             fault(RC_MALFORMED, "a group holds devices' names in quotes"));
@@ -128,7 +140,7 @@ static bool add_member(struct policy_parser *parser, const struct policy_token *
                          POLICY_MEMBERS_MAX, "members of groups");
     if (made == NULL)
         return false;
-    *made = (struct policy_member){ token->text, group };
+    *made = (struct policy_member){ token->text, group, token->at };
     return true;
 }
 
@@ -191,6 +203,8 @@ static bool take_statement(struct policy_parser *parser)
         return take_group(parser);
     if (policy_token_is(tokens, "import"))
         return take_import(parser);
+    if (!policy_token_is(tokens, "allow") && !policy_token_is(tokens, "deny"))
+        return policy_token_want(&parser->tokens, "allow, deny, expect, set, group or import");
     return policy_parse_rule(parser);
 }
 

@@ -7,6 +7,7 @@
 
 enum {
     POLICY_SETS_MAX = 1024,
+    POLICY_EXPECTATIONS_MAX = 10000,
     POLICY_MEMBERS_MAX = 100000, /* of all sets together */
     POLICY_IMPORTS_MAX = 16,     /* imports within imports */
     POLICY_NODES_OF_RULE_MAX = 64,
@@ -42,6 +43,10 @@ void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, 
 #define POLICY_PARSE_ADD(parser, array, count, room, most, what)                               \
     policy_parse_grow(parser, &(array), sizeof *(array), &(count), &(room), most, what)
 
+/* As policy_token_complain(), of a place in any file. */
+bool policy_parse_complain(struct policy_parser *parser, const struct policy_place *at,
+                           enum rc rc);
+
 /* A name of letters, digits and . _ : - between quotes. False: told. */
 bool policy_parse_name(struct policy_parser *parser, struct bytes *name);
 const struct policy_set *policy_parse_find_set(const struct policy_parser *parser,
@@ -53,8 +58,9 @@ bool policy_parse_condition(struct policy_parser *parser, uint32_t *condition);
 bool policy_parse_given(struct policy_parser *parser, struct policy_expectation *expectation);
 /* limit, payload, lease, until, log; adds `until` to the condition. */
 bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *rule);
-/* time.now < until */
-bool policy_parse_until(struct policy_parser *parser, int64_t until_ms, uint32_t *condition);
+/* time.now < until, written at that place */
+bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
+                        int64_t until_ms, uint32_t *condition);
 
 /* A resource that fits the actions, or none. */
 bool policy_parse_resource(struct policy_parser *parser, enum policy_resource kind,

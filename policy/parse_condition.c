@@ -16,7 +16,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 static uint64_t hash_value(uint64_t hash, const struct policy_value *value)
 {
     hash = mix(mix(hash, value->type), (uint64_t)value->number + value->prefix);
-    for (size_t i = 0; i < value->text.len; i++)
+    for (size_t i = 0; value->type == POLICY_STRING && i < value->text.len; i++)
         hash = mix(hash, value->text.at[i]);
     for (size_t i = 0; i < sizeof value->address; i++)
         hash = mix(hash, value->address[i]);
@@ -155,7 +155,7 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
     if (rc == RC_OK)
         rc = check_value(test->fact, &value);
     if (rc != RC_OK)
-        return policy_token_complain(&parser->tokens, &token->at, rc);
+        return policy_parse_complain(parser, &token->at, rc);
     struct policy_value *made =
         POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
                          POLICY_VALUES_MAX, "values");
@@ -197,6 +197,17 @@ static bool take_members(struct policy_parser *parser, struct policy_condition *
         if (!add_value(parser, test, &parser->members[set->first + i]))
             return false;
     policy_token_advance(&parser->tokens);
+    return true;
+}
+
+/* Equal sets are equal conditions, in whatever order they are written. */
+static bool sort_members(struct policy_parser *parser, struct policy_condition *test)
+{
+    struct policy_rules *rules = parser->rules;
+    size_t kept = policy_condition_sort(&rules->values[test->first_value], test->value_count);
+
+    rules->value_count -= test->value_count - kept;
+    test->value_count = (uint32_t)kept;
     return true;
 }
 
@@ -291,7 +302,7 @@ static bool take_operator(struct policy_parser *parser, struct policy_condition 
     *negated = policy_token_take(tokens, "not");
     if (policy_token_take(tokens, "in")) {
         test->operator= POLICY_IN;
-        return take_members(parser, test);
+        return take_members(parser, test) && sort_members(parser, test);
     }
     return *negated ? policy_token_want(tokens, "in") : take_comparison(parser, test);
 }
@@ -416,12 +427,12 @@ static bool take_any(struct policy_parser *parser, uint32_t *condition)
 
 bool policy_parse_condition(struct policy_parser *parser, uint32_t *condition)
 {
-    parser->nodes = 0;
     parser->depth = 0;
     return take_any(parser, condition);
 }
 
-bool policy_parse_until(struct policy_parser *parser, int64_t until_ms, uint32_t *condition)
+bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
+                        int64_t until_ms, uint32_t *condition)
 {
     struct policy_rules *rules = parser->rules;
     struct policy_condition test = { .kind = POLICY_TEST,
@@ -430,7 +441,7 @@ bool policy_parse_until(struct policy_parser *parser, int64_t until_ms, uint32_t
                                      .first_value = (uint32_t)rules->value_count,
                                      .value_count = 1,
                                      .scopes = 1U << POLICY_OF_CLOCK,
-                                     .at = parser->tokens.next.at };
+                                     .at = *at };
     struct policy_value *value =
         POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
                          POLICY_VALUES_MAX, "values");
@@ -449,27 +460,58 @@ bool policy_parse_until(struct policy_parser *parser, int64_t until_ms, uint32_t
 
 /* ---- What an expectation takes as given ---- */
 
+/* What a test gives is one value that the fact can have, and given once. */
+static enum rc check_given(const struct policy_rules *rules,
+                           const struct policy_expectation *expectation,
+                           const struct policy_given *given)
+{
+    const struct policy_fact_row *fact = policy_fact_get(given->fact);
+
+    TRY(check_value(given->fact, &given->value));
+    if (fact->in_topic && !policy_name_is(given->value.text))
+        return fault(RC_MALFORMED, "%s is 1 to %d letters, digits and . _ : -", fact->name,
+                     POLICY_NAME_MAX);
+    if (given->value.type == POLICY_ADDRESS && given->value.prefix < 128)
+        return fault(RC_MALFORMED, "%s is one address, not a network", fact->name);
+    if (given->fact == policy_fact_of(expectation->principal))
+        return fault(RC_MALFORMED, "%s is named already", fact->name);
+    for (uint32_t i = 0; i < expectation->given_count; i++)
+        if (rules->given[expectation->first_given + i].fact == given->fact)
+            return fault(RC_MALFORMED, "%s is given twice", fact->name);
+    return RC_OK;
+}
+
+static bool take_given(struct policy_parser *parser, struct policy_expectation *expectation)
+{
+    struct policy_place at = parser->tokens.next.at;
+    struct policy_rules *rules = parser->rules;
+    struct policy_given given;
+
+    if (!take_fact(parser, &given.fact))
+        return false;
+    if (!policy_token_take(&parser->tokens, "="))
+        return policy_token_want(&parser->tokens, "=");
+    if (!policy_literal_take(&parser->tokens, policy_fact_get(given.fact)->type, &given.value))
+        return false;
+    enum rc rc = check_given(rules, expectation, &given);
+    if (rc != RC_OK)
+        return policy_token_complain(&parser->tokens, &at, rc);
+    struct policy_given *made =
+        POLICY_PARSE_ADD(parser, rules->given, rules->given_count, parser->given_room,
+                         POLICY_VALUES_MAX, "given facts");
+    if (made == NULL)
+        return false;
+    *made = given;
+    expectation->given_count++;
+    return true;
+}
+
 bool policy_parse_given(struct policy_parser *parser, struct policy_expectation *expectation)
 {
-    struct policy_rules *rules = parser->rules;
-
-    expectation->first_given = (uint32_t)rules->given_count;
+    expectation->first_given = (uint32_t)parser->rules->given_count;
     do {
-        struct policy_given given;
-        if (!take_fact(parser, &given.fact))
+        if (!take_given(parser, expectation))
             return false;
-        if (!policy_token_take(&parser->tokens, "="))
-            return policy_token_want(&parser->tokens, "=");
-        if (!policy_literal_take(&parser->tokens, policy_fact_get(given.fact)->type,
-                                 &given.value))
-            return false;
-        struct policy_given *made =
-            POLICY_PARSE_ADD(parser, rules->given, rules->given_count, parser->given_room,
-                             POLICY_VALUES_MAX, "given facts");
-        if (made == NULL)
-            return false;
-        *made = given;
-        expectation->given_count++;
     } while (policy_token_take(&parser->tokens, ","));
     return true;
 }

@@ -103,6 +103,31 @@ struct principals {
     } at[POLICY_LIST_MAX];
 };
 
+enum policy_fact policy_fact_of(enum policy_principal principal)
+{
+    switch (principal) {
+    case POLICY_ONE_DEVICE:
+        return POLICY_DEVICE_ID;
+    case POLICY_ONE_OPERATOR:
+        return POLICY_OPERATOR_ID;
+    case POLICY_ROLE:
+        return POLICY_OPERATOR_ROLE;
+    case POLICY_ONE_LINE:
+        return POLICY_LINE_ID;
+    case POLICY_ONE_SINK:
+        return POLICY_SINK_NAME;
+    case POLICY_ANYONE:
+    case POLICY_ANY_DEVICE:
+    case POLICY_GROUP:
+    case POLICY_ANY_OPERATOR:
+    case POLICY_ANY_LINE:
+    case POLICY_ANY_SINK:
+    case POLICY_PRINCIPALS:
+        break;
+    }
+    return POLICY_FACTS;
+}
+
 static bool add_principal(struct policy_parser *parser, struct principals *list,
                           enum policy_principal kind, struct bytes name)
 {
@@ -117,7 +142,7 @@ static bool add_principal(struct policy_parser *parser, struct principals *list,
 /* A name that nobody can have would be a denial that never denies. */
 static enum rc check_name(struct bytes name)
 {
-    if (name.len == 0 || name.len > POLICY_NAME_MAX || policy_name_len(name) < name.len)
+    if (!policy_name_is(name))
         return fault(RC_MALFORMED,
                      "a name is 1 to %d letters, digits and . _ : - without wildcards",
                      POLICY_NAME_MAX);
@@ -151,7 +176,7 @@ static bool add_set(struct policy_parser *parser, struct principals *list,
                          ? check_name(member->text)
                          : fault(RC_MALFORMED, "a name stands in quotes");
         if (rc != RC_OK)
-            return policy_token_complain(tokens, &member->at, rc);
+            return policy_parse_complain(parser, &member->at, rc);
         if (!add_principal(parser, list, kind, member->text))
             return false;
     }
@@ -325,47 +350,85 @@ static bool take_lease(struct policy_parser *parser, struct policy_obligations *
                                  fault(RC_MALFORMED, "a lease is longer than nothing"));
 }
 
-static bool take_until(struct policy_parser *parser, struct policy_rule *rule)
+static bool take_until(struct policy_parser *parser, struct policy_rule *rule,
+                       const struct policy_place *at)
 {
     struct policy_value value;
 
     if (!policy_literal_take(&parser->tokens, POLICY_TIME, &value))
         return false;
     rule->obligations.until_ms = value.number;
-    return policy_parse_until(parser, value.number, &rule->condition);
+    return policy_parse_until(parser, at, value.number, &rule->condition);
 }
 
-static bool take_obligation(struct policy_parser *parser, struct policy_rule *rule)
+static bool take_log(struct policy_parser *parser, struct policy_obligations *o)
 {
-    struct policy_tokens *tokens = &parser->tokens;
+    o->log_full = true;
+    return policy_token_take(&parser->tokens, "full") ||
+           policy_token_want(&parser->tokens, "full");
+}
 
-    if (policy_token_take(tokens, "limit"))
+/* Each at most once; of a denial only the last. */
+enum obligation { LIMIT, PAYLOAD, LEASE, LOG, UNTIL, OBLIGATIONS };
+static const char *const OBLIGATION_NAMES[] = { "limit", "payload", "lease", "log", "until" };
+
+static enum obligation next_obligation(const struct policy_tokens *tokens)
+{
+    unsigned which = 0;
+
+    while (which < OBLIGATIONS && !policy_token_is(tokens, OBLIGATION_NAMES[which]))
+        which++;
+    return (enum obligation)which;
+}
+
+static enum rc check_obligation(const struct policy_rule *rule, enum obligation which,
+                                unsigned taken)
+{
+    if (taken & 1U << which)
+        return fault(RC_MALFORMED, "%s is here twice", OBLIGATION_NAMES[which]);
+    if (rule->effect == POLICY_DENY && which != UNTIL)
+        return fault(RC_MALFORMED, "what is denied has no obligations but until");
+    return RC_OK;
+}
+
+static bool take_obligation(struct policy_parser *parser, struct policy_rule *rule,
+                            enum obligation which, const struct policy_place *at)
+{
+    switch (which) {
+    case LIMIT:
         return take_limit(parser, &rule->obligations);
-    if (policy_token_take(tokens, "payload"))
+    case PAYLOAD:
         return take_payload(parser, &rule->obligations);
-    if (policy_token_take(tokens, "lease"))
+    case LEASE:
         return take_lease(parser, &rule->obligations);
-    if (policy_token_take(tokens, "until"))
-        return take_until(parser, rule);
-    if (policy_token_take(tokens, "log")) {
-        rule->obligations.log_full = true;
-        return policy_token_take(tokens, "full") || policy_token_want(tokens, "full");
+    case LOG:
+        return take_log(parser, &rule->obligations);
+    case UNTIL:
+        return take_until(parser, rule, at);
+    case OBLIGATIONS:
+        break;
     }
-    return policy_token_want(tokens, "the end of the rule");
+    return false;
 }
 
 bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *rule)
 {
     struct policy_tokens *tokens = &parser->tokens;
-    struct policy_place at = tokens->next.at;
-    bool any = tokens->next.kind != POLICY_END;
+    unsigned taken = 0;
 
-    while (tokens->next.kind != POLICY_END)
-        if (!take_obligation(parser, rule))
+    while (tokens->next.kind != POLICY_END) {
+        struct policy_place at = tokens->next.at;
+        enum obligation which = next_obligation(tokens);
+        if (which == OBLIGATIONS)
+            return policy_token_want(tokens, "the end of the rule");
+        enum rc rc = check_obligation(rule, which, taken);
+        if (rc != RC_OK)
+            return policy_token_complain(tokens, &at, rc);
+        taken |= 1U << which;
+        policy_token_advance(tokens);
+        if (!take_obligation(parser, rule, which, &at))
             return false;
-    if (any && rule->effect == POLICY_DENY && rule->obligations.until_ms == 0)
-        return policy_token_complain(
-            tokens, &at, fault(RC_MALFORMED, "what is denied has no obligations but until"));
+    }
     return true;
 }
 
@@ -414,11 +477,8 @@ static bool take_rule(struct policy_parser *parser, struct policy_rule *rule,
 {
     struct policy_tokens *tokens = &parser->tokens;
 
-    if (!policy_token_take(tokens, "allow")) {
-        if (!policy_token_take(tokens, "deny"))
-            return policy_token_want(tokens, "allow or deny");
-        rule->effect = POLICY_DENY;
-    }
+    rule->effect = policy_token_is(tokens, "deny") ? POLICY_DENY : POLICY_ALLOW;
+    policy_token_advance(tokens); /* allow, deny */
     return take_lists(parser, rule, lists) &&
            (!policy_token_take(tokens, "when") ||
             policy_parse_condition(parser, &rule->condition)) &&
@@ -432,6 +492,7 @@ bool policy_parse_rule(struct policy_parser *parser)
                                 .number = (uint32_t)parser->rules->written };
     struct lists *lists = calloc(1, sizeof *lists);
 
+    parser->nodes = 0;
     if (lists == NULL) {
         parser->rc = fault(RC_NOMEM, "a rule of a policy");
         return false;
@@ -447,8 +508,11 @@ bool policy_parse_rule(struct policy_parser *parser)
 
 static bool take_groups(struct policy_parser *parser, struct policy_expectation *expectation)
 {
-    if (!policy_token_take(&parser->tokens, "in"))
+    if (!policy_token_is(&parser->tokens, "in"))
         return true;
+    if (expectation->principal != POLICY_ONE_DEVICE)
+        return policy_token_want(&parser->tokens, "an action: only devices are in groups");
+    policy_token_advance(&parser->tokens);
     do {
         if (expectation->group_count == POLICY_GROUPS_MAX)
             return policy_token_want(&parser->tokens, "fewer groups");
@@ -541,7 +605,7 @@ bool policy_parse_expectation(struct policy_parser *parser)
         return false;
     struct policy_expectation *made =
         POLICY_PARSE_ADD(parser, rules->expectations, rules->expectation_count,
-                         parser->expectation_room, POLICY_RULES_MAX, "expectations");
+                         parser->expectation_room, POLICY_EXPECTATIONS_MAX, "expectations");
     if (made == NULL)
         return false;
     *made = expectation;

@@ -54,18 +54,6 @@ struct policy_condition {
     struct policy_place at;            /* where it was written first */
 };
 
-/* ---- Obligations: of allowing rules only; 0: none ---- */
-struct policy_obligations {
-    uint32_t rate;  /* acts per rate_ms, */
-    uint32_t burst; /* and so many at once */
-    int64_t rate_ms;
-    uint64_t payload; /* octets at most */
-    int64_t lease_ms; /* the session ends so long after it was opened, at the latest */
-    int64_t until_ms; /* the rule ends then (wall clock) */
-    bool payload_limited;
-    bool log_full; /* each act is a record of its own */
-};
-
 /* ---- Rules ---- */
 
 /* One principal, one resource: a rule with lists is several of these with one number. Texts are
@@ -77,7 +65,7 @@ struct policy_rule {
     unsigned actions;    /* set of 1 << enum policy_action */
     struct bytes filter; /* as written, with ${fact} in it; empty where actions have none */
     uint32_t condition;
-    struct policy_obligations obligations;
+    struct policy_obligations obligations; /* of an ALLOW; until of both */
     uint32_t number; /* of the written rule, from 0: what decisions tell */
     struct policy_place at;
 };
@@ -103,6 +91,7 @@ struct policy_given {
  * says. */
 struct policy_member {
     struct bytes device, group;
+    struct policy_place at;
 };
 
 struct policy_rules {
@@ -126,6 +115,11 @@ void policy_rules_clear(struct policy_rules *rules);
 /* How many of the first bytes may stand in a name (of a device, group, set): letters, digits
  * and . _ : - as in registry/. */
 size_t policy_name_len(struct bytes text);
+bool policy_name_is(struct bytes text); /* all of it, 1 to POLICY_NAME_MAX */
+
+/* The fact that says who a principal of this kind is (POLICY_ONE_DEVICE: device.id), or
+ * POLICY_FACTS. */
+enum policy_fact policy_fact_of(enum policy_principal principal);
 
 /* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT. Everything points into text. */
 enum rc policy_parse(struct bytes text, struct policy_errors *errors,

@@ -1,6 +1,7 @@
 #include "policy/source.h"
 
 #include "base/text.h"
+#include "policy/bundle.h"
 
 #include <string.h>
 
@@ -80,7 +81,8 @@ void policy_source_check(struct bytes text, struct policy_errors *errors)
         struct bytes character = { rest.at, width < rest.len ? width : rest.len };
         enum rc rc = check_character(character, rest);
         if (rc != RC_OK) {
-            policy_source_add(errors, (struct bytes){ text.at, 0 }, line, column, rc);
+            struct bytes file = policy_bundle_locate(text, &line);
+            policy_source_add(errors, file, line, column, rc);
             return;
         }
         column += (unsigned)width;

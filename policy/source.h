@@ -7,8 +7,8 @@
  * A policy is reviewed by people, so it holds nothing that shows otherwise than it is judged:
  * well-formed UTF-8 of which control characters, line ends that are none here and characters
  * that are invisible or turn the direction of writing (Unicode TR36 section 2.5,
- * CVE-2021-42574) are refused, in comments, too. Adds at most one error, with the line of the
- * whole text.
+ * CVE-2021-42574) are refused, in comments, too. Adds at most one error, with its file and
+ * line.
  */
 void policy_source_check(struct bytes text, struct policy_errors *errors);
 

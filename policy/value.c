@@ -46,6 +46,13 @@ static struct bytes take_identifier(struct bytes *left)
     return taken;
 }
 
+static struct bytes without_zeros(struct bytes number)
+{
+    while (number.len > 1 && number.at[0] == '0')
+        number = (struct bytes){ number.at + 1, number.len - 1 };
+    return number;
+}
+
 /* Numbers of any length: without leading zeros, the longer is the greater. */
 static int compare_identifiers(struct bytes left, struct bytes right)
 {
@@ -53,8 +60,12 @@ static int compare_identifiers(struct bytes left, struct bytes right)
 
     if (left_number != right_number)
         return left_number ? -1 : 1;
-    if (left_number && left.len != right.len)
-        return left.len < right.len ? -1 : 1;
+    if (left_number) {
+        left = without_zeros(left);
+        right = without_zeros(right);
+        if (left.len != right.len)
+            return left.len < right.len ? -1 : 1;
+    }
     return bytes_compare(left, right);
 }
 
@@ -79,20 +90,31 @@ static int compare_versions(const struct policy_value *left, const struct policy
     return compare_pre(left->pre, right->pre);
 }
 
+static struct bytes address_of(const struct policy_value *value)
+{
+    return (struct bytes){ value->address, sizeof value->address };
+}
+
+static int compare_addresses(const struct policy_value *left, const struct policy_value *right)
+{
+    int order = bytes_compare(address_of(left), address_of(right));
+
+    return order != 0 ? order : compare_numbers(left->prefix, right->prefix);
+}
+
 int policy_value_compare(const struct policy_value *left, const struct policy_value *right)
 {
     if (left->type == POLICY_STRING)
         return bytes_compare(left->text, right->text);
     if (left->type == POLICY_VERSION)
         return compare_versions(left, right);
+    if (left->type == POLICY_ADDRESS)
+        return compare_addresses(left, right);
     return compare_numbers(left->number, right->number);
 }
 
 bool policy_value_equal(const struct policy_value *left, const struct policy_value *right)
 {
-    if (left->type == POLICY_ADDRESS)
-        return left->prefix == right->prefix &&
-               memcmp(left->address, right->address, sizeof left->address) == 0;
     return policy_value_compare(left, right) == 0;
 }
 
@@ -103,7 +125,7 @@ bool policy_value_holds(const struct policy_value *network, const struct policy_
     uint8_t mask = (uint8_t)(0xff00U >> rest);
 
     if (address->prefix < network->prefix ||
-        memcmp(network->address, address->address, whole) != 0)
+        !bytes_start_with(address_of(address), (struct bytes){ network->address, whole }))
         return false;
     return rest == 0 || ((network->address[whole] ^ address->address[whole]) & mask) == 0;
 }
@@ -172,7 +194,12 @@ static bool is_pre(struct bytes text)
 
 enum rc policy_value_version(struct bytes text, struct policy_value *value)
 {
-    struct policy_value made = { .type = POLICY_VERSION, .text = text };
+    struct policy_value made = { .type = POLICY_VERSION };
+    const uint8_t *build = text.len > 0 ? memchr(text.at, '+', text.len) : NULL;
+
+    if (build != NULL) /* semver 2.0 section 10: it orders nothing */
+        text.len = (size_t)(build - text.at);
+    made.text = text;
     const uint8_t *dash = text.len > 0 ? memchr(text.at, '-', text.len) : NULL;
     struct bytes numbers = { text.at, dash == NULL ? text.len : (size_t)(dash - text.at) };
     size_t count = 0;

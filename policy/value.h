@@ -27,14 +27,14 @@ struct policy_value {
     struct bytes pre;    /* VERSION: what follows -, empty for a release */
 };
 
-/* Below, at or above 0; both of one type that has an order (all but ADDRESS). */
+/* Below, at or above 0; both of one type. Addresses: a network stands before what it holds. */
 int policy_value_compare(const struct policy_value *left, const struct policy_value *right);
 bool policy_value_equal(const struct policy_value *left, const struct policy_value *right);
 /* Does the network hold the address? */
 bool policy_value_holds(const struct policy_value *network, const struct policy_value *address);
 
 /* Where something stands in a policy: file 0 is the policy itself, others are its imports in
- * the order of their names' first mention; line and column from 1, columns count bytes. */
+ * the order in which they stand in the text; line and column from 1, columns count bytes. */
 struct policy_place {
     unsigned file, line, column;
 };

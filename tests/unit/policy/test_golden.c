@@ -34,6 +34,7 @@ struct golden {
 
     struct buf id, groups[POLICY_GROUPS_MAX];
     struct bytes group_list[POLICY_GROUPS_MAX];
+    struct policy_facts facts;
     struct policy_session session;
     bool bound;
 
@@ -194,19 +195,18 @@ static void check_error(struct golden *g, struct bytes line)
 
 static void bind(struct golden *g, struct bytes line)
 {
-    struct policy_facts facts = { .groups = g->group_list };
-
+    g->facts = (struct policy_facts){ .groups = g->group_list };
     MUST(g, g->rc == RC_OK, "the policy has errors: %u:%u %s", g->errors.at[0].line,
          g->errors.at[0].column, g->errors.at[0].text);
     take_quoted(g, &line, &g->id);
-    facts.device_id = buf_bytes(&g->id);
+    g->facts.device_id = buf_bytes(&g->id);
     while (line.len > 0 && line.at[0] == '"') {
-        MUST(g, facts.group_count < POLICY_GROUPS_MAX, "too many groups");
-        take_quoted(g, &line, &g->groups[facts.group_count]);
-        g->group_list[facts.group_count] = buf_bytes(&g->groups[facts.group_count]);
-        facts.group_count++;
+        MUST(g, g->facts.group_count < POLICY_GROUPS_MAX, "too many groups");
+        take_quoted(g, &line, &g->groups[g->facts.group_count]);
+        g->group_list[g->facts.group_count] = buf_bytes(&g->groups[g->facts.group_count]);
+        g->facts.group_count++;
     }
-    enum rc rc = policy_bind(g->policy, &facts, &g->session);
+    enum rc rc = policy_bind(g->policy, &g->facts, &g->session);
     g->bound = rc == RC_OK;
     if (take(&line, "refused")) {
         MUST(g, rc == RC_DENIED && bytes_equal_text(line, fault_text()), "refused %s",

@@ -77,14 +77,14 @@ static void binds_only_ids_that_mean_nothing_else(void **state)
     assert_int_equal(compile("allow device connect\n", &errors, &policy), RC_OK);
     for (unsigned byte = 0; byte < 256; byte++) {
         const uint8_t id[] = { 'a', (uint8_t)byte };
-        struct policy_facts facts = { BYTES_OF(id), NULL, 0 };
+        struct policy_facts facts = { .device_id = BYTES_OF(id) };
         struct policy_session session;
         bool good = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
                     (byte >= 'A' && byte <= 'Z') || (byte != 0 && strchr("._:-", (int)byte));
         assert_int_equal(policy_bind(policy, &facts, &session), good ? RC_OK : RC_DENIED);
     }
     for (size_t len = 0; len <= sizeof many; len++) {
-        struct policy_facts facts = { { (const uint8_t *)many, len }, NULL, 0 };
+        struct policy_facts facts = { .device_id = { (const uint8_t *)many, len } };
         struct policy_session session;
         assert_int_equal(policy_bind(policy, &facts, &session),
                          len >= 1 && len <= POLICY_NAME_MAX ? RC_OK : RC_DENIED);
@@ -94,19 +94,29 @@ static void binds_only_ids_that_mean_nothing_else(void **state)
 static void binds_no_more_groups_than_it_has_room_for(void **state)
 {
     AUTO_OF(policy) *policy = NULL;
+    AUTO_BUF(text, 4096);
+    AUTO_BUF(names, 4096);
     struct policy_errors errors;
     struct bytes groups[POLICY_GROUPS_MAX + 1];
-    struct policy_facts facts = { BYTES("a"), groups, POLICY_GROUPS_MAX };
+    struct policy_facts facts = { .device_id = BYTES("a"),
+                                  .groups = groups,
+                                  .group_count = POLICY_GROUPS_MAX };
     struct policy_session session;
 
     (void)state;
+    for (unsigned i = 0; i <= POLICY_GROUPS_MAX; i++) {
+        buf_addf(&text, "allow group \"g%02u\" connect\n", i);
+        buf_addf(&names, "g%02u", i);
+    }
+    buf_addf(&text, "deny device \"a\" connect\nallow device connect\n");
     for (size_t i = 0; i <= POLICY_GROUPS_MAX; i++)
-        groups[i] = BYTES("g");
-    assert_int_equal(
-        compile("allow group \"g\" connect\ndeny device \"a\" connect\n", &errors, &policy),
-        RC_OK);
+        groups[i] = (struct bytes){ names.at + 3 * i, 3 };
+    assert_int_equal(policy_compile(buf_bytes(&text), 3, &errors, &policy), RC_OK);
     assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
     assert_int_equal(session.root_count, 2 + POLICY_GROUPS_MAX);
+    groups[1] = groups[0];
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    assert_int_equal(session.root_count, 1 + POLICY_GROUPS_MAX);
     facts.group_count++;
     assert_int_equal(policy_bind(policy, &facts, &session), RC_LIMIT);
 }
