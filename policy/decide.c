@@ -73,8 +73,11 @@ void policy_walk_allow(struct policy_verdict *verdict, const struct policy_rules
     const struct policy_obligations *more = &rules->at[posting->rule].obligations;
     unsigned taken = policy_posting_merge(&verdict->obligations, more);
     if (is_told(taken, POLICY_LIMIT_STRICTER, POLICY_LIMIT_ALIKE, posting->rule,
-                verdict->limit_rule))
+                verdict->limit_rule)) {
         verdict->limit_rule = posting->rule;
+        verdict->obligations.rate = more->rate; /* 10/s and 600/m are alike */
+        verdict->obligations.rate_ms = more->rate_ms;
+    }
     if (is_told(taken, POLICY_PAYLOAD_STRICTER, POLICY_PAYLOAD_ALIKE, posting->rule,
                 verdict->payload_rule))
         verdict->payload_rule = posting->rule;
