@@ -89,11 +89,19 @@ static bool concerns(const struct question *q, const struct policy_rule *rule)
     return false;
 }
 
+/* All actions of a rule are done to the same kind of thing. */
+static bool is_about(const struct policy_rule *rule, enum policy_action action)
+{
+    enum policy_action one = (enum policy_action)__builtin_ctz(rule->actions);
+
+    return policy_action_resource(one) == policy_action_resource(action);
+}
+
 static struct near look_at(const struct question *q, const struct policy_rule *rule)
 {
     unsigned wanted = 1U << q->request->action;
     struct near near = { .rule = rule };
-    bool topic = holds(q, rule->filter, &near.levels);
+    bool topic = is_about(rule, q->request->action) && holds(q, rule->filter, &near.levels);
 
     if (q->request->action == POLICY_RECEIVE)
         wanted |= 1U << POLICY_SUBSCRIBE;
@@ -139,7 +147,7 @@ static void add_test(struct question *q, uint32_t condition, struct buf *out)
     bool inverted =
         policy_condition_test(rules, &rules->conditions[test], &value) == POLICY_YES;
 
-    buf_addf(out, "which asks for %s", inverted ? "not (" : "");
+    buf_addf(out, "asks for %s", inverted ? "not (" : "");
     policy_condition_write(rules, test, out);
     buf_addf(out, "%s; it is ", inverted ? ")" : "");
     if (value.type == POLICY_UNKNOWN)
@@ -150,7 +158,7 @@ static void add_test(struct question *q, uint32_t condition, struct buf *out)
 
 static void add_actions(unsigned actions, struct buf *out)
 {
-    const char *comma = "which is for ";
+    const char *comma = "";
 
     for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
         if (actions & 1U << action) {
@@ -175,7 +183,7 @@ static void add_principal(const struct policy_rule *rule, struct buf *out)
         [POLICY_ONE_SINK] = "sink",
     };
 
-    buf_addf(out, "which is for %s", WORDS[rule->principal]);
+    buf_addf(out, "%s", WORDS[rule->principal]);
     if (rule->name.len > 0)
         buf_addf(out, " \"%.*s\"", BYTES_FMT(rule->name));
 }
@@ -188,7 +196,7 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
         return;
     buf_addf(out, "%snearest is ", lead);
     add_line(near.rule->at.line, q->session->policy->rules.files[near.rule->at.file], out);
-    buf_addf(out, ", ");
+    buf_addf(out, near.lack == LACKS_CONDITION ? ", which " : ", which is for ");
     if (near.lack == LACKS_CONDITION) {
         add_test(q, near.rule->condition, out);
     } else if (near.lack == LACKS_ACTION) {
@@ -196,7 +204,7 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
     } else if (near.lack == LACKS_PRINCIPAL) {
         add_principal(near.rule, out);
     } else {
-        buf_addf(out, "which is for \"");
+        buf_addf(out, "\"");
         text_add_escaped(out, near.rule->filter);
         buf_addf(out, "\"");
     }
@@ -217,7 +225,7 @@ static void add_doubt(struct question *q, const struct policy_decision *decision
         return;
     buf_addf(out, "%s", lead);
     add_line(decision->line, decision->file, out);
-    buf_addf(out, ", ");
+    buf_addf(out, " ");
     add_test(q, condition, out);
 }
 

@@ -41,6 +41,23 @@ static enum rc read_with_unit(struct bytes text, const struct unit *units, size_
     return fault(RC_MALFORMED, "no such unit");
 }
 
+/* What a value of each type looks like. */
+static const char *const WANTED[POLICY_TYPES] = {
+    [POLICY_UNKNOWN] = "a value",
+    [POLICY_STRING] = "a text in quotes",
+    [POLICY_NUMBER] = "a number such as 12 or 64KiB",
+    [POLICY_BOOLEAN] = "true or false",
+    [POLICY_TIME] = "a time such as 2026-12-31 or 2026-12-31T23:59Z",
+    [POLICY_DURATION] = "a duration such as 30s, 10m, 8h, 7d, or a time of day such as 06:30",
+    [POLICY_ADDRESS] = "an address such as 192.0.2.7 or a network such as 192.0.2.0/24",
+    [POLICY_VERSION] = "a version such as 1.12.0 or 2.0-rc.1",
+};
+
+static enum rc other(enum policy_type type)
+{
+    return fault(RC_MALFORMED, "expected %s", WANTED[type]);
+}
+
 static enum rc read_number(struct bytes text, struct policy_value *value)
 {
     static const struct unit UNITS[] = {
@@ -48,7 +65,7 @@ static enum rc read_number(struct bytes text, struct policy_value *value)
     };
 
     if (read_with_unit(text, UNITS, sizeof UNITS / sizeof *UNITS, &value->number) != RC_OK)
-        return fault(RC_MALFORMED, "expected a number such as 12 or 64KiB");
+        return other(POLICY_NUMBER);
     return RC_OK;
 }
 
@@ -77,8 +94,7 @@ static enum rc read_duration(struct bytes text, struct policy_value *value)
     if (read_of_day(text, &value->number) ||
         read_with_unit(text, UNITS, sizeof UNITS / sizeof *UNITS, &value->number) == RC_OK)
         return RC_OK;
-    return fault(RC_MALFORMED, "expected a duration such as 30s, 10m, 8h, 7d, or a time of day "
-                               "such as 06:30");
+    return other(POLICY_DURATION);
 }
 
 /* RFC 3339 in UTC, of which seconds, or all of the time, may be left out. */
@@ -95,7 +111,7 @@ static enum rc read_time(struct bytes text, struct policy_value *value)
         buf_addf(&whole, ":00Z");
     struct bytes bytes;
     if (buf_done(&whole, &bytes) != RC_OK || clock_read_rfc3339(bytes, &value->number) != RC_OK)
-        return fault(RC_MALFORMED, "expected a time such as 2026-12-31 or 2026-12-31T23:59Z");
+        return other(POLICY_TIME);
     return RC_OK;
 }
 
@@ -103,7 +119,7 @@ static enum rc read_boolean(struct bytes text, struct policy_value *value)
 {
     value->number = bytes_equal_text(text, "true");
     if (value->number == 0 && !bytes_equal_text(text, "false"))
-        return fault(RC_MALFORMED, "expected true or false");
+        return other(POLICY_BOOLEAN);
     return RC_OK;
 }
 
@@ -134,7 +150,7 @@ static enum rc read_word(struct bytes word, enum policy_type type, struct policy
     case POLICY_TYPES:
         break;
     }
-    return fault(RC_MALFORMED, "expected a text in quotes");
+    return other(type);
 }
 
 enum rc policy_literal_read(const struct policy_token *token, enum policy_type type,
@@ -142,10 +158,10 @@ enum rc policy_literal_read(const struct policy_token *token, enum policy_type t
 {
     struct policy_value made = { .type = type, .text = token->text };
 
-    if (type == POLICY_STRING && token->kind != POLICY_TEXT)
-        return fault(RC_MALFORMED, "expected a text in quotes");
-    if (type != POLICY_STRING && token->kind != POLICY_WORD)
-        return fault(RC_MALFORMED, "expected a %s without quotes", policy_type_name(type));
+    if (token->kind != (type == POLICY_STRING ? POLICY_TEXT : POLICY_WORD))
+        return token->kind == POLICY_TEXT
+                   ? fault(RC_MALFORMED, "expected %s, without quotes", WANTED[type])
+                   : other(type);
     if (type != POLICY_STRING)
         TRY(read_word(token->text, type, &made));
     made.text = token->text;

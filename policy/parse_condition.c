@@ -151,7 +151,7 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
         return false;
     enum rc rc = policy_literal_read(token, fact->type, &value);
     if (rc != RC_OK)
-        rc = fault_while(rc, "%s is a %s", fact->name, policy_type_name(fact->type));
+        rc = fault_while(rc, "%s (%s)", fact->name, policy_type_name(fact->type));
     if (rc == RC_OK)
         rc = check_value(test->fact, &value);
     if (rc != RC_OK)
@@ -243,7 +243,7 @@ static bool wants_order(struct policy_parser *parser, const struct policy_condit
     return has_order(fact->type) ||
            policy_token_complain(&parser->tokens, at,
                                  fault(RC_MALFORMED,
-                                       "%s is a %s: nothing is greater or smaller than it",
+                                       "%s (%s): nothing is greater or smaller than it",
                                        fact->name, policy_type_name(fact->type)));
 }
 
@@ -257,7 +257,7 @@ static bool take_starts(struct policy_parser *parser, struct policy_condition *t
         return policy_token_want(&parser->tokens, "with");
     if (fact->type != POLICY_STRING)
         return policy_token_complain(&parser->tokens, at,
-                                     fault(RC_MALFORMED, "%s is a %s: only a text starts with",
+                                     fault(RC_MALFORMED, "%s (%s): only a text starts with",
                                            fact->name, policy_type_name(fact->type)));
     return take_value(parser, test);
 }

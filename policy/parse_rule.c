@@ -219,7 +219,12 @@ static bool check_facts(struct policy_parser *parser, struct bytes filter)
         const uint8_t *end = rest.len > 0 ? memchr(rest.at, '}', rest.len) : NULL;
         struct bytes name = { rest.at, end == NULL ? 0 : (size_t)(end - rest.at) };
         enum policy_fact fact = policy_fact_by_name(name);
-        if (fact == POLICY_FACTS || !policy_fact_get(fact)->in_topic)
+        if (fact != POLICY_FACTS && !policy_fact_get(fact)->in_topic)
+            return policy_token_complain(
+                &parser->tokens, &parser->tokens.next.at,
+                fault(RC_MALFORMED, "%s cannot stand in a text: what it holds is no name",
+                      policy_fact_get(fact)->name));
+        if (fact == POLICY_FACTS)
             return policy_token_complain(
                 &parser->tokens, &parser->tokens.next.at,
                 fault(RC_MALFORMED,

@@ -159,7 +159,8 @@ enum rc policy_value_address(struct bytes text, struct policy_value *value)
     char name[ADDRESS_TEXT_MAX + 1] = "";
 
     if (len == 0 || len > ADDRESS_TEXT_MAX || !text_is_printable(text))
-        return fault(RC_MALFORMED, "expected an IP address, or a network such as 192.0.2.0/24");
+        return fault(RC_MALFORMED,
+                     "expected an address such as 192.0.2.7 or a network such as 192.0.2.0/24");
     memcpy(name, text.at, len);
     bool v4 = inet_pton(AF_INET, name, made.address + V4_OFFSET / 8) == 1;
     if (v4)

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { SECOND_MS = 1000, HOURS_MS = 60 * 60 * SECOND_MS };
+enum { ADDRESS_BITS = 128, SECOND_MS = 1000, HOURS_MS = 60 * 60 * SECOND_MS };
 static const int64_t DAY_MS = 24LL * HOURS_MS;
 
 struct policy_view policy_view_of(const struct policy_session *session,
@@ -56,6 +56,8 @@ static struct policy_value read_text(struct bytes text, enum policy_type type)
         rc = policy_value_version(text, &value);
     else if (type == POLICY_ADDRESS)
         rc = policy_value_address(text, &value);
+    if (type == POLICY_ADDRESS && value.prefix < ADDRESS_BITS) /* a network is no address */
+        rc = RC_MALFORMED;
     return rc == RC_OK ? value : (struct policy_value){ .type = POLICY_UNKNOWN };
 }
 

@@ -22,7 +22,7 @@ static struct policy_value read_by(struct bytes is,
 {
     struct policy_value value = { .type = POLICY_UNKNOWN };
 
-    if (is.at != NULL && reader(is, &value) != RC_OK)
+    if (is.at != NULL && (reader(is, &value) != RC_OK || memchr(is.at, '/', is.len) != NULL))
         value.type = POLICY_UNKNOWN;
     return value;
 }
@@ -135,7 +135,7 @@ static bool is_in_network(const struct policy_value *network, const struct polic
     for (unsigned bit = 0; bit < network->prefix; bit++)
         if (has_bit(network->address, bit) != has_bit(is->address, bit))
             return false;
-    return is->prefix == 128;
+    return true;
 }
 
 static int order(const struct policy_value *is, const struct policy_value *wanted)

@@ -250,8 +250,8 @@ static void make_facts(struct policy_facts *facts, struct bytes *groups)
         .attestation_at_ms = roll(3) == 0 ? 0 : JULY - (int64_t)roll(8) * 1800000,
         .firmware_version = MAYBE("1.2", "1.2.3-a.1", "1.10.0+7", "1.0.0-rc.1", "2.0.0",
                                   "rubbish", "1.0.0-alpha"),
-        .connection_address =
-            MAYBE("10.1.2.3", "10.2.0.1", "192.0.2.7", "192.0.2.8", "2001:db8::5", "::1", "?"),
+        .connection_address = MAYBE("10.1.2.3", "10.2.0.1", "192.0.2.7", "192.0.2.8",
+                                    "2001:db8::5", "::1", "?", "10.0.0.0/8"),
         .connection_door = MAYBE("device", "operator"),
         .connection_tls = MAYBE("1.2", "1.3"),
         .client_id = MAYBE("c1", "", "+"),
