@@ -21,6 +21,19 @@ struct policy_set {
     size_t first, count; /* of members */
 };
 
+/* Of the rule that is read: it is for each of these, done to each of those. */
+struct policy_principals {
+    size_t count;
+    struct policy_who {
+        enum policy_principal kind;
+        struct bytes name;
+    } at[POLICY_LIST_MAX];
+};
+struct policy_resources {
+    size_t count;
+    struct bytes at[POLICY_LIST_MAX];
+};
+
 struct policy_parser {
     struct policy_tokens tokens;
     struct policy_rules *rules;
@@ -30,6 +43,8 @@ struct policy_parser {
     size_t set_count;
     struct policy_token *members;
     size_t members_count, members_room;
+    struct policy_principals principals;
+    struct policy_resources resources;
     uint32_t *consed; /* hash table of conditions */
     size_t consed_count;
     unsigned nodes;          /* of this rule's condition */

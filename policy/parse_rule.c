@@ -95,14 +95,6 @@ static const struct {
     { "anyone", POLICY_ANYONE, POLICY_PRINCIPALS },
 };
 
-struct principals {
-    size_t count;
-    struct principal {
-        enum policy_principal kind;
-        struct bytes name;
-    } at[POLICY_LIST_MAX];
-};
-
 enum policy_fact policy_fact_of(enum policy_principal principal)
 {
     switch (principal) {
@@ -128,14 +120,16 @@ enum policy_fact policy_fact_of(enum policy_principal principal)
     return POLICY_FACTS;
 }
 
-static bool add_principal(struct policy_parser *parser, struct principals *list,
-                          enum policy_principal kind, struct bytes name)
+static bool add_principal(struct policy_parser *parser, enum policy_principal kind,
+                          struct bytes name)
 {
+    struct policy_principals *list = &parser->principals;
+
     if (list->count == POLICY_LIST_MAX)
         return policy_token_complain(
             &parser->tokens, &parser->tokens.next.at,
             fault(RC_MALFORMED, "a rule for more than %d principals", POLICY_LIST_MAX));
-    list->at[list->count++] = (struct principal){ kind, name };
+    list->at[list->count++] = (struct policy_who){ kind, name };
     return true;
 }
 
@@ -160,8 +154,7 @@ bool policy_parse_name(struct policy_parser *parser, struct bytes *name)
     return true;
 }
 
-static bool add_set(struct policy_parser *parser, struct principals *list,
-                    enum policy_principal kind)
+static bool add_set(struct policy_parser *parser, enum policy_principal kind)
 {
     struct policy_tokens *tokens = &parser->tokens;
     const struct policy_set *set = tokens->next.kind == POLICY_WORD
@@ -177,14 +170,14 @@ static bool add_set(struct policy_parser *parser, struct principals *list,
                          : fault(RC_MALFORMED, "a name stands in quotes");
         if (rc != RC_OK)
             return policy_parse_complain(parser, &member->at, rc);
-        if (!add_principal(parser, list, kind, member->text))
+        if (!add_principal(parser, kind, member->text))
             return false;
     }
     policy_token_advance(tokens);
     return true;
 }
 
-static bool take_principal(struct policy_parser *parser, struct principals *list)
+static bool take_principal(struct policy_parser *parser)
 {
     struct policy_tokens *tokens = &parser->tokens;
     size_t i = 0, count = sizeof KINDS / sizeof *KINDS;
@@ -196,15 +189,14 @@ static bool take_principal(struct policy_parser *parser, struct principals *list
         return policy_token_want(tokens, "device, group, operator, role, line, sink or anyone");
     policy_token_advance(tokens);
     if (KINDS[i].one != POLICY_PRINCIPALS && tokens->next.kind == POLICY_TEXT)
-        return policy_parse_name(parser, &name) &&
-               add_principal(parser, list, KINDS[i].one, name);
+        return policy_parse_name(parser, &name) && add_principal(parser, KINDS[i].one, name);
     if (KINDS[i].one != POLICY_PRINCIPALS && policy_token_take(tokens, "in"))
-        return add_set(parser, list, KINDS[i].one);
+        return add_set(parser, KINDS[i].one);
     if (KINDS[i].any == POLICY_PRINCIPALS)
         return policy_token_want(tokens, KINDS[i].one == POLICY_GROUP
                                              ? "the group's name in quotes"
                                              : "the role's name in quotes");
-    return add_principal(parser, list, KINDS[i].any, (struct bytes){ NULL, 0 });
+    return add_principal(parser, KINDS[i].any, (struct bytes){ NULL, 0 });
 }
 
 /* ---- Resources ---- */
@@ -265,15 +257,10 @@ bool policy_parse_resource(struct policy_parser *parser, enum policy_resource ki
     return true;
 }
 
-struct resources {
-    size_t count;
-    struct bytes at[POLICY_LIST_MAX];
-};
-
 /* Certificates and devices may be left out: all of them. */
-static bool take_resources(struct policy_parser *parser, enum policy_resource kind,
-                           struct resources *list)
+static bool take_resources(struct policy_parser *parser, enum policy_resource kind)
 {
+    struct policy_resources *list = &parser->resources;
     struct policy_tokens *tokens = &parser->tokens;
     bool may_lack = kind == POLICY_PROFILE || kind == POLICY_DEVICE;
 
@@ -439,55 +426,47 @@ bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *
 
 /* ---- The rule ---- */
 
-struct lists {
-    struct principals principals;
-    struct resources resources;
-};
-
-static bool add_rules(struct policy_parser *parser, const struct policy_rule *rule,
-                      const struct lists *lists)
+static bool add_rules(struct policy_parser *parser, const struct policy_rule *rule)
 {
     struct policy_rules *rules = parser->rules;
 
-    for (size_t i = 0; i < lists->principals.count; i++) {
-        for (size_t j = 0; j < lists->resources.count; j++) {
+    for (size_t i = 0; i < parser->principals.count; i++) {
+        for (size_t j = 0; j < parser->resources.count; j++) {
             struct policy_rule *made = POLICY_PARSE_ADD(
                 parser, rules->at, rules->count, parser->rule_room, POLICY_RULES_MAX, "rules");
             if (made == NULL)
                 return false;
             *made = *rule;
-            made->principal = lists->principals.at[i].kind;
-            made->name = lists->principals.at[i].name;
-            made->filter = lists->resources.at[j];
+            made->principal = parser->principals.at[i].kind;
+            made->name = parser->principals.at[i].name;
+            made->filter = parser->resources.at[j];
         }
     }
     return true;
 }
 
-static bool take_lists(struct policy_parser *parser, struct policy_rule *rule,
-                       struct lists *lists)
+static bool take_lists(struct policy_parser *parser, struct policy_rule *rule)
 {
     enum policy_resource resource = POLICY_NOTHING;
 
+    parser->principals.count = parser->resources.count = 0;
     do {
-        if (!take_principal(parser, &lists->principals))
+        if (!take_principal(parser))
             return false;
     } while (policy_token_take(&parser->tokens, ","));
-    return take_actions(parser, &rule->actions, &resource) &&
-           take_resources(parser, resource, &lists->resources);
+    return take_actions(parser, &rule->actions, &resource) && take_resources(parser, resource);
 }
 
-static bool take_rule(struct policy_parser *parser, struct policy_rule *rule,
-                      struct lists *lists)
+static bool take_rule(struct policy_parser *parser, struct policy_rule *rule)
 {
     struct policy_tokens *tokens = &parser->tokens;
 
     rule->effect = policy_token_is(tokens, "deny") ? POLICY_DENY : POLICY_ALLOW;
     policy_token_advance(tokens); /* allow, deny */
-    return take_lists(parser, rule, lists) &&
+    return take_lists(parser, rule) &&
            (!policy_token_take(tokens, "when") ||
             policy_parse_condition(parser, &rule->condition)) &&
-           policy_parse_obligations(parser, rule) && add_rules(parser, rule, lists);
+           policy_parse_obligations(parser, rule) && add_rules(parser, rule);
 }
 
 bool policy_parse_rule(struct policy_parser *parser)
@@ -495,15 +474,9 @@ bool policy_parse_rule(struct policy_parser *parser)
     struct policy_rule rule = { .at = parser->tokens.next.at,
                                 .condition = POLICY_ALWAYS,
                                 .number = (uint32_t)parser->rules->written };
-    struct lists *lists = calloc(1, sizeof *lists);
 
     parser->nodes = 0;
-    if (lists == NULL) {
-        parser->rc = fault(RC_NOMEM, "a rule of a policy");
-        return false;
-    }
-    bool taken = take_rule(parser, &rule, lists);
-    free(lists);
+    bool taken = take_rule(parser, &rule);
     if (taken)
         parser->rules->written++;
     return taken;
@@ -535,21 +508,17 @@ static bool take_asker(struct policy_parser *parser, struct policy_expectation *
     static const enum policy_principal ONES[] = { POLICY_ONE_DEVICE, POLICY_ONE_OPERATOR,
                                                   POLICY_ONE_LINE, POLICY_ONE_SINK };
     struct policy_place at = parser->tokens.next.at;
-    struct principals *list = calloc(1, sizeof *list);
+    const struct policy_principals *list = &parser->principals;
     bool one = false;
 
-    if (list == NULL) {
-        parser->rc = fault(RC_NOMEM, "an expectation of a policy");
-        return false;
-    }
-    bool taken = take_principal(parser, list);
+    parser->principals.count = 0;
+    bool taken = take_principal(parser);
     if (taken) {
         expectation->principal = list->at[0].kind;
         expectation->name = list->at[0].name;
     }
     for (size_t i = 0; i < sizeof ONES / sizeof *ONES; i++)
         one = one || (taken && list->count == 1 && list->at[0].kind == ONES[i]);
-    free(list);
     if (taken && !one)
         return policy_token_complain(
             &parser->tokens, &at,
