@@ -37,8 +37,10 @@ static enum rc run(const struct policy *policy, const struct policy_expectation 
     const char *text = "?";
     struct policy_session session;
 
-    TRY(policy_bound_bind(policy, &facts, &policy->rules.given[expectation->first_given],
-                          expectation->given_count, &session));
+    const struct policy_given *given =
+        expectation->given_count == 0 ? NULL : &policy->rules.given[expectation->first_given];
+
+    TRY(policy_bound_bind(policy, &facts, given, expectation->given_count, &session));
     struct policy_decision decision = policy_decide_request(&session, &request);
     if (decision.allowed == (expectation->effect == POLICY_ALLOW))
         return RC_OK;

@@ -523,11 +523,34 @@ static void decides_as_the_examples_of_the_document_say(void **state)
     assert_true(cases > 0);
 }
 
+/* Its table of facts is that of the engine. */
+static void document_has_every_fact(void **state)
+{
+    AUTO_BUF(room, 4096);
+    AUTO_BUF(content, FILE_MAX);
+    AUTO_BUF(row, 4096);
+
+    (void)state;
+    assert_int_equal(file_read(AT_FDCWD, folder_of(&room, "docs/policy-language.md"), &content),
+                     RC_OK);
+    for (enum policy_fact fact = 0; fact < POLICY_FACTS; fact++) {
+        const struct policy_fact_row *is = policy_fact_get(fact);
+        static const char *const SCOPES[] = { "session", "message", "clock" };
+        buf_reset(&row);
+        buf_addf(&row, "\n| `%s` | %s | %s%s | %s | %s |\n", is->name,
+                 policy_type_name(is->type), SCOPES[is->scope],
+                 is->claimed ? ", client's word" : "", is->in_topic ? "yes" : "", is->meaning);
+        if (memmem(content.at, content.len, row.at, row.len) == NULL)
+            fail_msg("docs/policy-language.md has no row for %s", is->name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides_as_the_golden_files_say),
         cmocka_unit_test(decides_as_the_examples_of_the_document_say),
+        cmocka_unit_test(document_has_every_fact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
