@@ -164,15 +164,15 @@ struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
 
     if (!decision.by_rule)
         return decision;
-    const struct policy_rule *told = &policy->rules.at[rule];
+    const struct policy_told *told = &policy->told[rule];
     decision.rule = told->number;
-    decision.line = told->at.line;
-    decision.file = policy->rules.files[told->at.file];
+    decision.line = told->line;
+    decision.file = policy->rules.files[told->file];
     if (deny != POLICY_NONE)
         return decision;
     decision.obligations = walk->verdict.obligations;
     if (walk->verdict.obligations.rate > 0)
-        decision.limit_rule = policy->rules.at[walk->verdict.limit_rule].number;
+        decision.limit_rule = policy->told[walk->verdict.limit_rule].number;
     decision.allowed = !too_large;
     return decision;
 }

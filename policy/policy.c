@@ -69,8 +69,22 @@ static enum rc make_roots(struct policy *policy)
     return RC_OK;
 }
 
+static enum rc note_told(struct policy *policy)
+{
+    const struct policy_rules *rules = &policy->rules;
+
+    policy->told = calloc(rules->count + 1, sizeof *policy->told);
+    if (policy->told == NULL)
+        return fault(RC_NOMEM, "policy rules");
+    for (size_t i = 0; i < rules->count; i++)
+        policy->told[i] = (struct policy_told){ rules->at[i].number, rules->at[i].at.line,
+                                                rules->at[i].at.file };
+    return RC_OK;
+}
+
 static enum rc index_rules(struct policy *policy)
 {
+    TRY(note_told(policy));
     TRY(make_roots(policy));
     for (uint32_t i = 0; i < policy->rules.count; i++) {
         const struct policy_rule *rule = &policy->rules.at[i];
@@ -164,6 +178,7 @@ void policy_unref(struct policy *policy)
         return;
     policy_trie_clear(&policy->trie);
     policy_rules_clear(&policy->rules);
+    free(policy->told);
     free(policy->tests);
     free(policy->slot_of);
     free(policy->named);
