@@ -16,6 +16,7 @@ struct client {
     struct mqtt_session *session;
     struct mqtt_session_events events;
     struct subscriber subscriber;
+    struct policy_facts facts;
     struct policy_session policy;
     bool bound;           /* policy is */
     bool claimed;         /* its seat in the directory */

@@ -24,13 +24,13 @@ static void answer(struct client *client, uint16_t packet_id, enum mqtt_reason r
 static bool may_publish(struct client *client, const struct mqtt_publish *publish)
 {
     struct policy_decision decided =
-        broker_client_decide(client, POLICY_PUBLISH, publish->topic);
+        broker_client_decide_message(client, POLICY_PUBLISH, publish);
     enum audit_action action = AUDIT_PUBLISH;
 
     broker_metric_add(BROKER_PUBLISH_RECEIVED, 1);
     if (decided.allowed && publish->retain) {
         broker_client_witness(client, AUDIT_PUBLISH, true, publish->topic, NULL, &decided);
-        decided = broker_client_decide(client, POLICY_RETAIN, publish->topic);
+        decided = broker_client_decide_message(client, POLICY_RETAIN, publish);
         action = AUDIT_RETAIN;
     }
     broker_client_witness(client, action, decided.allowed, publish->topic, NULL, &decided);
@@ -207,7 +207,12 @@ void broker_client_review(struct client *client)
 static bool may_receive(struct client *client, struct message *message)
 {
     struct bytes topic = broker_message_topic(message);
-    struct policy_decision decided = broker_client_decide(client, POLICY_RECEIVE, topic);
+    const struct mqtt_publish shown = { .topic = topic,
+                                        .payload = broker_message_payload(message),
+                                        .qos = broker_message_qos(message),
+                                        .retain = broker_message_is_retained(message) };
+    struct policy_decision decided =
+        broker_client_decide_message(client, POLICY_RECEIVE, &shown);
 
     broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
     return decided.allowed;

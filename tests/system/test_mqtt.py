@@ -25,6 +25,15 @@ allow device subscribe, receive "unkept/#"
 allow group "readers" subscribe, receive "vault/#"
 deny device publish "plant/forbidden/#"
 deny device "banned" connect
+allow device publish "asked/here" when connection.address in { 127.0.0.0/8 } and connection.tls in { "1.2", "1.3" }
+allow device publish "asked/elsewhere" when connection.address in { 192.0.2.0/24 }
+allow device publish "asked/small" when message.size <= 10 and message.qos = 1
+allow device publish "asked/payload" payload 10
+allow device publish "asked/fresh" when not message.retain
+allow device publish "asked/now" when time.now > 2020-01-01 and certificate.left > 0s
+allow device publish "asked/then" until 2020-01-01
+allow device publish "asked/attested" when attestation.verdict is known
+allow device retain "asked/#"
 """
 VERSIONS = [4, 5]
 PAHO = {4: paho.MQTTv311, 5: paho.MQTTv5}
@@ -250,6 +259,21 @@ def test_policy_decides_topic_by_topic(system, version):
     record = system.wait_audit(device="one", action="publish", decision="denied", target="devices/two/state")
     assert record["decision"] == "denied"
     system.wait_audit(device="one", action="subscribe", decision="denied", target="vault/x")
+
+
+@pytest.mark.parametrize("topic, payload, retain, allowed", [
+    ("asked/here", b"x", False, True), ("asked/elsewhere", b"x", False, False),
+    ("asked/small", b"x" * 10, False, True), ("asked/small", b"x" * 11, False, False),
+    ("asked/payload", b"x" * 10, False, True), ("asked/payload", b"x" * 11, False, False),
+    ("asked/fresh", b"x", False, True), ("asked/fresh", b"x", True, False),
+    ("asked/now", b"x", False, True), ("asked/then", b"x", False, False),
+    ("asked/attested", b"x", False, False),
+])
+def test_policy_asks_for_facts_of_connection_message_and_time(system, topic, payload, retain, allowed):
+    with connected(system, system.one, 5) as client:
+        code = client.publish(topic, payload, qos=1, retain=retain)
+        assert (code != mqtt.NOT_AUTHORIZED) == allowed
+        assert not allowed or code < 0x80
 
 
 def test_a_denied_message_reaches_nobody(system, version):
