@@ -10,13 +10,13 @@ import os
 import random
 import signal
 import ssl
-import subprocess
 import threading
 import time
 
 from cryptography import x509
 import pytest
 
+import disk
 import mqtt
 import place
 import trail
@@ -319,29 +319,6 @@ def quiet():
 
 # ---- the full disk ----
 
-@contextlib.contextmanager
-def small_disk(size="48m"):
-    with place.work_folder() as point:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", point], capture_output=True)
-        if done.returncode != 0:
-            pytest.skip(f"THE FULL DISK IS NOT TESTED HERE: no tmpfs may be mounted: {done.stderr.decode().strip()}")
-        try:
-            yield point
-        finally:
-            subprocess.run(["umount", point], check=True)
-
-
-def fill(path):
-    """To the last octet."""
-    with open(path, "wb", buffering=0) as ballast:
-        size = 1 << 20
-        while size:
-            try:
-                ballast.write(b"\0" * size)
-            except OSError:
-                size //= 2
-
-
 def disk_status(system):
     """Reading it is not recorded, so it needs no space."""
     return place.wait_for("status", lambda: try_status(system), 60)
@@ -354,17 +331,16 @@ def try_status(system):
     return None
 
 
-@pytest.mark.skipif(not place.is_root(), reason="THE FULL DISK IS NOT TESTED HERE: mounting a tmpfs needs root")
+@disk.needs_root
 def test_nothing_acknowledged_is_lost_by_a_full_disk(tmp_path):
-    with small_disk() as disk, loaded(disk, tmp_path / "log") as (system, load, reader):
+    with disk.small() as point, loaded(point, tmp_path / "log") as (system, load, reader):
         refused = 0
         for _ in range(2):
-            fill(disk / "ballast")
-            refusals = sum(load.failures.values())
-            place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
-            time.sleep(1)
-            refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
-            (disk / "ballast").unlink()
+            with disk.full(point):
+                refusals = sum(load.failures.values())
+                place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
+                time.sleep(1)
+                refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
             system.wait_healthy(120)
             grow(load)
         load.__exit__()
