@@ -19,12 +19,13 @@ import pytest
 import disk
 import mqtt
 import place
+import sinks
 import trail
 import world
 
 KILLS = int(os.environ.get("TOUCHMARK_KILLS", "6"))
 SEED = int(os.environ.get("TOUCHMARK_SEED", str(random.randrange(10**6))))
-VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door")
+VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door", "exporter")
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain "kept/#"\n')
 TOPICS = 40
@@ -214,14 +215,26 @@ def check_serials(system, certificates):
     return orphans
 
 
+def check_sink(system):
+    """All that is in the log went out, in its order, without a hole; how many records came again."""
+    records = sinks.wait_exported(system)
+    lines = sinks.lines_of(system.work / "out/audit.jsonl")
+    doubles = sinks.assert_all_there([line["index"] for line in lines], records)
+    leaves = {record["index"]: record["leaf"] for record in system.audit()}
+    for line in lines[:records]:
+        assert line["leaf"] == leaves[line["index"]]
+    return doubles
+
+
 def nothing_acknowledged_is_missing(system, load, reader):
     certificates = check_registry(system, load)
     check_retained(system, load, reader)
     covered = check_audit(system, load)
     orphans = check_serials(system, certificates)
     sources = check_counts(system, load)
+    again = check_sink(system)
     print(f"acknowledged: {len(load.enrolled)} enrolments, {len(load.revoked)} revocations, {len(load.policies)} policies, "
-          f"{sum(load.kept.values())} retained; {orphans} orphans; {covered} audit records verified; "
+          f"{sum(load.kept.values())} retained; {orphans} orphans; {covered} audit records verified, {again} went out again; "
           f"not acknowledged: {dict(load.failures)}; records, acts, refused by source: {sources}")
     return sources
 
@@ -236,7 +249,8 @@ def grow(load, by=10):
 
 @contextlib.contextmanager
 def loaded(work, log=None):
-    made = world.World(work, policy=POLICY)
+    sinks.make_folder(work / "out")
+    made = world.World(work, policy=POLICY, settings={"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}})
     if log:
         made.running.log_path = log
     with made:

@@ -60,7 +60,7 @@ static void assert_each_once_in_order(struct world *w, uint8_t run)
     AUTO_TOLD(told);
     struct audit_page page;
     struct audit_hit hit;
-    const struct audit_query query = { .action = AUDIT_PUBLISH,
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_PUBLISH),
                                        .actor = bytes_of_text(text_of(&room, "dev-", run)),
                                        .most = 100 };
 
@@ -151,8 +151,8 @@ static unsigned records_of(struct world *w, const char *device, enum audit_actio
     struct audit_page page;
     struct audit_hit hit;
     unsigned found = 0;
-    const struct audit_query query = { .action = (uint16_t)action,
-                                       .decision = AUDIT_ALLOWED,
+    const struct audit_query query = { .actions = audit_action_set_of(action),
+                                       .decisions = 1u << AUDIT_ALLOWED,
                                        .device = bytes_of_text(device),
                                        .most = 100 };
 
