@@ -100,9 +100,10 @@ static void add_wildcard(struct audit_facets *facets, bool rest, uint8_t level, 
     if (!*beyond)
         add(facets, facet_of(AUDIT_BY_BEYOND, 0, before));
     *beyond = true;
-    for (uint8_t at = level; at < (rest ? AUDIT_FACET_LEVELS : level + 1); at++)
+    const unsigned end = rest ? AUDIT_FACET_LEVELS : level + 1u;
+    for (unsigned at = level; at < end; at++)
         if (at > 0)
-            add(facets, facet_of(AUDIT_BY_ANY, at, BYTES("")));
+            add(facets, facet_of(AUDIT_BY_ANY, (uint8_t)at, BYTES("")));
 }
 
 /* true: one of the facets is as good as the whole topic. */

@@ -30,7 +30,7 @@ enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t 
 
 static bool makes_certificate(const struct audit_record *record)
 {
-    enum audit_action action = record->action;
+    const enum audit_action action = record->action;
 
     return record->decision == AUDIT_ALLOWED && record->certificate.fingerprint.len > 0 &&
            (action == AUDIT_CERTIFICATE_ISSUE || action == AUDIT_CERTIFICATE_RENEW ||
@@ -80,7 +80,7 @@ enum rc audit_made_remove(struct audit_log *log, struct store_txn *txn, uint64_t
 static enum rc is_making(struct audit_log *log, struct store_txn *txn, uint64_t index,
                          struct bytes fingerprint)
 {
-    struct audit_record record;
+    struct audit_record record = { 0 };
     struct bytes bytes;
 
     TRY(audit_log_get(log, txn, index, &bytes));

@@ -36,7 +36,7 @@ static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
 static enum rc find_makings(struct audit_log *log, struct store_txn *txn, uint64_t from,
                             uint64_t end)
 {
-    struct audit_record record;
+    struct audit_record record = { 0 };
 
     for (uint64_t at = from; at < end; at++) {
         TRY(audit_log_record(log, txn, at, &record));

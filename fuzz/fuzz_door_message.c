@@ -1,4 +1,5 @@
-/* Target: registry_question_read, registry_answer_read, registry_answer_next_*, registry_ids_next */
+/* Target: registry_question_read, registry_answer_read, registry_answer_next_*,
+ * registry_ids_next */
 #include <stdlib.h>
 
 #include "registry/answer.h"
