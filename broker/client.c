@@ -4,6 +4,8 @@
 #include "broker/client_state.h"
 #include "broker/metrics.h"
 
+enum { TIMED_MS = 1000 }; /* how often a policy that asks for the time is asked again */
+
 static void on_delivered(void *with, const struct message *message, enum mqtt_reason reason)
 {
     (void)with; /* it was judged, counted and audited when it was sent */
@@ -20,6 +22,7 @@ enum rc broker_client_new(struct connection *connection, struct client **client)
         return fault(RC_NOMEM, "client");
     made->connection = connection;
     made->walks_end = &made->walks;
+    made->opened_ms = loop_now_ms(worker->loop);
     made->events = (struct mqtt_session_events){ .connect = broker_client_on_connect,
                                                  .publish = broker_client_on_publish,
                                                  .subscribe = broker_client_on_subscribe,
@@ -49,12 +52,17 @@ void broker_client_free(struct client *client)
 
 /* ---- Judging ---- */
 
+bool broker_client_is_timed(const struct client *client)
+{
+    return client->bound && policy_is_timed(client->policy.policy);
+}
+
 /* The time is looked up only if the policy asks for it. */
 static struct policy_decision decide(const struct client *client, struct policy_request request)
 {
     if (!client->bound)
         return (struct policy_decision){ 0 };
-    if (policy_is_timed(client->policy.policy)) {
+    if (broker_client_is_timed(client)) {
         request.known |= POLICY_KNOWS_NOW;
         request.now_ms = clock_wall_ms(client->connection->worker->door->setup.clock);
     }
@@ -137,6 +145,22 @@ static struct policy_facts facts_of(const struct connection *connection)
     };
 }
 
+/* A lease that ends, and rules that ask for the time, are looked after by the connection's
+ * alarm. */
+static void wake_up(struct client *client, int64_t lease_ms)
+{
+    struct connection *connection = client->connection;
+    int64_t now_ms = loop_now_ms(connection->worker->loop);
+
+    client->lease_ends_ms = lease_ms > 0 && lease_ms < INT64_MAX - client->opened_ms
+                                ? client->opened_ms + lease_ms
+                                : 0;
+    if (client->lease_ends_ms > now_ms)
+        broker_connection_alarm(connection, client->lease_ends_ms);
+    if (broker_client_is_timed(client))
+        broker_connection_alarm(connection, now_ms + TIMED_MS);
+}
+
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided)
 {
@@ -153,6 +177,7 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
     client->facts.groups = NULL; /* they are bound */
     client->facts.group_count = 0;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));
+    wake_up(client, decided->obligations.lease_ms);
     return decided->allowed;
 }
 

@@ -276,6 +276,23 @@ def test_policy_asks_for_facts_of_connection_message_and_time(system, topic, pay
         assert not allowed or code < 0x80
 
 
+def test_a_lease_ends_the_session(system, policy):
+    system.apply_policy(policy.replace("allow device connect\n", "allow device connect lease 2s\n", 1))
+    with connected(system, system.one, 5) as client:
+        began = time.monotonic()
+        assert client.wait_end(timeout=20) == 0xA0
+        assert time.monotonic() - began > 1
+    assert "lease" in system.wait_audit(device="one", action="session.cut")["reason"]
+
+
+def test_a_rule_that_ends_takes_its_sessions_along(system, policy):
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+    system.apply_policy(policy.replace("allow device connect\n", f"allow device connect until {ends}\n", 1))
+    with connected(system, system.two, 5) as client:
+        assert client.wait_end(timeout=20) == mqtt.NOT_AUTHORIZED
+    assert system.wait_audit(device="two", action="session.cut")["reason"] == "may no longer connect"
+
+
 def test_a_denied_message_reaches_nobody(system, version):
     with connected(system, system.reader, version) as reader, connected(system, system.one, version) as writer:
         reader.subscribe("plant/#", "vault/#")
