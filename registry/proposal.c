@@ -46,9 +46,9 @@ static struct bytes trim(struct bytes text)
 }
 
 /* Does a row above it have the same setting? */
-static bool is_again(size_t row)
+static bool is_again(const struct registry_act_row *row)
 {
-    return row > 0 && strcmp(ACTS[row].setting, ACTS[row - 1].setting) == 0;
+    return row != ACTS && strcmp(row->setting, row[-1].setting) == 0;
 }
 
 static enum rc refuse_name(void)
@@ -57,7 +57,7 @@ static enum rc refuse_name(void)
     const char *known = "";
 
     for (size_t i = 0; i < ACTS_COUNT; i++)
-        if (!is_again(i))
+        if (!is_again(&ACTS[i]))
             buf_addf(&all, "%s%s", i == 0 ? "" : ", ", ACTS[i].setting);
     TRY(buf_text(&all, &known));
     return fault(RC_MALFORMED, "the acts that can need two administrators are %s", known);
@@ -102,7 +102,7 @@ void registry_acts_say(uint32_t acts, struct buf *out)
     const char *between = "";
 
     for (size_t i = 0; i < ACTS_COUNT; i++) {
-        if ((acts & UINT32_C(1) << ACTS[i].act) == 0 || is_again(i))
+        if ((acts & UINT32_C(1) << ACTS[i].act) == 0 || is_again(&ACTS[i]))
             continue;
         buf_addf(out, "%s%s", between, ACTS[i].setting);
         between = ",";
