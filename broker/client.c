@@ -113,6 +113,16 @@ void broker_client_witness(struct client *client, enum audit_action action, bool
     broker_witness(client->connection, &what);
 }
 
+bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
+                          const struct policy_decision *decided)
+{
+    if (!decided->allowed || broker_limit_take(&client->limit, decided,
+                                               loop_now_ms(client->connection->worker->loop)))
+        return true;
+    broker_client_witness(client, action, false, topic, "more than its limit", decided);
+    return false;
+}
+
 /* "192.0.2.1" of "192.0.2.1:55000", "::1" of "[::1]:55000". */
 static struct bytes host_of(const struct broker_peer *peer)
 {

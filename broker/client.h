@@ -2,6 +2,7 @@
  * door's own files. */
 #pragma once
 
+#include "broker/limit.h"
 #include "broker/mqtt_session.h"
 #include "broker/subscriptions.h"
 #include "broker/tally.h"
@@ -18,6 +19,7 @@ struct client {
     struct subscriber subscriber;
     struct policy_facts facts;
     struct policy_session policy;
+    struct broker_limit limit;
     int64_t opened_ms;     /* when the connection became a client's, of the loop's clock */
     int64_t lease_ends_ms; /* the policy's word at the last judgement; 0: never */
     bool bound;            /* policy is */

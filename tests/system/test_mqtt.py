@@ -34,6 +34,7 @@ allow device publish "asked/now" when time.now > 2020-01-01 and certificate.left
 allow device publish "asked/then" until 2020-01-01
 allow device publish "asked/attested" when attestation.verdict is known
 allow device retain "asked/#"
+allow device publish "asked/often" limit 2/h burst 3
 """
 VERSIONS = [4, 5]
 PAHO = {4: paho.MQTTv311, 5: paho.MQTTv5}
@@ -274,6 +275,14 @@ def test_policy_asks_for_facts_of_connection_message_and_time(system, topic, pay
         code = client.publish(topic, payload, qos=1, retain=retain)
         assert (code != mqtt.NOT_AUTHORIZED) == allowed
         assert not allowed or code < 0x80
+
+
+def test_what_is_more_than_its_limit_is_refused(system, version):
+    with connected(system, system.one, version) as client:
+        codes = [client.publish("asked/often", b"x", qos=1) for _ in range(5)]
+    assert [code for code in codes if code == 0x97] == ([0x97] * 2 if version == 5 else [])
+    record = system.wait_audit(device="one", action="publish", decision="denied", target="asked/often")
+    assert record["reason"] == "more than its limit"
 
 
 def test_a_lease_ends_the_session(system, policy):
