@@ -145,14 +145,14 @@ def test_with_a_full_spool_a_door_lets_nobody_in():
 
 
 def test_a_session_whose_acts_find_no_room_for_records_is_ended():
-    with system("device-door/spool", "8m") as (made, folder):
+    with system("device-door/spool", "8m", **{"device-door": {"audit_window": "500ms"}}) as (made, folder):
         visits = Visits(made)
         context = world.tls_context(made.root, visits.device)
         answered = 0
         with mqtt.Client(made.ports["mqtts"], context, "visitor") as client, disk.full(folder):
             assert client.connect() == mqtt.ACCEPTED
             def retain(count):
-                """Each is a record of its own: of its topic, and of another window."""
+                """What is counted of a window is a record when it is over."""
                 try:
                     return client.publish(f"t/{count}", b"x", qos=1, retain=True) in (0, 0x10)
                 except TROUBLE:
