@@ -84,6 +84,8 @@ def test_with_a_full_store_the_authority_does_nothing_that_it_cannot_record():
         assert set(done) <= set(told) and not set(refused) & set(told) and len(told) == len(set(told))
         known = {each["id"]: each["state"] for each in made.pages("/v1/devices", "devices")}
         assert set(known) == set(told) and known["dev-2"] == "active"
+        place.wait_for("what the door counted in the log",
+                       lambda: count_of(made, device="dev-1", action="publish") >= 20, 60)
         assert count_of(made, device="dev-1", action="publish") == 20
 
 
