@@ -158,9 +158,9 @@ static enum rc add_state(struct policy_language *language, uint32_t colour, uint
     struct policy_state made = { colour, other, (uint32_t)language->edge_count, (uint32_t)count,
                                  *slot };
 
-    if (language->count + language->edge_count + count >= POLICY_STATES_MAX)
-        return fault(RC_LIMIT, "the topics of these rules need more than %d states",
-                     POLICY_STATES_MAX);
+    if (language->count + language->edge_count + count >= language->most)
+        return fault(RC_LIMIT, "the topics of these rules need more than %zu states",
+                     language->most);
     TRY(policy_language_grow(&language->states, sizeof *language->states, language->count,
                              &language->room));
     for (size_t i = 0; i < count; i++) {
@@ -247,13 +247,14 @@ struct policy_topics policy_language_none(void)
     return (struct policy_topics){ 0, 0 };
 }
 
-enum rc policy_language_new(struct policy_language **language)
+enum rc policy_language_new(size_t states_max, struct policy_language **language)
 {
     AUTO_OF(policy_language) *made = calloc(1, sizeof *made);
     uint32_t none = 0, empty = 0;
 
     if (made == NULL)
         return fault(RC_NOMEM, "topics of a policy");
+    made->most = states_max < POLICY_STATES_MAX ? states_max : POLICY_STATES_MAX;
     TRY(policy_language_all(made, 0, &none));                            /* is state 0 */
     TRY(policy_language_word(made, (struct bytes){ 0 }, false, &empty)); /* is word 0 */
     *language = TAKE(made);
@@ -290,6 +291,11 @@ void policy_language_return(struct policy_language *language, struct policy_mark
         language->slots[hash & (language->slot_count - 1)] = last->next;
     }
     language->edge_count = mark.edges;
+}
+
+void policy_language_rest(struct policy_language *language)
+{
+    language->steps = 0;
 }
 
 /* ---- Filters ---- */

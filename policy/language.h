@@ -31,7 +31,8 @@ enum {
     POLICY_LANGUAGE_STEPS = 200 * 1000 * 1000,
 };
 
-enum rc policy_language_new(struct policy_language **language);
+/* At most POLICY_STATES_MAX. */
+enum rc policy_language_new(size_t states_max, struct policy_language **language);
 void policy_language_free(struct policy_language *language); /* NULL is fine */
 AUTO_STRUCT(policy_language, policy_language_free)
 
@@ -41,6 +42,8 @@ struct policy_mark {
 };
 struct policy_mark policy_language_mark(const struct policy_language *language);
 void policy_language_return(struct policy_language *language, struct policy_mark mark);
+/* The steps so far count no more: between pieces of work of which each is bounded. */
+void policy_language_rest(struct policy_language *language);
 
 /* ---- Making ---- */
 
@@ -63,7 +66,7 @@ struct policy_language_op {
     enum rc (*colour)(void *with, uint32_t left, uint32_t right, uint32_t *made);
     void *with;
     enum policy_zero left, right; /* what colour() makes of a 0 there; of two it makes 0 */
-    bool same;                    /* a colour with itself is itself */
+    enum policy_same { POLICY_SAME_ASKED, POLICY_SAME_STAYS, POLICY_SAME_ZERO } same;
 };
 enum rc policy_language_apply(struct policy_language *language,
                               const struct policy_language_op *op, struct policy_topics left,

@@ -86,8 +86,8 @@ static bool is_known(const struct join *j, uint32_t left, uint32_t right, uint32
         *made = j->op->right == POLICY_ZERO_YIELDS ? left : 0;
         return true;
     }
-    *made = left;
-    return j->op->same && left == right;
+    *made = j->op->same == POLICY_SAME_STAYS ? left : 0;
+    return left == right && j->op->same != POLICY_SAME_ASKED;
 }
 
 static enum rc join_edge(const struct join *j, uint32_t left, uint32_t right, uint32_t level)
@@ -233,12 +233,13 @@ static enum rc colour_of(void *with, uint32_t left, uint32_t right, uint32_t *ma
 }
 
 const struct policy_language_op policy_language_or = {
-    colour_or, NULL, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, true
+    colour_or, NULL, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, POLICY_SAME_STAYS
 };
-const struct policy_language_op policy_language_and = { colour_of, NULL, POLICY_ZERO_STAYS,
-                                                        POLICY_ZERO_STAYS, true };
+const struct policy_language_op policy_language_and = {
+    colour_of, NULL, POLICY_ZERO_STAYS, POLICY_ZERO_STAYS, POLICY_SAME_STAYS
+};
 const struct policy_language_op policy_language_not = {
-    colour_not, NULL, POLICY_ZERO_STAYS, POLICY_ZERO_YIELDS, false
+    colour_not, NULL, POLICY_ZERO_STAYS, POLICY_ZERO_YIELDS, POLICY_SAME_ZERO
 };
 
 enum rc policy_language_union(struct policy_language *language, struct policy_topics left,

@@ -30,7 +30,7 @@ struct policy_memo {
 
 struct policy_language {
     struct policy_state *states;
-    size_t count, room;
+    size_t count, room, most;
     struct policy_edge_to *edges;
     size_t edge_count, edge_room;
     uint32_t *slots;

@@ -13,7 +13,7 @@
 #include "policy/language.h"
 
 enum { WORDS = 5, DEPTH = 4, TOPICS = 779, WIDTH = (TOPICS + 63) / 64, FILTERS = 1000 };
-enum { TEXT = 32, SETS = 6 };
+enum { TEXT = 32, SETS = 6, STATES = 100000 };
 
 static const char *const WORD[WORDS] = { "a", "b", "", "$s", "z" };
 
@@ -309,7 +309,7 @@ static void sets_are_what_their_topics_are(void **state)
     for (unsigned i = 0; i < rounds / SETS; i++) {
         AUTO_OF(policy_language) *language = NULL;
         struct pair sets[SETS];
-        assert_int_equal(policy_language_new(&language), RC_OK);
+        assert_int_equal(policy_language_new(STATES, &language), RC_OK);
         for (size_t s = 0; s < SETS; s++) {
             sets[s] = random_pair(language);
             holds_just_its_topics(language, &sets[s]);
@@ -329,7 +329,7 @@ static void going_back_to_a_mark_forgets_what_came_after(void **state)
     struct policy_topics before, after, again;
 
     (void)state;
-    assert_int_equal(policy_language_new(&language), RC_OK);
+    assert_int_equal(policy_language_new(STATES, &language), RC_OK);
     assert_int_equal(policy_language_filter(language, BYTES("a/+"), true, 1, &before), RC_OK);
     for (unsigned i = 0; i < 2000; i++) {
         struct policy_mark mark = policy_language_mark(language);
@@ -350,7 +350,7 @@ static void a_symbol_is_like_no_word(void **state)
     uint32_t colour = 1;
 
     (void)state;
-    assert_int_equal(policy_language_new(&language), RC_OK);
+    assert_int_equal(policy_language_new(STATES, &language), RC_OK);
     struct bytes text = BYTES("${device.id}/a");
     assert_int_equal(policy_language_filter(language, text, true, 1, &symbol), RC_OK);
     assert_int_equal(policy_language_filter(language, text, false, 1, &word), RC_OK);
@@ -378,15 +378,14 @@ static enum rc add_colour(void *with, uint32_t colour)
 
 static void maps_have_colours(void **state)
 {
-    static const struct policy_language_op MOST = { colour_most, NULL, POLICY_ZERO_YIELDS,
-                                                    POLICY_ZERO_YIELDS, true };
+    static const struct policy_language_op MOST = { colour_most, NULL, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, POLICY_SAME_STAYS };
     static const char *const FILTERS_OF[] = { "#", "a/#", "a/b/#", "a/+/c", "$s/#" };
     AUTO_OF(policy_language) *language = NULL;
     struct policy_topics all[5], made, set, part;
     uint32_t seen = 0;
 
     (void)state;
-    assert_int_equal(policy_language_new(&language), RC_OK);
+    assert_int_equal(policy_language_new(STATES, &language), RC_OK);
     for (uint32_t i = 0; i < 5; i++)
         assert_int_equal(policy_language_filter(language, bytes_of_text(FILTERS_OF[i]), true,
                                                 i + 1, &all[i]),
@@ -415,7 +414,7 @@ static void limits_are_told(void **state)
     size_t count = 0;
 
     (void)state;
-    assert_int_equal(policy_language_new(&language), RC_OK);
+    assert_int_equal(policy_language_new(STATES, &language), RC_OK);
     for (unsigned i = 0; i < 100; i++) {
         AUTO_BUF(filter, TEXT);
         buf_addf(&filter, "w%u/a", i);
@@ -438,7 +437,7 @@ static void too_many_states_are_refused(void **state)
     enum rc rc = RC_OK;
 
     (void)state;
-    assert_int_equal(policy_language_new(&language), RC_OK);
+    assert_int_equal(policy_language_new(STATES, &language), RC_OK);
     for (unsigned i = 0; rc == RC_OK && i < 40; i++) {
         AUTO_BUF(filter, 256);
         for (unsigned level = 0; level < 40; level++)
