@@ -41,6 +41,44 @@ struct policy_fleet {
     void *with;
 };
 
+/* ---- What looks wrong in a policy ---- */
+
+enum policy_concern {
+    POLICY_SHADOWED,    /* without this rule, or this resource of it, all would be the same */
+    POLICY_NEVER,       /* it can never apply */
+    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in */
+    POLICY_OPEN,        /* it lets in every device alike, or everyone */
+    POLICY_WIDE,        /* its wildcards are wider than what it is for */
+    POLICY_CLAIMED,     /* it lets in by what the client says of itself */
+};
+struct policy_finding {
+    enum policy_concern concern;
+    bool grave; /* else: worth a look */
+    struct policy_where where;
+    struct bytes resource; /* of the rule; empty if it is not about one */
+    struct bytes text;     /* a sentence */
+};
+struct policy_findings {
+    struct policy_finding *at; /* by rule */
+    size_t count;
+    struct policy_arena *arena;
+};
+/* How many devices the registry has in a group. */
+struct policy_groups {
+    enum rc (*size)(void *with, struct bytes group, uint64_t *devices);
+    void *with;
+};
+/*
+ * Exact on topics: a rule is called shadowed only if others of the same policy decide all that
+ * it does, for all that it is for, under no more conditions and with the same duties. Of rules
+ * that shadow each other, the last are told. groups NULL: empty groups are not looked for.
+ */
+enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
+                     struct policy_findings *findings);
+void policy_findings_clear(struct policy_findings *findings);
+/* "line 3: "a/b": all of it is allowed by line 2" */
+void policy_findings_write(const struct policy_findings *findings, struct buf *out);
+
 /* ---- What one who asks may do ---- */
 
 struct policy_reach_entry {
@@ -62,6 +100,40 @@ enum rc policy_reach(const struct policy *policy, const struct policy_facts *fac
                      struct policy_reach *reach);
 void policy_reach_clear(struct policy_reach *reach);
 void policy_reach_write(const struct policy_reach *reach, struct buf *out);
+
+/* ---- Why one request is decided as it is ---- */
+
+enum policy_answer { POLICY_IS_NOT, POLICY_IS_SO, POLICY_IS_OPEN /* nobody knows */ };
+
+struct policy_derived_test {
+    struct bytes test; /* "message.qos = 1" */
+    struct bytes fact; /* what it is: "0"; "not known" */
+    enum policy_answer answer;
+};
+/* A rule for who asks and for the action, whose resource has to do with what was asked for. */
+struct policy_derived_rule {
+    struct policy_where where;
+    bool allows;           /* else: denies */
+    struct bytes resource; /* as written */
+    bool in_part;          /* of a subscription: some of its topics, not all */
+    enum policy_answer matches, condition;
+    struct policy_derived_test *tests; /* of the condition, in the order of the text */
+    size_t test_count;
+    bool applies, decides;
+};
+struct policy_derivation {
+    struct policy_decision decision;
+    struct policy_derived_rule *at;
+    size_t count;
+    struct bytes nearest; /* of a denial: as policy_explain_denial() */
+    struct policy_arena *arena;
+};
+/* The session and its policy are borrowed for the call; decision.file is the policy's. */
+enum rc policy_derive(const struct policy_session *session,
+                      const struct policy_request *request,
+                      struct policy_derivation *derivation);
+void policy_derivation_clear(struct policy_derivation *derivation);
+void policy_derivation_write(const struct policy_derivation *derivation, struct buf *out);
 
 /* ---- Who may do one thing ---- */
 

@@ -177,7 +177,7 @@ static enum rc add_where(struct listed *listed, const struct policy_where *where
             (listed->count - place) * sizeof *listed->at);
     listed->at[place] = *where;
     listed->count++;
-    return RC_OK;
+    return policy_arena_copy(&listed->study->arena, where->file, &listed->at[place].file);
 }
 
 static enum rc add_voices(void *with, uint32_t colour)

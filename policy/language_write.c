@@ -285,11 +285,12 @@ enum rc policy_language_describe(struct policy_language *language, struct policy
                              .each = each,
                              .with = with };
     struct policy_mark mark = policy_language_mark(language);
+    size_t scratch = language->scratch_count;
     enum rc rc = tell_all(&pieces, set);
 
     filters_clear(&pieces.filters);
     filters_clear(&pieces.except);
-    if (rc == RC_OK)
-        policy_language_return(language, mark);
+    language->scratch_count = scratch;
+    policy_language_return(language, mark);
     return rc;
 }

@@ -405,6 +405,8 @@ static enum rc keep_map(struct policy_parts *parts, struct range *range,
     if (range->kept == NULL)
         return fault(RC_NOMEM, "rules of a policy");
     struct kept *kept = kept_of(range, any->asker, subject);
+    if (kept->is_made)
+        return RC_OK;
     TRY(make_map(parts, range, any, subject.actions, PLAIN, &kept->plain));
     TRY(make_map(parts, range, any, subject.actions, SYMBOLS, &kept->symbols));
     kept->is_made = true;
@@ -426,27 +428,50 @@ enum rc policy_parts_keep(struct policy_parts *parts, enum policy_asker asker,
     return RC_OK;
 }
 
-static enum rc find_map(struct policy_parts *parts, struct range *range,
-                        const struct policy_class *class, struct policy_subject subject,
-                        struct policy_topics *map)
+/* Without facts and with them, apart: the first are kept, and large. */
+static enum rc find_maps(struct policy_parts *parts, struct range *range,
+                         const struct policy_class *class, struct policy_subject subject,
+                         struct policy_topics *plain, struct policy_topics *symbols)
 {
-    const struct policy_language_op op = policy_verdicts_both(parts->workshop.verdicts);
     const struct kept *kept = kept_of(range, class->asker, subject);
 
+    *symbols = policy_language_none();
     if (class->view != NULL || kept == NULL || !kept->is_made)
-        return make_map(parts, range, class, subject.actions, PLAIN | SYMBOLS, map);
-    struct policy_topics symbols = kept->symbols;
+        return make_map(parts, range, class, subject.actions, PLAIN | SYMBOLS, plain);
+    *plain = kept->plain;
+    *symbols = kept->symbols;
     if (class->name.len > 0 && range->has_symbols)
-        TRY(make_map(parts, range, class, subject.actions, SYMBOLS, &symbols));
-    return policy_language_apply(parts->workshop.language, &op, kept->plain, symbols, map);
+        TRY(make_map(parts, range, class, subject.actions, SYMBOLS, symbols));
+    return RC_OK;
+}
+
+enum rc policy_parts_within(struct policy_parts *parts, enum policy_principal principal,
+                            struct bytes named, const struct policy_class *class,
+                            struct policy_subject subject, struct policy_topics set,
+                            struct policy_topics *map)
+{
+    const struct policy_language_op op = policy_verdicts_both(parts->workshop.verdicts);
+    struct policy_language *language = parts->workshop.language;
+    struct range *range = find_range(parts, principal, named);
+    struct policy_topics plain, symbols;
+
+    *map = policy_language_none();
+    if (range == NULL)
+        return RC_OK;
+    TRY(find_maps(parts, range, class, subject, &plain, &symbols));
+    TRY(policy_language_restrict(language, set, plain, &plain));
+    TRY(policy_language_restrict(language, set, symbols, &symbols));
+    return policy_language_apply(language, &op, plain, symbols, map);
 }
 
 enum rc policy_parts_of(struct policy_parts *parts, enum policy_principal principal,
                         struct bytes named, const struct policy_class *class,
                         struct policy_subject subject, struct policy_part *part)
 {
+    const struct policy_language_op op = policy_verdicts_both(parts->workshop.verdicts);
     struct range *range = find_range(parts, principal, named);
     struct policy_part made = { .map = policy_language_none() };
+    struct policy_topics plain, symbols;
 
     for (size_t i = 0; range != NULL && i < range->count; i++) {
         const struct policy_rule *rule = rule_at(parts, range->first + i);
@@ -455,8 +480,10 @@ enum rc policy_parts_of(struct policy_parts *parts, enum policy_principal princi
         made.allows = made.allows || rule->effect == POLICY_ALLOW;
         made.denies = made.denies || rule->effect == POLICY_DENY;
     }
-    if (made.allows || made.denies)
-        TRY(find_map(parts, range, class, subject, &made.map));
+    if (made.allows || made.denies) {
+        TRY(find_maps(parts, range, class, subject, &plain, &symbols));
+        TRY(policy_language_apply(parts->workshop.language, &op, plain, symbols, &made.map));
+    }
     *part = made;
     return RC_OK;
 }
