@@ -84,8 +84,8 @@ void policy_findings_write(const struct policy_findings *findings, struct buf *o
 struct policy_reach_entry {
     unsigned actions; /* set of 1 << enum policy_action */
     struct policy_area area;
-    bool sure;              /* else: if */
-    struct bytes condition; /* "if message.size < 1024 unless client.id = "x"" */
+    bool sure;                  /* else: if */
+    struct bytes condition;     /* "if message.size < 1024 unless client.id = "x"" */
     struct policy_where *rules; /* that allow some of it */
     size_t rule_count;
 };

@@ -23,8 +23,8 @@ void policy_arena_free(struct policy_arena *arena)
 
 enum rc policy_arena_take(struct policy_arena **arena, size_t size, void **taken)
 {
-    size_t rounded = (size + alignof(max_align_t) - 1) / alignof(max_align_t) *
-                     alignof(max_align_t);
+    size_t rounded =
+        (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
 
     if (*arena == NULL || (*arena)->room - (*arena)->used < rounded) {
         size_t room = rounded > BLOCK ? rounded : BLOCK;

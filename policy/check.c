@@ -84,8 +84,8 @@ static enum rc check_open(struct policy_checker *checker, uint32_t place)
 /* Who writes under a wildcard may write as others do. */
 static enum rc check_wide(struct policy_checker *checker, uint32_t place)
 {
-    const unsigned writes = 1U << POLICY_PUBLISH | 1U << POLICY_RETAIN | 1U << POLICY_WILL |
-                            1U << POLICY_INGEST;
+    const unsigned writes =
+        1U << POLICY_PUBLISH | 1U << POLICY_RETAIN | 1U << POLICY_WILL | 1U << POLICY_INGEST;
     const struct policy_rule *rule = &checker->rules->at[place];
     bool group = rule->principal == POLICY_GROUP || is_open(rule);
     AUTO_BUF(text, TEXT_MAX);
@@ -95,7 +95,8 @@ static enum rc check_wide(struct policy_checker *checker, uint32_t place)
             POLICY_TOPIC)
         return RC_OK;
     if (begins_wild(rule->filter))
-        buf_addf(&text, "its first level is a wildcard: it is not held to any branch of topics");
+        buf_addf(&text,
+                 "its first level is a wildcard: it is not held to any branch of topics");
     else if (group && rule->actions & writes && !is_told_apart(checker->rules, rule))
         buf_addf(&text, "each of many devices may write under the same wildcard, so in the "
                         "name of the others, too: ${device.id} would hold it to its own");
@@ -113,9 +114,8 @@ static void add_claims(const struct policy_rules *rules, uint32_t condition, str
         add_claims(rules, c->left, text);
         if (c->kind != POLICY_NOT)
             add_claims(rules, c->right, text);
-    } else if (fact->claimed &&
-               (text->len == 0 || memmem(text->at, text->len, fact->name,
-                                         strlen(fact->name)) == NULL)) {
+    } else if (fact->claimed && (text->len == 0 || memmem(text->at, text->len, fact->name,
+                                                          strlen(fact->name)) == NULL)) {
         buf_addf(text, "%s%s", text->len == 0 ? "it lets in by " : " and ", fact->name);
     }
 }
@@ -125,7 +125,8 @@ static enum rc check_claims(struct policy_checker *checker, uint32_t place)
     const struct policy_rule *rule = &checker->rules->at[place];
     AUTO_BUF(text, TEXT_MAX);
 
-    if (rule->condition == POLICY_ALWAYS || !checker->rules->conditions[rule->condition].claimed)
+    if (rule->condition == POLICY_ALWAYS ||
+        !checker->rules->conditions[rule->condition].claimed)
         return RC_OK;
     add_claims(checker->rules, rule->condition, &text);
     buf_addf(&text, ", which the client says of itself");
@@ -183,8 +184,8 @@ static bool is_first(const struct policy_rules *rules, uint32_t place, bool of_n
 
     while (before > rules->at && before[-1].number == rule->number) {
         before--;
-        if (!of_name || (before->principal == rule->principal &&
-                         bytes_equal(before->name, rule->name)))
+        if (!of_name ||
+            (before->principal == rule->principal && bytes_equal(before->name, rule->name)))
             return false;
     }
     return true;
@@ -227,10 +228,10 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
     checker->gone = calloc(rules->count + 1, sizeof *checker->gone);
     if (checker->gone == NULL)
         return fault(RC_NOMEM, "rules of a policy");
-    TRY(policy_parts_new(rules, NULL,
-                         (struct policy_workshop){ checker->study.language,
-                                                   checker->study.verdicts, true },
-                         &checker->parts));
+    TRY(policy_parts_new(
+        rules, NULL,
+        (struct policy_workshop){ checker->study.language, checker->study.verdicts, true },
+        &checker->parts));
     for (uint32_t place = 0; place < rules->count; place++)
         TRY(check_rule(checker, place, groups));
     TRY(policy_check_shadows(checker));

@@ -27,7 +27,8 @@ struct trial {
 
 /* ---- Values ---- */
 
-static void add_value(struct trial *trial, struct tried *tried, const struct policy_value *value)
+static void add_value(struct trial *trial, struct tried *tried,
+                      const struct policy_value *value)
 {
     for (size_t i = 0; i < tried->count; i++)
         if (tried->at[i].type == value->type &&
@@ -108,8 +109,9 @@ static void add_values(struct trial *trial, struct tried *tried,
 
 static void add_days(struct trial *trial, struct tried *tried)
 {
-    static const struct bytes DAYS[] = { BYTES("monday"),   BYTES("tuesday"), BYTES("wednesday"),
-                                         BYTES("thursday"), BYTES("friday"),  BYTES("saturday"),
+    static const struct bytes DAYS[] = { BYTES("monday"),    BYTES("tuesday"),
+                                         BYTES("wednesday"), BYTES("thursday"),
+                                         BYTES("friday"),    BYTES("saturday"),
                                          BYTES("sunday") };
 
     for (size_t i = 0; i < sizeof DAYS / sizeof *DAYS; i++) {
@@ -165,8 +167,8 @@ static void add_tests(struct trial *trial, uint32_t condition)
         return;
     }
     struct tried *tried = find_fact(trial, c->fact);
-    if (c->operator== POLICY_IS_KNOWN && c->value_count == 0 &&
-        policy_fact_get(c->fact)->type > POLICY_BOOLEAN)
+    if (c->operator== POLICY_IS_KNOWN && c->value_count == 0 && policy_fact_get(c->fact)->type >
+        POLICY_BOOLEAN)
         trial->too_many = true; /* a known value would have to be made up */
     for (uint32_t i = 0; !is_own(trial->rule, c->fact) && i < c->value_count; i++)
         add_values(trial, tried, &trial->rules->values[c->first_value + i]);

@@ -168,8 +168,7 @@ static enum rc judge_colour(void *with, uint32_t colour)
 {
     struct judged *judged = with;
     const struct looking *looking = judged->looking;
-    struct policy_voices voices =
-        policy_verdicts_get(looking->checker->study.verdicts, colour);
+    struct policy_voices voices = policy_verdicts_get(looking->checker->study.verdicts, colour);
 
     for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
         if (!(looking->rule->actions & 1U << action))
@@ -228,8 +227,7 @@ static enum rc tell_shadow(const struct judged *judged)
 static enum rc is_left(void *with, uint32_t left, uint32_t right, uint32_t *made)
 {
     const struct looking *looking = with;
-    struct policy_voices voices =
-        policy_verdicts_get(looking->checker->study.verdicts, right);
+    struct policy_voices voices = policy_verdicts_get(looking->checker->study.verdicts, right);
 
     *made = 0;
     for (enum policy_action action = 0; left != 0 && action < POLICY_ACTIONS; action++) {
@@ -267,8 +265,7 @@ static enum rc tell_rest(struct looking *looking, const struct judged *judged)
     AUTO_BUF(text, 8192);
 
     TRY(policy_language_apply(study->language, &op, looking->set, looking->map, &rest));
-    enum rc rc =
-        policy_language_describe(study->language, rest, LEFT_MAX, add_piece, &filters);
+    enum rc rc = policy_language_describe(study->language, rest, LEFT_MAX, add_piece, &filters);
     if (rc == RC_LIMIT || policy_language_equal(rest, looking->set))
         return RC_OK;
     TRY(rc);
@@ -311,8 +308,7 @@ enum rc policy_check_shadows(struct policy_checker *checker)
     for (unsigned asker = 0; asker < POLICY_ASKERS; asker++)
         for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
             const struct policy_rule rule = { .actions = 1U << action };
-            TRY(policy_parts_keep(checker->parts, (enum policy_asker)asker,
-                                  subject_of(&rule)));
+            TRY(policy_parts_keep(checker->parts, (enum policy_asker)asker, subject_of(&rule)));
         }
     for (uint32_t place = (uint32_t)checker->rules->count; place-- > 0;)
         if (!checker->gone[place])

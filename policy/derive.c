@@ -151,8 +151,7 @@ static enum rc add_rule(struct deriving *d, uint32_t place)
     TRY(match(d, rule, &truth, &made.in_part));
     if (truth == POLICY_NO)
         return RC_OK;
-    enum policy_truth condition =
-        policy_condition_truth(d->rules, rule->condition, &knowledge);
+    enum policy_truth condition = policy_condition_truth(d->rules, rule->condition, &knowledge);
     made.matches = answer_of(truth);
     made.condition = answer_of(condition);
     made.applies = policy_condition_applies(condition, rule->effect) &&

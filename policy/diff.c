@@ -47,8 +47,7 @@ static bool is_more(const struct policy_verdicts *verdicts, uint32_t less, uint3
     struct policy_voices l = policy_verdicts_get(verdicts, less);
     struct policy_voices m = policy_verdicts_get(verdicts, more);
 
-    return less == 0 ||
-           (is_within(l, m, POLICY_ALLOW) && is_within(m, l, POLICY_DENY));
+    return less == 0 || (is_within(l, m, POLICY_ALLOW) && is_within(m, l, POLICY_DENY));
 }
 
 static struct policy_changed compare(const struct policy_verdicts *verdicts, uint32_t before,
@@ -59,9 +58,9 @@ static struct policy_changed compare(const struct policy_verdicts *verdicts, uin
     bool sure_after = after == 0 || policy_verdicts_is_sure(verdicts, after);
 
     if (sure_before && sure_after)
-        return (struct policy_changed){
-            before == 0 ? POLICY_NEWLY_ALLOWED : POLICY_NEWLY_DENIED, 0, 0
-        };
+        return (struct policy_changed){ before == 0 ? POLICY_NEWLY_ALLOWED
+                                                    : POLICY_NEWLY_DENIED,
+                                        0, 0 };
     if (after != 0 && is_more(verdicts, before, after))
         changed.change = POLICY_MORE_ALLOWED;
     else if (before != 0 && is_more(verdicts, after, before))

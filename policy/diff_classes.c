@@ -17,7 +17,7 @@ struct walk {
     unsigned changed; /* actions for which something changed for all */
     struct touch {    /* for each group: actions */
         unsigned changed, allows, denies;
-    } *touches;
+    } * touches;
 };
 
 /* ---- What is told already ---- */
@@ -263,8 +263,7 @@ static enum rc touch_name(const struct walk *walk, const struct policy_class *cl
 {
     TRY(touch(walk, policy_kind_of(walk->asker).one, class->name, class, own));
     for (size_t side = 0; walk->asker == POLICY_BY_DEVICE && side < POLICY_SIDES; side++) {
-        struct policy_members members =
-            policy_parts_members(walk->d->rules[side], class->name);
+        struct policy_members members = policy_parts_members(walk->d->rules[side], class->name);
         for (size_t i = 0; i < members.count; i++) {
             struct touch group = { 0 };
             TRY(touch(walk, POLICY_GROUP, members.at[i].group, class, &group));

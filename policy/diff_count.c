@@ -54,10 +54,9 @@ static int compare_keys(const void *left, const void *right)
 
 static enum rc add_group(struct key *key, const struct policy_names *groups, struct bytes name)
 {
-    const struct bytes *found =
-        groups->count == 0
-            ? NULL
-            : bsearch(&name, groups->at, groups->count, sizeof name, compare_names);
+    const struct bytes *found = groups->count == 0 ? NULL
+                                                   : bsearch(&name, groups->at, groups->count,
+                                                             sizeof name, compare_names);
 
     if (found == NULL)
         return RC_OK;

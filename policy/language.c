@@ -86,8 +86,7 @@ enum rc policy_language_word(struct policy_language *language, struct bytes text
     struct policy_word made = { .symbol = symbol };
 
     TRY(grow_words(language));
-    uint32_t *slot =
-        &language->word_slots[hash_text(text) & (language->word_slot_count - 1)];
+    uint32_t *slot = &language->word_slots[hash_text(text) & (language->word_slot_count - 1)];
     for (uint32_t at = *slot; at != NOBODY; at = language->words[at].next) {
         const struct policy_word *there = &language->words[at];
         if (there->symbol == symbol && bytes_equal(there->text, text)) {
@@ -127,10 +126,10 @@ static enum rc grow_slots(struct policy_language *language)
     language->slot_count = count;
     for (uint32_t i = 0; i < language->count; i++) {
         struct policy_state *state = &language->states[i];
-        uint32_t *slot = &language->slots[hash_state(state->colour, state->other,
-                                                     language->edges + state->first,
-                                                     state->count) &
-                                          (count - 1)];
+        uint32_t *slot =
+            &language->slots[hash_state(state->colour, state->other,
+                                        language->edges + state->first, state->count) &
+                             (count - 1)];
         state->next = *slot;
         *slot = i;
     }
@@ -178,8 +177,8 @@ static enum rc find_state(struct policy_language *language, uint32_t colour, uin
                           const struct policy_edge_to *edges, size_t count, uint32_t *place)
 {
     TRY(grow_slots(language));
-    uint32_t *slot = &language->slots[hash_state(colour, other, edges, count) &
-                                      (language->slot_count - 1)];
+    uint32_t *slot =
+        &language->slots[hash_state(colour, other, edges, count) & (language->slot_count - 1)];
     for (uint32_t at = *slot; at != NOBODY; at = language->states[at].next)
         if (is_state(language, &language->states[at], colour, other, edges, count)) {
             *place = at;
@@ -286,8 +285,8 @@ void policy_language_return(struct policy_language *language, struct policy_mark
 {
     while (language->count > mark.nodes) {
         const struct policy_state *last = &language->states[--language->count];
-        uint64_t hash = hash_state(last->colour, last->other, language->edges + last->first,
-                                   last->count);
+        uint64_t hash =
+            hash_state(last->colour, last->other, language->edges + last->first, last->count);
         language->slots[hash & (language->slot_count - 1)] = last->next;
     }
     language->edge_count = mark.edges;

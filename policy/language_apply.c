@@ -232,15 +232,12 @@ static enum rc colour_of(void *with, uint32_t left, uint32_t right, uint32_t *ma
     return RC_OK;
 }
 
-const struct policy_language_op policy_language_or = {
-    colour_or, NULL, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, POLICY_SAME_STAYS
-};
-const struct policy_language_op policy_language_and = {
-    colour_of, NULL, POLICY_ZERO_STAYS, POLICY_ZERO_STAYS, POLICY_SAME_STAYS
-};
-const struct policy_language_op policy_language_not = {
-    colour_not, NULL, POLICY_ZERO_STAYS, POLICY_ZERO_YIELDS, POLICY_SAME_ZERO
-};
+const struct policy_language_op policy_language_or = { colour_or, NULL, POLICY_ZERO_YIELDS,
+                                                       POLICY_ZERO_YIELDS, POLICY_SAME_STAYS };
+const struct policy_language_op policy_language_and = { colour_of, NULL, POLICY_ZERO_STAYS,
+                                                        POLICY_ZERO_STAYS, POLICY_SAME_STAYS };
+const struct policy_language_op policy_language_not = { colour_not, NULL, POLICY_ZERO_STAYS,
+                                                        POLICY_ZERO_YIELDS, POLICY_SAME_ZERO };
 
 enum rc policy_language_union(struct policy_language *language, struct policy_topics left,
                               struct policy_topics right, struct policy_topics *made)

@@ -114,8 +114,7 @@ static int compare_rules(const void *left, const void *right, void *with)
 
 static bool has_symbol(const struct policy_rule *rule)
 {
-    return rule->filter.len > 1 &&
-           memmem(rule->filter.at, rule->filter.len, "${", 2) != NULL;
+    return rule->filter.len > 1 && memmem(rule->filter.at, rule->filter.len, "${", 2) != NULL;
 }
 
 static void add_ranges(struct policy_parts *parts)
@@ -271,8 +270,7 @@ static void bind_level(const struct policy_class *class, struct level *level, bo
             buf_add(resource, part);
         else
             add_fact(class, part, level, resource);
-        level->left =
-            (struct bytes){ level->left.at + part.len, level->left.len - part.len };
+        level->left = (struct bytes){ level->left.at + part.len, level->left.len - part.len };
     }
     *open = *open || level->open;
     if (level->open && !system && !resource->broken) {
@@ -301,8 +299,8 @@ enum rc policy_parts_bind(const struct policy_rule *rule, const struct policy_cl
 
 /* ---- Maps ---- */
 
-static enum rc find_guard(struct policy_parts *parts, uint32_t condition,
-                          struct bytes resource, uint32_t *guard)
+static enum rc find_guard(struct policy_parts *parts, uint32_t condition, struct bytes resource,
+                          uint32_t *guard)
 {
     const struct policy_guard made = { parts->rules, condition, resource };
 
@@ -390,15 +388,16 @@ static struct kept *kept_of(const struct range *range, enum policy_asker asker,
 {
     bool by_asker = range->principal == POLICY_ANYONE;
 
-    return range->kept == NULL ? NULL
-                               : &range->kept[subject.slot + (by_asker ? POLICY_SLOTS * asker : 0)];
+    return range->kept == NULL
+               ? NULL
+               : &range->kept[subject.slot + (by_asker ? POLICY_SLOTS * asker : 0)];
 }
 
 static enum rc keep_map(struct policy_parts *parts, struct range *range,
                         const struct policy_class *any, struct policy_subject subject)
 {
-    size_t slots = range->principal == POLICY_ANYONE ? (size_t)POLICY_SLOTS * POLICY_ASKERS
-                                                     : POLICY_SLOTS;
+    size_t slots =
+        range->principal == POLICY_ANYONE ? (size_t)POLICY_SLOTS * POLICY_ASKERS : POLICY_SLOTS;
 
     if (range->kept == NULL)
         range->kept = calloc(slots, sizeof *range->kept);

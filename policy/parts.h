@@ -61,7 +61,8 @@ struct policy_part {
     struct policy_topics map;
     bool allows, denies;
 };
-/* The map of one principal's rules, of the topics in the set only: cheap where these are few. */
+/* The map of one principal's rules, of the topics in the set only: cheap where these are few.
+ */
 enum rc policy_parts_within(struct policy_parts *parts, enum policy_principal principal,
                             struct bytes named, const struct policy_class *class,
                             struct policy_subject subject, struct policy_topics set,

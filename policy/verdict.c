@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLOTS = 256, NOBODY = UINT32_MAX, NEVER = UINT32_MAX - 1,
-       ANY_GUARD = UINT32_MAX };
+enum { FIRST_SLOTS = 256, NOBODY = UINT32_MAX, NEVER = UINT32_MAX - 1, ANY_GUARD = UINT32_MAX };
 
 struct set {
     uint32_t first, count; /* of voices */
@@ -119,8 +118,8 @@ static bool is_slower(const struct policy_obligations *a, const struct policy_ob
 {
     __int128 left = (__int128)a->rate * b->rate_ms, right = (__int128)b->rate * a->rate_ms;
 
-    return a->rate > 0 && (b->rate == 0 || left < right ||
-                           (left == right && a->burst < b->burst));
+    return a->rate > 0 &&
+           (b->rate == 0 || left < right || (left == right && a->burst < b->burst));
 }
 
 static bool is_sooner(int64_t a, int64_t b)
@@ -329,7 +328,8 @@ static enum rc join(void *with, uint32_t left, uint32_t right, uint32_t *made)
 
 struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts)
 {
-    return (struct policy_language_op){ join, verdicts, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, POLICY_SAME_STAYS };
+    return (struct policy_language_op){ join, verdicts, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS,
+                                        POLICY_SAME_STAYS };
 }
 
 /* ---- What they come to ---- */
@@ -350,8 +350,7 @@ enum rc policy_verdicts_sense(struct policy_verdicts *verdicts, uint32_t colour,
     bool sure = has(&voices, POLICY_ALLOW, POLICY_SURE);
 
     *sense = 0;
-    if (has(&voices, POLICY_DENY, POLICY_SURE) ||
-        !has(&voices, POLICY_ALLOW, ANY_GUARD))
+    if (has(&voices, POLICY_DENY, POLICY_SURE) || !has(&voices, POLICY_ALLOW, ANY_GUARD))
         return RC_OK;
     verdicts->made_count = 0;
     for (size_t i = 0; i < voices.count; i++) {

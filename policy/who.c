@@ -38,10 +38,10 @@ static enum rc find_rules(struct asking *asking, bool *only)
 {
     for (size_t i = 0; i < asking->rules->count; i++)
         TRY(may_match(asking, &asking->rules->at[i], &only[i]));
-    return policy_parts_new(asking->rules, only,
-                            (struct policy_workshop){ asking->study.language,
-                                                      asking->study.verdicts, true },
-                            &asking->parts);
+    return policy_parts_new(
+        asking->rules, only,
+        (struct policy_workshop){ asking->study.language, asking->study.verdicts, true },
+        &asking->parts);
 }
 
 /* ---- Devices ---- */

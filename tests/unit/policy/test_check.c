@@ -89,7 +89,8 @@ static const struct finding_row {
       "line 2, column 1: note: \"a/b\": all of it is allowed by line 1\n" },
     { "allow device \"d\" publish \"a/b\", \"a/#\"\n",
       "line 1, column 1: note: \"a/b\": all of it is allowed by another part of this rule\n" },
-    { "allow device \"d\" publish \"a/b\" limit 1/s\nallow device \"d\" publish \"a/+\"\n", "" },
+    { "allow device \"d\" publish \"a/b\" limit 1/s\nallow device \"d\" publish \"a/+\"\n",
+      "" },
     { "allow device \"d\" publish \"a/b\" limit 2/s\nallow device \"d\" publish \"a/+\" limit "
       "1/s\n",
       "line 1, column 1: note: \"a/b\": all of it is allowed by line 2\n" },
@@ -99,7 +100,8 @@ static const struct finding_row {
     { "allow device \"d\" publish \"a/b\" when message.qos = 1\nallow device \"d\" publish "
       "\"a/+\" when message.qos = 1\n",
       "line 1, column 1: note: \"a/b\": all of it is allowed by line 2\n" },
-    { "allow device \"d\" publish \"t\"\nallow device \"d\" publish \"t/+\"\nallow device \"d\" "
+    { "allow device \"d\" publish \"t\"\nallow device \"d\" publish \"t/+\"\nallow device "
+      "\"d\" "
       "publish \"t/+/+/#\"\nallow device \"d\" publish \"t/#\" when message.qos = 1\n",
       "line 4, column 1: note: \"t/#\": all of it is allowed by line 1, line 2, line 3\n" },
     { "allow group \"pumps\" publish \"a/b\"\nallow device \"d\" publish \"a/b\"\n", "" },
@@ -174,14 +176,15 @@ static void a_registry_that_fails_fails_the_check(void **state)
 
 /* ---- Derivations ---- */
 
-static const char RULES[] = "allow device publish \"plant/${device.id}/#\" when message.qos = 1\n"
-                            "allow group \"pumps\" publish \"plant/+/state\"\n"
-                            "deny device \"p2\" publish \"plant/#\" when message.size > 1000 or "
-                            "client.id = \"x\"\n"
-                            "allow device subscribe \"plant/+/state\"\n"
-                            "allow device \"p2\" subscribe \"plant/#\"\n"
-                            "deny device subscribe \"plant/secret/+\"\n"
-                            "deny device publish \"lines/${line.id}\"\n";
+static const char RULES[] =
+    "allow device publish \"plant/${device.id}/#\" when message.qos = 1\n"
+    "allow group \"pumps\" publish \"plant/+/state\"\n"
+    "deny device \"p2\" publish \"plant/#\" when message.size > 1000 or "
+    "client.id = \"x\"\n"
+    "allow device subscribe \"plant/+/state\"\n"
+    "allow device \"p2\" subscribe \"plant/#\"\n"
+    "deny device subscribe \"plant/secret/+\"\n"
+    "deny device publish \"lines/${line.id}\"\n";
 
 static const struct derivation_row {
     const char *id, *group;
@@ -314,7 +317,8 @@ static const struct diff_row {
     { "", "allow device publish, retain \"plant/${device.id}/#\"\n",
       "newly allowed: device: publish, retain \"plant/${device.id}/#\" (3 devices)\n" },
     { "allow device publish \"a/#\"\n",
-      "allow device publish \"a/#\"\ndeny device publish \"a/b\"\ndeny group \"pumps\" connect\n",
+      "allow device publish \"a/#\"\ndeny device publish \"a/b\"\ndeny group \"pumps\" "
+      "connect\n",
       "newly denied: device: publish \"a/b\" (3 devices)\n" },
     { "allow device publish \"a/#\"\n",
       "allow device publish \"a/#\"\ndeny group \"pumps\" publish \"a/b\"\n",

@@ -1,7 +1,7 @@
 /*
  * Sets of topics against all topics of four levels over a small alphabet, of which one word
- * stands for all that no filter has: filters have three levels at most, so sets that agree there
- * agree everywhere. What a filter matches is policy_topic_match()'s word.
+ * stands for all that no filter has: filters have three levels at most, so sets that agree
+ * there agree everywhere. What a filter matches is policy_topic_match()'s word.
  *
  * test_policy_language [SEED [ROUNDS]] looks further than the tests do.
  */
@@ -378,7 +378,8 @@ static enum rc add_colour(void *with, uint32_t colour)
 
 static void maps_have_colours(void **state)
 {
-    static const struct policy_language_op MOST = { colour_most, NULL, POLICY_ZERO_YIELDS, POLICY_ZERO_YIELDS, POLICY_SAME_STAYS };
+    static const struct policy_language_op MOST = { colour_most, NULL, POLICY_ZERO_YIELDS,
+                                                    POLICY_ZERO_YIELDS, POLICY_SAME_STAYS };
     static const char *const FILTERS_OF[] = { "#", "a/#", "a/b/#", "a/+/c", "$s/#" };
     AUTO_OF(policy_language) *language = NULL;
     struct policy_topics all[5], made, set, part;
