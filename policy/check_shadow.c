@@ -111,7 +111,7 @@ static bool is_cover(const struct looking *looking, const struct policy_voice *v
         (voice->guard != POLICY_SURE && voice->guard != looking->guard))
         return false;
     if (voice->effect == POLICY_DENY)
-        return looking->rule->effect == POLICY_DENY || voice->guard == POLICY_SURE;
+        return true; /* under the condition of a permit, it takes all of it away */
     return looking->rule->effect == POLICY_ALLOW &&
            policy_verdicts_is_as_strict(&other->obligations, &looking->rule->obligations);
 }

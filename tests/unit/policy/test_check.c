@@ -120,6 +120,10 @@ static const struct finding_row {
     { "allow device \"d\" publish \"a/b\"\ndeny device publish \"a/#\" when message.qos = 1\n",
       "" },
     { "allow device \"d\" publish \"a/b\"\ndeny group \"pumps\" publish \"a/#\"\n", "" },
+    { "allow device \"d\" publish \"a/b\" when message.qos = 1\ndeny device publish \"a/#\" "
+      "when "
+      "message.qos = 1\n",
+      "line 1, column 1: warning: \"a/b\": it never applies: all of it is denied by line 2\n" },
     { "allow device \"d\" publish \"a/${device.id}\"\ndeny device publish \"a/d\"\n",
       "line 1, column 1: warning: \"a/${device.id}\": it never applies: all of it is denied by "
       "line 2\n" },
@@ -333,6 +337,10 @@ static const struct diff_row {
       "(3 devices)\n" },
     { "allow device publish \"a\"\n", "allow device publish \"a\" limit 1/s\n",
       "with other obligations: device: publish \"a\" (3 devices)\n" },
+    { "allow device publish \"a\" payload 5\n",
+      "allow device publish \"a\" payload 5\nallow device publish \"a\" when message.qos = 1 "
+      "payload 9\n",
+      "no request is decided otherwise\n" },
     { "allow device publish \"a/#\"\n", "allow device publish \"a/+\"\n",
       "newly denied: device: publish \"a\", \"a/+/+/#\" (3 devices)\n" },
     { "allow group \"g\" publish \"a\"\ngroup \"g\" = { \"p3\" }\n",
@@ -364,6 +372,26 @@ static void diffs_are_these(void **state)
     }
 }
 
+/* a${device.id} and ${device.id}a are the same for a, aa, aaa ... and for no other name. */
+static void names_that_make_levels_equal_are_found(void **state)
+{
+    AUTO_OF(policy) *old = compile("allow device publish \"a${device.id}\"\n"
+                                   "deny device publish \"${device.id}a\"\n");
+    AUTO_OF(policy) *new = compile("allow device publish \"a${device.id}\"\n");
+    struct policy_diff diff;
+
+    (void)state;
+    assert_int_equal(policy_diff(old, new, NULL, &diff), RC_OK);
+    assert_int_equal(diff.count, 64);
+    for (size_t i = 0; i < diff.count; i++) {
+        assert_int_equal(diff.at[i].change, POLICY_NEWLY_ALLOWED);
+        assert_int_equal(diff.at[i].name.len, i + 1);
+        for (size_t letter = 0; letter <= i; letter++)
+            assert_int_equal(diff.at[i].name.at[letter], 'a');
+    }
+    policy_diff_clear(&diff);
+}
+
 int main(void)
 {
     static const struct CMUnitTest TESTS[] = {
@@ -373,6 +401,7 @@ int main(void)
         cmocka_unit_test(reach_is_told_in_few_filters),
         cmocka_unit_test(reach_of_who_has_no_name_is_refused),
         cmocka_unit_test(diffs_are_these),
+        cmocka_unit_test(names_that_make_levels_equal_are_found),
     };
 
     return cmocka_run_group_tests(TESTS, NULL, NULL);

@@ -401,6 +401,50 @@ static void maps_have_colours(void **state)
     assert_int_equal(seen, 1U << 3 | 1U << 4);
 }
 
+static enum rc add_filter(void *with, const struct policy_piece *piece)
+{
+    struct buf *text = with;
+
+    buf_addf(text, "%s%.*s", text->len == 0 ? "" : " ", BYTES_FMT(piece->filter));
+    for (size_t i = 0; i < piece->except_count; i++)
+        buf_addf(text, "%s%.*s", i == 0 ? " but " : ",", BYTES_FMT(piece->except[i]));
+    return RC_OK;
+}
+
+/* Of filters that are the same set, the shortest is told. */
+static void sets_are_told_as_people_would(void **state)
+{
+    static const struct {
+        const char *add, *take, *told;
+    } ROWS[] = {
+        { "#", NULL, "#" },          { "+/#", NULL, "#" },
+        { "/#", NULL, "/#" },        { "/+/#", NULL, "/#" },
+        { "+", NULL, "+" },          { "a/#", NULL, "a/#" },
+        { "$s/#", NULL, "$s/#" },    { "a/#", "a", "a/+/#" },
+        { "#", "a/#", "# but a/#" }, { "a/+", "a/${device.id}", "a/+ but a/${device.id}" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        AUTO_OF(policy_language) *language = NULL;
+        struct policy_topics set, off;
+        AUTO_BUF(text, TEXT * 8);
+        const char *told = NULL;
+        assert_int_equal(policy_language_new(STATES, &language), RC_OK);
+        assert_int_equal(
+            policy_language_filter(language, bytes_of_text(ROWS[i].add), true, 1, &set), RC_OK);
+        if (ROWS[i].take != NULL) {
+            assert_int_equal(
+                policy_language_filter(language, bytes_of_text(ROWS[i].take), true, 1, &off),
+                RC_OK);
+            assert_int_equal(policy_language_subtract(language, set, off, &set), RC_OK);
+        }
+        assert_int_equal(policy_language_describe(language, set, 9, add_filter, &text), RC_OK);
+        assert_int_equal(buf_text(&text, &told), RC_OK);
+        assert_string_equal(told, ROWS[i].told);
+    }
+}
+
 static enum rc count_piece(void *with, const struct policy_piece *piece)
 {
     *(size_t *)with += 1 + piece->except_count;
@@ -458,6 +502,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(going_back_to_a_mark_forgets_what_came_after),
         cmocka_unit_test(a_symbol_is_like_no_word),
         cmocka_unit_test(maps_have_colours),
+        cmocka_unit_test(sets_are_told_as_people_would),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(too_many_states_are_refused),
     };
