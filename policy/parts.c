@@ -500,29 +500,29 @@ static enum rc add_part(struct policy_parts *parts, enum policy_principal princi
     return policy_language_apply(parts->workshop.language, &op, *map, part.map, map);
 }
 
-static size_t first_member(const struct policy_rules *rules, struct bytes device)
+static int compare_devices(const void *left, const void *right)
 {
-    size_t low = 0, high = rules->member_count;
+    const struct policy_member *a = left, *b = right;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (bytes_compare(rules->members[middle].device, device) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return bytes_compare(a->device, b->device);
 }
 
 struct policy_members policy_parts_members(const struct policy_rules *rules,
                                            struct bytes device)
 {
-    size_t first = first_member(rules, device), count = 0;
+    const struct policy_member wanted = { .device = device };
+    const struct policy_member *end = rules->members + rules->member_count;
+    const struct policy_member *first =
+        rules->member_count == 0 ? NULL
+                                 : bsearch(&wanted, rules->members, rules->member_count,
+                                           sizeof wanted, compare_devices);
+    size_t count = 0;
 
-    while (first + count < rules->member_count &&
-           bytes_equal(rules->members[first + count].device, device))
+    while (first != NULL && first > rules->members && bytes_equal(first[-1].device, device))
+        first--;
+    while (first != NULL && first + count < end && bytes_equal(first[count].device, device))
         count++;
-    return (struct policy_members){ rules->members + first, count };
+    return (struct policy_members){ first, count };
 }
 
 static enum rc add_members(struct policy_parts *parts, const struct policy_class *class,
