@@ -315,6 +315,17 @@ void broker_connection_alarm(struct connection *connection, int64_t at_ms)
         close_as(connection, fault_text());
 }
 
+/* Its policy asks for the time, or its lease is over. */
+static bool is_due(const struct connection *connection)
+{
+    const struct client *client = connection->client;
+
+    if (client == NULL)
+        return false;
+    return broker_client_is_timed(client) ||
+           (client->lease_ends_ms != 0 && now_ms(connection) >= client->lease_ends_ms);
+}
+
 /* The certificate's last second is over: the same judgement as everywhere. */
 static void judge_age(struct connection *connection)
 {
@@ -322,8 +333,10 @@ static void judge_age(struct connection *connection)
 
     if (!connection->identity.shown || connection->identity.expires_s == 0)
         return;
-    if (left_s < 0 && !broker_review_one(connection))
+    if ((left_s < 0 || is_due(connection)) && !broker_review_one(connection))
         return;
+    if (connection->client != NULL && connection->client->lease_ends_ms != 0)
+        broker_connection_alarm(connection, connection->client->lease_ends_ms);
     /* The wall clock may step: look at it now and then. */
     int64_t look_s = left_s < 0 ? 0 : left_s > 60 ? 60 : left_s;
     broker_connection_alarm(connection, now_ms(connection) + (look_s + 1) * 1000);

@@ -23,7 +23,7 @@ struct policy {
      * memory. */
     struct policy_told {
         uint32_t number, line, file;
-    } *told;
+    } * told;
 
     uint8_t *tests;   /* how many each condition has */
     uint8_t *slot_of; /* of each condition: where sessions keep what it comes to */

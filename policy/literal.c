@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ static const char *const WANTED[POLICY_TYPES] = {
 
 static enum rc other(enum policy_type type)
 {
+    assert(type < POLICY_TYPES);
     return fault(RC_MALFORMED, "expected %s", WANTED[type]);
 }
 

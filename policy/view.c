@@ -252,7 +252,7 @@ static enum rc check_name(const char *fact, struct bytes text)
 {
     size_t good = policy_name_len(text);
 
-    if (text.len == 0 || text.len > POLICY_NAME_MAX)
+    if (text.at == NULL || text.len == 0 || text.len > POLICY_NAME_MAX)
         return fault(RC_DENIED, "%s has %zu bytes, 1 to %d are allowed", fact, text.len,
                      POLICY_NAME_MAX);
     if (good < text.len)

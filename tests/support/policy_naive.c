@@ -68,7 +68,7 @@ enum naive_truth naive_level(const char *wanted, const char *level, size_t depth
 static enum naive_truth matches(const struct naive_world *world, struct bytes filter)
 {
     enum naive_truth all = NAIVE_TRUE;
-    struct naive_path f, topic;
+    struct naive_path f = { 0 }, topic = { 0 };
 
     naive_bind(world, filter, &f);
     naive_bind(NULL, world->request->resource, &topic);
