@@ -19,7 +19,8 @@ enum rc policy_language_grow(void *array, size_t size, size_t count, size_t *roo
     if (grown == NULL)
         return fault(RC_NOMEM, "topics of a policy");
     *room = wanted;
-    memcpy(array, &grown, sizeof grown);
+    start = grown;
+    memcpy(array, &start, sizeof start);
     return RC_OK;
 }
 
@@ -76,7 +77,8 @@ static enum rc copy(struct bytes text, struct bytes *made)
         return fault(RC_NOMEM, "a level of a topic");
     if (text.len > 0)
         memcpy(at, text.at, text.len);
-    *made = (struct bytes){ at, text.len };
+    made->at = at;
+    made->len = text.len;
     return RC_OK;
 }
 
@@ -370,8 +372,8 @@ enum rc policy_language_filter(struct policy_language *language, struct bytes fi
 {
     struct policy_levels levels = policy_topic_levels(filter);
     struct suffix suffix = { language, of_rule, 0 };
-    struct bytes at[POLICY_LEVELS_MAX];
-    size_t count = 0;
+    struct bytes at[POLICY_LEVELS_MAX] = { policy_topic_next(&levels) };
+    size_t count = 1;
 
     while (levels.more && count < POLICY_LEVELS_MAX)
         at[count++] = policy_topic_next(&levels);

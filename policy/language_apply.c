@@ -342,7 +342,8 @@ static enum rc tell_colours(const struct policy_language *language, struct reach
 {
     for (size_t i = 0; i < reached->count; i++)
         reached->at[i] = language->states[reached->at[i]].colour;
-    qsort(reached->at, reached->count, sizeof *reached->at, compare_numbers);
+    if (reached->count > 1)
+        qsort(reached->at, reached->count, sizeof *reached->at, compare_numbers);
     for (size_t i = 0; i < reached->count; i++)
         if (reached->at[i] != 0 && (i == 0 || reached->at[i - 1] != reached->at[i]))
             TRY(each(with, reached->at[i]));
