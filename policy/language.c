@@ -256,6 +256,8 @@ enum rc policy_language_new(size_t states_max, struct policy_language **language
     if (made == NULL)
         return fault(RC_NOMEM, "topics of a policy");
     made->most = states_max < POLICY_STATES_MAX ? states_max : POLICY_STATES_MAX;
+    TRY(policy_language_grow(&made->edges, sizeof *made->edges, 0, &made->edge_room));
+    TRY(policy_language_grow(&made->scratch, sizeof *made->scratch, 0, &made->scratch_room));
     TRY(policy_language_all(made, 0, &none));                            /* is state 0 */
     TRY(policy_language_word(made, (struct bytes){ 0 }, false, &empty)); /* is word 0 */
     *language = TAKE(made);

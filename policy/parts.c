@@ -121,8 +121,9 @@ static void add_ranges(struct policy_parts *parts)
 {
     for (size_t i = 0; i < parts->order_count; i++) {
         const struct policy_rule *rule = rule_at(parts, i);
-        struct range *last = parts->ranges + parts->range_count - 1;
-        if (parts->range_count == 0 ||
+        struct range *last =
+            parts->range_count == 0 ? NULL : &parts->ranges[parts->range_count - 1];
+        if (last == NULL ||
             compare_who(last->principal, last->name, rule->principal, rule->name) != 0) {
             last = &parts->ranges[parts->range_count++];
             *last = (struct range){ rule->principal, rule->name, i, 0, false, NULL };
@@ -510,19 +511,20 @@ static int compare_devices(const void *left, const void *right)
 struct policy_members policy_parts_members(const struct policy_rules *rules,
                                            struct bytes device)
 {
-    const struct policy_member wanted = { .device = device };
-    const struct policy_member *end = rules->members + rules->member_count;
-    const struct policy_member *first =
-        rules->member_count == 0 ? NULL
-                                 : bsearch(&wanted, rules->members, rules->member_count,
-                                           sizeof wanted, compare_devices);
-    size_t count = 0;
+    const struct policy_member wanted = { .device = device }, *found = NULL;
+    size_t first = 0, end = 0;
 
-    while (first != NULL && first > rules->members && bytes_equal(first[-1].device, device))
+    if (rules->member_count > 0)
+        found = bsearch(&wanted, rules->members, rules->member_count, sizeof wanted,
+                        compare_devices);
+    if (found == NULL)
+        return (struct policy_members){ NULL, 0 };
+    first = end = (size_t)(found - rules->members);
+    while (first > 0 && bytes_equal(rules->members[first - 1].device, device))
         first--;
-    while (first != NULL && first + count < end && bytes_equal(first[count].device, device))
-        count++;
-    return (struct policy_members){ first, count };
+    while (end < rules->member_count && bytes_equal(rules->members[end].device, device))
+        end++;
+    return (struct policy_members){ &rules->members[first], end - first };
 }
 
 static enum rc add_members(struct policy_parts *parts, const struct policy_class *class,

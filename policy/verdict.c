@@ -460,6 +460,8 @@ enum rc policy_verdicts_new(struct policy_verdicts **verdicts)
 
     if (made == NULL)
         return fault(RC_NOMEM, "rules of a policy");
+    TRY(policy_language_grow(&made->voices, sizeof *made->voices, 0, &made->voice_room));
+    TRY(policy_language_grow(&made->made, sizeof *made->made, 0, &made->made_room));
     TRY(policy_verdicts_guard(made, &SURE, &none));
     TRY(policy_verdicts_duties(made, &NONE, &none));
     TRY(finish(made, &none)); /* the empty set, colour 0 */
