@@ -150,25 +150,63 @@ static enum rc check_condition(struct policy_checker *checker, uint32_t place)
 
 /* ---- Groups ---- */
 
-static bool has_members(const struct policy_rules *rules, struct bytes group)
+static int compare_names(const void *left, const void *right)
 {
-    for (size_t i = 0; i < rules->member_count; i++)
-        if (bytes_equal(rules->members[i].group, group))
-            return true;
-    return false;
+    const struct bytes *a = left, *b = right;
+
+    return bytes_compare(*a, *b);
 }
 
-static enum rc check_group(struct policy_checker *checker, uint32_t place,
-                           const struct policy_groups *groups)
+static bool has_name(const struct policy_name_list *list, struct bytes name)
+{
+    return list->count > 0 &&
+           bsearch(&name, list->at, list->count, sizeof name, compare_names) != NULL;
+}
+
+static enum rc add_name(struct policy_checker *checker, struct policy_name_list *list,
+                        struct bytes name)
+{
+    TRY(policy_arena_grow(&checker->study.arena, &list->at, sizeof name, list->count));
+    list->at[list->count++] = name;
+    return RC_OK;
+}
+
+struct grouping {
+    struct policy_checker *checker;
+    const struct policy_groups *groups;
+    struct policy_name_list inhabited; /* by the policy's own members */
+};
+
+/* They come sorted, each once. */
+static enum rc ask_size(void *with, struct bytes group)
+{
+    const struct grouping *grouping = with;
+    uint64_t devices = 0;
+
+    if (has_name(&grouping->inhabited, group))
+        return RC_OK;
+    TRY(grouping->groups->size(grouping->groups->with, group, &devices));
+    return devices > 0 ? RC_OK : add_name(grouping->checker, &grouping->checker->empty, group);
+}
+
+static enum rc find_empty_groups(struct policy_checker *checker,
+                                 const struct policy_groups *groups)
+{
+    struct grouping g = { .checker = checker, .groups = groups };
+
+    for (size_t i = 0; i < checker->rules->member_count; i++)
+        TRY(add_name(checker, &g.inhabited, checker->rules->members[i].group));
+    if (g.inhabited.count > 1)
+        qsort(g.inhabited.at, g.inhabited.count, sizeof *g.inhabited.at, compare_names);
+    return policy_parts_names(checker->parts, POLICY_GROUP, ask_size, &g);
+}
+
+static enum rc check_group(struct policy_checker *checker, uint32_t place)
 {
     const struct policy_rule *rule = &checker->rules->at[place];
     AUTO_BUF(text, TEXT_MAX);
-    uint64_t devices = 0;
 
-    if (rule->principal != POLICY_GROUP || has_members(checker->rules, rule->name))
-        return RC_OK;
-    TRY(groups->size(groups->with, rule->name, &devices));
-    if (devices > 0)
+    if (rule->principal != POLICY_GROUP || !has_name(&checker->empty, rule->name))
         return RC_OK;
     buf_addf(&text, "no device is in the group \"%.*s\"", BYTES_FMT(rule->name));
     return policy_check_add(checker, POLICY_EMPTY_GROUP, rule->effect == POLICY_DENY, place,
@@ -191,15 +229,13 @@ static bool is_first(const struct policy_rules *rules, uint32_t place, bool of_n
     return true;
 }
 
-static enum rc check_rule(struct policy_checker *checker, uint32_t place,
-                          const struct policy_groups *groups)
+static enum rc check_rule(struct policy_checker *checker, uint32_t place)
 {
     const struct policy_rule *rule = &checker->rules->at[place];
 
     if (is_first(checker->rules, place, true)) {
         TRY(check_condition(checker, place));
-        if (groups != NULL)
-            TRY(check_group(checker, place, groups));
+        TRY(check_group(checker, place));
     }
     if (rule->effect != POLICY_ALLOW)
         return RC_OK;
@@ -232,8 +268,10 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
         rules, NULL,
         (struct policy_workshop){ checker->study.language, checker->study.verdicts, true },
         &checker->parts));
+    if (groups != NULL)
+        TRY(find_empty_groups(checker, groups));
     for (uint32_t place = 0; place < rules->count; place++)
-        TRY(check_rule(checker, place, groups));
+        TRY(check_rule(checker, place));
     TRY(policy_check_shadows(checker));
     if (checker->findings.count > 1)
         qsort(checker->findings.at, checker->findings.count, sizeof *checker->findings.at,

@@ -8,6 +8,10 @@ struct policy_checker {
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
     bool *gone;                 /* rules that would not be missed */
+    struct policy_name_list {
+        struct bytes *at;
+        size_t count;
+    } empty; /* groups that nobody is in, sorted */
     struct policy_findings findings;
 };
 

@@ -30,7 +30,7 @@ static struct {
 } universe;
 
 static uint64_t dice = 20261127;
-static unsigned rounds = 4000;
+static unsigned rounds = 2400;
 
 static unsigned roll(unsigned sides)
 {
