@@ -30,11 +30,12 @@ enum rc api_audit_list(struct api_request *request)
 enum rc api_audit_follow(struct api_request *request)
 {
     struct audit_query *query = &request->input.audit;
+    const uint64_t from = request->input.number;
     AUTO_BUF(asked, 8 + AUDIT_QUERY_MAX);
 
     query->most = AUDIT_QUERY_MOST;
     TRY(audit_query_check(query));
-    buf_add_u64(&asked, request->input.number);
+    buf_add_u64(&asked, from == 0 ? UINT64_MAX : from - 1);
     audit_query_write(query, &asked);
     return ask(request, &asked);
 }

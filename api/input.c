@@ -6,12 +6,28 @@
 #include "api/input_json.h"
 #include "base/text.h"
 #include "pki/pem.h"
+#include "policy/topic.h"
 
 struct value {
     struct bytes text; /* of a group list: one of it */
     void *to;
     struct api_input *input;
 };
+
+/* What stands before this octet; *text is what stands behind, at NULL if it is not there. */
+static struct bytes until(struct bytes *text, uint8_t end)
+{
+    const uint8_t *found = text->len == 0 ? NULL : memchr(text->at, end, text->len);
+    struct bytes head = *text;
+
+    if (found == NULL) {
+        *text = (struct bytes){ 0 };
+        return head;
+    }
+    head.len = (size_t)(found - text->at);
+    *text = (struct bytes){ found + 1, text->len - head.len - 1 };
+    return head;
+}
 
 static enum rc read_id(const struct value *v)
 {
@@ -192,24 +208,99 @@ static enum rc read_time(const struct value *v)
     return clock_read_rfc3339(v->text, v->to);
 }
 
-static enum rc read_action(const struct value *v)
-{
-    const struct audit_action_row *row = audit_action_by_name(v->text);
+/* ---- What the audit log is searched by ---- */
 
-    if (row == NULL)
-        return fault(RC_MALFORMED, "no action of the audit log");
-    *(uint16_t *)v->to = (uint16_t)row->action;
+static enum rc read_serial(const struct value *v)
+{
+    return read_octets(v, 1, AUDIT_SERIAL_MAX, v->to);
+}
+
+static enum rc read_topic(const struct value *v)
+{
+    TRY(policy_topic_check_filter(v->text));
+    *(struct bytes *)v->to = v->text;
     return RC_OK;
 }
 
-static enum rc read_decision(const struct value *v)
+static enum rc read_network(const struct value *v)
 {
-    for (unsigned i = AUDIT_ALLOWED; i <= AUDIT_FAILED; i++)
-        if (bytes_equal_text(v->text, audit_decision_name((enum audit_decision)i))) {
-            *(uint8_t *)v->to = (uint8_t)i;
-            return RC_OK;
-        }
-    return fault(RC_MALFORMED, "one of allowed, denied and failed");
+    return audit_network_read(v->text, v->to);
+}
+
+static enum rc read_actions(const struct value *v)
+{
+    return audit_action_set_read(v->text, v->to);
+}
+
+/* Names between commas, each a number below 8; `all` says what they can be. */
+static enum rc read_names(const struct value *v, const char *(*name)(unsigned number),
+                          const char *all)
+{
+    struct bytes left = v->text;
+    uint8_t bits = 0;
+
+    do {
+        const struct bytes word = until(&left, ',');
+        unsigned i = 0;
+        while (i < 8 && (name(i) == NULL || !bytes_equal_text(word, name(i))))
+            i++;
+        if (i == 8)
+            return fault(RC_MALFORMED, "one of %s, or several with commas between them", all);
+        bits |= (uint8_t)(1u << i);
+    } while (left.at != NULL);
+    *(uint8_t *)v->to = bits;
+    return RC_OK;
+}
+
+static const char *decision_name(unsigned i)
+{
+    return audit_decision_name((enum audit_decision)i);
+}
+
+static enum rc read_decisions(const struct value *v)
+{
+    return read_names(v, decision_name, "allowed, denied and failed");
+}
+
+static const char *source_name(unsigned i)
+{
+    return audit_source_name((enum audit_source)i);
+}
+
+static enum rc read_sources(const struct value *v)
+{
+    return read_names(v, source_name, "authority, device-door, operator-door and signer");
+}
+
+static const char *actor_name(unsigned i)
+{
+    return audit_actor_kind_name((enum audit_actor_kind)i);
+}
+
+static enum rc read_actors(const struct value *v)
+{
+    return read_names(v, actor_name, "nobody, device, operator, line and process");
+}
+
+static enum rc read_rule(const struct value *v)
+{
+    uint64_t number = 0;
+
+    if (bytes_equal_text(v->text, "none"))
+        number = AUDIT_RULE_NONE;
+    else if (read_number(v, 1, AUDIT_RULE_NONE - 1, &number) != RC_OK)
+        return fault(RC_MALFORMED, "the number of a rule, from 1, or none");
+    *(uint32_t *)v->to = (uint32_t)number;
+    return RC_OK;
+}
+
+static enum rc read_index(const struct value *v)
+{
+    uint64_t number = 0;
+
+    TRY(read_number(v, 0, INT64_MAX - 1, &number));
+    *(uint64_t *)v->to = number + 1;
+    return RC_OK;
 }
 
 /* How a value of each type stands in JSON, and how its text is read. */
@@ -237,9 +328,15 @@ static const struct {
     [API_CURSOR] = { API_JSON_STRING, read_cursor },
     [API_CSR] = { API_JSON_STRING, read_csr },
     [API_TIME] = { API_JSON_STRING, read_time },
-    [API_ACTION] = { API_JSON_STRING, read_action },
-    [API_DECISION] = { API_JSON_STRING, read_decision },
-    [API_RULE] = { API_JSON_INTEGER, read_u32 },
+    [API_SERIAL] = { API_JSON_STRING, read_serial },
+    [API_TOPIC] = { API_JSON_STRING, read_topic },
+    [API_NETWORK] = { API_JSON_STRING, read_network },
+    [API_ACTIONS] = { API_JSON_STRING, read_actions },
+    [API_DECISIONS] = { API_JSON_STRING, read_decisions },
+    [API_SOURCES] = { API_JSON_STRING, read_sources },
+    [API_ACTORS] = { API_JSON_STRING, read_actors },
+    [API_RULE] = { API_JSON_STRING, read_rule },
+    [API_INDEX] = { API_JSON_INTEGER, read_index },
     [API_NAME] = { API_JSON_STRING, read_name },
 };
 
@@ -305,20 +402,6 @@ static enum rc read_path(const struct api_route *route, struct bytes path,
             return fault_while(RC_NOT_FOUND, "path");
     }
     return RC_OK;
-}
-
-static struct bytes until(struct bytes *text, uint8_t end)
-{
-    const uint8_t *found = text->len == 0 ? NULL : memchr(text->at, end, text->len);
-    struct bytes head = *text;
-
-    if (found == NULL) {
-        *text = (struct bytes){ 0 };
-        return head;
-    }
-    head.len = (size_t)(found - text->at);
-    *text = (struct bytes){ found + 1, text->len - head.len - 1 };
-    return head;
 }
 
 /* One name=value; '+' is a plus, as RFC 3986 has it. */

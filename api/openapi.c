@@ -115,18 +115,6 @@ static const char *role_name(unsigned i)
     return registry_role_name((enum registry_role)i);
 }
 
-static const char *decision_name(unsigned i)
-{
-    return audit_decision_name((enum audit_decision)i);
-}
-
-static const char *action_name(unsigned i)
-{
-    const struct audit_action_row *row = audit_action_get(i);
-
-    return row == NULL ? NULL : row->name;
-}
-
 #define ID_PATTERN "^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$"
 
 static json_t *choice_of(enum api_type type)
@@ -142,10 +130,6 @@ static json_t *choice_of(enum api_type type)
         return choice_schema(role_name, REGISTRY_ADMIN, REGISTRY_AUDITOR);
     case API_REASON:
         return choice_schema(api_reason_name, 0, API_REASONS - 1);
-    case API_ACTION:
-        return choice_schema(action_name, 0, AUDIT_PROTOCOL);
-    case API_DECISION:
-        return choice_schema(decision_name, AUDIT_ALLOWED, AUDIT_FAILED);
     default:
         return NULL;
     }
@@ -175,10 +159,24 @@ static json_t *value_of(enum api_type type)
     case API_COUNT:
         return range_schema(1, API_LIST_MOST);
     case API_SECONDS:
-    case API_RULE:
         return range_schema(1, UINT32_MAX);
     case API_NUMBER:
         return range_schema(0, INT64_MAX);
+    case API_INDEX:
+        return range_schema(0, INT64_MAX - 1);
+    case API_SERIAL:
+        return pattern_schema("^([0-9A-Fa-f]{2}){1,20}$");
+    case API_RULE:
+        return pattern_schema("^(none|[1-9][0-9]*)$");
+    case API_TOPIC:
+    case API_NETWORK:
+        return text_schema(1, AUDIT_TARGET_MAX);
+    case API_ACTIONS:
+        return pattern_schema("^[a-z_.]+(\\.\\*)?(,[a-z_.]+(\\.\\*)?)*$");
+    case API_DECISIONS:
+    case API_SOURCES:
+    case API_ACTORS:
+        return pattern_schema("^[a-z-]+(,[a-z-]+)*$");
     case API_FLAG:
         return range_schema(0, 1);
     case API_TIME:

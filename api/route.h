@@ -44,9 +44,15 @@ enum api_type {
     API_CURSOR,      /* struct bytes: in hexadecimal, of an earlier answer */
     API_CSR,         /* struct bytes: DER of a PEM certificate request */
     API_TIME,        /* int64_t: milliseconds of RFC 3339 */
-    API_ACTION,      /* uint16_t: enum audit_action by name */
-    API_DECISION,    /* uint8_t: enum audit_decision by name */
-    API_RULE,        /* uint32_t */
+    API_SERIAL,      /* struct bytes: 1 to 20 octets in hexadecimal */
+    API_TOPIC,       /* struct bytes: an MQTT topic filter */
+    API_NETWORK,     /* struct audit_network */
+    API_ACTIONS,     /* struct audit_action_set: names and families, "a,b.*" */
+    API_DECISIONS,   /* uint8_t: bits of enum audit_decision, by names "a,b" */
+    API_SOURCES,     /* uint8_t: likewise of enum audit_source */
+    API_ACTORS,      /* uint8_t: likewise of enum audit_actor_kind */
+    API_RULE,        /* uint32_t: a number from 1, or "none" as AUDIT_RULE_NONE */
+    API_INDEX,       /* uint64_t: of a record, and one more; 0: not given */
     API_NAME,        /* struct bytes: letters, digits, '.', '-' */
     API_TYPES
 };
@@ -70,7 +76,7 @@ struct api_input {
     struct bytes name;
     /* What the above borrows from. */
     struct buf texts, der;
-    uint8_t octets[256];
+    uint8_t octets[512];
     size_t octets_len;
     void *json;
 };

@@ -83,24 +83,37 @@ static const struct api_field POLICY_CHECK[] = { POLICY_TEXT };
 #define AUDIT_FACETS                                                                           \
     AUDIT("device", API_TEXT, device, "acting, or acted upon"),                                \
         AUDIT("actor", API_TEXT, actor, "id of who acted"),                                    \
+        AUDIT("kind", API_ACTORS, kinds,                                                       \
+              "of who acted: nobody, device, operator, line, "                                 \
+              "process"),                                                                      \
         AUDIT("certificate", API_HASH, certificate, "fingerprint, shown or acted upon"),       \
+        AUDIT("serial", API_SERIAL, serial, "of a certificate, shown or acted upon"),          \
+        AUDIT("issuer", API_HASH, issuer, "of that certificate: hash of its Name"),            \
+        AUDIT("key", API_HASH, key, "of that certificate: hash of its public key"),            \
         AUDIT("correlation", API_CORRELATION, correlation, "of a request or session"),         \
         AUDIT("target", API_TEXT, target, "exactly this topic, id or route"),                  \
-        AUDIT("peer", API_TEXT, peer, "beginning of the peer's address"),                      \
-        AUDIT("action", API_ACTION, action, ""),                                               \
-        AUDIT("decision", API_DECISION, decision, ""),                                         \
-        AUDIT("rule", API_RULE, rule, "that decided")
+        AUDIT("topic", API_TOPIC, topic,                                                       \
+              "a filter that the topic matches, or the filter "                                \
+              "that was subscribed to can share a topic with"),                                \
+        AUDIT("peer", API_NETWORK, peer, "from this address, address:port or network"),        \
+        AUDIT("action", API_ACTIONS, actions, "one of these, \"publish,certificate.*\""),      \
+        AUDIT("decision", API_DECISIONS, decisions, "one of these: allowed, denied, failed"),  \
+        AUDIT("source", API_SOURCES, sources,                                                  \
+              "told by one of these: authority, "                                              \
+              "device-door, operator-door, signer"),                                           \
+        AUDIT("policy", API_NUMBER, policy_version, "version of the policy that was asked"),   \
+        AUDIT("rule", API_RULE, rule, "that decided; none: no rule did"),                      \
+        AUDIT("since", API_TIME, since_ms, "not earlier"),                                     \
+        AUDIT("until", API_TIME, until_ms, "not later")
 
 static const struct api_field AUDIT_LIST[] = {
     LIMIT,
     AUDIT("before", API_NUMBER, before, "only lower indices: next of the last page"),
     AUDIT_FACETS,
-    AUDIT("since", API_TIME, since_ms, "not earlier"),
-    AUDIT("until", API_TIME, until_ms, "not later"),
 };
 static const struct api_field AUDIT_FOLLOW[] = {
-    { "from", API_IN_QUERY, API_NUMBER, false, INPUT(number),
-      "next of the last answer; without it, what is written from now on" },
+    { "from", API_IN_QUERY, API_INDEX, false, INPUT(number),
+      "index of the first record; without it, what is written from now on" },
     AUDIT_FACETS,
 };
 static const struct api_field ENTRIES[] = {

@@ -4,6 +4,7 @@ enum {
     C = AUDIT_CERTIFICATE_FIELD,
     P = AUDIT_POLICY_FIELD,
     G = AUDIT_AGGREGATE_FIELD,
+    T = AUDIT_TOPIC_FIELD,
 };
 
 static const struct audit_action_row ACTIONS[] = {
@@ -94,16 +95,16 @@ static const struct audit_action_row ACTIONS[] = {
       AUDIT_WAITS },
     { AUDIT_SESSION_CUT, "session.cut", C | P, AUDIT_EACH,
       "ended by us: revoked, suspended, expired, no longer allowed", AUDIT_WAITS },
-    { AUDIT_PUBLISH, "publish", P | G, AUDIT_COUNTED, "a message came in; target: topic",
+    { AUDIT_PUBLISH, "publish", P | G | T, AUDIT_COUNTED, "a message came in; target: topic",
       AUDIT_CLOSED },
-    { AUDIT_SUBSCRIBE, "subscribe", P | G, AUDIT_COUNTED, "target: topic filter",
+    { AUDIT_SUBSCRIBE, "subscribe", P | G | T, AUDIT_COUNTED, "target: topic filter",
       AUDIT_CLOSED },
-    { AUDIT_RECEIVE, "receive", P | G, AUDIT_COUNTED, "a message went out; target: topic",
+    { AUDIT_RECEIVE, "receive", P | G | T, AUDIT_COUNTED, "a message went out; target: topic",
       AUDIT_CLOSED },
-    { AUDIT_RETAIN, "retain", P | G, AUDIT_COUNTED, "a message was kept; target: topic",
+    { AUDIT_RETAIN, "retain", P | G | T, AUDIT_COUNTED, "a message was kept; target: topic",
       AUDIT_CLOSED },
-    { AUDIT_WILL, "will", P | G, AUDIT_COUNTED, "a will was set or published; target: topic",
-      AUDIT_CLOSED },
+    { AUDIT_WILL, "will", P | G | T, AUDIT_COUNTED,
+      "a will was set or published; target: topic", AUDIT_CLOSED },
     { AUDIT_PROTOCOL, "protocol", P | G, AUDIT_NOT_ALONE, "the other side broke its protocol",
       AUDIT_CLOSED },
 };

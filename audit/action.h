@@ -69,6 +69,7 @@ enum audit_field {
     AUDIT_CERTIFICATE_FIELD = 1, /* the certificate that is acted upon */
     AUDIT_POLICY_FIELD = 2,      /* policy version and rule */
     AUDIT_AGGREGATE_FIELD = 4,   /* may stand for many */
+    AUDIT_TOPIC_FIELD = 8,       /* its target is an MQTT topic, or a filter of them */
 };
 
 /* How an act that was allowed gets into the log. What was denied or failed is always told: one

@@ -75,62 +75,29 @@ struct walk {
     struct audit_log *log;
     struct store_txn *txn;
     const struct audit_erasure *of;
-    struct store_cursor *cursor;
-    struct buf prefix, from, below;
-    bool any; /* whether the facet has one */
+    struct audit_facet facet;
+    uint64_t next;
+    bool any; /* whether one of them is about the subject */
 };
 
-static void walk_close(struct walk *walk)
+static struct walk walk_of(struct audit_log *log, struct store_txn *txn,
+                           const struct audit_erasure *of)
 {
-    store_cursor_close(walk->cursor);
-    buf_clear(&walk->prefix);
-    buf_clear(&walk->from);
-    buf_clear(&walk->below);
-}
-#define WALK(name, l, t, what)                                                                 \
-    [[gnu::cleanup(walk_close)]] struct walk name = { .log = (l),                              \
-                                                      .txn = (t),                              \
-                                                      .of = (what),                            \
-                                                      .prefix = BUF_MAX(AUDIT_FACET_KEY_MAX),  \
-                                                      .from = BUF_MAX(AUDIT_FACET_KEY_MAX),    \
-                                                      .below = BUF_MAX(AUDIT_FACET_KEY_MAX) }
-
-static enum rc walk_open(struct walk *walk)
-{
-    enum audit_facet facet = walk->of->kind == AUDIT_DEVICE ? AUDIT_BY_DEVICE : AUDIT_BY_ACTOR;
-    struct store_range range;
-
-    audit_facet_write(&walk->prefix, facet, walk->of->id);
-    buf_add(&walk->from, buf_bytes(&walk->prefix));
-    buf_add_u64(&walk->from, walk->of->next);
-    buf_add(&walk->below, buf_bytes(&walk->prefix));
-    buf_add_u64(&walk->below, walk->of->limit);
-    range = (struct store_range){ .prefix = buf_bytes(&walk->prefix),
-                                  .from = buf_bytes(&walk->from),
-                                  .below = buf_bytes(&walk->below) };
-    return store_cursor_open(walk->txn, walk->log->first_table + AUDIT_SEARCH, &range,
-                             &walk->cursor);
+    return (struct walk){ log, txn, of, audit_facet_of_subject(of->id), of->next, false };
 }
 
 /* RC_NOT_FOUND at the end. */
 static enum rc walk_next(struct walk *walk, uint64_t *index)
 {
-    struct store_value value;
-    struct bytes key;
-
-    TRY(store_cursor_next(walk->cursor, &key, &value));
-    struct reader r = READER(key);
-    reader_take(&r, walk->prefix.len);
-    *index = reader_u64(&r);
-    walk->any = true;
+    TRY(audit_index_next(walk->log, walk->txn, walk->facet, walk->next, walk->of->limit,
+                         index));
+    walk->next = *index + 1;
     return RC_OK;
 }
 
-/* An operator and a line can have the same id, and share a facet. */
+/* A device, an operator and a line can have the same id, and share a facet. */
 static bool is_of(const struct audit_erasure *erasure, const struct audit_record *record)
 {
-    if (audit_action_stays(record->action))
-        return false;
     if (record->actor_kind == erasure->kind && bytes_equal(record->actor, erasure->id))
         return true;
     return erasure->kind == AUDIT_DEVICE && bytes_equal(record->device, erasure->id);
@@ -151,6 +118,8 @@ static enum rc look_at(struct walk *walk, uint64_t index, struct bytes *entry,
     buf_reset(&walk->log->record);
     TRY(audit_leaf_record(&parts, &walk->log->record, record));
     *found = is_of(walk->of, record);
+    walk->any = walk->any || *found;
+    *found = *found && !audit_action_stays(record->action);
     return RC_OK;
 }
 
@@ -184,8 +153,10 @@ static enum rc check_holds(struct walk *walk)
         if (holds_whole(&holds.at[i], walk->of))
             return refuse(&holds.at[i], "is on its records");
     for (unsigned looked = 0; (rc = walk_next(walk, &index)) == RC_OK; looked++) {
-        if (holds.count == 0)
+        if (holds.count == 0 && (walk->any || looked == AUDIT_ERASE_LOOK_MOST)) {
+            walk->any = true; /* or may be: nothing is lost by a walk that finds nothing */
             return RC_OK;
+        }
         if (looked == AUDIT_ERASE_LOOK_MOST)
             return refuse(&holds.at[0], "may be on one of its many records");
         TRY(look_at(walk, index, &entry, &record, &found));
@@ -224,8 +195,7 @@ enum rc audit_erase_begin(struct audit_log *log, struct store_txn *txn,
                      audit_actor_kind_name(kind), BYTES_FMT(id));
     TRY(check_room(log, txn));
     TRY(audit_log_size(log, txn, &made.limit));
-    WALK(walk, log, txn, &made);
-    TRY(walk_open(&walk));
+    struct walk walk = walk_of(log, txn, &made);
     TRY(check_holds(&walk));
     if (!walk.any)
         return fault(RC_NOT_FOUND, "the audit log has no record of %s %.*s",
@@ -255,7 +225,6 @@ static enum rc first_row(struct audit_log *log, struct store_txn *txn, struct bu
     return read_row(key, value.bytes, erasure);
 }
 
-/* Changes are made behind the cursor: it goes on where it was. */
 static enum rc erase_some(struct walk *walk, unsigned most, uint64_t *next, uint64_t *erased)
 {
     struct audit_record record;
@@ -291,8 +260,7 @@ enum rc audit_erase_step(struct audit_log *log, struct store_txn *txn, unsigned 
     struct audit_erasure now;
 
     TRY(first_row(log, txn, room, &now));
-    WALK(walk, log, txn, &now);
-    TRY(walk_open(&walk));
+    struct walk walk = walk_of(log, txn, &now);
     enum rc rc = erase_some(&walk, most, &now.next, &now.records);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;

@@ -24,8 +24,8 @@ enum { AUDIT_ERASE_LOOK_MOST = 20000, AUDIT_ERASURES_MAX = 128 };
  */
 enum rc audit_erase_begin(struct audit_log *log, struct store_txn *txn,
                           enum audit_actor_kind kind, struct bytes id, uint64_t *limit);
-/* Erase at most so many more. RC_NOT_FOUND: nothing is to be erased. *finished: this was the
- * last of *erasure, whose id is in room. */
+/* Look at so many more, at most, and erase what is the subject's. RC_NOT_FOUND: nothing is to
+ * be erased. *finished: this was the last of *erasure, whose id is in room. */
 enum rc audit_erase_step(struct audit_log *log, struct store_txn *txn, unsigned most,
                          struct buf *room, struct audit_erasure *erasure, bool *finished);
 /* Those under way: append each (erasure.h). */

@@ -4,6 +4,8 @@
 
 static const uint8_t NEXT_KEY[] = { AUDIT_ROW_NEXT_HOLD };
 
+enum { KEY_MAX = 1 + 8 };
+
 static struct bytes key_of(uint64_t number, struct buf *key)
 {
     buf_add_u8(key, AUDIT_ROW_HOLD);
@@ -89,7 +91,7 @@ enum rc audit_holds_add(struct audit_log *log, struct store_txn *txn,
                         const struct audit_hold *hold, uint64_t *number)
 {
     AUTO_HOLDS(holds);
-    AUTO_BUF(key, AUDIT_FACET_KEY_MAX);
+    AUTO_BUF(key, KEY_MAX);
     AUTO_BUF(value, AUDIT_HOLD_BYTES_MAX);
     struct bytes bytes;
     bool erasing = false;
@@ -113,7 +115,7 @@ enum rc audit_holds_remove(struct audit_log *log, struct store_txn *txn, uint64_
                            struct buf *room, struct audit_hold *hold)
 {
     const unsigned table = log->first_table + AUDIT_HOLDS;
-    AUTO_BUF(key, AUDIT_FACET_KEY_MAX);
+    AUTO_BUF(key, KEY_MAX);
     struct store_value value;
 
     if (store_txn_get(txn, table, key_of(number, &key), &value) != RC_OK)

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NOTE_MAX = 4096, HOLD_MAX = 512, SOURCE_KEY = 1 + AUDIT_SPOOL_ID, SPAN_BYTES = 16 };
+enum { NOTE_MAX = 4096, HOLD_MAX = 512, SOURCE_KEY = 1 + AUDIT_SPOOL_ID };
 
 static const struct store_table TABLES[] = {
     [AUDIT_ENTRIES] = { "audit_entries", STORE_KEY_NUMBER, AUDIT_STORED_MAX },
     [AUDIT_NODES] = { "audit_nodes", STORE_KEY_BYTES, AUDIT_BLOCK *PROOF_HASH },
-    [AUDIT_SEARCH] = { "audit_search", STORE_KEY_BYTES, 1 },
-    [AUDIT_SPANS] = { "audit_spans", STORE_KEY_NUMBER, SPAN_BYTES },
+    [AUDIT_SEARCH] = { "audit_search", STORE_KEY_BYTES, AUDIT_INDEX_VALUE },
+    [AUDIT_SPANS] = { "audit_spans", STORE_KEY_NUMBER, AUDIT_SPAN_BYTES },
     [AUDIT_SOURCES] = { "audit_sources", STORE_KEY_BYTES, 8 },
     [AUDIT_CHECKPOINTS] = { "audit_checkpoints", STORE_KEY_NUMBER, NOTE_MAX },
 
@@ -34,6 +34,7 @@ enum rc audit_log_new(unsigned first_table, struct audit_log **log)
     if (made == NULL)
         return fault(RC_NOMEM, "audit log");
     made->first_table = first_table;
+    made->far_blocks = AUDIT_FAR_BLOCKS;
     made->record = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
     made->entry = (struct buf)BUF_MAX(AUDIT_ENTRY_MAX);
     made->stored = (struct buf)BUF_MAX(AUDIT_STORED_MAX);
@@ -54,6 +55,7 @@ void audit_log_free(struct audit_log *log)
     buf_clear(&log->entry);
     buf_clear(&log->stored);
     buf_clear(&log->opened);
+    free(log->items);
     explicit_bzero(log->salts, sizeof log->salts);
     free(log);
 }
@@ -93,93 +95,6 @@ static enum rc take_salt(struct audit_log *log, uint8_t salt[AUDIT_SALT])
     return RC_OK;
 }
 
-void audit_facet_write(struct buf *key, enum audit_facet facet, struct bytes value)
-{
-    bool hash = facet == AUDIT_BY_CERTIFICATE || facet == AUDIT_BY_CORRELATION;
-
-    if (hash && value.len > AUDIT_FACET_HASH)
-        value.len = AUDIT_FACET_HASH;
-    buf_add_u8(key, (uint8_t)facet);
-    buf_add_u8(key, (uint8_t)value.len);
-    buf_add(key, value);
-}
-
-static enum rc add_facet(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         enum audit_facet facet, struct bytes value)
-{
-    AUTO_BUF(key, AUDIT_FACET_KEY_MAX);
-    struct bytes whole;
-
-    if (value.len == 0)
-        return RC_OK;
-    audit_facet_write(&key, facet, value);
-    buf_add_u64(&key, index);
-    TRY(buf_done(&key, &whole));
-    if (!log->unfinding)
-        return store_txn_put(txn, table(log, AUDIT_SEARCH), whole, BYTES(""));
-    /* Two facets of a record can be the same one: then it is gone already. */
-    enum rc rc = store_txn_remove(txn, table(log, AUDIT_SEARCH), whole);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
-}
-
-static enum rc add_facets(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                          const struct audit_record *record)
-{
-    static const uint8_t NONE[AUDIT_CORRELATION] = { 0 };
-    const uint8_t action[2] = { (uint8_t)(record->action >> 8), (uint8_t)record->action };
-    const uint8_t decision = (uint8_t)record->decision;
-
-    TRY(add_facet(log, txn, index, AUDIT_BY_ACTION, BYTES_OF(action)));
-    if (record->decision != AUDIT_ALLOWED)
-        TRY(add_facet(log, txn, index, AUDIT_BY_DECISION, (struct bytes){ &decision, 1 }));
-    TRY(add_facet(log, txn, index, AUDIT_BY_ACTOR, record->actor));
-    TRY(add_facet(log, txn, index, AUDIT_BY_DEVICE, record->device));
-    if (record->actor_kind == AUDIT_DEVICE)
-        TRY(add_facet(log, txn, index, AUDIT_BY_DEVICE, record->actor));
-    TRY(add_facet(log, txn, index, AUDIT_BY_CERTIFICATE, record->certificate.fingerprint));
-    TRY(add_facet(log, txn, index, AUDIT_BY_CERTIFICATE,
-                  record->actor_certificate.fingerprint));
-    if (bytes_equal(BYTES_OF(record->correlation), BYTES_OF(NONE)))
-        return RC_OK;
-    return add_facet(log, txn, index, AUDIT_BY_CORRELATION, BYTES_OF(record->correlation));
-}
-
-enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
-                       struct audit_span *span)
-{
-    struct store_number key = store_key_number(block);
-    struct store_value value;
-
-    TRY(store_txn_get(txn, table(log, AUDIT_SPANS), BYTES_OF(key.at), &value));
-    struct reader r = READER(value.bytes);
-    span->earliest_ms = (int64_t)reader_u64(&r);
-    span->latest_ms = (int64_t)reader_u64(&r);
-    return RC_OK;
-}
-
-static enum rc widen_span(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                          int64_t wall_ms)
-{
-    struct audit_span span = { wall_ms, wall_ms }, before;
-    struct store_number key = store_key_number(index / AUDIT_SPAN);
-    AUTO_BUF(value, SPAN_BYTES);
-    struct bytes whole;
-
-    if (index % AUDIT_SPAN != 0) {
-        TRY(audit_span_get(log, txn, index / AUDIT_SPAN, &before));
-        if (wall_ms >= before.earliest_ms && wall_ms <= before.latest_ms)
-            return RC_OK;
-        if (before.earliest_ms < wall_ms)
-            span.earliest_ms = before.earliest_ms;
-        if (before.latest_ms > wall_ms)
-            span.latest_ms = before.latest_ms;
-    }
-    buf_add_u64(&value, (uint64_t)span.earliest_ms);
-    buf_add_u64(&value, (uint64_t)span.latest_ms);
-    TRY(buf_done(&value, &whole));
-    return store_txn_put(txn, table(log, AUDIT_SPANS), BYTES_OF(key.at), whole);
-}
-
 static enum rc append(struct audit_log *log, struct store_txn *txn,
                       const struct audit_record *record, uint64_t *index)
 {
@@ -205,10 +120,12 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     TRY(buf_done(&log->stored, &stored));
     TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
     TRY(audit_tree_append(&tree, txn, at, &leaf));
-    TRY(widen_span(log, txn, at, record->wall_ms));
-    TRY(add_facets(log, txn, at, record));
+    TRY(audit_span_widen(log, txn, at, record->wall_ms));
+    TRY(audit_made_add(log, txn, at, record));
     if (index != NULL)
         *index = at;
+    if (at % AUDIT_SPAN == AUDIT_SPAN - 1)
+        TRY(audit_index_block(log, txn, at / AUDIT_SPAN));
     return RC_OK;
 }
 
@@ -323,15 +240,6 @@ enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_
     return audit_sealing_leaf(stored, leaf, bare);
 }
 
-static enum rc unfind(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                      const struct audit_record *record)
-{
-    log->unfinding = true;
-    enum rc rc = add_facets(log, txn, index, record);
-    log->unfinding = false;
-    return rc;
-}
-
 enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t index,
                         struct bytes entry)
 {
@@ -344,9 +252,8 @@ enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t i
     buf_add(&leaf, parts.leaf);
     buf_reset(&log->record);
     TRY(audit_leaf_record(&parts, &log->record, &record));
-    TRY(unfind(log, txn, index, &record));
     TRY(audit_record_read_head((struct bytes){ leaf.at, AUDIT_HEAD }, &head));
-    TRY(add_facets(log, txn, index, &head));
+    TRY(audit_index_forget(log, txn, index, &record, &head));
     return store_txn_put(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), buf_bytes(&leaf));
 }
 

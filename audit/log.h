@@ -17,7 +17,7 @@
 enum audit_table {
     AUDIT_ENTRIES,     /* index -> leaf and sealed body (sealing.h) */
     AUDIT_NODES,       /* level u8, block u64 -> hashes (tree.h) */
-    AUDIT_SEARCH,      /* facet u8, length u8, value, index u64 -> nothing */
+    AUDIT_SEARCH,      /* by what records are found (index.h) */
     AUDIT_SPANS,       /* index / 256 -> earliest and latest wall_ms in there */
     AUDIT_SOURCES,     /* source u8, spool id -> last sequence taken; log_sums.c */
     AUDIT_CHECKPOINTS, /* tree size -> signed note */
@@ -87,7 +87,7 @@ struct proof_hash audit_log_leaf_hash(struct audit_log *log, const struct audit_
 
 /* Newest first. Calls each() for what the query wants, at most query->most; *next is where the
  * next page begins, *more whether there can be one. A page may be short although there is
- * more: a query looks at AUDIT_QUERY_STEPS entries at most. */
+ * more: a query looks at AUDIT_QUERY_STEPS records and keys of the index at most. */
 enum { AUDIT_QUERY_STEPS = 20000 };
 enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        const struct audit_query *query,
@@ -105,6 +105,16 @@ enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
  * door's), by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased. */
 enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
                                    struct bytes fingerprint, uint64_t *index);
+
+/*
+ * What searches go by is written as records are appended; merging it, so that a look at one
+ * place covers many records, is left to calls of audit_log_index(), a bounded step each, as is
+ * all of it for a log that an earlier version wrote. Meanwhile searches take more looks, and
+ * find the same. audit_log_index_due(), which changes nothing, and *more: there is something to
+ * do.
+ */
+enum rc audit_log_index_due(struct audit_log *log, struct store_txn *txn, bool *due);
+enum rc audit_log_index(struct audit_log *log, struct store_txn *txn, bool *more);
 
 /* Root of the tree when it had this size; proofs between sizes (RFC 9162 2.1.3.1, 2.1.4.1).
  * nodes has PROOF_NODES_MAX places. RC_NOT_FOUND: the log is not that long. */

@@ -1,49 +1,46 @@
 /* What append, search, erasing and pruning share. Private to audit/. */
 #pragma once
 
+#include "audit/index.h"
 #include "audit/log.h"
 #include "audit/sealing.h"
 
-enum { AUDIT_SPAN = 256, AUDIT_SALTS = 64, AUDIT_FACET_HASH = 8 };
+enum { AUDIT_SPAN = 256, AUDIT_FAR_BLOCKS = 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
 
 struct audit_log {
     unsigned first_table;
+    unsigned far_blocks; /* AUDIT_FAR_BLOCKS; tests make do with fewer */
     struct audit_hasher *hasher;
     uint8_t salts[AUDIT_SALTS][AUDIT_SALT];
     size_t salts_left;
     struct buf record, entry; /* room to make one in */
     struct audit_sealing *sealing;
-    struct buf stored, opened; /* an entry as it lies there, and one that was read */
-    bool unfinding;            /* facets are taken out, not put in */
+    struct buf stored, opened;      /* an entry as it lies there, and one that was read */
+    struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
 };
 
-/*
- * Facets by which records are found, each a range of AUDIT_SEARCH. Fingerprints and
- * correlation ids stand there with their first 8 octets: what is found is held against the
- * whole query anyway. Allowed ones are most, so the decision is a facet of the others only.
- */
-enum audit_facet {
-    AUDIT_BY_CORRELATION = 1, /* the most telling first */
-    AUDIT_BY_CERTIFICATE,
-    AUDIT_BY_DEVICE,
-    AUDIT_BY_ACTOR,
-    AUDIT_BY_DECISION,
-    AUDIT_BY_ACTION,
-};
-enum { AUDIT_FACET_KEY_MAX = 1 + 1 + AUDIT_ID_MAX + 8 };
-
-void audit_facet_write(struct buf *key, enum audit_facet facet, struct bytes value);
+/* The record with this index as it lies there, also if it is being erased; its commitment is
+ * not checked. Borrows from log->record. RC_NOT_FOUND, RC_CORRUPT. */
+enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         struct audit_record *record);
 
 /* Count what a record tells that its number does not; in the transaction that appends it. */
 enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
                        const struct audit_record *record, bool sparse);
 
-/* Earliest and latest wall_ms of AUDIT_SPAN neighbours. */
+/* Earliest and latest wall_ms of AUDIT_SPAN neighbours, and of as many as a far has, which
+ * is told once all blocks in there are in the index. */
 struct audit_span {
     int64_t earliest_ms, latest_ms;
 };
 enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
                        struct audit_span *span);
+enum rc audit_span_get_far(struct audit_log *log, struct store_txn *txn, uint64_t far,
+                           struct audit_span *span);
+enum rc audit_span_widen(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         int64_t wall_ms);
+/* By a whole block. */
+enum rc audit_span_widen_far(struct audit_log *log, struct store_txn *txn, uint64_t block);
 
 /* As audit_log_get(), but opens what is being erased, too; from the rows of AUDIT_ENTRIES. */
 enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint64_t index,

@@ -1,5 +1,10 @@
 #include "audit/query.h"
 
+#include "audit/topic.h"
+#include "policy/topic.h"
+
+enum { ACTION_WORDS = sizeof((struct audit_action_set *)0)->bits / sizeof(uint64_t) };
+
 static enum rc check_length(const char *what, struct bytes value, size_t least, size_t most)
 {
     if (value.len != 0 && (value.len < least || value.len > most))
@@ -8,29 +13,92 @@ static enum rc check_length(const char *what, struct bytes value, size_t least, 
     return RC_OK;
 }
 
-enum rc audit_query_check(const struct audit_query *query)
+static enum rc check_bits(const char *what, uint8_t bits, const char *(*name)(unsigned number))
+{
+    for (unsigned i = 0; i < 8; i++)
+        if ((bits & 1u << i) != 0 && name(i) == NULL)
+            return fault(RC_MALFORMED, "audit query: no %s has number %u", what, i);
+    return RC_OK;
+}
+
+static const char *decision_name(unsigned number)
+{
+    return audit_decision_name((enum audit_decision)number);
+}
+
+static const char *source_name(unsigned number)
+{
+    return audit_source_name((enum audit_source)number);
+}
+
+static const char *kind_name(unsigned number)
+{
+    return audit_actor_kind_name((enum audit_actor_kind)number);
+}
+
+static enum rc check_actions(const struct audit_action_set *set)
+{
+    for (unsigned i = 0; i <= AUDIT_ACTION_MOST; i++)
+        if (audit_action_set_has(set, i) && audit_action_get(i) == NULL)
+            return fault(RC_MALFORMED, "audit query: no action has number %u", i);
+    return RC_OK;
+}
+
+static bool is_zero(struct bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.at[i] != 0)
+            return false;
+    return bytes.len > 0;
+}
+
+static enum rc check_texts(const struct audit_query *query)
 {
     TRY(check_length("device", query->device, 1, AUDIT_ID_MAX));
     TRY(check_length("actor", query->actor, 1, AUDIT_ID_MAX));
     TRY(check_length("certificate", query->certificate, AUDIT_HASH, AUDIT_HASH));
+    TRY(check_length("serial", query->serial, 1, AUDIT_SERIAL_MAX));
+    TRY(check_length("issuer", query->issuer, AUDIT_HASH, AUDIT_HASH));
+    TRY(check_length("key", query->key, AUDIT_HASH, AUDIT_HASH));
     TRY(check_length("correlation", query->correlation, AUDIT_CORRELATION, AUDIT_CORRELATION));
     TRY(check_length("target", query->target, 1, AUDIT_TARGET_MAX));
-    TRY(check_length("peer", query->peer, 1, AUDIT_PEER_MAX));
-    if (query->action != 0 && audit_action_get(query->action) == NULL)
-        return fault(RC_MALFORMED, "audit query: no action has number %u", query->action);
-    if (query->decision != 0 && audit_decision_name(query->decision) == NULL)
-        return fault(RC_MALFORMED, "audit query: no decision has number %u", query->decision);
+    TRY(check_length("topic", query->topic, 1, AUDIT_TARGET_MAX));
+    if (is_zero(query->correlation))
+        return fault(RC_MALFORMED, "audit query: a correlation id of zeros is none");
+    if (query->topic.len > 0 && policy_topic_check_filter(query->topic) != RC_OK)
+        return fault_while(RC_MALFORMED, "audit query: topic");
+    if (audit_network_check(&query->peer) != RC_OK)
+        return fault_while(RC_MALFORMED, "audit query: peer");
+    return RC_OK;
+}
+
+enum rc audit_query_check(const struct audit_query *query)
+{
+    TRY(check_texts(query));
+    TRY(check_actions(&query->actions));
+    TRY(check_bits("decision", query->decisions, decision_name));
+    TRY(check_bits("source", query->sources, source_name));
+    TRY(check_bits("kind of actor", query->kinds, kind_name));
     if (query->since_ms < 0 || query->until_ms < 0)
         return fault(RC_MALFORMED, "audit query: a time before 1970");
+    if (query->until_ms != 0 && query->until_ms < query->since_ms)
+        return fault(RC_MALFORMED, "audit query: until lies before since");
     if (query->most == 0 || query->most > AUDIT_QUERY_MOST)
         return fault(RC_MALFORMED, "audit query: at most %u, 1 to %d are allowed", query->most,
                      AUDIT_QUERY_MOST);
     return RC_OK;
 }
 
+/* ---- Does a record match? ---- */
+
 static bool wants(struct bytes given, struct bytes value)
 {
     return given.len == 0 || bytes_equal(given, value);
+}
+
+static bool wants_bit(uint8_t bits, unsigned value)
+{
+    return bits == 0 || (bits & 1u << value) != 0;
 }
 
 static bool wants_device(struct bytes given, const struct audit_record *record)
@@ -39,19 +107,62 @@ static bool wants_device(struct bytes given, const struct audit_record *record)
            (record->actor_kind == AUDIT_DEVICE && bytes_equal(given, record->actor));
 }
 
+static bool wants_certificate(const struct audit_query *query,
+                              const struct audit_certificate *certificate)
+{
+    return wants(query->certificate, certificate->fingerprint) &&
+           wants(query->serial, certificate->serial) &&
+           wants(query->issuer, certificate->issuer) && wants(query->key, certificate->key);
+}
+
+static bool wants_rule(const struct audit_query *query, const struct audit_record *record)
+{
+    if (query->policy_version != 0 && query->policy_version != record->policy_version)
+        return false;
+    if (query->rule == AUDIT_RULE_NONE)
+        return record->policy_version > 0 && record->rule == 0;
+    return query->rule == 0 || query->rule == record->rule;
+}
+
+static bool wants_place(const struct audit_query *query, const struct audit_record *record)
+{
+    if (!wants(query->target, record->target))
+        return false;
+    if (query->topic.len > 0) {
+        const struct bytes topic = audit_topic_of(record);
+        if (topic.len == 0 || !audit_topic_meets(query->topic, topic))
+            return false;
+    }
+    if (query->peer.len == 0)
+        return true;
+    const struct audit_network peer = audit_network_of_peer(record->peer);
+    return audit_network_has(&query->peer, &peer);
+}
+
 bool audit_query_wants(const struct audit_query *query, const struct audit_record *record)
 {
-    return wants_device(query->device, record) && wants(query->actor, record->actor) &&
-           (wants(query->certificate, record->actor_certificate.fingerprint) ||
-            wants(query->certificate, record->certificate.fingerprint)) &&
+    return (audit_action_set_is_empty(&query->actions) ||
+            audit_action_set_has(&query->actions, record->action)) &&
+           wants_bit(query->decisions, record->decision) &&
+           wants_bit(query->sources, record->source) &&
+           wants_bit(query->kinds, record->actor_kind) && wants_device(query->device, record) &&
+           wants(query->actor, record->actor) &&
+           (wants_certificate(query, &record->actor_certificate) ||
+            wants_certificate(query, &record->certificate)) &&
            wants(query->correlation, BYTES_OF(record->correlation)) &&
-           wants(query->target, record->target) &&
-           bytes_start_with(record->peer, query->peer) &&
-           (query->action == 0 || query->action == record->action) &&
-           (query->decision == 0 || query->decision == record->decision) &&
-           (query->rule == 0 || query->rule == record->rule) &&
-           record->wall_ms >= query->since_ms &&
-           (query->until_ms == 0 || record->wall_ms <= query->until_ms);
+           wants_rule(query, record) && record->wall_ms >= query->since_ms &&
+           (query->until_ms == 0 || record->wall_ms <= query->until_ms) &&
+           wants_place(query, record);
+}
+
+/* ---- Bytes ---- */
+
+static void write_network(const struct audit_network *network, struct buf *buf)
+{
+    buf_add_u8(buf, network->len);
+    buf_add_u8(buf, network->bits);
+    buf_add_u16(buf, network->port);
+    buf_add(buf, BYTES_OF(network->address));
 }
 
 void audit_query_write(const struct audit_query *query, struct buf *buf)
@@ -59,11 +170,19 @@ void audit_query_write(const struct audit_query *query, struct buf *buf)
     buf_add_sized16(buf, query->device);
     buf_add_sized16(buf, query->actor);
     buf_add_sized16(buf, query->certificate);
+    buf_add_sized16(buf, query->serial);
+    buf_add_sized16(buf, query->issuer);
+    buf_add_sized16(buf, query->key);
     buf_add_sized16(buf, query->correlation);
     buf_add_sized16(buf, query->target);
-    buf_add_sized16(buf, query->peer);
-    buf_add_u16(buf, query->action);
-    buf_add_u8(buf, query->decision);
+    buf_add_sized16(buf, query->topic);
+    write_network(&query->peer, buf);
+    for (size_t i = 0; i < ACTION_WORDS; i++)
+        buf_add_u64(buf, query->actions.bits[i]);
+    buf_add_u8(buf, query->kinds);
+    buf_add_u8(buf, query->decisions);
+    buf_add_u8(buf, query->sources);
+    buf_add_u64(buf, query->policy_version);
     buf_add_u32(buf, query->rule);
     buf_add_u64(buf, (uint64_t)query->since_ms);
     buf_add_u64(buf, (uint64_t)query->until_ms);
@@ -71,19 +190,35 @@ void audit_query_write(const struct audit_query *query, struct buf *buf)
     buf_add_u32(buf, query->most);
 }
 
+static void read_texts(struct reader *r, struct audit_query *query)
+{
+    query->device = reader_sized16(r, AUDIT_ID_MAX);
+    query->actor = reader_sized16(r, AUDIT_ID_MAX);
+    query->certificate = reader_sized16(r, AUDIT_HASH);
+    query->serial = reader_sized16(r, AUDIT_SERIAL_MAX);
+    query->issuer = reader_sized16(r, AUDIT_HASH);
+    query->key = reader_sized16(r, AUDIT_HASH);
+    query->correlation = reader_sized16(r, AUDIT_CORRELATION);
+    query->target = reader_sized16(r, AUDIT_TARGET_MAX);
+    query->topic = reader_sized16(r, AUDIT_TARGET_MAX);
+    query->peer.len = reader_u8(r);
+    query->peer.bits = reader_u8(r);
+    query->peer.port = reader_u16(r);
+    reader_copy(r, query->peer.address, sizeof query->peer.address);
+}
+
 enum rc audit_query_read(struct bytes bytes, struct audit_query *query)
 {
     struct reader r = READER(bytes);
     struct audit_query made = { 0 };
 
-    made.device = reader_sized16(&r, AUDIT_ID_MAX);
-    made.actor = reader_sized16(&r, AUDIT_ID_MAX);
-    made.certificate = reader_sized16(&r, AUDIT_HASH);
-    made.correlation = reader_sized16(&r, AUDIT_CORRELATION);
-    made.target = reader_sized16(&r, AUDIT_TARGET_MAX);
-    made.peer = reader_sized16(&r, AUDIT_PEER_MAX);
-    made.action = reader_u16(&r);
-    made.decision = reader_u8(&r);
+    read_texts(&r, &made);
+    for (size_t i = 0; i < ACTION_WORDS; i++)
+        made.actions.bits[i] = reader_u64(&r);
+    made.kinds = reader_u8(&r);
+    made.decisions = reader_u8(&r);
+    made.sources = reader_u8(&r);
+    made.policy_version = reader_u64(&r);
     made.rule = reader_u32(&r);
     made.since_ms = (int64_t)reader_u64(&r);
     made.until_ms = (int64_t)reader_u64(&r);

@@ -2,33 +2,51 @@
  */
 #pragma once
 
+#include "audit/action_set.h"
 #include "audit/leaf.h"
+#include "audit/network.h"
 
-/* All that is given must hold. Borrowed; empty, 0 and AUDIT_ANY are not given. */
+/*
+ * All that is given must hold. Borrowed; empty, 0 and no bits are not given. A certificate is
+ * the one shown or the one acted upon: what is said of it must hold of one of the two.
+ */
 struct audit_query {
     struct bytes device;      /* as the actor, or as what the record is about */
     struct bytes actor;       /* id of the actor, of whatever kind */
-    struct bytes certificate; /* fingerprint, shown or acted upon */
-    struct bytes correlation; /* 16 octets */
+    uint8_t kinds;            /* bits of enum audit_actor_kind */
+    struct bytes certificate; /* fingerprint */
+    struct bytes serial;
+    struct bytes issuer, key; /* hashes: record.h */
+    struct bytes correlation; /* 16 octets, not all zero */
     struct bytes target;      /* exactly this */
-    struct bytes peer;        /* begins with this: an address without its port */
-    uint16_t action;          /* of enum audit_action */
-    uint8_t decision;         /* of enum audit_decision */
-    uint32_t rule;
+    struct bytes topic; /* a filter: what was published, received, retained, or subscribed to
+                           matches it, or can */
+    struct audit_network peer;
+    struct audit_action_set actions;
+    uint8_t decisions;          /* bits of enum audit_decision */
+    uint8_t sources;            /* bits of enum audit_source */
+    uint64_t policy_version;    /* that was asked */
+    uint32_t rule;              /* that decided; AUDIT_RULE_NONE: none of them did */
     int64_t since_ms, until_ms; /* wall, both included; until 0: no end */
     uint64_t before; /* only records with a lower index: the next page; 0: from the newest */
     uint32_t most;   /* at most so many */
 };
 
-enum { AUDIT_QUERY_MOST = 1000, AUDIT_QUERY_MAX = 2048 };
+enum { AUDIT_QUERY_MOST = 1000, AUDIT_QUERY_MAX = 3072 };
+#define AUDIT_RULE_NONE UINT32_MAX
 
-/* RC_MALFORMED: a field that no record can have, or most outside 1 to AUDIT_QUERY_MOST. */
+/* RC_MALFORMED names the field that no record can have, or most outside 1 to AUDIT_QUERY_MOST.
+ */
 enum rc audit_query_check(const struct audit_query *query);
 bool audit_query_wants(const struct audit_query *query, const struct audit_record *record);
 
 /* Append; read strictly and check. */
 void audit_query_write(const struct audit_query *query, struct buf *buf);
 enum rc audit_query_read(struct bytes bytes, struct audit_query *query);
+
+/* Append what is given as words, as /v1/audit spells it but for times: "device=dev-1 limit=50".
+ */
+void audit_query_tell(const struct audit_query *query, struct buf *text);
 
 /* One record found, with what proves it. Borrowed. */
 struct audit_hit {

@@ -12,13 +12,11 @@ enum { PATH_LEN_MAX = 8 * 1024 };
 
 /* ---- audit list ---- */
 
-enum { LIMIT = CLI_AUDIT_FACETS, BEFORE, SINCE, UNTIL };
+enum { LIMIT = CLI_AUDIT_FACETS, BEFORE };
 static const struct cli_option LIST_OPTIONS[] = {
     CLI_AUDIT_FACET_OPTIONS,
     [LIMIT] = { "--limit", "N", "at most N records, the newest (50)" },
     [BEFORE] = { "--before", "INDEX", "only older ones than this" },
-    [SINCE] = { "--since", "TIME", "2026-11-27T12:00:00Z, or later" },
-    [UNTIL] = { "--until", "TIME", "or earlier" },
 };
 
 static enum rc list_records(const struct cli_call *call)
@@ -53,11 +51,17 @@ const struct cli_command CLI_AUDIT_LIST = {
     .name = "audit list",
     .arguments = "",
     .summary = "who did what, and why it was allowed or not: the newest records",
-    .teaching = "All that is given must hold. --json has everything that is known of each "
+    .teaching = "All that is given must hold; WORDS and NAMES are one or several, with commas, "
+                "of which one must.\n"
+                "Times and texts are as the log has them; of several topics that were counted "
+                "together it names the\nfirst. --json has everything that is known of each "
                 "record.\n"
                 "\n"
                 "Example:\n"
-                "  touchmark audit list --device pump-17 --decision denied\n"
+                "  touchmark audit list --device pump-17 --decision denied,failed\n"
+                "  touchmark audit list --topic 'plant/+/valve/#' --peer 192.0.2.0/24 --action "
+                "publish,subscribe\n"
+                "  touchmark audit list --serial 0f3a9c --action 'certificate.*'\n"
                 "  touchmark audit list --correlation 9f86d081884c7d659a2feaa0c55ad015   the "
                 "request id of a refusal\n",
     .options = LIST_OPTIONS,

@@ -11,7 +11,8 @@ enum { PATH_LEN_MAX = 8 * 1024, LINE_MAX_LEN = 8 * 1024, AGAIN_S = 1 };
 enum { FROM = CLI_AUDIT_FACETS, TIMES };
 static const struct cli_option OPTIONS[] = {
     CLI_AUDIT_FACET_OPTIONS,
-    [FROM] = { "--from", "INDEX", "from this record on, not only what is written from now on" },
+    [FROM] = { "--from", "INDEX",
+               "from this record on (0: the first), not only what comes from now on" },
     [TIMES] = { "--answers", "N",
                 "end after N answers of the server, which come at least every ten seconds "
                 "(never)" },
@@ -145,7 +146,7 @@ const struct cli_command CLI_AUDIT_FOLLOW = {
         "\n"
         "Example:\n"
         "  touchmark audit follow --decision denied\n"
-        "  touchmark audit follow --from 1 --json >> records.jsonl\n",
+        "  touchmark audit follow --from 0 --json >> records.jsonl\n",
     .options = OPTIONS,
     .option_count = COUNT(OPTIONS),
     .run = follow,

@@ -26,7 +26,7 @@ struct cli_option {
     const char *meaning;
 };
 
-enum { CLI_OPTIONS_MAX = 20, CLI_WORDS_MAX = 8 };
+enum { CLI_OPTIONS_MAX = 24, CLI_WORDS_MAX = 8 };
 
 struct cli_command {
     const char *name;      /* one or two words: "init", "device add" */

@@ -38,6 +38,7 @@ daemon_authority_request_new(struct daemon_authority *authority)
 
 void daemon_authority_forget(struct daemon_authority_request *request)
 {
+    daemon_authority_unfollow(request);
     loop_disarm(&request->timer);
     wipe(&request->body);
     wipe(&request->text);
@@ -335,6 +336,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
     TRY(daemon_authority_retention_start(made));
+    TRY(daemon_authority_index_start(made));
     *authority = TAKE(made);
     return RC_OK;
 }
@@ -368,6 +370,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     daemon_authority_checkpoint_stop(authority);
     daemon_authority_publish_stop(authority);
     daemon_authority_retention_stop(authority);
+    daemon_authority_index_stop(authority);
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);

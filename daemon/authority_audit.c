@@ -454,7 +454,9 @@ static enum rc begin(struct store_txn *txn, void *with)
     const struct beginning *beginning = with;
     const struct daemon_authority_book *book = beginning->book;
     uint64_t size = 0;
+    bool more = false;
 
+    TRY(audit_log_index(book->log, txn, &more));
     TRY(audit_log_size(book->log, txn, &size));
     if (size == 0) {
         TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));

@@ -6,7 +6,13 @@
 
 /* Of the feed: what every door has applied goes after an hour, and what no door ever takes when
  * there is too much of it: that door takes a snapshot. */
-enum { FEED_AGE_MS = 3600000, FEED_MOST = 1000000, FEED_WORK = 256, WATCHERS_MOST = 16 };
+enum {
+    FEED_AGE_MS = 3600000,
+    FEED_MOST = 1000000,
+    FEED_WORK = 256,
+    FOLLOWERS_MOST = 16,
+    FOLLOWERS_EACH = 4
+};
 
 /* ---- Waiting ---- */
 
@@ -257,19 +263,55 @@ static void look_up(struct daemon_authority_request *request)
 
 /* ---- AUDIT_WATCH ---- */
 
-/* Each holds a credit of its door's bulk lane, where enrolments wait, too. */
+static enum rc find_follower(struct store_txn *txn, void *with)
+{
+    return daemon_authority_check_actor(txn, with, registry_right_of(REGISTRY_ASK_AUDIT_WATCH));
+}
+
+/* Each holds a credit of its door's bulk lane, where enrolments wait, too: one operator gets a
+ * part of what there is for all. */
+static enum rc check_followers(const struct daemon_authority_request *request)
+{
+    unsigned all = 0, own = 0;
+
+    for (const struct daemon_authority_request *at = request->authority->followers; at != NULL;
+         at = at->next_follower) {
+        all++;
+        own += at->actor.kind == request->actor.kind &&
+               strcmp(at->actor.id, request->actor.id) == 0;
+    }
+    if (own >= FOLLOWERS_EACH)
+        return fault(RC_LIMIT, "%s %s follows the log %u times already, which is the most",
+                     registry_kind_name(request->actor.kind), request->actor.id, own);
+    if (all >= FOLLOWERS_MOST)
+        return fault(RC_BUSY, "%u follow the log already, which is the most", all);
+    return RC_OK;
+}
+
+void daemon_authority_unfollow(struct daemon_authority_request *request)
+{
+    struct daemon_authority_request **at = &request->authority->followers;
+
+    while (*at != NULL && *at != request)
+        at = &(*at)->next_follower;
+    if (*at != NULL)
+        *at = request->next_follower;
+}
+
+/* Who may not is told so as any reader is. */
 static void watch_log(struct daemon_authority_request *request)
 {
-    size_t count = 0;
+    enum rc rc = store_read(request->authority->setup.store, find_follower, request);
 
-    for (const struct daemon_authority_request *at = request->authority->waiting; at != NULL;
-         at = at->next)
-        count += at->ask == REGISTRY_ASK_AUDIT_WATCH;
-    if (count >= WATCHERS_MOST)
-        daemon_authority_turn_away(request,
-                                   fault(RC_BUSY, "%d follow the log already", WATCHERS_MOST));
-    else
-        daemon_authority_read(request);
+    if (rc == RC_OK)
+        rc = check_followers(request);
+    if (rc != RC_OK && rc != RC_DENIED) {
+        daemon_authority_turn_away(request, rc);
+        return;
+    }
+    request->next_follower = request->authority->followers;
+    request->authority->followers = request;
+    daemon_authority_read(request);
 }
 
 void daemon_authority_follow(struct daemon_authority_request *request)

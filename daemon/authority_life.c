@@ -29,7 +29,9 @@ static enum rc note_index(void *with, const struct audit_hit *hit)
 static enum rc find_latest(const struct daemon_authority_book *book, struct store_txn *txn,
                            enum audit_action action, uint64_t *found)
 {
-    struct audit_query query = { .action = (uint16_t)action, .actor = SELF, .most = 1 };
+    struct audit_query query = { .actions = audit_action_set_of(action),
+                                 .actor = SELF,
+                                 .most = 1 };
     bool more = true;
 
     *found = 0;

@@ -222,25 +222,23 @@ static void say_number(struct buf *text, const char *name, uint64_t number)
 /* The query as /v1/audit spells it. */
 static enum rc say_query(struct buf *text, struct bytes bytes)
 {
-    struct audit_query q;
+    struct audit_query query;
 
-    TRY(audit_query_read(bytes, &q));
-    say(text, "device", q.device);
-    say(text, "actor", q.actor);
-    say_hex(text, "certificate", q.certificate);
-    say_hex(text, "correlation", q.correlation);
-    if (q.action != 0)
-        say(text, "action", bytes_of_text(audit_action_get(q.action)->name));
-    if (q.decision != 0)
-        say(text, "decision", bytes_of_text(audit_decision_name(q.decision)));
-    say_number(text, "rule", q.rule);
-    say(text, "peer", q.peer);
-    say_number(text, "since_ms", (uint64_t)q.since_ms);
-    say_number(text, "until_ms", (uint64_t)q.until_ms);
-    say_number(text, "before", q.before);
-    say_number(text, "limit", q.most);
-    say(text, "target", q.target);
+    TRY(audit_query_read(bytes, &query));
+    audit_query_tell(&query, text);
     return RC_OK;
+}
+
+/* "follow from=new", or the index: what follows is not told to followers (is_following()). */
+static enum rc say_follow(struct buf *text, struct reader *r)
+{
+    uint64_t from = reader_u64(r);
+
+    if (from == UINT64_MAX)
+        buf_addf(text, "follow from=new");
+    else
+        buf_addf(text, "follow from=%" PRIu64, from);
+    return say_query(text, r->left);
 }
 
 /* Sizes and indices, as /v1/audit/proof names them. */
@@ -274,8 +272,7 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
         buf_addf(text, "entries from=%" PRIu64, reader_u64(&r));
         return RC_OK;
     case REGISTRY_ASK_AUDIT_WATCH:
-        buf_addf(text, "follow from=%" PRIu64, reader_u64(&r));
-        return say_query(text, r.left);
+        return say_follow(text, &r);
     case REGISTRY_ASK_AUDIT_CHECKPOINT:
         buf_addf(text, "checkpoint");
         say_number(text, "size", reader_u64(&r));
@@ -371,8 +368,9 @@ static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *r
         return fault(RC_NOT_FOUND, "this authority keeps no audit log");
     TRY(audit_query_read(r.left, &query));
     TRY(audit_log_size(log, txn, &size));
-    if (request->seen == 0)
-        request->seen = from == 0 ? size : from;
+    if (!request->began)
+        request->seen = from == UINT64_MAX ? size : from;
+    request->began = true;
     enum rc rc =
         audit_log_list_on(log, txn, &query, request->seen, add_news, news, &request->seen);
     /* Who is far behind is told how far this came, and asks on: only who has seen all waits. */

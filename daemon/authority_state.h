@@ -100,6 +100,14 @@ struct daemon_authority_retention {
     bool more, pruned; /* of the latest run of a step */
 };
 
+/* The audit log's index in the making. */
+struct daemon_authority_indexing {
+    struct store_job job; /* first */
+    struct daemon_authority *authority;
+    struct loop_timer timer;
+    bool more; /* of the latest run of a step */
+};
+
 /* A walk over the signer's journal. */
 struct daemon_authority_walk {
     bool under_way;
@@ -114,10 +122,11 @@ struct daemon_authority {
     struct store_queue *queue;
     struct loop_turn woken;
     struct daemon_authority_door doors[REGISTRY_CHANNEL_LAST + 1];
-    struct daemon_authority_request *waiting; /* WATCH and APPLIED without an answer yet */
-    struct daemon_authority_request *undone;  /* refused, and not yet undone: no space */
-    uint64_t told_revision;                   /* up to which the waiting were woken */
-    bool acknowledged;                        /* since the last turn */
+    struct daemon_authority_request *waiting;   /* WATCH and APPLIED without an answer yet */
+    struct daemon_authority_request *followers; /* AUDIT_WATCH, whether they wait or not */
+    struct daemon_authority_request *undone;    /* refused, and not yet undone: no space */
+    uint64_t told_revision;                     /* up to which the waiting were woken */
+    bool acknowledged;                          /* since the last turn */
     int64_t started_ms;
     bool ending;
 
@@ -129,6 +138,7 @@ struct daemon_authority {
     struct daemon_authority_walk walk;
     struct daemon_authority_round round;
     struct daemon_authority_retention retention;
+    struct daemon_authority_indexing indexing;
     uint64_t records, checkpoint; /* of the audit log, when last looked at */
     struct daemon_authority_publisher *publisher;
     struct daemon_authority_cosigned cosigned, uncosigned;
@@ -186,8 +196,11 @@ struct daemon_authority_request {
     char id[REGISTRY_ID_MAX + 1];
     struct pki_request csr; /* borrows from body */
     uint8_t attempt[REGISTRY_ATTEMPT], secret_hash[32];
-    bool has_news; /* AUDIT_WATCH */
-    uint64_t seen; /* AUDIT_WATCH: the next record of the log to be looked at */
+    /* AUDIT_WATCH */
+    struct daemon_authority_request *next_follower;
+    bool has_news;
+    bool began;    /* so seen says something */
+    uint64_t seen; /* the next record of the log to be looked at */
     bool reserved; /* a token, by this attempt */
     bool knows;    /* a recovery: the operator is there already */
     struct buf tbs, certificate;
@@ -259,6 +272,8 @@ void daemon_authority_flood_stop(struct daemon_authority *authority);
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Until there is an answer, or it took too long. */
 void daemon_authority_wait(struct daemon_authority_request *request);
+/* It follows the log no more. */
+void daemon_authority_unfollow(struct daemon_authority_request *request);
 /* Answer those who wait and whose news has come. */
 void daemon_authority_wake(struct daemon_authority *authority);
 /* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */
@@ -306,6 +321,10 @@ void daemon_authority_publish(struct daemon_authority *authority);
 
 /* ---- authority_cosign.c: AUDIT_COSIGN ---- */
 void daemon_authority_cosign(struct daemon_authority_request *request);
+
+/* ---- authority_index.c ---- */
+enum rc daemon_authority_index_start(struct daemon_authority *authority);
+void daemon_authority_index_stop(struct daemon_authority *authority);
 
 /* ---- authority_retention.c: AUDIT_ERASE, AUDIT_HOLD ---- */
 void daemon_authority_erase(struct daemon_authority_request *request);

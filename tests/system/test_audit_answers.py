@@ -1,5 +1,4 @@
 """Questions to the audit log that one record does not answer, against real doors and real clients."""
-import contextlib
 import json
 import os
 import signal
@@ -8,9 +7,9 @@ import subprocess
 
 import pytest
 
-import mqtt
 import place
 import world
+from devices import client, publish
 
 POLICY = """allow device connect
 allow device publish "plant/${device.id}/#"
@@ -201,21 +200,3 @@ def test_who_may_not_read_may_not_follow(running, tmp_path):
     done = place.touchmark("audit", "follow", "--profile", tmp_path / "watcher/operator.conf", "--server",
                            f"https://127.0.0.1:{running.ports['operator']}", check=False)
     assert done.returncode == 3
-
-
-# ---- the world's own ----
-
-@contextlib.contextmanager
-def client(made, name):
-    stem = made.work / "credentials" / name
-    credential = world.Credential.read(name, stem.with_name(name + ".pem"), stem.with_name(name + ".key"))
-    with mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, credential), name) as connected:
-        assert connected.connect() == 0
-        yield connected
-        connected.disconnect()
-
-
-def publish(made, name, topic, times=1):
-    with client(made, name) as publisher:
-        for _ in range(times):
-            publisher.publish(topic, b"x", qos=1)

@@ -551,3 +551,16 @@ static inline bool reply_has(const struct reply *reply, const char *text)
 {
     return reply->status != 0 && strstr(reply->head, text) != NULL;
 }
+
+/* Ask, and hold the answer against its status and something that it must have. */
+static inline void world_expect(struct world *world, int who, const char *line,
+                                const char *headers, const char *body, unsigned status,
+                                const char *has)
+{
+    AUTO_REPLY(reply);
+
+    world_ask(world, who, line, headers, body, &reply);
+    if (reply.status != status || (has != NULL && !reply_has(&reply, has)))
+        fail_msg("%s: %u, wanted %u with \"%s\":\n%s", line, reply.status, status,
+                 has == NULL ? "" : has, reply.head == NULL ? "(nothing)" : reply.head);
+}

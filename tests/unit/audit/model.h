@@ -244,16 +244,67 @@ static inline enum rc compare_searches(struct store_txn *txn, struct model *m,
         query = (struct audit_query){ .most = 1000, .actor = bytes_of_text(IDS[i]) };
         TRY(compare_search(txn, m, &query, bare));
     }
-    TRY(compare_search(txn, m, &(struct audit_query){ .most = 1000, .action = AUDIT_PUBLISH },
-                       bare));
-    TRY(compare_search(txn, m, &(struct audit_query){ .most = 1000, .decision = AUDIT_DENIED },
-                       bare));
+    TRY(compare_search(
+        txn, m,
+        &(struct audit_query){ .most = 1000, .actions = audit_action_set_of(AUDIT_PUBLISH) },
+        bare));
+    TRY(compare_search(
+        txn, m, &(struct audit_query){ .most = 1000, .decisions = 1u << AUDIT_DENIED }, bare));
     return compare_search(
         txn, m, &(struct audit_query){ .most = 1000, .correlation = BYTES_OF(CORRELATION) },
         bare);
 }
 
-/* What is left in the index of a bare record says no more than its head. */
+static inline bool has_facet(const struct audit_record *record, struct audit_facet facet)
+{
+    struct audit_facets facets;
+
+    audit_facets_of(record, &facets);
+    for (size_t i = 0; i < facets.count; i++)
+        if (facets.at[i].kind == facet.kind && facets.at[i].hash == facet.hash)
+            return true;
+    return false;
+}
+
+/* What the index has of a block's records; of bare ones no more than their heads say. */
+static inline enum rc compare_block(struct store_txn *txn, struct model *m, uint64_t block,
+                                    struct audit_facet facet, const bool bare[MOST])
+{
+    struct audit_places places;
+
+    TRY(audit_index_get(m->logs->log, txn, AUDIT_INDEX_BLOCK, block, facet, &places));
+    assert_false(audit_places_is_empty(&places));
+    for (unsigned at = 0; at < AUDIT_SPAN; at++) {
+        const uint64_t index = block * AUDIT_SPAN + at;
+        if (!audit_places_has(&places, at))
+            continue;
+        assert_true(index < m->count);
+        struct audit_record head = head_of(&m->records[index]);
+        if (bare[index] && !m->erasing)
+            assert_true(has_facet(&head, facet));
+    }
+    return RC_OK;
+}
+
+/* A far names blocks that have the facet still. */
+static inline enum rc compare_far(struct store_txn *txn, struct model *m, uint64_t far,
+                                  struct audit_facet facet)
+{
+    const unsigned blocks = m->logs->log->far_blocks;
+    struct audit_places places, inner;
+
+    TRY(audit_index_get(m->logs->log, txn, AUDIT_INDEX_FAR, far, facet, &places));
+    for (unsigned at = 0; at < AUDIT_SPAN; at++) {
+        if (!audit_places_has(&places, at))
+            continue;
+        assert_true(at < blocks);
+        TRY(audit_index_get(m->logs->log, txn, AUDIT_INDEX_BLOCK, far * blocks + at, facet,
+                            &inner));
+        assert_false(audit_places_is_empty(&inner));
+    }
+    return RC_OK;
+}
+
 static inline enum rc compare_index(struct store_txn *txn, struct model *m,
                                     const bool bare[MOST])
 {
@@ -266,14 +317,17 @@ static inline enum rc compare_index(struct store_txn *txn, struct model *m,
     TRY(store_cursor_open(txn, AUDIT_SEARCH, &all, &cursor));
     while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
         struct reader r = READER(key);
-        uint8_t facet = reader_u8(&r);
-        reader_take(&r, reader_u8(&r));
-        uint64_t index = reader_u64(&r);
+        uint8_t level = reader_u8(&r);
+        if (level < AUDIT_INDEX_FAR)
+            continue;
+        uint64_t number = reader_u32(&r);
+        struct audit_facet facet = { .kind = reader_u8(&r) };
+        facet.hash = reader_u32(&r);
         assert_true(reader_done(&r));
-        assert_true(index < m->count);
-        if (facet != AUDIT_BY_CORRELATION && facet != AUDIT_BY_DECISION &&
-            facet != AUDIT_BY_ACTION)
-            assert_false(bare[index] && !m->erasing);
+        if (level == AUDIT_INDEX_BLOCK)
+            TRY(compare_block(txn, m, number, facet, bare));
+        else if (facet.kind != AUDIT_INDEX_WHOLE)
+            TRY(compare_far(txn, m, number, facet));
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }

@@ -67,7 +67,7 @@ static void step_erasure(struct model *m)
 {
     struct stepping s = { .m = m,
                           .room = BUF_MAX(128),
-                          .most = 1 + (unsigned)logs_dice(&m->dice) % 40 };
+                          .most = 1 + (unsigned)logs_dice(&m->dice) % 200 };
     enum rc rc = store_write(m->logs->store, step, &s);
 
     if (!m->erasing)
@@ -191,6 +191,21 @@ static enum rc set_retention(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
+static enum rc index_a_part(struct store_txn *txn, void *with)
+{
+    struct model *m = with;
+    bool more = false;
+
+    return audit_log_index(m->logs->log, txn, &more);
+}
+
+/* Fars of one block, so that there are some, and erasures in them. */
+static void index_it(struct model *m)
+{
+    m->logs->log->far_blocks = 1;
+    assert_int_equal(store_write(m->logs->store, index_a_part, m), RC_OK);
+}
+
 static void one_thing(struct model *m, bool undone)
 {
     static void (*const THINGS[])(struct model *) = { append_to,     append_to,    append_to,
@@ -221,6 +236,7 @@ static void agrees_with_a_naive_model(void **state)
         for (unsigned round = 0; round < ROUNDS; round++) {
             m.logs->now += (int64_t)(logs_dice(&m.dice) % (DAY / 8));
             one_thing(&m, logs_dice(&m.dice) % 4 == 0);
+            index_it(&m);
             if (logs_dice(&m.dice) % 16 == 0)
                 reopen(m.logs, 256 << 20);
             if (round % 8 == 0 || round + 1 == ROUNDS)

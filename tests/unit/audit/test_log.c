@@ -2,103 +2,6 @@
 
 #include "audit/checkpoint.h"
 
-enum { RECORDS = 1200, QUERIES = 400 };
-
-struct found {
-    uint64_t at[RECORDS];
-    size_t count;
-};
-
-static enum rc keep(void *with, const struct audit_hit *hit)
-{
-    struct found *found = with;
-
-    found->at[found->count++] = hit->index;
-    return RC_OK;
-}
-
-struct asked {
-    struct logs *logs;
-    struct audit_query query;
-    struct found found;
-    uint64_t next;
-    bool more;
-};
-
-static enum rc ask(struct store_txn *txn, void *with)
-{
-    struct asked *asked = with;
-
-    asked->found.count = 0;
-    return audit_log_list(asked->logs->log, txn, &asked->query, keep, &asked->found,
-                          &asked->next, &asked->more);
-}
-
-/* Some fields of some record, so that most queries find something. */
-static struct audit_query query_like(const struct audit_record *record, uint64_t *dice)
-{
-    struct audit_query query = { .most = 1 + (uint32_t)logs_dice(dice) % 50 };
-    unsigned fields = (unsigned)logs_dice(dice) & (unsigned)logs_dice(dice);
-
-    if ((fields & 1) != 0)
-        query.device = record->actor_kind == AUDIT_DEVICE ? record->actor : record->device;
-    if ((fields & 2) != 0)
-        query.actor = record->actor;
-    if ((fields & 4) != 0)
-        query.certificate = record->actor_certificate.fingerprint;
-    if ((fields & 8) != 0 && record->correlation[0] != 0)
-        query.correlation = BYTES_OF(record->correlation);
-    if ((fields & 16) != 0)
-        query.target = record->target;
-    if ((fields & 32) != 0)
-        query.peer = BYTES("192.0.2.1:");
-    if ((fields & 64) != 0)
-        query.action = (uint16_t)record->action;
-    if ((fields & 128) != 0)
-        query.decision = (uint8_t)record->decision;
-    if ((fields & 256) != 0)
-        query.rule = record->rule;
-    if ((fields & 512) != 0)
-        query.since_ms = record->wall_ms;
-    if ((fields & 1024) != 0)
-        query.until_ms = record->wall_ms;
-    return query;
-}
-
-static void check_against_all(struct asked *asked, const struct audit_record *records)
-{
-    size_t expected = RECORDS;
-    unsigned pages = 0;
-
-    do {
-        assert_int_equal(store_read(asked->logs->store, ask, asked), RC_OK);
-        for (size_t i = 0; i < asked->found.count; i++) {
-            while (expected > 0 && !audit_query_wants(&asked->query, &records[expected - 1]))
-                expected--;
-            assert_true(expected > 0);
-            assert_int_equal(asked->found.at[i], --expected);
-        }
-        asked->query.before = asked->next;
-    } while (asked->more && ++pages < RECORDS);
-    while (expected > 0)
-        assert_false(audit_query_wants(&asked->query, &records[--expected]));
-}
-
-static void finds_what_a_look_at_every_record_finds(void **state)
-{
-    static struct audit_record records[RECORDS];
-    struct asked asked = { .logs = *state };
-    uint64_t dice = 7;
-
-    logs_fill(*state, records, RECORDS);
-    for (size_t i = 0; i < QUERIES; i++) {
-        asked.query = query_like(&records[logs_dice(&dice) % RECORDS], &dice);
-        check_against_all(&asked, records);
-    }
-    asked.query = (struct audit_query){ .most = AUDIT_QUERY_MOST };
-    check_against_all(&asked, records);
-}
-
 struct taking {
     struct logs *logs;
     struct audit_origin origin;
@@ -249,31 +152,9 @@ static void the_newest_checkpoint_vouches_for_the_signers_journal(void **state)
     assert_int_equal(store_write(w->store, vouch, &damaged), RC_CORRUPT);
 }
 
-static void reads_back_queries_and_refuses_their_truncations(void **state)
-{
-    (void)state;
-    uint64_t dice = 11;
-
-    for (size_t i = 0; i < 200; i++) {
-        AUTO_BUF(buf, AUDIT_QUERY_MAX);
-        AUTO_BUF(again, AUDIT_QUERY_MAX);
-        struct audit_record record = logs_record(&dice);
-        struct audit_query query = query_like(&record, &dice), back;
-        audit_query_write(&query, &buf);
-        assert_int_equal(audit_query_read(buf_bytes(&buf), &back), RC_OK);
-        audit_query_write(&back, &again);
-        assert_true(bytes_equal(buf_bytes(&buf), buf_bytes(&again)));
-        for (size_t len = 0; len < buf.len; len++)
-            assert_int_equal(audit_query_read((struct bytes){ buf.at, len }, &back),
-                             RC_MALFORMED);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(finds_what_a_look_at_every_record_finds, logs_set_up,
-                                        logs_tear_down),
         cmocka_unit_test_setup_teardown(takes_each_record_of_a_spool_once, logs_set_up,
                                         logs_tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_spooled_record_that_names_its_source,
@@ -281,7 +162,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(proves_what_it_lists, logs_set_up, logs_tear_down),
         cmocka_unit_test_setup_teardown(the_newest_checkpoint_vouches_for_the_signers_journal,
                                         logs_set_up, logs_tear_down),
-        cmocka_unit_test(reads_back_queries_and_refuses_their_truncations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,8 +397,8 @@ static inline enum rc enrol(struct world *w, const struct soft_key *key,
 static inline unsigned count_audit(struct world *w, enum audit_action action,
                                    enum audit_decision decision)
 {
-    const struct audit_query query = { .action = (uint16_t)action,
-                                       .decision = (uint8_t)decision,
+    const struct audit_query query = { .actions = audit_action_set_of(action),
+                                       .decisions = (uint8_t)(1u << decision),
                                        .most = 100 };
     struct audit_page page;
     struct audit_hit hit;

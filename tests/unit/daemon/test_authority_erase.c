@@ -194,7 +194,10 @@ static void a_device_is_erased_and_begins_anew(void **state)
     assert_string_equal(life.reason, "done: 401 records");
     look_at_device(w, "dev-2", &life);
     assert_int_equal(life.records, 101);
-    look_at(w, &(const struct audit_query){ .action = AUDIT_PUBLISH, .most = 1000 }, &life);
+    look_at(w,
+            &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_PUBLISH),
+                                         .most = 1000 },
+            &life);
     assert_int_equal(life.records, 500);
     assert_int_equal(life.erased, 400);
 
@@ -286,15 +289,19 @@ static void an_operator_who_is_gone_is_erased_but_for_the_heads(void **state)
     assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, q, &told), RC_OK);
     assert_int_equal(erase_as(w, ADMIN, REGISTRY_OPERATOR, "looker", "has left"), RC_OK);
     wait_until_erased(w);
-    look_at(w, &(const struct audit_query){ .action = AUDIT_SYSTEM_BACKUP, .most = 10 }, &life);
+    look_at(w,
+            &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_SYSTEM_BACKUP),
+                                         .most = 10 },
+            &life);
     assert_int_equal(life.records, 1);
     assert_int_equal(life.erased, 1);
     look_at(w, &(const struct audit_query){ .actor = BYTES("looker"), .most = 10 }, &life);
     assert_int_equal(life.records, 1); /* that he wanted to erase, too */
     assert_int_equal(life.stays, 1);
     look_at(w,
-            &(const struct audit_query){
-                .target = BYTES("operator looker"), .action = AUDIT_LOG_ERASE, .most = 10 },
+            &(const struct audit_query){ .target = BYTES("operator looker"),
+                                         .actions = audit_action_set_of(AUDIT_LOG_ERASE),
+                                         .most = 10 },
             &life);
     assert_int_equal(life.records, 2);
     assert_int_equal(life.erased, 0);
@@ -328,7 +335,10 @@ static void a_hold_prevents_until_it_is_removed(void **state)
     wait_until_erased(w);
     assert_int_equal(hold_as(w, ADMIN, &hold, &other), RC_OK);
     assert_int_equal(other, number + 1);
-    look_at(w, &(const struct audit_query){ .action = AUDIT_LOG_HOLD, .most = 10 }, &life);
+    look_at(w,
+            &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_LOG_HOLD),
+                                         .most = 10 },
+            &life);
     assert_int_equal(life.records, 5);
     assert_string_equal(life.reason, "added: case 4711");
 }
@@ -374,7 +384,10 @@ static void old_bodies_are_pruned_by_setting(void **state)
     struct life life = { 0 };
 
     for (int tries = 0; life.erased < 300 && tries < TRIES; tries++) {
-        look_at(w, &(const struct audit_query){ .action = AUDIT_PUBLISH, .most = 1000 }, &life);
+        look_at(w,
+                &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_PUBLISH),
+                                             .most = 1000 },
+                &life);
         usleep(20000);
     }
     assert_int_equal(life.records, 351);
@@ -382,13 +395,16 @@ static void old_bodies_are_pruned_by_setting(void **state)
     look_at_device(w, "dev-1", &life);
     assert_int_equal(life.records, 51);
     look_at(w,
-            &(const struct audit_query){ .action = AUDIT_LOG_PRUNE,
+            &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_LOG_PRUNE),
                                          .target = BYTES("authority.audit_retention"),
                                          .most = 10 },
             &life);
     assert_int_equal(life.records, 1);
     for (int tries = 0; life.records < 2 && tries < TRIES; tries++) {
-        look_at(w, &(const struct audit_query){ .action = AUDIT_LOG_PRUNE, .most = 10 }, &life);
+        look_at(w,
+                &(const struct audit_query){ .actions = audit_action_set_of(AUDIT_LOG_PRUNE),
+                                             .most = 10 },
+                &life);
         usleep(20000);
     }
     assert_true(life.records >= 2); /* more than one, if a checkpoint came in between */

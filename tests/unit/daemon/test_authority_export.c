@@ -32,7 +32,8 @@ static struct registry_status status_of(struct world *w)
 static size_t exports(struct world *w, struct audit_page *page)
 {
     static struct buf reply;
-    const struct audit_query query = { .action = AUDIT_LOG_EXPORT, .most = 100 };
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_LOG_EXPORT),
+                                       .most = 100 };
     struct registry_question q = { 0 };
     AUTO_BUF(asked, AUDIT_QUERY_MAX);
     struct registry_answer answer = { 0 };

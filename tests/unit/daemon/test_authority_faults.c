@@ -136,11 +136,12 @@ static struct found find(struct world *w, unsigned run, unsigned number)
 
     memcpy(correlation, of.preamble.correlation, sizeof correlation);
     correlation[0] = 7; /* ask_as() */
-    const struct audit_query query = { .correlation = BYTES_OF(correlation),
-                                       .action =
-                                           reads(number) ? AUDIT_DEVICE_READ : AUDIT_DEVICE_ADD,
-                                       .decision = AUDIT_ALLOWED,
-                                       .most = 100 };
+    const struct audit_query query = {
+        .correlation = BYTES_OF(correlation),
+        .actions = audit_action_set_of(reads(number) ? AUDIT_DEVICE_READ : AUDIT_DEVICE_ADD),
+        .decisions = 1u << AUDIT_ALLOWED,
+        .most = 100
+    };
     audit_query_write(&query, &asked);
     struct registry_question q = { .query = buf_bytes(&asked) };
     assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);

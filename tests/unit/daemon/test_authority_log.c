@@ -141,7 +141,7 @@ static void a_batch_with_one_bad_record_is_refused_whole(void **state)
 static void each_hit(struct world *w, enum audit_action action,
                      void (*each)(const struct audit_record *record, void *with), void *with)
 {
-    const struct audit_query query = { .action = (uint16_t)action, .most = 100 };
+    const struct audit_query query = { .actions = audit_action_set_of(action), .most = 100 };
     struct audit_page page;
     struct audit_hit hit;
     AUTO_BUF(asked, AUDIT_QUERY_MAX);

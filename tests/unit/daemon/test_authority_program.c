@@ -239,7 +239,7 @@ static enum rc operate(struct world *w, enum registry_ask what,
 
 static uint64_t count_records(struct world *w, enum audit_action action)
 {
-    const struct audit_query query = { .action = (uint16_t)action, .most = 10 };
+    const struct audit_query query = { .actions = audit_action_set_of(action), .most = 10 };
     struct registry_answer answer = { 0 };
     struct audit_page page;
     struct audit_hit hit;

@@ -29,8 +29,8 @@ static struct found find(struct world *w, uint8_t request, enum audit_action act
 {
     const uint8_t correlation[AUDIT_CORRELATION] = { 7, request };
     const struct audit_query query = { .correlation = BYTES_OF(correlation),
-                                       .action = (uint16_t)action,
-                                       .decision = AUDIT_ALLOWED,
+                                       .actions = audit_action_set_of(action),
+                                       .decisions = 1u << AUDIT_ALLOWED,
                                        .most = 100 };
     struct audit_page page;
     struct audit_hit hit;

@@ -137,7 +137,8 @@ static enum rc count_restore(void *with, const struct audit_hit *hit)
 
 static enum rc look_inside(struct store_txn *txn, void *with)
 {
-    const struct audit_query query = { .action = AUDIT_SYSTEM_RESTORE, .most = 10 };
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_SYSTEM_RESTORE),
+                                       .most = 10 };
     struct found *found = with;
     struct store_position position = store_feed_position(txn);
     uint64_t next = 0;

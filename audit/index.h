@@ -1,0 +1,94 @@
+/* By what records are found: which records of a block have a facet, and which blocks of many.
+ * Private to audit/. */
+#pragma once
+
+#include "audit/facet.h"
+#include "store/txn.h"
+
+struct audit_log;
+
+/*
+ * A block is AUDIT_SPAN records, a far AUDIT_FAR_BLOCKS blocks. AUDIT_SEARCH holds
+ *   0x40, kind u8, hash u32, index u64 -> nothing: that record says that a certificate was made
+ *   0x41                               -> block u64: every whole block from it on is there
+ *   0x42                               -> far u64, kind u8, hash u32: where merging it goes on
+ *   0x80, far u32, kind u8, hash u32   -> places: the blocks of it that have the facet
+ *   0x80, far u32, 0xff, 0             -> nothing: the far is there whole
+ *   0xc0, block u32, kind u8, hash u32 -> places: the records of it that have the facet
+ * Places are one octet each, ascending; from 32 of them on, 32 octets with a bit for each, the
+ * lowest first.
+ *
+ * The facets of a block are written when its last record is appended, in the same transaction,
+ * in order and at the end of the table: so they cost few pages, however many devices take
+ * turns. Those of a far are merged from them later, a bounded step at a time. What is in no
+ * block yet is found by a look at each record, what is in no far by a look into each block.
+ */
+enum { AUDIT_INDEX_KEY = 1 + 4 + 1 + 4, AUDIT_INDEX_VALUE = 32 };
+
+/* Of 256, which. */
+struct audit_places {
+    uint64_t bits[4];
+};
+bool audit_places_has(const struct audit_places *places, unsigned at);
+bool audit_places_is_empty(const struct audit_places *places);
+
+enum audit_index_level { AUDIT_INDEX_FAR = 0x80, AUDIT_INDEX_BLOCK = 0xc0 };
+
+/* The places of a facet in a block or far; none: empty. RC_CORRUPT. */
+enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        struct audit_places *places);
+/* No places: it is taken out. */
+enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        const struct audit_places *places);
+/* The key; kind 0xff and 0 are a far's mark. */
+void audit_index_key(enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                     uint8_t key[AUDIT_INDEX_KEY]);
+enum { AUDIT_INDEX_WHOLE = 0xff };
+enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint64_t far,
+                             bool *whole);
+
+/* One item of a block or far in the making; sorted, then put. */
+struct audit_index_item {
+    uint32_t hash;
+    uint8_t kind, at;
+};
+enum { AUDIT_INDEX_ITEMS = 256 * AUDIT_FACETS_MAX };
+/* Room for that many, kept. */
+enum rc audit_index_items(struct audit_log *log, struct audit_index_item **items);
+int audit_index_compare(const void *left, const void *right);
+enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
+                              enum audit_index_level level, uint64_t number,
+                              const struct audit_index_item *items, size_t count);
+
+/* The block is whole, and has been appended to. */
+enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block);
+/* Every whole block from *low on can be looked up; UINT64_MAX: none, and it never began. */
+enum rc audit_index_low(struct audit_log *log, struct store_txn *txn, uint64_t *low);
+/* They can be from this one on, if not from a lower one. */
+enum rc audit_index_reach(struct audit_log *log, struct store_txn *txn, uint64_t block);
+
+/* ---- merge.c ---- */
+
+/* Merge a bounded part of this far, all of whose blocks are there; *whole: it was the last. */
+enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t far,
+                          bool *whole);
+
+/* ---- reindex.c ---- */
+
+/* The record's facets give way to those of what is left of it. */
+enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           const struct audit_record *record, const struct audit_record *left);
+/* The lowest record from `from` on and below `below` that has the facet, or may have it as far
+ * as the index knows. RC_NOT_FOUND. */
+enum rc audit_index_next(struct audit_log *log, struct store_txn *txn, struct audit_facet facet,
+                         uint64_t from, uint64_t below, uint64_t *index);
+
+/* ---- log_find.c: in the transaction that appends a record, or erases it ---- */
+
+/* If it says that a certificate was made. */
+enum rc audit_made_add(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                       const struct audit_record *record);
+enum rc audit_made_remove(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          const struct audit_record *record);

@@ -1,0 +1,269 @@
+#include "audit/log_state.h"
+
+enum { OLD_KEYS = 2000 };
+
+/* Keys of earlier versions lie below all of ours. */
+static const uint8_t FIRST[] = { 0x40 };
+static const struct store_range OLD = { .below = BYTES_OF(FIRST) };
+
+static unsigned table(const struct audit_log *log)
+{
+    return log->first_table + AUDIT_SEARCH;
+}
+
+/* ---- What an earlier version left ---- */
+
+static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    AUTO_BUF(old, STORE_KEY_MAX);
+    struct store_value value;
+    struct bytes key;
+    enum rc rc = RC_OK;
+
+    TRY(store_cursor_open(txn, table(log), &OLD, &cursor));
+    for (unsigned i = 0; i < OLD_KEYS; i++) {
+        rc = store_cursor_next(cursor, &key, &value);
+        if (rc != RC_OK)
+            return rc == RC_NOT_FOUND ? RC_OK : rc;
+        buf_reset(&old);
+        buf_add(&old, key);
+        TRY(store_txn_remove(txn, table(log), buf_bytes(&old)));
+    }
+    return RC_OK;
+}
+
+static enum rc find_makings(struct audit_log *log, struct store_txn *txn, uint64_t from,
+                            uint64_t end)
+{
+    struct audit_record record = { 0 };
+
+    for (uint64_t at = from; at < end; at++) {
+        TRY(audit_log_record(log, txn, at, &record));
+        TRY(audit_made_add(log, txn, at, &record));
+    }
+    return RC_OK;
+}
+
+/* From here on whole blocks are put there; of the last one only what is appended from now on
+ * has said what certificates it made. */
+static enum rc adopt(struct audit_log *log, struct store_txn *txn, uint64_t size)
+{
+    TRY(find_makings(log, txn, size - size % AUDIT_SPAN, size));
+    return audit_index_reach(log, txn, size / AUDIT_SPAN);
+}
+
+/* ---- What there is to do ---- */
+
+struct work {
+    bool adopt;    /* this version has not seen this log yet */
+    bool old;      /* there are keys of an earlier one */
+    uint64_t size; /* of it */
+    uint64_t low;  /* blocks below it are missing; the newest of them comes next */
+    uint64_t far;  /* to be merged; UINT64_MAX: none */
+};
+
+/* The newest one that can be and is not: what is asked for most. */
+static enum rc find_far(struct audit_log *log, struct store_txn *txn, struct work *work)
+{
+    bool whole = true;
+
+    work->far = UINT64_MAX;
+    for (uint64_t far = work->size / AUDIT_SPAN / log->far_blocks;
+         far-- > 0 && far * log->far_blocks >= work->low;) {
+        TRY(audit_index_is_whole(log, txn, far, &whole));
+        if (!whole)
+            work->far = far;
+        if (!whole)
+            return RC_OK;
+    }
+    return RC_OK;
+}
+
+static enum rc find_old(struct audit_log *log, struct store_txn *txn, bool *old)
+{
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+
+    TRY(store_cursor_open(txn, table(log), &OLD, &cursor));
+    enum rc rc = store_cursor_next(cursor, &key, &value);
+    *old = rc == RC_OK;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc find_work(struct audit_log *log, struct store_txn *txn, struct work *work)
+{
+    *work = (struct work){ .far = UINT64_MAX };
+    TRY(audit_log_size(log, txn, &work->size));
+    TRY(audit_index_low(log, txn, &work->low));
+    work->adopt = work->low == UINT64_MAX;
+    TRY(find_old(log, txn, &work->old));
+    return work->adopt ? RC_OK : find_far(log, txn, work);
+}
+
+enum rc audit_log_index_due(struct audit_log *log, struct store_txn *txn, bool *due)
+{
+    struct work work;
+
+    TRY(find_work(log, txn, &work));
+    *due = work.adopt || work.old || work.low > 0 || work.far != UINT64_MAX;
+    return RC_OK;
+}
+
+static enum rc do_block(struct audit_log *log, struct store_txn *txn, uint64_t block)
+{
+    TRY(find_makings(log, txn, block * AUDIT_SPAN, (block + 1) * AUDIT_SPAN));
+    return audit_index_block(log, txn, block);
+}
+
+enum rc audit_log_index(struct audit_log *log, struct store_txn *txn, bool *more)
+{
+    struct work work;
+    bool whole = false;
+
+    TRY(find_work(log, txn, &work));
+    if (work.adopt)
+        TRY(adopt(log, txn, work.size));
+    else if (work.old)
+        TRY(remove_old(log, txn));
+    else if (work.far != UINT64_MAX)
+        TRY(audit_index_merge(log, txn, work.far, &whole));
+    else if (work.low > 0)
+        TRY(do_block(log, txn, work.low - 1));
+    return audit_log_index_due(log, txn, more);
+}
+
+/* ---- Erasing ---- */
+
+static bool has(const struct audit_facets *facets, struct audit_facet facet)
+{
+    for (size_t i = 0; i < facets->count; i++)
+        if (facets->at[i].kind == facet.kind && facets->at[i].hash == facet.hash)
+            return true;
+    return false;
+}
+
+/* *left: whether anything of the facet is left there. */
+static enum rc take_out(struct audit_log *log, struct store_txn *txn,
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        unsigned at, bool *left)
+{
+    struct audit_places places;
+
+    TRY(audit_index_get(log, txn, level, number, facet, &places));
+    *left = true;
+    if (!audit_places_has(&places, at))
+        return RC_OK;
+    places.bits[at / 64] &= ~((uint64_t)1 << at % 64);
+    *left = !audit_places_is_empty(&places);
+    return audit_index_put(log, txn, level, number, facet, &places);
+}
+
+static enum rc put_in(struct audit_log *log, struct store_txn *txn,
+                      enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                      unsigned at)
+{
+    struct audit_places places;
+
+    TRY(audit_index_get(log, txn, level, number, facet, &places));
+    places.bits[at / 64] |= (uint64_t)1 << at % 64;
+    return audit_index_put(log, txn, level, number, facet, &places);
+}
+
+static enum rc exchange(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        const struct audit_facets *before, const struct audit_facets *after)
+{
+    const uint64_t block = index / AUDIT_SPAN, far = block / log->far_blocks;
+    const unsigned at = index % AUDIT_SPAN, block_at = (unsigned)(block % log->far_blocks);
+    bool stays = true;
+
+    for (size_t i = 0; i < before->count; i++) {
+        const struct audit_facet facet = before->at[i];
+        if (has(after, facet))
+            continue;
+        TRY(take_out(log, txn, AUDIT_INDEX_BLOCK, block, facet, at, &stays));
+        if (!stays)
+            TRY(take_out(log, txn, AUDIT_INDEX_FAR, far, facet, block_at, &stays));
+    }
+    for (size_t i = 0; i < after->count; i++) {
+        if (has(before, after->at[i]))
+            continue;
+        TRY(put_in(log, txn, AUDIT_INDEX_BLOCK, block, after->at[i], at));
+        TRY(put_in(log, txn, AUDIT_INDEX_FAR, far, after->at[i], block_at));
+    }
+    return RC_OK;
+}
+
+enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           const struct audit_record *record, const struct audit_record *left)
+{
+    const uint64_t block = index / AUDIT_SPAN;
+    struct audit_facets before, after;
+    uint64_t low = 0, size = 0;
+
+    TRY(audit_made_remove(log, txn, index, record));
+    TRY(audit_index_low(log, txn, &low));
+    TRY(audit_log_size(log, txn, &size));
+    if (block < low || block >= size / AUDIT_SPAN)
+        return RC_OK;
+    audit_facets_of(record, &before);
+    audit_facets_of(left, &after);
+    return exchange(log, txn, index, &before, &after);
+}
+
+/* ---- Upwards ---- */
+
+static bool next_place(const struct audit_places *places, uint64_t base, uint64_t from,
+                       uint64_t *found)
+{
+    for (uint64_t at = from > base ? from - base : 0; at < AUDIT_SPAN; at++)
+        if (audit_places_has(places, (unsigned)at)) {
+            *found = base + at;
+            return true;
+        }
+    return false;
+}
+
+/* The first block from this one on that can have it; past all of its far if there is none. */
+static enum rc next_block(struct audit_log *log, struct store_txn *txn,
+                          struct audit_facet facet, uint64_t *block)
+{
+    const uint64_t far = *block / log->far_blocks;
+    struct audit_places places;
+    bool whole = false;
+
+    TRY(audit_index_is_whole(log, txn, far, &whole));
+    if (!whole)
+        return RC_OK;
+    TRY(audit_index_get(log, txn, AUDIT_INDEX_FAR, far, facet, &places));
+    if (!next_place(&places, far * log->far_blocks, *block, block))
+        *block = (far + 1) * log->far_blocks;
+    return RC_OK;
+}
+
+enum rc audit_index_next(struct audit_log *log, struct store_txn *txn, struct audit_facet facet,
+                         uint64_t from, uint64_t below, uint64_t *index)
+{
+    struct audit_places places;
+    uint64_t low = 0, size = 0;
+
+    TRY(audit_index_low(log, txn, &low));
+    TRY(audit_log_size(log, txn, &size));
+    while (from < below) {
+        uint64_t block = from / AUDIT_SPAN, at = block;
+        bool there = block >= low && block < size / AUDIT_SPAN;
+        *index = from;
+        if (!there)
+            return RC_OK;
+        TRY(next_block(log, txn, facet, &at));
+        if (at == block) {
+            TRY(audit_index_get(log, txn, AUDIT_INDEX_BLOCK, block, facet, &places));
+            if (next_place(&places, block * AUDIT_SPAN, from, index))
+                return *index < below ? RC_OK : RC_NOT_FOUND;
+            at++;
+        }
+        from = at * AUDIT_SPAN;
+    }
+    return RC_NOT_FOUND;
+}
