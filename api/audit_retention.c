@@ -28,6 +28,8 @@ enum rc api_audit_erase(struct api_request *request)
 
 enum rc api_audit_erasing(struct api_request *request, const struct registry_answer *answer)
 {
+    if (answer->proposal.number != 0)
+        return api_proposals_made(request, answer);
     return api_answer_json(&request->answer, 202,
                            json_pack("{s:o}", "index", api_answer_number(answer->sequence)));
 }
@@ -82,6 +84,8 @@ enum rc api_audit_release(struct api_request *request)
 
 enum rc api_audit_released(struct api_request *request, const struct registry_answer *answer)
 {
+    if (answer->proposal.number != 0)
+        return api_proposals_made(request, answer);
     return tell_number(request, answer, 200);
 }
 

@@ -5,10 +5,11 @@
 
 static enum rc answer_change(struct api_request *request, bool applied)
 {
-    return api_answer_json(&request->answer, 200,
-                           json_pack("{s:o, s:b}", "sequence",
-                                     api_answer_number(request->sequence), "applied",
-                                     (int)applied));
+    json_t *json = request->kept;
+
+    request->kept = NULL;
+    json_object_set_new(json, "applied", json_boolean(applied));
+    return api_answer_json(&request->answer, 200, json);
 }
 
 /* What was asked for is done, whatever becomes of the waiting. */
@@ -25,13 +26,21 @@ static void waited(void *with, enum rc rc, const struct registry_answer *answer,
         api_request_fail(request, rc);
 }
 
-enum rc api_changes_told(struct api_request *request, const struct registry_answer *answer)
+enum rc api_changes_answer(struct api_request *request, json_t *json, uint64_t sequence)
 {
-    request->sequence = answer->sequence;
+    if (json == NULL)
+        return fault(RC_NOMEM, "answer");
+    json_object_set_new(json, "sequence", api_answer_number(sequence));
+    request->kept = json;
     if (!request->input.wait)
         return answer_change(request, false);
-    request->input.question.sequence = answer->sequence;
+    request->input.question.sequence = sequence;
     if (api_request_ask_for(request, REGISTRY_ASK_APPLIED, waited) != RC_OK)
         return answer_change(request, false);
     return RC_OK;
+}
+
+enum rc api_changes_told(struct api_request *request, const struct registry_answer *answer)
+{
+    return api_changes_answer(request, json_object(), answer->sequence);
 }

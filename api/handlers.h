@@ -7,8 +7,12 @@
 enum rc api_devices_list_told(struct api_request *, const struct registry_answer *);
 enum rc api_devices_added(struct api_request *, const struct registry_answer *);
 enum rc api_devices_shown(struct api_request *, const struct registry_answer *);
+enum rc api_devices_revoked(struct api_request *, const struct registry_answer *);
 /* changes.c: suspend, resume, revoke; whatever has a sequence that doors come to. */
 enum rc api_changes_told(struct api_request *, const struct registry_answer *);
+/* An answer of one's own, owned from here on, to which sequence and applied are added: at once,
+ * or when all doors have applied it, if the request wants to wait. */
+enum rc api_changes_answer(struct api_request *, struct json_t *json, uint64_t sequence);
 /* certificates.c */
 enum rc api_certificates_told(struct api_request *, const struct registry_answer *);
 enum rc api_certificates_issued(struct api_request *, const struct registry_answer *);
@@ -22,6 +26,13 @@ enum rc api_policies_shown(struct api_request *, const struct registry_answer *)
 enum rc api_policies_applied(struct api_request *, const struct registry_answer *);
 enum rc api_policies_check(struct api_request *);
 enum rc api_policies_checked(struct api_request *, const struct registry_answer *);
+/* proposals.c */
+enum rc api_proposals_told(struct api_request *, const struct registry_answer *);
+enum rc api_proposals_shown(struct api_request *, const struct registry_answer *);
+enum rc api_proposals_approved(struct api_request *, const struct registry_answer *);
+enum rc api_proposals_rejected(struct api_request *, const struct registry_answer *);
+/* 202: what was asked for waits. */
+enum rc api_proposals_made(struct api_request *, const struct registry_answer *);
 /* audit.c */
 enum rc api_audit_list(struct api_request *);
 enum rc api_audit_listed(struct api_request *, const struct registry_answer *);

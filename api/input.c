@@ -44,6 +44,18 @@ static enum rc read_group(const struct value *v)
     return registry_groups_add(v->to, v->text);
 }
 
+/* One more of the list: what it is stored as may have moved. */
+static enum rc read_one_id(const struct value *v)
+{
+    struct buf *ids = &v->input->ids;
+    size_t count = 0;
+
+    ids->max = REGISTRY_IDS_BYTES + REGISTRY_ID_MAX + 1;
+    TRY(registry_ids_add(ids, v->text));
+    TRY(registry_ids_count(buf_bytes(ids), &count));
+    return buf_done(ids, v->to);
+}
+
 static enum rc read_state(const struct value *v)
 {
     return registry_state_read(v->text, v->to);
@@ -311,6 +323,7 @@ static const struct {
     [API_ID] = { API_JSON_STRING, read_id },
     [API_LABEL] = { API_JSON_STRING, read_label },
     [API_GROUPS] = { API_JSON_STRINGS, read_group },
+    [API_IDS] = { API_JSON_STRINGS, read_one_id },
     [API_STATE] = { API_JSON_STRING, read_state },
     [API_KIND] = { API_JSON_STRING, read_kind },
     [API_HOLDER] = { API_JSON_STRING, read_holder },
@@ -458,6 +471,7 @@ void api_input_clear(struct api_input *input)
 {
     buf_clear(&input->texts);
     buf_clear(&input->der);
+    buf_clear(&input->ids);
     json_decref(input->json);
     input->json = NULL;
 }

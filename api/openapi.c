@@ -145,6 +145,10 @@ static json_t *value_of(enum api_type type)
         return json_pack("{s:s, s:o, s:i, s:b}", "type", "array", "items",
                          pattern_schema(ID_PATTERN), "maxItems", REGISTRY_GROUPS_MAX,
                          "uniqueItems", 1);
+    case API_IDS:
+        return json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items",
+                         pattern_schema(ID_PATTERN), "minItems", 1, "maxItems",
+                         REGISTRY_IDS_MAX);
     case API_LABEL:
         return text_schema(0, REGISTRY_LABEL_MAX);
     case API_FINGERPRINT:
@@ -209,6 +213,12 @@ static json_t *parameters_of(const struct api_route *route)
                             (int)(field->required || field->place == API_IN_PATH),
                             "description", field->meaning, "schema", field_schema(field)));
     }
+    if (route->tagged)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name",
+                                        "If-None-Match", "in", "header", "required", 0,
+                                        "description", "ETags of what is here already, or *.",
+                                        "schema", "type", "string"));
     return list;
 }
 
@@ -259,11 +269,35 @@ static json_t *answer_content(const char *answers)
     return content_of(answers, json_pack("{s:s}", "type", "string"));
 }
 
+/* An erasure is 202 anyway: under way, or, under four eyes, waiting. */
+static json_t *yes_content(const struct api_route *route)
+{
+    if (strcmp(route->name, "eraseRecords") != 0)
+        return answer_content(route->answers);
+    return content_of("application/json",
+                      json_pack("{s:[o, o]}", "oneOf",
+                                reference(route->answers, strlen(route->answers)),
+                                reference("ProposalMade", strlen("ProposalMade"))));
+}
+
 static void add_refusal(json_t *responses, const char *status, const char *meaning)
 {
     json_object_set_new(
         responses, status,
         json_pack("{s:s, s:o}", "description", meaning, "content", answer_content("Error")));
+}
+
+/* RFC 9110 15.4.5: the tag comes with both. */
+static void add_tags(json_t *responses, const char *yes)
+{
+    json_t *headers = json_pack("{s:{s:s, s:{s:s}}}", "ETag", "description",
+                                "What this one is called.", "schema", "type", "string");
+
+    json_object_set(json_object_get(responses, yes), "headers", headers);
+    json_object_set_new(responses, "304",
+                        json_pack("{s:s, s:o}", "description",
+                                  "Nothing newer than what If-None-Match names.", "headers",
+                                  headers));
 }
 
 static json_t *responses_of(const struct api_route *route)
@@ -275,14 +309,22 @@ static json_t *responses_of(const struct api_route *route)
     buf_addf(&status, "%u", route->status == 0 ? 200 : route->status);
     if (buf_text(&status, &text) != RC_OK)
         text = "200";
-    json_object_set_new(responses, text,
-                        json_pack("{s:s, s:o}", "description", "Done.", "content",
-                                  answer_content(route->answers)));
+    json_object_set_new(
+        responses, text,
+        json_pack("{s:s, s:o}", "description", "Done.", "content", yes_content(route)));
+    if (route->tagged)
+        add_tags(responses, text);
     if (strcmp(route->name, "applyPolicy") == 0)
         json_object_set_new(responses, "422",
                             json_pack("{s:s, s:o}", "description",
                                       "The text has errors; nothing changed.", "content",
                                       answer_content("PolicyErrors")));
+    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "revokeDevices") == 0 ||
+        strcmp(route->name, "removeHold") == 0)
+        json_object_set_new(responses, "202",
+                            json_pack("{s:s, s:o}", "description",
+                                      "Under four eyes: it waits for another administrator.",
+                                      "content", answer_content("ProposalMade")));
     if (strcmp(route->name, "health") == 0)
         json_object_set_new(responses, "503",
                             json_pack("{s:s, s:o}", "description", "The authority is away.",

@@ -55,8 +55,9 @@ enum rc api_policies_shown(struct api_request *request, const struct registry_an
 
 enum rc api_policies_applied(struct api_request *request, const struct registry_answer *answer)
 {
+    if (answer->proposal.number != 0)
+        return api_proposals_made(request, answer);
     json_t *json = policy_json(&answer->policy);
-
     if (json == NULL)
         return fault(RC_NOMEM, "answer");
     if (answer->accepted) {

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include <jansson.h>
 #include <microhttpd.h>
 
 #include "base/text.h"
@@ -45,6 +46,7 @@ void api_request_free(struct api_request *request)
     api_input_clear(&request->input);
     request->answer.close = false;
     api_answer_clear(&request->answer);
+    json_decref(request->kept);
     free(request->uri);
     free(request);
 }

@@ -46,7 +46,7 @@ struct api_request {
     size_t swallowed; /* of the body, kept or not */
     struct api_input input;
     struct api_answer answer;
-    uint64_t sequence; /* of the change that APPLIED waits for */
+    void *kept; /* json_t: an answer that waits until the doors have applied its change */
     bool asking, gone;
     bool counted; /* in the throttle, until the authority has spoken */
 };

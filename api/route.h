@@ -14,6 +14,7 @@ enum {
     API_BODY_REQUEST = 32 * 1024, /* JSON with a CSR in PEM */
     API_BODY_EST = 16 * 1024,     /* a CSR in base64, from anybody with a token to try */
     API_BODY_POLICY = 128 * 1024, /* REGISTRY_POLICY_MAX with room for JSON's escapes */
+    API_BODY_IDS = 48 * 1024,     /* REGISTRY_IDS_MAX of the longest */
     API_QUERY_MAX = 4096,         /* octets, as sent */
     API_PATH_MAX = 512,
     API_FIELDS_MAX = 32, /* of one route */
@@ -27,6 +28,7 @@ enum api_type {
     API_ID,          /* char[REGISTRY_ID_MAX + 1] */
     API_LABEL,       /* char[REGISTRY_LABEL_MAX + 1] */
     API_GROUPS,      /* struct registry_groups */
+    API_IDS,         /* struct bytes: as registry_ids_add() makes them */
     API_STATE,       /* enum registry_state */
     API_KIND,        /* enum registry_kind: device, operator, line */
     API_HOLDER,      /* enum registry_kind: operator, line */
@@ -75,7 +77,7 @@ struct api_input {
     bool wait;
     struct bytes name;
     /* What the above borrows from. */
-    struct buf texts, der;
+    struct buf texts, der, ids;
     uint8_t octets[512];
     size_t octets_len;
     void *json;
@@ -86,6 +88,7 @@ struct api_route {
     enum api_service service;
     enum registry_right right; /* REGISTRY_RIGHT_NONE: anybody's */
     bool token;                /* a one-time token stands for the right */
+    bool tagged;               /* it has an ETag; who names that in If-None-Match is told 304 */
     size_t body_max;           /* 0: none is taken */
     const char *body_type;     /* media type; NULL: application/json */
     enum registry_ask ask;     /* what is asked of the authority; 0: nothing, or several */

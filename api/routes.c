@@ -26,6 +26,14 @@
         "wait", API_IN_QUERY, API_FLAG, false, INPUT(wait),                                    \
             "1: until every door has acknowledged it, at most 10 s"                            \
     }
+#define WHY                                                                                    \
+    {                                                                                          \
+        "why", API_IN_BODY, API_LABEL, false, QUESTION(why), "for people, and for the log"     \
+    }
+#define PROPOSAL_NUMBER                                                                        \
+    {                                                                                          \
+        "number", API_IN_PATH, API_NUMBER, true, QUESTION(number), "of the proposal"           \
+    }
 #define POLICY_TEXT                                                                            \
     {                                                                                          \
         "text", API_IN_BODY, API_TEXT, true, QUESTION(text), "the policy"                      \
@@ -78,6 +86,7 @@ static const struct api_field POLICY_SHOW[] = {
 static const struct api_field POLICY_APPLY[] = {
     POLICY_TEXT,
     { "replaces", API_IN_BODY, API_NUMBER, true, QUESTION(version), "the active version" },
+    WHY,
 };
 static const struct api_field POLICY_CHECK[] = { POLICY_TEXT };
 #define AUDIT_FACETS                                                                           \
@@ -136,6 +145,20 @@ static const struct api_field PROOF[] = {
 static const struct api_field CERTIFICATE_PROOF[] = {
     { "fingerprint", API_IN_PATH, API_FINGERPRINT, true, QUESTION(fingerprint), "SHA-256" },
 };
+static const struct api_field DEVICES_REVOKE[] = {
+    { "devices", API_IN_BODY, API_IDS, true, QUESTION(ids), "exactly these, in one act" },
+    REASON,
+    WHY,
+    WAIT,
+};
+static const struct api_field PROPOSAL_LIST[] = {
+    LIMIT,
+    CURSOR,
+    { "open", API_IN_QUERY, API_FLAG, false, QUESTION(open), "1: only those that wait" },
+};
+static const struct api_field PROPOSAL[] = { PROPOSAL_NUMBER };
+static const struct api_field PROPOSAL_APPROVE[] = { PROPOSAL_NUMBER, WHY, WAIT };
+static const struct api_field PROPOSAL_REJECT[] = { PROPOSAL_NUMBER, WHY };
 static const struct api_field TILE[] = {
     { "tile", API_IN_PATH, API_TEXT, true, INPUT(name),
       "<L>/<N>[.p/<W>] or entries/<N>[.p/<W>] as C2SP tlog-tiles spells them, slashes and "
@@ -317,6 +340,29 @@ static const struct api_route ROUTES[] = {
           ASKS(BACKUP, api_status_copied),
           SAYS("backUp", "Copy the registry into the folder authority.backups.", "Backup")),
 
+    ROUTE("POST", "/v1/devices/revoke", OPERATORS, DEVICE_WRITE, .body_max = API_BODY_IDS,
+          ASKS(DEVICE_REVOKE_MANY, api_devices_revoked), FIELDS(DEVICES_REVOKE),
+          SAYS("revokeDevices",
+               "Let many devices in no more, for good, in one act; again is harmless.",
+               "DevicesRevoked")),
+
+    ROUTE("GET", "/v1/proposals", OPERATORS, PROPOSAL_READ,
+          ASKS(PROPOSAL_LIST, api_proposals_told), FIELDS(PROPOSAL_LIST),
+          SAYS("listProposals", "Acts that wait for another administrator, or did.",
+               "Proposals")),
+    ROUTE("GET", "/v1/proposals/{number}", OPERATORS, PROPOSAL_READ,
+          ASKS(PROPOSAL_SHOW, api_proposals_shown), FIELDS(PROPOSAL),
+          SAYS("showProposal", "One of them, and exactly what it would do.", "ProposalShown")),
+    ROUTE("POST", "/v1/proposals/{number}/approve", OPERATORS, PROPOSAL_WRITE,
+          .body_max = API_BODY_SMALL, ASKS(PROPOSAL_APPROVE, api_proposals_approved),
+          FIELDS(PROPOSAL_APPROVE),
+          SAYS("approveProposal", "Do it: by another administrator than its author.",
+               "ProposalApproved")),
+    ROUTE("POST", "/v1/proposals/{number}/reject", OPERATORS, PROPOSAL_WRITE,
+          .body_max = API_BODY_SMALL, ASKS(PROPOSAL_REJECT, api_proposals_rejected),
+          FIELDS(PROPOSAL_REJECT),
+          SAYS("rejectProposal", "Do it not; its author withdraws it so.", "ProposalMade")),
+
     ROUTE(
         "GET", "/.well-known/est/cacerts", EST, NONE, .body_max = API_BODY_EST,
         .body_type = "*/*", .handle = api_est_cacerts,
@@ -329,8 +375,8 @@ static const struct api_route ROUTES[] = {
           SAYS("estReenroll", "The next certificate for the same key (RFC 7030 4.2.2).",
                "application/pkcs7-mime")),
 
-    ROUTE("GET", "/crl/{key}.crl", PUBLIC, NONE, .handle = api_public_crl, FIELDS(KEY),
-          SAYS("crl", "What one of our CAs has revoked.", "application/pkix-crl")),
+    ROUTE("GET", "/crl/{key}.crl", PUBLIC, NONE, .handle = api_public_crl, .tagged = true,
+          FIELDS(KEY), SAYS("crl", "What one of our CAs has revoked.", "application/pkix-crl")),
     ROUTE("GET", "/ca/chain.pem", PUBLIC, NONE, .handle = api_public_chain,
           SAYS("caChain", "All CA certificates, the root first.",
                "application/pem-certificate-chain")),

@@ -78,6 +78,11 @@ static const struct api_member STATUS[] = {
     { "audit_checkpoint", "integer", "of them, under the newest signed checkpoint" },
     { "audit_sinks", "integer", "that the audit log goes out to" },
     { "audit_exported", "integer?", "records that every sink has had" },
+    { "audit_published", "integer",
+      "records under the checkpoint that everybody is shown; 0 until there is one" },
+    { "audit_witnesses", "integer", "that checkpoints are carried to" },
+    { "audit_cosigned", "integer?",
+      "records under the newest checkpoint that every one of them signed" },
     { "audit_sources", "[AuditSource", "by who told" },
     { "trouble", "string?", "what needs a person" },
 };
@@ -210,6 +215,53 @@ static const struct api_member HOLDS[] = { { "holds", "[Hold", "" } };
 static const struct api_member BACKUP[] = {
     { "name", "string", "of the copy, in the folder authority.backups" },
 };
+static const struct api_member OUTCOME[] = {
+    { "device", "string", "as it was named" },
+    { "outcome", "string", "revoked, was-revoked or unknown" },
+};
+static const struct api_member DEVICES_REVOKED[] = {
+    { "devices", "[Outcome", "of each, in the order of the request" },
+    { "revoked", "integer", "by this act" },
+    { "were_revoked", "integer", "before it" },
+    { "unknown", "integer", "there is no device of that id" },
+    { "sequence", "integer", "of the change in the feed" },
+    { "applied", "boolean", "every door has acknowledged it; false without wait=1" },
+};
+static const struct api_member PROPOSAL[] = {
+    { "number", "integer", "" },
+    { "act", "string", "policy, revocation, erasure or release" },
+    { "state", "string", "open, approved, rejected, withdrawn or expired" },
+    { "base", "integer?", "of a policy: the version that it replaces" },
+    { "hash", "hex", "SHA-256 of its content, as the audit log has it" },
+    { "author", "string", "operator" },
+    { "why", "string", "" },
+    { "made", "time", "" },
+    { "expires", "time", "" },
+    { "decided", "time?", "null while it is open" },
+    { "decider", "string?", "operator" },
+    { "decided_why", "string", "" },
+};
+static const struct api_member PROPOSALS[] = {
+    { "proposals", "[Proposal", "" },
+    { "next", "hex?", "cursor of the next page" },
+};
+static const struct api_member PROPOSAL_SHOWN[] = {
+    { "proposal", "Proposal", "" },
+    { "text", "string?", "of a policy" },
+    { "devices", "[string", "of a revocation, all of them" },
+    { "reason", "string?", "of all but a policy" },
+    { "subject", "string?", "of an erasure: whose records, as device pump-17" },
+    { "hold", "integer?", "of a release" },
+};
+static const struct api_member PROPOSAL_MADE[] = { { "proposal", "Proposal", "" } };
+static const struct api_member PROPOSAL_APPROVED[] = {
+    { "proposal", "Proposal", "" },
+    { "policy_version", "integer?", "that is in force by it" },
+    { "revoked", "integer", "devices, by it" },
+    { "were_revoked", "integer", "of them, before it" },
+    { "sequence", "integer", "of the change in the feed" },
+    { "applied", "boolean", "every door has acknowledged it; false without wait=1" },
+};
 
 static const struct api_shape SHAPES[] = {
     SHAPE("Error", ERROR),
@@ -242,6 +294,13 @@ static const struct api_shape SHAPES[] = {
     SHAPE("Aggregate", AGGREGATE),
     SHAPE("Proof", PROOF),
     SHAPE("Backup", BACKUP),
+    SHAPE("Outcome", OUTCOME),
+    SHAPE("DevicesRevoked", DEVICES_REVOKED),
+    SHAPE("Proposal", PROPOSAL),
+    SHAPE("Proposals", PROPOSALS),
+    SHAPE("ProposalShown", PROPOSAL_SHOWN),
+    SHAPE("ProposalMade", PROPOSAL_MADE),
+    SHAPE("ProposalApproved", PROPOSAL_APPROVED),
 
     SHAPE("Erasing", ERASING),
     SHAPE("Erasure", ERASURE),

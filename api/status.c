@@ -48,6 +48,11 @@ enum rc api_status_told(struct api_request *request, const struct registry_answe
     json_object_set_new(json, "audit_sinks", api_answer_number(status->sinks));
     json_object_set_new(json, "audit_exported",
                         status->sinks == 0 ? json_null() : api_answer_number(status->exported));
+    json_object_set_new(json, "audit_published", api_answer_number(status->published));
+    json_object_set_new(json, "audit_witnesses", api_answer_number(status->witnesses));
+    json_object_set_new(json, "audit_cosigned",
+                        status->witnesses == 0 ? json_null()
+                                               : api_answer_number(status->cosigned));
     json_object_set_new(json, "audit_sources", sources_json(status));
     json_object_set_new(json, "trouble",
                         api_answer_text_or_null(bytes_of_text(status->trouble)));

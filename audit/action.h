@@ -27,6 +27,7 @@ enum audit_action {
     AUDIT_DEVICE_RESUME,
     AUDIT_DEVICE_REVOKE,
     AUDIT_DEVICE_READ,
+    AUDIT_DEVICE_REVOKE_MANY, /* the act; each device has its own record besides */
 
     AUDIT_CERTIFICATE_ISSUE = 40,
     AUDIT_CERTIFICATE_RENEW,
@@ -50,6 +51,10 @@ enum audit_action {
     AUDIT_LOG_READ,
     AUDIT_STATUS_READ,
     AUDIT_API_REQUEST, /* refused before it was known what it asks */
+    AUDIT_PROPOSAL_MAKE,
+    AUDIT_PROPOSAL_APPROVE, /* the act has its own record besides, in the same transaction */
+    AUDIT_PROPOSAL_REJECT,
+    AUDIT_PROPOSAL_EXPIRE,
 
     AUDIT_HANDSHAKE = 100,
     AUDIT_SESSION_OPEN,

@@ -3,8 +3,12 @@
  * the same run, on the same requests.
  *
  * "any": all rules concern every device. "own": each device has ten rules of its own, which is
- * how a fleet's policy grows. "alike": words that differ only behind 100 equal bytes.
+ * how a fleet's policy grows. "alike": words that differ only behind 100 equal bytes. "facts":
+ * as "any", and each rule asks for the network, which a session answers once, and for the
+ * message; only published to, since of a subscription no message is known. Of the mixes,
+ * "allowed" is what a healthy fleet asks, "denied" what a broken one does.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +26,17 @@ enum {
     OWN = 10,
 };
 
-enum shape { ANY, OWN_RULES, ALIKE, SHAPES };
-static const char *const SHAPE_NAMES[SHAPES] = { "any", "own", "alike" };
+enum shape { ANY, OWN_RULES, ALIKE, WITH_FACTS, SHAPES };
+static const char *const SHAPE_NAMES[SHAPES] = { "any", "own", "alike", "facts" };
+
+enum mix { ALLOWED, DENIED, MIXES };
+static const char *const MIX_NAMES[MIXES] = { "allowed", "denied" };
+
+/* Borrowed by every session. */
+static const struct policy_facts FACTS = {
+    .device_id = BYTES("device-0"),
+    .connection_address = BYTES("10.20.30.40"),
+};
 
 static const char ALIKE_WORD[] =
     "a-long-word-that-stands-before-every-name-in-this-policy-and-is-"
@@ -36,6 +49,7 @@ struct floor_rule {
 
 struct subject {
     enum shape shape;
+    enum mix mix;
     unsigned rules;
     bool subscribe;
     struct policy *policy;
@@ -47,6 +61,7 @@ struct subject {
     struct bytes requests[REQUESTS];
     unsigned allowed;
     double compile_ms;
+    size_t bytes; /* of the compiled policy */
 };
 
 static uint64_t dice = 1;
@@ -100,50 +115,82 @@ static void add_rule(struct subject *subject, struct buf *text, unsigned number)
     buf_addf(text, "%s device ", number % 64 == 5 ? "deny" : "allow");
     if (subject->shape == OWN_RULES)
         buf_addf(text, "\"device-%u\" ", number / OWN);
-    buf_addf(text, "publish, subscribe \"%.*s\"\n", BYTES_FMT(buf_bytes(&filter)));
+    buf_addf(text, "publish, subscribe \"%.*s\"%s\n", BYTES_FMT(buf_bytes(&filter)),
+             subject->shape == WITH_FACTS
+                 ? " when connection.address in nets and message.qos <= 1"
+                 : "");
     if (subject->shape == OWN_RULES && number / OWN != 0)
         return;
     memcpy(subject->floor_rules[subject->floor_count++].filter, filter.at, filter.len);
 }
 
-/* Three in four requests are what some rule is about, the rest are like it. */
+/* Nineteen of twenty requests are what some allowing rule is about, or the other way round. */
+static bool is_wanted(enum mix mix)
+{
+    return (roll(20) == 0) == (mix == DENIED);
+}
+
+/* What is denied is like what is allowed, but for its last level or its rule. */
 static void make_requests(struct subject *subject)
 {
     unsigned among = subject->shape == OWN_RULES ? OWN : subject->rules;
 
     for (size_t i = 0; i < REQUESTS; i++) {
         AUTO_BUF(topic, 190);
+        bool wanted = is_wanted(subject->mix), denial = roll(4) == 0;
         unsigned number = roll(among);
-        add_topic(&topic, subject->shape, number, subject->subscribe);
-        if (roll(4) == 0)
-            buf_addf(&topic, "%s", subject->subscribe ? "" : "x");
+        if (wanted ? number % 64 == 5 : denial && among > 64)
+            number = wanted ? number - 1 : number - number % 64 + 5;
+        number = number < among ? number : 0;
+        add_topic(&topic, subject->shape, number, subject->subscribe && wanted);
+        if (!wanted && number % 64 != 5)
+            topic.at[6] = '!'; /* another plant, or another word */
         memcpy(subject->topics[i], topic.at, topic.len);
         subject->requests[i] = (struct bytes){ (uint8_t *)subject->topics[i], topic.len };
     }
+}
+
+static size_t in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
 }
 
 static void prepare(struct subject *subject)
 {
     AUTO_BUF(text, POLICY_TEXT_MAX);
     struct policy_errors errors;
-    struct policy_facts facts = { BYTES("device-0"), NULL, 0 };
 
     subject->floor_rules = calloc(subject->rules, sizeof *subject->floor_rules);
     must(subject->floor_rules != NULL, "memory");
+    if (subject->shape == WITH_FACTS)
+        buf_addf(&text, "set nets = { 10.0.0.0/8, 192.168.0.0/16, 2001:db8::/32 }\n");
     for (unsigned i = 0; i < subject->rules; i++)
         add_rule(subject, &text, i);
+    must(!text.broken, "the policy is too long");
+    size_t before = in_use();
     double start = cpu_ns();
     must(policy_compile(buf_bytes(&text), 1, &errors, &subject->policy) == RC_OK, "compile");
     subject->compile_ms = (cpu_ns() - start) / 1e6;
-    must(policy_bind(subject->policy, &facts, &subject->session) == RC_OK, "bind");
+    subject->bytes = in_use() - before;
+    must(policy_bind(subject->policy, &FACTS, &subject->session) == RC_OK, "bind");
     make_requests(subject);
 }
 
 static bool decide(const struct subject *subject, struct bytes request)
 {
-    if (subject->subscribe)
-        return policy_decide_subscribe(&subject->session, request).allowed;
-    return policy_decide(&subject->session, POLICY_PUBLISH, request).allowed;
+    const struct policy_request asked = {
+        .action = subject->subscribe ? POLICY_SUBSCRIBE : POLICY_PUBLISH,
+        .resource = request,
+        .known = subject->subscribe ? POLICY_KNOWS_NOW
+                                    : POLICY_KNOWS_NOW | POLICY_KNOWS_SIZE | POLICY_KNOWS_QOS,
+        .size = 64,
+        .qos = 1,
+        .now_ms = 1795780000000,
+    };
+
+    return policy_decide_request(&subject->session, &asked).allowed;
 }
 
 /* A scan that finds the permit and every denial, as a plain list of filters would be judged. */
@@ -165,7 +212,7 @@ static double measure_floor(const struct subject *subject)
     double start = cpu_ns();
     for (size_t i = 0; i < n; i++)
         matched += scan(subject, subject->requests[i]);
-    must(matched > 0, "the floor matched nothing");
+    must(matched > 0 || subject->mix == DENIED, "the floor matched nothing");
     return (cpu_ns() - start) / (double)n;
 }
 
@@ -209,13 +256,14 @@ struct cost {
     double cpu, p50;
 };
 
-static struct cost run(enum shape shape, unsigned rules, bool subscribe)
+static struct cost run(enum shape shape, enum mix mix, unsigned rules, bool subscribe)
 {
     static struct subject subject;
     double ours = 0, least = 0, cold = 0, p50, p99;
 
     memset(&subject, 0, sizeof subject);
     subject.shape = shape;
+    subject.mix = mix;
     subject.rules = rules;
     subject.subscribe = subscribe;
     prepare(&subject);
@@ -228,12 +276,13 @@ static struct cost run(enum shape shape, unsigned rules, bool subscribe)
         ours = round == 0 || ours_ns < ours ? ours_ns : ours;
     }
     percentiles(&subject, &p50, &p99);
-    printf("{\"bench\":\"policy.%s.%s.%u\",\"ours\":%.0f,\"unit\":\"cpu_ns/op\",\"floor\":%.0f,"
-           "\"ratio_floor\":%.4f,\"cold\":%.0f,\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"allowed\":"
-           "%.2f,\"compile_ms\":%.1f}\n",
-           SHAPE_NAMES[shape], subscribe ? "subscribe" : "publish", rules, ours, least,
-           ours / least, cold, p50, p99, (double)subject.allowed / REQUESTS,
-           subject.compile_ms);
+    printf(
+        "{\"bench\":\"policy.%s.%s.%s.%u\",\"ours\":%.0f,\"unit\":\"cpu_ns/op\",\"floor\":%.0f,"
+        "\"ratio_floor\":%.4f,\"cold\":%.0f,\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"allowed\":"
+        "%.2f,\"compile_ms\":%.1f,\"policy_bytes_per_rule\":%.0f}\n",
+        SHAPE_NAMES[shape], MIX_NAMES[mix], subscribe ? "subscribe" : "publish", rules, ours,
+        least, ours / least, cold, p50, p99, (double)subject.allowed / REQUESTS,
+        subject.compile_ms, (double)subject.bytes / rules);
     fflush(stdout);
     policy_unref(subject.policy);
     free(subject.floor_rules);
@@ -247,7 +296,6 @@ static void run_worst(void)
     static struct subject subject;
     AUTO_BUF(text, 1 << 16);
     struct policy_errors errors;
-    struct policy_facts facts = { BYTES("device-0"), NULL, 0 };
     double p50, p99;
 
     for (unsigned code = 0; code < 1U << 8; code++) {
@@ -257,7 +305,7 @@ static void run_worst(void)
         buf_addf(&text, "\"\n");
     }
     must(policy_compile(buf_bytes(&text), 1, &errors, &subject.policy) == RC_OK, "compile");
-    must(policy_bind(subject.policy, &facts, &subject.session) == RC_OK, "bind");
+    must(policy_bind(subject.policy, &FACTS, &subject.session) == RC_OK, "bind");
     for (size_t i = 0; i < REQUESTS; i++)
         subject.requests[i] = BYTES("a/b/b/b/b/b/b/b/b");
     percentiles(&subject, &p50, &p99);
@@ -267,20 +315,70 @@ static void run_worst(void)
     policy_unref(subject.policy);
 }
 
-int main(void)
+/* As many devices as a fleet has, each with ten rules and a group: what it takes to bind them,
+ * and what a session keeps. */
+static void run_sessions(unsigned devices)
+{
+    AUTO_BUF(text, POLICY_TEXT_MAX);
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    const struct bytes group = BYTES("pumps");
+    struct policy_session *sessions = calloc(devices, sizeof *sessions);
+    struct policy_facts *facts = calloc(devices, sizeof *facts);
+    char(*ids)[16] = calloc(devices, sizeof *ids);
+
+    must(sessions != NULL && facts != NULL && ids != NULL, "memory");
+    buf_addf(&text, "allow device connect when connection.address in { 10.0.0.0/8 }\n"
+                    "allow group \"pumps\" subscribe \"plant/#\"\n");
+    for (unsigned i = 0; i < devices; i++) {
+        AUTO_BUF(id, sizeof *ids);
+        buf_addf(&id, "d%u", i);
+        memcpy(ids[i], id.at, id.len);
+        facts[i] = FACTS;
+        facts[i].device_id = (struct bytes){ (uint8_t *)ids[i], id.len };
+        facts[i].groups = &group;
+        facts[i].group_count = 1;
+        buf_addf(&text, "allow device \"d%u\" publish \"plant/%u/#\"\n", i, i);
+    }
+    must(!text.broken && policy_compile(buf_bytes(&text), 1, &errors, &policy) == RC_OK,
+         "compile");
+    size_t before = in_use();
+    double start = cpu_ns();
+    for (unsigned i = 0; i < devices; i++)
+        must(policy_bind(policy, &facts[i], &sessions[i]) == RC_OK, "bind");
+    double each = (cpu_ns() - start) / devices;
+    must(in_use() == before, "binding took memory");
+    printf("{\"bench\":\"policy.session.%u\",\"ours\":%zu,\"unit\":\"bytes\",\"facts\":%zu,"
+           "\"bind_cpu_ns\":%.0f}\n",
+           devices, sizeof *sessions, sizeof *facts, each);
+    free(sessions);
+    free(facts);
+    free(ids);
+}
+
+/* One shape, one mix, one act: how much more it costs at 100,000 rules. */
+static void run_growth(enum shape shape, enum mix mix, bool subscribe)
 {
     static const unsigned RULES[] = { 10, 1000, 100000 };
+    struct cost first = run(shape, mix, RULES[0], subscribe);
 
+    run(shape, mix, RULES[1], subscribe);
+    struct cost last = run(shape, mix, RULES[2], subscribe);
+    printf("{\"bench\":\"policy.%s.%s.%s.growth\",\"ours\":%.2f,\"unit\":\"ratio 10 to "
+           "100,000 rules\",\"p50\":%.2f}\n",
+           SHAPE_NAMES[shape], MIX_NAMES[mix], subscribe ? "subscribe" : "publish",
+           last.cpu / first.cpu, last.p50 / first.p50);
+}
+
+int main(void)
+{
     for (enum shape shape = ANY; shape < SHAPES; shape++)
-        for (int subscribe = 0; subscribe < 2; subscribe++) {
-            struct cost first = run(shape, RULES[0], subscribe);
-            run(shape, RULES[1], subscribe);
-            struct cost last = run(shape, RULES[2], subscribe);
-            printf("{\"bench\":\"policy.%s.%s.growth\",\"ours\":%.2f,\"unit\":\"ratio 10 to "
-                   "100,000 rules\",\"p50\":%.2f}\n",
-                   SHAPE_NAMES[shape], subscribe ? "subscribe" : "publish",
-                   last.cpu / first.cpu, last.p50 / first.p50);
-        }
+        for (enum mix mix = ALLOWED; mix < MIXES; mix++)
+            for (int subscribe = 0; subscribe < (shape == WITH_FACTS ? 1 : 2); subscribe++)
+                run_growth(shape, mix, subscribe);
     run_worst();
+    run_sessions(10);
+    run_sessions(1000);
+    run_sessions(99998);
     return 0;
 }

@@ -1,7 +1,10 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/client_state.h"
 #include "broker/metrics.h"
+
+enum { TIMED_MS = 1000 }; /* how often a policy that asks for the time is asked again */
 
 static void on_delivered(void *with, const struct message *message, enum mqtt_reason reason)
 {
@@ -19,6 +22,7 @@ enum rc broker_client_new(struct connection *connection, struct client **client)
         return fault(RC_NOMEM, "client");
     made->connection = connection;
     made->walks_end = &made->walks;
+    made->opened_ms = loop_now_ms(worker->loop);
     made->events = (struct mqtt_session_events){ .connect = broker_client_on_connect,
                                                  .publish = broker_client_on_publish,
                                                  .subscribe = broker_client_on_subscribe,
@@ -48,14 +52,52 @@ void broker_client_free(struct client *client)
 
 /* ---- Judging ---- */
 
-struct policy_decision broker_client_decide(const struct client *client,
-                                            enum policy_action action, struct bytes topic)
+bool broker_client_is_timed(const struct client *client)
+{
+    return client->bound && policy_is_timed(client->policy.policy);
+}
+
+/* The time is looked up only if the policy asks for it. */
+static struct policy_decision decide(const struct client *client, struct policy_request request)
 {
     if (!client->bound)
         return (struct policy_decision){ 0 };
-    if (action == POLICY_SUBSCRIBE)
-        return policy_decide_subscribe(&client->policy, topic);
-    return policy_decide(&client->policy, action, topic);
+    if (broker_client_is_timed(client)) {
+        request.known |= POLICY_KNOWS_NOW;
+        request.now_ms = clock_wall_ms(client->connection->worker->door->setup.clock);
+    }
+    return policy_decide_request(&client->policy, &request);
+}
+
+struct policy_decision broker_client_decide(const struct client *client,
+                                            enum policy_action action, struct bytes topic)
+{
+    return decide(client, (struct policy_request){ .action = action, .resource = topic });
+}
+
+enum { KNOWS_MESSAGE = POLICY_KNOWS_SIZE | POLICY_KNOWS_QOS | POLICY_KNOWS_RETAIN };
+
+struct policy_decision broker_client_decide_message(const struct client *client,
+                                                    enum policy_action action,
+                                                    const struct mqtt_publish *message)
+{
+    return decide(client, (struct policy_request){ .action = action,
+                                                   .resource = message->topic,
+                                                   .known = KNOWS_MESSAGE,
+                                                   .size = message->payload.len,
+                                                   .qos = message->qos,
+                                                   .retain = message->retain });
+}
+
+struct policy_decision broker_client_decide_will(const struct client *client,
+                                                 enum policy_action action,
+                                                 const struct mqtt_will *will)
+{
+    const struct mqtt_publish message = {
+        .topic = will->topic, .payload = will->payload, .qos = will->qos, .retain = will->retain
+    };
+
+    return broker_client_decide_message(client, action, &message);
 }
 
 void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
@@ -71,19 +113,81 @@ void broker_client_witness(struct client *client, enum audit_action action, bool
     broker_witness(client->connection, &what);
 }
 
+bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
+                          const struct policy_decision *decided)
+{
+    if (!decided->allowed || broker_limit_take(&client->limit, decided,
+                                               loop_now_ms(client->connection->worker->loop)))
+        return true;
+    broker_client_witness(client, action, false, topic, "more than its limit", decided);
+    return false;
+}
+
+/* "192.0.2.1" of "192.0.2.1:55000", "::1" of "[::1]:55000". */
+static struct bytes host_of(const struct broker_peer *peer)
+{
+    const char *colon = strrchr(peer->address, ':');
+    size_t len = colon == NULL ? strlen(peer->address) : (size_t)(colon - peer->address);
+    bool brackets = len > 1 && peer->address[0] == '[';
+
+    return (struct bytes){ (const uint8_t *)peer->address + brackets, len - 2 * brackets };
+}
+
+/* "1.3" of "TLSv1.3 TLS_AES_256_GCM_SHA384". */
+static struct bytes tls_of(const struct broker_peer *peer)
+{
+    struct bytes text = bytes_of_text(peer->tls);
+
+    return bytes_start_with(text, BYTES("TLSv1.")) && text.len > 6
+               ? (struct bytes){ text.at + 4, 3 }
+               : (struct bytes){ NULL, 0 };
+}
+
+static struct policy_facts facts_of(const struct connection *connection)
+{
+    return (struct policy_facts){
+        .device_id = bytes_of_text(connection->identity.id),
+        .certificate_ends_ms = connection->identity.expires_s * 1000,
+        .connection_address = host_of(&connection->peer),
+        .connection_tls = tls_of(&connection->peer),
+        .connection_protocol = BYTES("mqtt"),
+        .connection_door = BYTES("device"),
+    };
+}
+
+/* A lease that ends, and rules that ask for the time, are looked after by the connection's
+ * alarm. */
+static void wake_up(struct client *client, int64_t lease_ms)
+{
+    struct connection *connection = client->connection;
+    int64_t now_ms = loop_now_ms(connection->worker->loop);
+
+    client->lease_ends_ms = lease_ms > 0 && lease_ms < INT64_MAX - client->opened_ms
+                                ? client->opened_ms + lease_ms
+                                : 0;
+    if (client->lease_ends_ms > now_ms)
+        broker_connection_alarm(connection, client->lease_ends_ms);
+    if (broker_client_is_timed(client))
+        broker_connection_alarm(connection, now_ms + TIMED_MS);
+}
+
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided)
 {
     struct worker *worker = client->connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
-    const struct policy_facts facts = { bytes_of_text(client->connection->identity.id), groups,
-                                        subject->groups.count };
 
     for (size_t i = 0; i < subject->groups.count; i++)
         groups[i] = bytes_of_text(subject->groups.names[i]);
-    client->bound =
-        worker->policy != NULL && policy_bind(worker->policy, &facts, &client->policy) == RC_OK;
+    client->facts = facts_of(client->connection);
+    client->facts.groups = groups;
+    client->facts.group_count = subject->groups.count;
+    client->bound = worker->policy != NULL &&
+                    policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
+    client->facts.groups = NULL; /* they are bound */
+    client->facts.group_count = 0;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));
+    wake_up(client, decided->obligations.lease_ms);
     return decided->allowed;
 }
 

@@ -2,6 +2,7 @@
  * door's own files. */
 #pragma once
 
+#include "broker/limit.h"
 #include "broker/mqtt_session.h"
 #include "broker/subscriptions.h"
 #include "broker/tally.h"
@@ -16,14 +17,18 @@ struct client {
     struct mqtt_session *session;
     struct mqtt_session_events events;
     struct subscriber subscriber;
+    struct policy_facts facts;
     struct policy_session policy;
-    bool bound;           /* policy is */
-    bool claimed;         /* its seat in the directory */
-    bool accepted;        /* CONNACK was sent */
-    bool cut;             /* by us: its will and what waited for it are gone */
-    bool told;            /* the audit log knows why it ended */
-    bool taken;           /* over, by another connection of its device */
-    struct message *will; /* that waits for its delay after the connection; else NULL */
+    struct broker_limit limit;
+    int64_t opened_ms;     /* when the connection became a client's, of the loop's clock */
+    int64_t lease_ends_ms; /* the policy's word at the last judgement; 0: never */
+    bool bound;            /* policy is */
+    bool claimed;          /* its seat in the directory */
+    bool accepted;         /* CONNACK was sent */
+    bool cut;              /* by us: its will and what waited for it are gone */
+    bool told;             /* the audit log knows why it ended */
+    bool taken;            /* over, by another connection of its device */
+    struct message *will;  /* that waits for its delay after the connection; else NULL */
     uint32_t will_delay_s;
     uint64_t awaited; /* the ticket that CONNACK waits for; 0: none */
     struct client *next_opening;
@@ -64,6 +69,8 @@ void broker_client_will_due(struct client *client);
 struct registry_subject;
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided);
+/* Does its policy ask for the time, so that it is judged again every second? */
+bool broker_client_is_timed(const struct client *client);
 /* Judge each subscription again; what is no longer allowed is removed and audited. */
 void broker_client_review(struct client *client);
 /* End it, by our decision. */

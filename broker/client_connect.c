@@ -37,9 +37,10 @@ static bool may_leave_will(struct client *client, const struct mqtt_connect *con
     if (!connect->has_will)
         return true;
     struct bytes topic = connect->will.topic;
-    struct policy_decision will = broker_client_decide(client, POLICY_WILL, topic);
+    struct policy_decision will =
+        broker_client_decide_will(client, POLICY_WILL, &connect->will);
     if (will.allowed && connect->will.retain)
-        will = broker_client_decide(client, POLICY_RETAIN, topic);
+        will = broker_client_decide_will(client, POLICY_RETAIN, &connect->will);
     broker_client_witness(client, AUDIT_WILL, will.allowed, topic,
                           will.allowed ? NULL : "at connect", &will);
     if (!will.allowed)
@@ -138,15 +139,19 @@ void broker_client_publish_will(struct client *client, struct message *will)
 {
     struct connection *connection = client->connection;
     struct bytes topic = broker_message_topic(will);
+    const struct mqtt_publish shown = { .topic = topic,
+                                        .payload = broker_message_payload(will),
+                                        .qos = broker_message_qos(will),
+                                        .retain = broker_message_is_retained(will) };
     struct policy_decision decided = { 0 };
     const struct registry_subject subject = judge(client);
     bool keep = broker_message_is_retained(will);
 
     if (connection->identity.verdict == REGISTRY_ACCEPTED &&
         broker_client_bind(client, &subject, &decided))
-        decided = broker_client_decide(client, POLICY_WILL, topic);
+        decided = broker_client_decide_message(client, POLICY_WILL, &shown);
     if (decided.allowed && keep)
-        decided = broker_client_decide(client, POLICY_RETAIN, topic);
+        decided = broker_client_decide_message(client, POLICY_RETAIN, &shown);
     broker_client_witness(client, AUDIT_WILL, decided.allowed, topic,
                           decided.allowed ? NULL : "when it was due", &decided);
     if (!decided.allowed)

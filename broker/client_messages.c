@@ -21,22 +21,33 @@ static void answer(struct client *client, uint16_t packet_id, enum mqtt_reason r
     (void)rc; /* not found: the session is over */
 }
 
-static bool may_publish(struct client *client, const struct mqtt_publish *publish)
+/* 3.1.1 has one word for what is refused; another one would end the session. */
+static enum mqtt_reason too_often(const struct client *client)
+{
+    return broker_mqtt_session_version(client->session) == MQTT_5 ? MQTT_QUOTA_EXCEEDED
+                                                                  : MQTT_NOT_AUTHORIZED;
+}
+
+static enum mqtt_reason may_publish(struct client *client, const struct mqtt_publish *publish)
 {
     struct policy_decision decided =
-        broker_client_decide(client, POLICY_PUBLISH, publish->topic);
+        broker_client_decide_message(client, POLICY_PUBLISH, publish);
     enum audit_action action = AUDIT_PUBLISH;
 
     broker_metric_add(BROKER_PUBLISH_RECEIVED, 1);
+    if (!broker_client_within(client, AUDIT_PUBLISH, publish->topic, &decided)) {
+        broker_metric_add(BROKER_PUBLISH_DENIED, 1);
+        return too_often(client);
+    }
     if (decided.allowed && publish->retain) {
         broker_client_witness(client, AUDIT_PUBLISH, true, publish->topic, NULL, &decided);
-        decided = broker_client_decide(client, POLICY_RETAIN, publish->topic);
+        decided = broker_client_decide_message(client, POLICY_RETAIN, publish);
         action = AUDIT_RETAIN;
     }
     broker_client_witness(client, action, decided.allowed, publish->topic, NULL, &decided);
     if (!decided.allowed)
         broker_metric_add(BROKER_PUBLISH_DENIED, 1);
-    return decided.allowed;
+    return decided.allowed ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
 }
 
 enum rc broker_client_retain(struct client *client, struct message *message, uint16_t packet_id)
@@ -60,8 +71,9 @@ void broker_client_on_publish(void *with, const struct mqtt_publish *publish)
     struct worker *worker = client->connection->worker;
     AUTO_OF(message) *message = NULL;
 
-    if (!may_publish(client, publish)) {
-        answer(client, publish->packet_id, MQTT_NOT_AUTHORIZED);
+    enum mqtt_reason reason = may_publish(client, publish);
+    if (reason != MQTT_SUCCESS) {
+        answer(client, publish->packet_id, reason);
         return;
     }
     if (broker_message_new(worker->pool, publish, loop_now_ms(worker->loop), &message) !=
@@ -108,6 +120,8 @@ static enum mqtt_reason subscribe_one(struct client *client, struct broker_wante
         return reason;
     struct policy_decision decided =
         broker_client_decide(client, POLICY_SUBSCRIBE, wanted->filter);
+    if (!broker_client_within(client, AUDIT_SUBSCRIBE, wanted->filter, &decided))
+        return too_often(client);
     broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed, wanted->filter, NULL,
                           &decided);
     if (!decided.allowed)
@@ -207,8 +221,15 @@ void broker_client_review(struct client *client)
 static bool may_receive(struct client *client, struct message *message)
 {
     struct bytes topic = broker_message_topic(message);
-    struct policy_decision decided = broker_client_decide(client, POLICY_RECEIVE, topic);
+    const struct mqtt_publish shown = { .topic = topic,
+                                        .payload = broker_message_payload(message),
+                                        .qos = broker_message_qos(message),
+                                        .retain = broker_message_is_retained(message) };
+    struct policy_decision decided =
+        broker_client_decide_message(client, POLICY_RECEIVE, &shown);
 
+    if (!broker_client_within(client, AUDIT_RECEIVE, topic, &decided))
+        return false;
     broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
     return decided.allowed;
 }

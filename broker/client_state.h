@@ -12,6 +12,16 @@ void broker_client_on_subscribe(void *with, const struct mqtt_subscribe *subscri
 /* The policy's word; without one bound everything is denied. */
 struct policy_decision broker_client_decide(const struct client *client,
                                             enum policy_action action, struct bytes topic);
+/* The same of a message, about which a policy may ask, too. */
+struct policy_decision broker_client_decide_message(const struct client *client,
+                                                    enum policy_action action,
+                                                    const struct mqtt_publish *message);
+struct policy_decision broker_client_decide_will(const struct client *client,
+                                                 enum policy_action action,
+                                                 const struct mqtt_will *will);
+/* One act more than its limit is not done, and the audit log says so: then false. */
+bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
+                          const struct policy_decision *decided);
 void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
                            struct bytes target, const char *reason,
                            const struct policy_decision *decided);

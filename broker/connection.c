@@ -9,8 +9,8 @@
 
 enum {
     FAREWELL_MS = 1000,     /* for what a client is told at the end, whether it reads or not */
-    PROGRESS_MS = 15000,    /* an answer over HTTP has this long for its next octets ... */
-    ANSWER_MS = 300 * 1000, /* ... and this long in all once nothing is added to it */
+    PROGRESS = 16 * 1024,   /* what HTTP's reader must take of what waits, in read_ms */
+    ANSWER_MS = 300 * 1000, /* an answer has this long in all once nothing is added to it */
     KEPT_OUT = 4096,
     DRAINS = 16
 };
@@ -80,6 +80,11 @@ void broker_connection_close(struct connection *connection)
     close_as(connection, "closed");
 }
 
+static int64_t read_by_ms(const struct connection *connection)
+{
+    return now_ms(connection) + connection->worker->door->setup.limits.read_ms;
+}
+
 void broker_connection_end(struct connection *connection)
 {
     if (connection->state >= CONNECTION_ENDING)
@@ -87,19 +92,36 @@ void broker_connection_end(struct connection *connection)
     connection->state = CONNECTION_ENDING;
     connection->answered_by_ms = now_ms(connection) + ANSWER_MS;
     connection->patience_ms =
-        now_ms(connection) + (connection->stream != NULL ? PROGRESS_MS : FAREWELL_MS);
+        connection->stream != NULL ? read_by_ms(connection) : now_ms(connection) + FAREWELL_MS;
     broker_connection_alarm(connection, connection->patience_ms);
     broker_worker_mark(connection);
 }
 
-/* A slow link gets its whole answer; who reads nothing, or next to nothing, does not stay. */
-static void renew_patience(struct connection *connection)
+/*
+ * A slow link gets its whole answer; who reads nothing, or next to nothing, does not stay.
+ * While so much waits for him that nothing more is taken from libmicrohttpd, its giving up is
+ * not seen either.
+ */
+static void renew_patience(struct connection *connection, size_t taken)
 {
-    int64_t until = now_ms(connection) + PROGRESS_MS;
+    int64_t until = read_by_ms(connection);
 
-    if (connection->stream != NULL)
-        connection->patience_ms =
-            until < connection->answered_by_ms ? until : connection->answered_by_ms;
+    if (connection->stream == NULL)
+        return;
+    if (connection->state == CONNECTION_ENDING) {
+        if (taken > 0)
+            connection->patience_ms =
+                until < connection->answered_by_ms ? until : connection->answered_by_ms;
+        return;
+    }
+    connection->taken += taken;
+    if (connection->out.len == 0) {
+        connection->patience_ms = INT64_MAX;
+    } else if (connection->patience_ms == INT64_MAX || connection->taken >= PROGRESS) {
+        connection->taken = 0;
+        connection->patience_ms = until;
+        broker_connection_alarm(connection, until);
+    }
 }
 
 void broker_connection_free(struct connection *connection)
@@ -158,8 +180,7 @@ static bool flush(struct connection *connection)
         all += sent;
     }
     forget_sent(connection);
-    if (all > 0 && connection->state == CONNECTION_ENDING)
-        renew_patience(connection);
+    renew_patience(connection, all);
     if (step == BROKER_TLS_BROKEN || step == BROKER_TLS_ENDED)
         close_as(connection, fault_text());
     return step == BROKER_TLS_DONE;
@@ -315,6 +336,17 @@ void broker_connection_alarm(struct connection *connection, int64_t at_ms)
         close_as(connection, fault_text());
 }
 
+/* Its policy asks for the time, or its lease is over. */
+static bool is_due(const struct connection *connection)
+{
+    const struct client *client = connection->client;
+
+    if (client == NULL)
+        return false;
+    return broker_client_is_timed(client) ||
+           (client->lease_ends_ms != 0 && now_ms(connection) >= client->lease_ends_ms);
+}
+
 /* The certificate's last second is over: the same judgement as everywhere. */
 static void judge_age(struct connection *connection)
 {
@@ -322,8 +354,10 @@ static void judge_age(struct connection *connection)
 
     if (!connection->identity.shown || connection->identity.expires_s == 0)
         return;
-    if (left_s < 0 && !broker_review_one(connection))
+    if ((left_s < 0 || is_due(connection)) && !broker_review_one(connection))
         return;
+    if (connection->client != NULL && connection->client->lease_ends_ms != 0)
+        broker_connection_alarm(connection, connection->client->lease_ends_ms);
     /* The wall clock may step: look at it now and then. */
     int64_t look_s = left_s < 0 ? 0 : left_s > 60 ? 60 : left_s;
     broker_connection_alarm(connection, now_ms(connection) + (look_s + 1) * 1000);
@@ -343,6 +377,12 @@ static enum rc on_due(struct loop_timer *timer)
     }
     if (connection->client != NULL)
         broker_mqtt_session_tick(connection->client->session, now_ms(connection));
+    if (connection->stream != NULL && now_ms(connection) >= connection->patience_ms) {
+        broker_connection_close(connection);
+        return RC_OK;
+    }
+    if (connection->stream != NULL)
+        broker_connection_alarm(connection, connection->patience_ms);
     judge_age(connection);
     broker_worker_mark(connection);
     return RC_OK;

@@ -26,6 +26,7 @@ struct broker_door_limits {
     uint32_t packet_max;  /* octets of an MQTT packet */
     int64_t handshake_ms; /* from accept to the end of the TLS handshake */
     int64_t connect_ms;   /* from there to CONNECT */
+    int64_t read_ms; /* in which HTTP's reader takes 16 KiB of what waits for him, or all */
     uint16_t keep_alive_max_s;
     size_t subscriptions;  /* of one session */
     size_t out_bytes;      /* that wait for a slow reader */

@@ -63,6 +63,7 @@ static void let_in(struct connection *connection)
     broker_metric_add(BROKER_HANDSHAKES_RESUMED, broker_tls_was_resumed(connection->tls));
     describe_peer(connection);
     connection->state = CONNECTION_OPEN;
+    connection->patience_ms = INT64_MAX;
     if (identity->shown) {
         broker_worker_add_peer(worker, connection);
         broker_connection_alarm(connection, loop_now_ms(worker->loop) + 1000);

@@ -26,7 +26,8 @@ struct broker_recorder {
     struct loop_timer jam;   /* a receiver is slow: its mail is tried again */
     struct loop_timer again; /* the spool is full: it is tried again */
     struct delivery *first, **end;
-    uint64_t acts; /* that are told in what is written, and not durable yet */
+    uint64_t acts;    /* that are told in what is written, and not durable yet */
+    bool has_refused; /* since a batch went, which tells how many */
     /* What this turn brought, to be answered when it is committed: RETAIN with its message. */
     struct broker_mail *answers;
     size_t answer_count, answer_room;
@@ -180,7 +181,7 @@ static enum rc refuse_rest(struct broker_recorder *recorder)
     for (struct delivery *at = recorder->first; at != NULL; at = at->next) {
         if (at->refused)
             continue;
-        at->refused = true;
+        at->refused = recorder->has_refused = true;
         broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)(records_of(at)->count - at->durable));
         answer_delivery(recorder, at, RC_LIMIT);
     }
@@ -269,6 +270,7 @@ static enum rc send_batch(struct broker_recorder *recorder)
 
     if (!recorder->asked || recorder->after == mail.number)
         return RC_OK;
+    recorder->has_refused = false;
     struct buf *batch = malloc(sizeof *batch);
     if (batch == NULL)
         return fault(RC_NOMEM, "batch of the spool");
@@ -288,6 +290,9 @@ static enum rc on_again(struct loop_timer *timer)
         (void *)((char *)timer - offsetof(struct broker_recorder, again));
     enum rc rc = spool_all(recorder);
 
+    /* With a full spool there may be nothing to hand on: a batch without records tells. */
+    if (recorder->has_refused && recorder->after == audit_spool_sequence(recorder->setup.spool))
+        recorder->after = BROKER_RECORDER_GREET;
     if (rc == RC_OK)
         rc = send_batch(recorder);
     broker_post_deliver(recorder->setup.post, BROKER_POST_RECORDER);

@@ -137,6 +137,10 @@ bool broker_review_one(struct connection *connection)
         cut(connection, "may no longer connect", MQTT_NOT_AUTHORIZED, &decided);
         return false;
     }
+    if (client->lease_ends_ms != 0 && loop_now_ms(worker->loop) >= client->lease_ends_ms) {
+        cut(connection, "its lease is over", MQTT_MAXIMUM_CONNECT_TIME, &decided);
+        return false;
+    }
     broker_client_review(client);
     return true;
 }

@@ -24,7 +24,8 @@ static enum rc judge(const struct policy *policy, const json_t *device, struct b
     static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
                                                   POLICY_WILL };
     struct bytes groups[POLICY_GROUPS_MAX];
-    struct policy_facts facts = { bytes_of_text(cli_audit_text(device, "id")), groups, 0 };
+    struct policy_facts facts = { .device_id = bytes_of_text(cli_audit_text(device, "id")),
+                                  .groups = groups };
     struct policy_session session;
     const json_t *group = NULL;
     size_t i = 0;

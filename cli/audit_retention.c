@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/proposals.h"
 #include "cli/remote.h"
 
 #include <inttypes.h>
@@ -94,6 +95,8 @@ static enum rc erase(const struct cli_call *call)
         return fault(RC_MALFORMED, "id or reason: not UTF-8");
     TRY(cli_remote_open(call, &remote));
     TRY(cli_remote_post(&remote, "/v1/audit/erasures", body, &answer));
+    if (cli_proposals_is(answer))
+        return cli_proposals_tell(call, "The erasure", answer);
     if (waits)
         TRY(wait_for_end(&remote, kind, id));
     return cli_show_line(call, answer,
@@ -114,7 +117,9 @@ const struct cli_command CLI_AUDIT_ERASE = {
         "active device\n"
         "is refused (suspend or revoke it first), as is whoever is under a legal hold, and "
         "yourself. Backups\n"
-        "made before still hold the records: docs/audit-retention.md.\n"
+        "made before still hold the records: docs/audit-retention.md. Where the setting "
+        "authority.four_eyes has\n"
+        "retention, it is a proposal first (status 8), as is removing a hold.\n"
         "\n"
         "Example:\n"
         "  touchmark device revoke pump-17\n"
@@ -180,6 +185,8 @@ static enum rc remove_hold(const struct cli_call *call)
     TRY(buf_text(&path, &text));
     TRY(cli_remote_open(call, &remote));
     TRY(cli_remote_post(&remote, text, body, &answer));
+    if (cli_proposals_is(answer))
+        return cli_proposals_tell(call, "The release", answer);
     return cli_show_line(call, answer, "Hold %" PRIu64 " is removed.\n", number);
 }
 

@@ -16,6 +16,7 @@ static const struct {
     { CLI_EXIT_EXISTS, "it exists already; nothing was changed" },
     { CLI_EXIT_BUSY, "in use or not reachable now; try again" },
     { CLI_EXIT_MALFORMED, "a file or value breaks its format" },
+    { CLI_EXIT_PROPOSED, "a proposal now: done when another administrator approves it" },
 };
 
 const char *cli_command_exit_meaning(int status)
@@ -250,6 +251,7 @@ static int show_group(const struct cli_table *table, struct bytes group,
 static int run(const struct cli_command *command, const struct line *line, FILE *out,
                FILE *messages)
 {
+    int status = CLI_EXIT_OK;
     struct cli_call call = {
         .command = command,
         .words = line->words,
@@ -260,6 +262,7 @@ static int run(const struct cli_command *command, const struct line *line, FILE 
         .json = line->json,
         .out = out,
         .messages = messages,
+        .status = &status,
     };
 
     if (command->check != NULL && command->check(&call) != RC_OK)
@@ -269,7 +272,7 @@ static int run(const struct cli_command *command, const struct line *line, FILE 
         rc = fault_errno("write the answer");
     if (rc != RC_OK)
         fprintf(messages, "touchmark: %s\n", fault_text());
-    return cli_command_exit(rc);
+    return rc == RC_OK ? status : cli_command_exit(rc);
 }
 
 /* "help device add", "help device", "help". */

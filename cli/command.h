@@ -18,6 +18,8 @@ struct cli_call {
     const char *profile, *server; /* of a remote command: as given, or NULL */
     bool json;
     FILE *out, *messages;
+    int *
+        status; /* to exit with when run() gives RC_OK: CLI_EXIT_OK, unless it says otherwise */
 };
 
 struct cli_option {
@@ -59,6 +61,7 @@ enum cli_exit {
     CLI_EXIT_EXISTS = 5,
     CLI_EXIT_BUSY = 6,      /* try again: in use, or not reachable now */
     CLI_EXIT_MALFORMED = 7, /* a file or value breaks its format */
+    CLI_EXIT_PROPOSED = 8,  /* not done yet: another administrator must approve it */
 };
 int cli_command_exit(enum rc rc);
 /* The option's value, or `otherwise` if it was not given. */

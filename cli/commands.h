@@ -8,7 +8,12 @@ extern const struct cli_command CLI_OPERATOR_ADD, CLI_OPERATOR_LIST, CLI_OPERATO
     CLI_LINE_ADD, CLI_LINE_REVOKE;
 /* cli/device.c */
 extern const struct cli_command CLI_DEVICE_ADD, CLI_DEVICE_LIST, CLI_DEVICE_SHOW,
-    CLI_DEVICE_SUSPEND, CLI_DEVICE_RESUME, CLI_DEVICE_REVOKE, CLI_TOKEN_NEW;
+    CLI_DEVICE_SUSPEND, CLI_DEVICE_RESUME, CLI_TOKEN_NEW;
+/* cli/revoke.c: one device, or many */
+extern const struct cli_command CLI_DEVICE_REVOKE;
+/* cli/proposals.c */
+extern const struct cli_command CLI_PROPOSAL_LIST, CLI_PROPOSAL_SHOW, CLI_PROPOSAL_APPROVE,
+    CLI_PROPOSAL_REJECT;
 /* cli/enroll.c: the device's own side */
 extern const struct cli_command CLI_ENROLL;
 /* cli/certificates.c */

@@ -166,18 +166,12 @@ const struct cli_command CLI_DEVICE_SHOW = {
     .remote = true,
 };
 
-/* ---- device suspend, resume, revoke ---- */
+/* ---- device suspend, resume ---- */
 
-enum { WAIT, REASON };
+enum { WAIT };
 static const struct cli_option SUSPEND_OPTIONS[] = {
     [WAIT] = { "--wait", NULL, "until every door has acknowledged it" },
 };
-static const struct cli_option REVOKE_OPTIONS[] = {
-    [WAIT] = { "--wait", NULL, "until every door has acknowledged it" },
-    [REASON] = { "--reason", "REASON",
-                 "keyCompromise, superseded, cessationOfOperation, ... (RFC 5280 5.3.1)" },
-};
-
 static enum rc suspend_device(const struct cli_call *call)
 {
     return cli_change_run(call, &(const struct cli_change){
@@ -196,18 +190,6 @@ static enum rc resume_device(const struct cli_call *call)
                                     .id = call->words[0],
                                     .verb = "resume",
                                     .done = "active again",
-                                    .wait = call->values[WAIT] != NULL,
-                                });
-}
-
-static enum rc revoke_device(const struct cli_call *call)
-{
-    return cli_change_run(call, &(const struct cli_change){
-                                    .resource = "devices",
-                                    .id = call->words[0],
-                                    .verb = "revoke",
-                                    .done = "revoked",
-                                    .reason = call->values[REASON],
                                     .wait = call->values[WAIT] != NULL,
                                 });
 }
@@ -237,24 +219,6 @@ const struct cli_command CLI_DEVICE_RESUME = {
     .options = SUSPEND_OPTIONS,
     .option_count = COUNT(SUSPEND_OPTIONS),
     .run = resume_device,
-    .remote = true,
-};
-
-const struct cli_command CLI_DEVICE_REVOKE = {
-    .name = "device revoke",
-    .arguments = "ID",
-    .words_least = 1,
-    .words_most = 1,
-    .summary = "revoke a device and all its certificates, for good",
-    .teaching = "Its sessions end within a second on every transport. Its id is never used "
-                "again.\n"
-                "With --wait the command returns when every door has acknowledged; status 6 if "
-                "one has\nnot (the device is revoked all the same).\n"
-                "\n"
-                "Example:\n  touchmark device revoke pump-17 --reason keyCompromise --wait\n",
-    .options = REVOKE_OPTIONS,
-    .option_count = COUNT(REVOKE_OPTIONS),
-    .run = revoke_device,
     .remote = true,
 };
 

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/proposals.h"
 #include "cli/remote.h"
 
 #include <fcntl.h>
@@ -115,10 +116,11 @@ const struct cli_command CLI_POLICY_CHECK = {
 
 /* ---- policy apply ---- */
 
-enum { REPLACES };
+enum { REPLACES, WHY };
 static const struct cli_option APPLY_OPTIONS[] = {
     [REPLACES] = { "--replaces", "VERSION",
                    "only if this one is still active (the one that is active now)" },
+    [WHY] = { "--why", "TEXT", "for the audit log, and for who approves it" },
 };
 
 static enum rc version_to_replace(const struct cli_call *call, struct cli_remote *remote,
@@ -153,7 +155,10 @@ static enum rc apply_policy(const struct cli_call *call)
     TRY(version_to_replace(call, &remote, &version));
     if (json_object_set(body, "replaces", version) != 0)
         return fault(RC_NOMEM, "policy");
+    TRY(cli_proposals_add_why(body, call->values[WHY]));
     TRY(cli_remote_post(&remote, "/v1/policies", body, &answer));
+    if (cli_proposals_is(answer))
+        return cli_proposals_tell(call, call->words[0], answer);
     return cli_show_line(call, answer,
                          "%s is in force: version %" JSON_INTEGER_FORMAT
                          ", in place of %" JSON_INTEGER_FORMAT ".\n",
@@ -167,11 +172,14 @@ const struct cli_command CLI_POLICY_APPLY = {
     .words_least = 1,
     .words_most = 1,
     .summary = "put a policy in force, as a new version",
-    .teaching = "Takes effect at once: what it no longer allows ends within a second, open "
-                "sessions and\nsubscriptions included. If somebody else's became active "
-                "meanwhile, nothing is done\n(status 5): look at it, then try again.\n"
-                "\n"
-                "Example:\n  touchmark policy apply plant.policy\n",
+    .teaching =
+        "Takes effect at once: what it no longer allows ends within a second, open "
+        "sessions and\nsubscriptions included. If somebody else's became active "
+        "meanwhile, nothing is done\n(status 5): look at it, then try again. Where the "
+        "setting authority.four_eyes has policy, it\nbecomes a proposal (status 8), and "
+        "takes effect when another administrator approves it.\n"
+        "\n"
+        "Example:\n  touchmark policy apply plant.policy\n",
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
     .run = apply_policy,

@@ -28,6 +28,7 @@ daemon_authority_request_new(struct daemon_authority *authority)
     request->authority = authority;
     request->now_ms = clock_wall_ms(authority->setup.clock);
     request->body = BUF_MAX(LINK_BODY_MAX);
+    request->content = BUF_MAX(REGISTRY_CONTENT_MAX);
     request->list = BUF_MAX(REGISTRY_LIST_MAX);
     request->text = BUF_MAX(REGISTRY_POLICY_MAX);
     request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
@@ -43,6 +44,7 @@ void daemon_authority_forget(struct daemon_authority_request *request)
     wipe(&request->body);
     wipe(&request->text);
     buf_clear(&request->list);
+    buf_clear(&request->content);
     buf_clear(&request->cursor);
     buf_clear(&request->tbs);
     buf_clear(&request->certificate);
@@ -165,64 +167,57 @@ void daemon_authority_refuse(struct daemon_authority_request *request, enum rc r
 
 /* ---- Dispatch ---- */
 
+/* Of each request, who serves it. */
+static void (*const SERVED_BY[])(struct daemon_authority_request *request) = {
+    [REGISTRY_ASK_WATCH] = daemon_authority_follow,
+    [REGISTRY_ASK_SNAPSHOT] = daemon_authority_follow,
+    [REGISTRY_ASK_LOOK_UP] = daemon_authority_follow,
+    [REGISTRY_ASK_APPLIED] = daemon_authority_follow,
+    [REGISTRY_ASK_AUDIT_WATCH] = daemon_authority_follow,
+    [REGISTRY_ASK_CRL] = daemon_authority_follow,
+    [REGISTRY_ASK_DOOR] = daemon_authority_enrol,
+    [REGISTRY_ASK_ENROL] = daemon_authority_enrol,
+    [REGISTRY_ASK_REENROL] = daemon_authority_enrol,
+    [REGISTRY_ASK_OPERATOR_ADD] = daemon_authority_enrol,
+    [REGISTRY_ASK_DEVICE_ADD] = daemon_authority_command,
+    [REGISTRY_ASK_DEVICE_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_DEVICE_SHOW] = daemon_authority_command,
+    [REGISTRY_ASK_DEVICE_STATE] = daemon_authority_command,
+    [REGISTRY_ASK_CERTIFICATE_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_CERTIFICATE_REVOKE] = daemon_authority_command,
+    [REGISTRY_ASK_TOKEN_NEW] = daemon_authority_command,
+    [REGISTRY_ASK_OPERATOR_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_OPERATOR_REVOKE] = daemon_authority_command,
+    [REGISTRY_ASK_POLICY_SHOW] = daemon_authority_command,
+    [REGISTRY_ASK_POLICY_APPLY] = daemon_authority_command,
+    [REGISTRY_ASK_STATUS] = daemon_authority_command,
+    [REGISTRY_ASK_POLICY_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_PROPOSAL_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_PROPOSAL_SHOW] = daemon_authority_command,
+    [REGISTRY_ASK_DEVICE_REVOKE_MANY] = daemon_authority_command,
+    [REGISTRY_ASK_AUDIT_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_AUDIT_CHECKPOINT] = daemon_authority_command,
+    [REGISTRY_ASK_AUDIT_PROOF] = daemon_authority_command,
+    [REGISTRY_ASK_AUDIT_ENTRIES] = daemon_authority_command,
+    [REGISTRY_ASK_AUDIT_HOLD_LIST] = daemon_authority_command,
+    [REGISTRY_ASK_PROPOSAL_APPROVE] = daemon_authority_decide,
+    [REGISTRY_ASK_PROPOSAL_REJECT] = daemon_authority_decide,
+    [REGISTRY_ASK_SPOOL] = daemon_authority_spool,
+    [REGISTRY_ASK_BACKUP] = daemon_authority_backup,
+    [REGISTRY_ASK_AUDIT_ERASE] = daemon_authority_erase,
+    [REGISTRY_ASK_AUDIT_HOLD] = daemon_authority_hold,
+    [REGISTRY_ASK_AUDIT_COSIGN] = daemon_authority_cosign,
+    [REGISTRY_ASK_EXPORTED] = daemon_authority_export,
+};
+
 static void dispatch(struct daemon_authority_request *request)
 {
-    switch (request->ask) {
-    case REGISTRY_ASK_WATCH:
-    case REGISTRY_ASK_SNAPSHOT:
-    case REGISTRY_ASK_LOOK_UP:
-    case REGISTRY_ASK_APPLIED:
-    case REGISTRY_ASK_AUDIT_WATCH:
-    case REGISTRY_ASK_CRL:
-        daemon_authority_follow(request);
-        return;
-    case REGISTRY_ASK_DOOR:
-    case REGISTRY_ASK_ENROL:
-    case REGISTRY_ASK_REENROL:
-    case REGISTRY_ASK_OPERATOR_ADD:
-        daemon_authority_enrol(request);
-        return;
-    case REGISTRY_ASK_DEVICE_ADD:
-    case REGISTRY_ASK_DEVICE_LIST:
-    case REGISTRY_ASK_DEVICE_SHOW:
-    case REGISTRY_ASK_DEVICE_STATE:
-    case REGISTRY_ASK_CERTIFICATE_LIST:
-    case REGISTRY_ASK_CERTIFICATE_REVOKE:
-    case REGISTRY_ASK_TOKEN_NEW:
-    case REGISTRY_ASK_OPERATOR_LIST:
-    case REGISTRY_ASK_OPERATOR_REVOKE:
-    case REGISTRY_ASK_POLICY_SHOW:
-    case REGISTRY_ASK_POLICY_APPLY:
-    case REGISTRY_ASK_STATUS:
-    case REGISTRY_ASK_POLICY_LIST:
-    case REGISTRY_ASK_AUDIT_LIST:
-    case REGISTRY_ASK_AUDIT_CHECKPOINT:
-    case REGISTRY_ASK_AUDIT_PROOF:
-    case REGISTRY_ASK_AUDIT_ENTRIES:
-    case REGISTRY_ASK_AUDIT_HOLD_LIST:
-        daemon_authority_command(request);
-        return;
-    case REGISTRY_ASK_SPOOL:
-        daemon_authority_spool(request);
-        return;
-    case REGISTRY_ASK_BACKUP:
-        daemon_authority_backup(request);
-        return;
-    case REGISTRY_ASK_AUDIT_ERASE:
-        daemon_authority_erase(request);
-        return;
-    case REGISTRY_ASK_AUDIT_HOLD:
-        daemon_authority_hold(request);
-        return;
+    size_t ask = request->ask;
 
-    case REGISTRY_ASK_AUDIT_COSIGN:
-        daemon_authority_cosign(request);
-        return;
-    case REGISTRY_ASK_EXPORTED:
-        daemon_authority_export(request);
-        return;
-    }
-    daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
+    if (ask < sizeof SERVED_BY / sizeof *SERVED_BY && SERVED_BY[ask] != NULL)
+        SERVED_BY[ask](request);
+    else
+        daemon_authority_turn_away(request, fault(RC_MALFORMED, "no such request"));
 }
 
 static enum rc copy_question(struct daemon_authority_request *request, struct bytes body)
@@ -335,6 +330,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_publish_start(made));
     TRY(daemon_authority_checkpoint_start(made));
+    TRY(daemon_authority_proposals_start(made));
     TRY(daemon_authority_retention_start(made));
     TRY(daemon_authority_index_start(made));
     *authority = TAKE(made);
@@ -368,6 +364,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         link_server_close(authority->doors[i].server);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
+    daemon_authority_proposals_stop(authority);
     daemon_authority_publish_stop(authority);
     daemon_authority_retention_stop(authority);
     daemon_authority_index_stop(authority);

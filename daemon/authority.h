@@ -26,6 +26,7 @@ struct daemon_authority;
 struct daemon_authority_event {
     const char *action;    /* the request's name ("enrol"), or "crl", "orphan", "recover", .. */
     enum registry_ask ask; /* 0: the authority's own doing */
+    enum audit_action as;  /* 0: what the above says */
     enum registry_state state;                /* DEVICE_STATE: what the device shall become */
     bool only_checks;                         /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
@@ -68,9 +69,12 @@ struct daemon_authority_audit {
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
+    uint32_t four_eyes; /* acts that need two administrators: registry_acts_read() */
+    int64_t proposal_lifetime_ms;
+    uint64_t singles_most; /* revocations one by one, of an operator in an hour, under those */
     int64_t crl_every_ms, crl_valid_ms;
     int64_t witness_within_ms; /* longer without a quorum is trouble */
-    unsigned sinks;            /* that the exporter serves */
+    unsigned sinks, witnesses; /* that the exporter serves */
     size_t crl_most; /* octets of a CRL to be signed; 0: as many as the signer takes */
     int64_t reading_window_ms; /* of what one request reads further; 0: ten seconds */
     const char *door_names;    /* host names and addresses in the doors' certificates: "a,b" */

@@ -53,7 +53,10 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
     const struct daemon_authority_event event = {
         .action = request->ended == NULL ? request->request.kind->name : "recover",
-        .ask = request->ended == NULL ? request->ask : (enum registry_ask)0,
+        .ask = request->ended != NULL ? (enum registry_ask)0
+               : request->acting != 0 ? request->acting
+                                      : request->ask,
+        .as = request->as,
         .state = request->question.state,
         .only_checks = request->question.only_check,
         .preamble = request->ended == NULL ? &request->question.preamble : NULL,

@@ -1,4 +1,5 @@
 #include "daemon/authority_audit.h"
+#include "daemon/authority_state.h"
 
 #include <string.h>
 
@@ -86,8 +87,16 @@ static enum audit_action action_of(const struct daemon_authority_event *event)
         [REGISTRY_ASK_AUDIT_HOLD_LIST] = AUDIT_LOG_READ,
         [REGISTRY_ASK_EXPORTED] = AUDIT_LOG_EXPORT,
         [REGISTRY_ASK_CRL] = AUDIT_API_REQUEST,
+
+        [REGISTRY_ASK_PROPOSAL_LIST] = AUDIT_POLICY_READ,
+        [REGISTRY_ASK_PROPOSAL_SHOW] = AUDIT_POLICY_READ,
+        [REGISTRY_ASK_PROPOSAL_APPROVE] = AUDIT_PROPOSAL_APPROVE,
+        [REGISTRY_ASK_PROPOSAL_REJECT] = AUDIT_PROPOSAL_REJECT,
+        [REGISTRY_ASK_DEVICE_REVOKE_MANY] = AUDIT_DEVICE_REVOKE_MANY,
     };
 
+    if (event->as != 0)
+        return event->as;
     if (event->ask == 0)
         return own_doing(event->action);
     if (event->ask == REGISTRY_ASK_DEVICE_STATE)
@@ -398,7 +407,7 @@ enum rc daemon_authority_book_open(struct daemon_authority_book *book,
 /* ---- How it begins ---- */
 
 struct beginning {
-    const struct daemon_authority_book *book;
+    struct daemon_authority_book *book;
     bool restored;
     struct bytes how;
 };
@@ -418,6 +427,19 @@ static enum rc append_own(const struct daemon_authority_book *book, struct store
     return audit_log_append(book->log, txn, &record, NULL);
 }
 
+/* One that is open in the copy may have been rejected since. */
+static enum rc end_proposals(const struct beginning *beginning, struct store_txn *txn)
+{
+    const struct daemon_authority_audit audit = daemon_authority_book_audit(beginning->book);
+    int64_t now_ms = clock_wall_ms(beginning->book->clock);
+    struct registry_proposal proposal;
+    enum rc rc = RC_OK;
+
+    while ((rc = registry_proposal_find_expired(txn, INT64_MAX, &proposal)) == RC_OK)
+        TRY(daemon_authority_proposal_end(txn, &audit, &proposal, "open in a copy", now_ms));
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 /* A token that is open in the copy may have been used since: it has one use, in all lives. */
 static enum rc put_back(const struct beginning *beginning, struct store_txn *txn)
 {
@@ -430,6 +452,7 @@ static enum rc put_back(const struct beginning *beginning, struct store_txn *txn
              (unsigned long long)ended, BYTES_FMT(beginning->how));
     TRY(buf_text(&reason, &text));
     TRY(append_own(beginning->book, txn, AUDIT_SYSTEM_RESTORE, "registry", text));
+    TRY(end_proposals(beginning, txn));
     return store_backup_record(txn);
 }
 

@@ -9,15 +9,21 @@ enum { TOKEN_ID_LEN = 12, TOKEN_SECRET_LEN = 32 }; /* five bits each: 60 and 160
 enum { TOKEN_LIFETIME_MOST_S = 90 * 86400 };
 enum { REASON_MAX = 200 };
 
-/* "device dev-1", for the audit log. */
-static void join(char into[REGISTRY_ID_MAX + 32], const char *word, const char *id)
+/* into has room for AUDIT_REASON_MAX. */
+static void join(char *into, const char *word, const char *id)
 {
-    AUTO_BUF(text, REGISTRY_ID_MAX + 32);
+    AUTO_BUF(text, AUDIT_REASON_MAX);
     const char *joined = NULL;
 
     buf_addf(&text, "%s %s", word, id);
     if (buf_text(&text, &joined) == RC_OK)
         memcpy(into, joined, text.len + 1);
+}
+
+void daemon_authority_aim(struct daemon_authority_request *request, const char *word,
+                          const char *id)
+{
+    join(request->target, word, id);
 }
 
 static void set_target(struct daemon_authority_request *request, enum registry_kind kind,
@@ -110,9 +116,12 @@ static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_reque
     const struct registry_question *q = &request->question;
     struct registry_policy *told = &request->answer.policy;
 
-    TRY(registry_policy_put(txn, bytes_of_text(request->actor.id), q->version, q->text,
-                            request->now_ms, &told->version));
-    memcpy(told->author, request->actor.id, sizeof told->author);
+    const char *author =
+        request->proposal.number != 0 ? request->proposal.author : request->actor.id;
+    TRY(registry_policy_put(txn, bytes_of_text(author), q->version, q->text, request->now_ms,
+                            &told->version));
+    memcpy(told->author, author, strlen(author) + 1);
+    memcpy(request->said, q->why, sizeof q->why);
     told->made_ms = request->now_ms;
     told->active = true;
     request->answer.accepted = true;
@@ -124,7 +133,8 @@ static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_reque
     return RC_OK;
 }
 
-static enum rc run_change(struct store_txn *txn, struct daemon_authority_request *request)
+enum rc daemon_authority_run(struct store_txn *txn, struct daemon_authority_request *request,
+                             enum registry_ask ask)
 {
     static enum rc (*const CHANGES[])(struct store_txn *, struct daemon_authority_request *) = {
         [REGISTRY_ASK_DEVICE_ADD] = device_add,
@@ -133,9 +143,12 @@ static enum rc run_change(struct store_txn *txn, struct daemon_authority_request
         [REGISTRY_ASK_TOKEN_NEW] = token_new,
         [REGISTRY_ASK_OPERATOR_REVOKE] = operator_revoke,
         [REGISTRY_ASK_POLICY_APPLY] = policy_apply,
+        [REGISTRY_ASK_DEVICE_REVOKE_MANY] = daemon_authority_revoke_many,
+        [REGISTRY_ASK_AUDIT_ERASE] = daemon_authority_run_erasure,
+        [REGISTRY_ASK_AUDIT_HOLD] = daemon_authority_run_hold,
     };
 
-    return CHANGES[request->ask](txn, request);
+    return CHANGES[ask](txn, request);
 }
 
 static enum rc change(struct store_txn *txn, struct store_job *job)
@@ -143,7 +156,8 @@ static enum rc change(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    TRY(run_change(txn, request));
+    TRY(daemon_authority_run(txn, request, request->ask));
+    TRY(daemon_authority_count_single(txn, request));
     TRY(daemon_authority_record(txn, request, RC_OK, request->said));
     request->answer.sequence = store_feed_position(txn).sequence;
     return RC_OK;
@@ -159,6 +173,7 @@ static void changed(struct store_job *job, enum rc rc)
     }
     if (request->ask == REGISTRY_ASK_CERTIFICATE_REVOKE ||
         request->ask == REGISTRY_ASK_OPERATOR_REVOKE ||
+        request->ask == REGISTRY_ASK_DEVICE_REVOKE_MANY ||
         (request->ask == REGISTRY_ASK_DEVICE_STATE &&
          request->question.state == REGISTRY_REVOKED))
         daemon_authority_crl_want(request->authority, request->kind);
@@ -245,7 +260,9 @@ static void apply_policy(struct daemon_authority_request *request)
         good = setup->check_policy(request->question.text, &request->text) == RC_OK;
     request->answer.text = buf_bytes(&request->text);
     request->answer.accepted = good;
-    if (good && !request->question.only_check)
+    if (good && !request->question.only_check && daemon_authority_proposes(request))
+        daemon_authority_propose(request);
+    else if (good && !request->question.only_check)
         daemon_authority_queue(request, change, changed);
     else
         daemon_authority_queue(request, only_checks, checked);
@@ -271,6 +288,13 @@ void daemon_authority_command(struct daemon_authority_request *request)
         return;
     case REGISTRY_ASK_POLICY_APPLY:
         apply_policy(request);
+        return;
+    case REGISTRY_ASK_DEVICE_REVOKE_MANY:
+        if (daemon_authority_proposes(request)) {
+            daemon_authority_propose(request);
+            return;
+        }
+        daemon_authority_queue(request, change, changed);
         return;
     case REGISTRY_ASK_DEVICE_ADD:
     case REGISTRY_ASK_DEVICE_STATE:

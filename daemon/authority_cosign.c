@@ -64,19 +64,35 @@ static bool is_due(const struct daemon_authority_cosigned *counted, int64_t now_
            now_ms - counted->told_ms >= TELL_EVERY_MS;
 }
 
-static void count(struct daemon_authority_cosigned *counted, int64_t now_ms)
+/* Is this the one that a record is made of? Several may be in one commit: then the first is. */
+static bool tells(struct daemon_authority_cosigned *counted,
+                  const struct daemon_authority_request *request)
 {
-    if (is_due(counted, now_ms)) {
-        *counted = (struct daemon_authority_cosigned){ .told_ms = now_ms };
+    if (counted->teller == NULL && is_due(counted, request->now_ms))
+        counted->teller = request;
+    return counted->teller == request;
+}
+
+/* Its life ends; counts: it is one of those that the log is to have. */
+static void settle(struct daemon_authority_cosigned *counted,
+                   const struct daemon_authority_request *request, bool counts)
+{
+    bool told = counted->teller == request;
+
+    if (told)
+        counted->teller = NULL;
+    if (!counts)
         return;
+    if (told) {
+        counted->told_ms = counted->first_ms = request->now_ms;
+        counted->count -= counted->telling;
+    } else if (counted->count++ == 0) {
+        counted->first_ms = request->now_ms;
     }
-    if (counted->count++ == 0)
-        counted->first_ms = now_ms;
 }
 
 static enum rc record(struct store_txn *txn, struct daemon_authority_request *request,
-                      const struct daemon_authority_cosigned *counted, enum rc rc,
-                      const char *reason)
+                      struct daemon_authority_cosigned *counted, enum rc rc, const char *reason)
 {
     struct daemon_authority *authority = request->authority;
     AUTO_BUF(target, 64);
@@ -100,6 +116,7 @@ static enum rc record(struct store_txn *txn, struct daemon_authority_request *re
                                                           .last_ms = request->now_ms,
                                                           .targets = counted->count + 1,
                                                           .targets_capped = true };
+    counted->telling = counted->count;
     return audit_log_append(authority->setup.audit.log, txn, &record, NULL);
 }
 
@@ -108,7 +125,7 @@ static enum rc record(struct store_txn *txn, struct daemon_authority_request *re
 static enum rc cosign(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
-    const struct daemon_authority_cosigned *counted = &request->authority->cosigned;
+    struct daemon_authority_cosigned *counted = &request->authority->cosigned;
     AUTO_BUF(said, 64);
     const char *text = NULL;
     struct cosigning cosigning;
@@ -116,7 +133,7 @@ static enum rc cosign(struct store_txn *txn, struct store_job *job)
     TRY(read_question(request, &cosigning));
     TRY(merge(txn, request, &cosigning));
     request->answer.accepted = cosigning.added > 0;
-    if (cosigning.added == 0 || !is_due(counted, request->now_ms))
+    if (cosigning.added == 0 || !tells(counted, request))
         return RC_OK;
     buf_addf(&said, "%zu signatures of witnesses", cosigning.added);
     TRY(buf_text(&said, &text));
@@ -135,10 +152,9 @@ static void refusal_recorded(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
-    if (rc == RC_OK) {
-        count(&request->authority->uncosigned, request->now_ms);
+    settle(&request->authority->uncosigned, request, rc == RC_OK);
+    if (rc == RC_OK)
         rc = fault(request->failed, "%s", request->reason);
-    }
     daemon_authority_turn_away(request, rc);
 }
 
@@ -150,11 +166,11 @@ static void refuse(struct daemon_authority_request *request, enum rc rc)
     memcpy(request->reason, reason.at, len);
     request->reason[len] = '\0';
     request->failed = rc;
-    if (is_due(&request->authority->uncosigned, request->now_ms)) {
+    if (tells(&request->authority->uncosigned, request)) {
         daemon_authority_queue(request, record_refusal, refusal_recorded);
         return;
     }
-    count(&request->authority->uncosigned, request->now_ms);
+    settle(&request->authority->uncosigned, request, true);
     daemon_authority_turn_away(request, rc);
 }
 
@@ -163,6 +179,7 @@ static void cosigned(struct store_job *job, enum rc rc)
     struct daemon_authority_request *request = daemon_authority_of(job);
     struct daemon_authority *authority = request->authority;
 
+    settle(&authority->cosigned, request, rc == RC_OK && request->answer.accepted);
     if (rc == RC_DENIED) {
         refuse(request, rc);
         return;
@@ -171,8 +188,6 @@ static void cosigned(struct store_job *job, enum rc rc)
         daemon_authority_turn_away(request, rc);
         return;
     }
-    if (request->answer.accepted)
-        count(&authority->cosigned, request->now_ms);
     daemon_authority_answer(request);
     daemon_authority_publish(authority);
 }

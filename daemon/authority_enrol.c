@@ -89,6 +89,11 @@ static enum rc check_operator_add(struct store_txn *txn,
     if ((q->role != REGISTRY_ROLE_NONE) != (q->kind == REGISTRY_OPERATOR))
         return fault(RC_MALFORMED, "role: an operator has one, a line has none");
     TRY(set_subject(request, q->kind, bytes_of_text(q->id)));
+    /* Else one person could make himself the second. */
+    if (request->ended == NULL && q->role == REGISTRY_ADMIN &&
+        request->authority->setup.settings.four_eyes != 0)
+        return fault(RC_EXISTS, "under four eyes administrators are made at the machine "
+                                "(authority.recover, docs/recovery.md)");
     enum rc rc = registry_subject_get(txn, q->kind, bytes_of_text(q->id), &known);
     request->knows = rc == RC_OK && request->ended != NULL && known.role == q->role;
     if (rc == RC_OK && !request->knows)

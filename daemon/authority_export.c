@@ -66,9 +66,12 @@ static enum rc take(struct store_txn *txn, struct store_job *job)
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     TRY(integration_report_read(request->question.query, &report));
-    if (report.count != authority->setup.settings.sinks)
-        return fault(RC_MALFORMED, "a report of %zu sinks, the settings name %u", report.count,
-                     authority->setup.settings.sinks);
+    if (report.count - report.witnesses != authority->setup.settings.sinks ||
+        report.witnesses != authority->setup.settings.witnesses)
+        return fault(RC_MALFORMED,
+                     "a report of %zu sinks and %zu witnesses, the settings name %u and %u",
+                     report.count - report.witnesses, report.witnesses,
+                     authority->setup.settings.sinks, authority->setup.settings.witnesses);
     for (size_t i = 0; i < report.count; i++)
         if (report.sinks[i].state != INTEGRATION_TRYING && is_news(authority, &report.sinks[i]))
             TRY(record_sink(txn, request, &report.sinks[i]));
@@ -81,9 +84,12 @@ static void tell_trouble(struct daemon_authority *authority)
         const struct integration_report_sink *sink = &authority->exported.sinks[i];
         if (!sink->trouble)
             continue;
-        if (fault(RC_IO, "the audit log does not go out to %s: %s", sink->name, sink->why) !=
-            RC_OK)
-            daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_EXPORT);
+        bool is_witness = i >= authority->exported.count - authority->exported.witnesses;
+        (void)fault(RC_IO,
+                    is_witness ? "%s does not sign checkpoints: %s"
+                               : "the audit log does not go out to %s: %s",
+                    sink->name, sink->why);
+        daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_EXPORT);
         return;
     }
     daemon_authority_trouble_end(authority, DAEMON_AUTHORITY_EXPORT);
@@ -125,14 +131,25 @@ void daemon_authority_export(struct daemon_authority_request *request)
     daemon_authority_queue(request, take, taken);
 }
 
-uint64_t daemon_authority_exported(const struct daemon_authority *authority)
+static uint64_t least_of(const struct daemon_authority *authority, size_t begin, size_t count)
 {
     uint64_t least = UINT64_MAX;
 
-    if (authority->exported.count < authority->setup.settings.sinks)
-        return 0;
-    for (size_t i = 0; i < authority->exported.count; i++)
+    if (authority->exported.count < begin + count)
+        return 0; /* not told yet */
+    for (size_t i = begin; i < begin + count; i++)
         if (authority->exported.sinks[i].delivered < least)
             least = authority->exported.sinks[i].delivered;
     return least;
+}
+
+uint64_t daemon_authority_exported(const struct daemon_authority *authority)
+{
+    return least_of(authority, 0, authority->setup.settings.sinks);
+}
+
+uint64_t daemon_authority_witnessed(const struct daemon_authority *authority)
+{
+    return least_of(authority, authority->setup.settings.sinks,
+                    authority->setup.settings.witnesses);
 }

@@ -40,12 +40,20 @@ static enum rc find_latest(const struct daemon_authority_book *book, struct stor
     return RC_OK;
 }
 
+struct beginning {
+    struct daemon_authority_book *book;
+    struct bytes in_force;
+};
+
 static enum rc begin(struct store_txn *txn, void *with)
 {
-    const struct daemon_authority_book *book = with;
+    const struct beginning *beginning = with;
+    const struct daemon_authority_book *book = beginning->book;
     struct audit_record start = record_of(book, AUDIT_PROCESS_START);
     struct audit_record stop = record_of(book, AUDIT_PROCESS_STOP);
     uint64_t started = 0, stopped = 0;
+
+    start.reason = beginning->in_force;
 
     TRY(find_latest(book, txn, AUDIT_PROCESS_START, &started));
     TRY(find_latest(book, txn, AUDIT_PROCESS_STOP, &stopped));
@@ -95,9 +103,9 @@ static enum rc look(struct loop_timer *timer)
 
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
                                     struct daemon_authority_book *book, struct store *store,
-                                    struct loop *loop)
+                                    struct loop *loop, struct bytes in_force)
 {
-    TRY(store_write(store, begin, book));
+    TRY(store_write(store, begin, &(struct beginning){ book, in_force }));
     *life = (struct daemon_authority_life){ .book = book, .store = store, .loop = loop };
     life->timer.due = look;
     audit_step_start(&life->step, book->clock);

@@ -14,10 +14,10 @@ struct daemon_authority_life {
     struct audit_step step;
 };
 
-/* process.start, and of a former life that did not say its end, that it was found to have
- * ended. It must be durable, or the process does not serve. */
+/* process.start, with what is in force (for people), and of a former life that did not say its
+ * end, that it was found to have ended. It must be durable, or the process does not serve. */
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
                                     struct daemon_authority_book *book, struct store *store,
-                                    struct loop *loop);
+                                    struct loop *loop, struct bytes in_force);
 /* process.stop; what cannot be written now, the next life finds. No effect before begin. */
 void daemon_authority_life_end(struct daemon_authority_life *life);

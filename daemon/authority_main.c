@@ -64,6 +64,33 @@ static enum rc open_registry(struct process *process)
     return rc;
 }
 
+static enum rc read_four_eyes(struct process *process, uint32_t *acts)
+{
+    const struct daemon_config *config = daemon_child_config(process->child);
+    enum rc rc = registry_acts_read(bytes_of_text(config->authority.four_eyes), acts);
+
+    process->wrong_settings = rc != RC_OK;
+    return rc == RC_OK ? RC_OK : fault_while(rc, "[authority] four_eyes");
+}
+
+/* What of the settings an auditor asks for: it is changed at the machine alone. */
+static enum rc begin_life(struct process *process)
+{
+    const struct daemon_config *config = daemon_child_config(process->child);
+    uint32_t acts = 0;
+    AUTO_BUF(text, AUDIT_REASON_MAX);
+
+    TRY(read_four_eyes(process, &acts));
+    buf_addf(&text, "four eyes: ");
+    registry_acts_say(acts, &text);
+    if (acts != 0)
+        buf_addf(&text, "; a proposal lives %lld s; single revocations an hour: %lld",
+                 (long long)config->authority.proposal_lifetime_ms / 1000,
+                 (long long)config->authority.singles_most);
+    return daemon_authority_life_begin(&process->life, &process->book, process->store,
+                                       daemon_child_loop(process->child), buf_bytes(&text));
+}
+
 static enum rc read_witnesses(struct process *process)
 {
     const struct daemon_config *config = daemon_child_config(process->child);
@@ -96,12 +123,14 @@ static enum rc open_authority(struct process *process)
 {
     struct daemon_child *child = process->child;
     const struct daemon_config *config = daemon_child_config(child);
+    uint32_t four_eyes = 0;
 
     TRY(open_folder(process, config->authority.backups, &process->backups));
     TRY(open_folder(process, config->authority.recover, &process->recover));
     TRY(open_folder(process, config->authority.tiles, &process->tiles));
     TRY(begin_book(process));
     TRY(read_witnesses(process));
+    TRY(read_four_eyes(process, &four_eyes));
     const struct daemon_authority_setup setup = {
         .loop = daemon_child_loop(child),
         .clock = daemon_child_clock(child),
@@ -110,10 +139,14 @@ static enum rc open_authority(struct process *process)
         .audit = daemon_authority_book_audit(&process->book),
         .check_policy = daemon_authority_check_policy,
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
+                      .four_eyes = four_eyes,
+                      .proposal_lifetime_ms = config->authority.proposal_lifetime_ms,
+                      .singles_most = (uint64_t)config->authority.singles_most,
                       .crl_every_ms = config->authority.crl_every_ms,
                       .crl_valid_ms = config->authority.crl_valid_ms,
                       .witness_within_ms = config->authority.witness_within_ms,
                       .sinks = daemon_config_sinks(config),
+                      .witnesses = daemon_config_witnesses(config),
                       .door_names = config->authority.door_names },
         .backups = process->backups,
         .recover = process->recover,
@@ -181,8 +214,7 @@ static enum rc open_jail_serve(struct process *process)
     TRY(open_authority(process));
     TRY(take_channels(process));
     TRY(jail(process));
-    TRY(daemon_authority_life_begin(&process->life, &process->book, process->store,
-                                    daemon_child_loop(process->child)));
+    TRY(begin_life(process));
     return daemon_child_serve(process->child, take_channel, process);
 }
 

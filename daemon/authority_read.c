@@ -71,6 +71,18 @@ static enum rc show_policy(struct store_txn *txn, struct daemon_authority_reques
     return RC_OK;
 }
 
+static enum rc show_proposal(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct bytes content;
+
+    TRY(registry_proposal_get(txn, request->question.number, &request->answer.proposal,
+                              &content));
+    buf_reset(&request->content);
+    buf_add(&request->content, content);
+    request->answer.query = buf_bytes(&request->content);
+    return RC_OK;
+}
+
 static enum rc count_all(struct store_txn *txn, struct registry_status *status)
 {
     struct registry_policy_row policy;
@@ -123,13 +135,19 @@ static enum rc show_status(struct store_txn *txn, struct daemon_authority_reques
                                         .now_ms = request->now_ms,
                                         .signer = authority->issues,
                                         .checkpoint = authority->checkpoint,
-                                        .sinks = authority->setup.settings.sinks };
+                                        .sinks = authority->setup.settings.sinks,
+                                        .witnesses = authority->setup.settings.witnesses };
     TRY(store_feed_acknowledged_by_all(txn, &acknowledged));
     status->doors_behind = status->sequence - acknowledged;
     TRY(sum_sources(txn, authority, status));
     if (status->sinks > 0)
         status->exported = daemon_authority_exported(authority);
-    if (status->sinks > 0 && authority->doors[REGISTRY_EXPORTER].server == NULL)
+    if (status->witnesses > 0)
+        status->cosigned = daemon_authority_witnessed(authority);
+    if (authority->setup.audit.published != NULL)
+        status->published = *authority->setup.audit.published;
+    if (status->sinks + status->witnesses > 0 &&
+        authority->doors[REGISTRY_EXPORTER].server == NULL)
         memcpy(status->trouble, NO_EXPORTER, sizeof NO_EXPORTER);
     for (unsigned i = DAEMON_AUTHORITY_TROUBLES; i-- > 0;)
         if (authority->trouble[i][0] != '\0')
@@ -184,6 +202,10 @@ static enum rc read_lists(struct store_txn *txn, struct daemon_authority_request
         return list_certificates(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_LIST)
         return registry_list_policies(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_PROPOSAL_LIST)
+        return registry_list_proposals(txn, q, &request->list, &request->cursor);
+    if (request->ask == REGISTRY_ASK_PROPOSAL_SHOW)
+        return show_proposal(txn, request);
     if (request->ask == REGISTRY_ASK_DEVICE_SHOW)
         return show_device(txn, request);
     if (request->ask == REGISTRY_ASK_POLICY_SHOW)
@@ -283,6 +305,12 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
     case REGISTRY_ASK_POLICY_SHOW:
         buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
         return RC_OK;
+    case REGISTRY_ASK_PROPOSAL_LIST:
+        buf_addf(text, q->open ? "list open proposals" : "list proposals");
+        return RC_OK;
+    case REGISTRY_ASK_PROPOSAL_SHOW:
+        buf_addf(text, "proposal %" PRIu64, q->number);
+        return RC_OK;
     case REGISTRY_ASK_DEVICE_SHOW:
         buf_addf(text, "device %s", q->id);
         return RC_OK;
@@ -321,6 +349,7 @@ static bool is_recorded(const struct daemon_authority_request *request)
         return false;
     return ask == REGISTRY_ASK_DEVICE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW ||
            ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_OPERATOR_LIST ||
+           ask == REGISTRY_ASK_PROPOSAL_LIST || ask == REGISTRY_ASK_PROPOSAL_SHOW ||
            ask == REGISTRY_ASK_POLICY_LIST || ask == REGISTRY_ASK_POLICY_SHOW ||
            ask == REGISTRY_ASK_AUDIT_LIST || ask == REGISTRY_ASK_AUDIT_ENTRIES ||
            ask == REGISTRY_ASK_AUDIT_WATCH || ask == REGISTRY_ASK_AUDIT_CHECKPOINT ||

@@ -22,21 +22,25 @@ enum {
 
 /* ---- What is asked ---- */
 
+struct erasing {
+    enum registry_kind kind;
+    char id[REGISTRY_ID_MAX + 1];
+    struct bytes reason;
+};
+
 /* kind u8, id sized16, reason sized16 */
-static enum rc read_erasure(struct daemon_authority_request *request, struct bytes *reason)
+static enum rc read_erasure(const struct registry_question *asked, struct erasing *erasing)
 {
-    struct registry_question *q = &request->question;
-    struct reader r = READER(q->query);
+    struct reader r = READER(asked->query);
     uint8_t kind = reader_u8(&r);
     struct bytes id = reader_sized16(&r, REGISTRY_ID_MAX);
 
-    *reason = reader_sized16(&r, AUDIT_WHY_MAX);
+    erasing->reason = reader_sized16(&r, AUDIT_WHY_MAX);
     if (!reader_done(&r) || kind < REGISTRY_DEVICE || kind > REGISTRY_LINE)
         return fault(RC_MALFORMED, "an erasure is asked for by kind, id and reason");
-    TRY(registry_id_copy(id, q->id));
-    q->kind = (enum registry_kind)kind;
-    request->kind = q->kind;
-    return audit_why_check(*reason);
+    TRY(registry_id_copy(id, erasing->id));
+    erasing->kind = (enum registry_kind)kind;
+    return audit_why_check(erasing->reason);
 }
 
 static enum rc set_target(struct daemon_authority_request *request, const char *text,
@@ -56,44 +60,97 @@ static enum rc say(struct daemon_authority_request *request, const struct buf *t
     struct bytes bytes;
 
     TRY(buf_done(text, &bytes));
-    memcpy(request->why, bytes.at, bytes.len);
-    request->why[bytes.len] = '\0';
+    memcpy(request->said, bytes.at, bytes.len);
+    request->said[bytes.len] = '\0';
     return RC_OK;
 }
 
-/* What one still does would be half erased, and half not. */
-static enum rc check_subject(struct store_txn *txn, struct daemon_authority_request *request)
+/* Also whoever proposed it. */
+static bool is_own(const struct daemon_authority_request *request,
+                   const struct erasing *erasing)
 {
-    const struct registry_question *q = &request->question;
+    bool operators = erasing->kind == REGISTRY_OPERATOR;
+
+    return (request->actor.kind == erasing->kind &&
+            strcmp(request->actor.id, erasing->id) == 0) ||
+           (operators && strcmp(request->proposal.author, erasing->id) == 0);
+}
+
+/* What one still does would be half erased, and half not. */
+static enum rc check_subject(struct store_txn *txn,
+                             const struct daemon_authority_request *request,
+                             const struct erasing *erasing)
+{
     struct registry_subject subject;
 
-    if (request->actor.kind == q->kind && strcmp(request->actor.id, q->id) == 0)
+    if (is_own(request, erasing))
         return fault(RC_DENIED, "nobody erases his own traces");
-    enum rc rc = registry_subject_get(txn, q->kind, bytes_of_text(q->id), &subject);
+    enum rc rc = registry_subject_get(txn, erasing->kind, bytes_of_text(erasing->id), &subject);
     if (rc == RC_NOT_FOUND)
         return RC_OK; /* one that the log knows by a door's word only */
     TRY(rc);
     if (subject.state != REGISTRY_ACTIVE)
         return RC_OK;
     return fault(RC_DENIED,
-                 q->kind == REGISTRY_DEVICE
+                 erasing->kind == REGISTRY_DEVICE
                      ? "device %s is active, and goes on to be recorded: suspend or revoke it "
                        "first"
                      : "%s is active, and answers for what he does: revoke him first",
-                 q->id);
+                 erasing->id);
+}
+
+enum rc daemon_authority_check_erasure(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked)
+{
+    struct erasing erasing;
+
+    TRY(read_erasure(asked, &erasing));
+    return check_subject(txn, request, &erasing);
+}
+
+void daemon_authority_say_erasure(const struct registry_question *asked, struct buf *text)
+{
+    struct erasing erasing;
+
+    if (read_erasure(asked, &erasing) == RC_OK)
+        buf_addf(text, "erasure of the records of %s %s, %.*s",
+                 registry_kind_name(erasing.kind), erasing.id, BYTES_FMT(erasing.reason));
+}
+
+/* Of whom it is, for the log, whatever becomes of it. */
+static enum rc note_erasure(struct daemon_authority_request *request)
+{
+    AUTO_BUF(why, AUDIT_REASON_MAX);
+    struct erasing erasing;
+
+    TRY(read_erasure(&request->question, &erasing));
+    memcpy(request->question.id, erasing.id, sizeof erasing.id);
+    request->question.kind = request->kind = erasing.kind;
+    TRY(set_target(request, "", registry_kind_name(erasing.kind), bytes_of_text(erasing.id)));
+    buf_add(&why, erasing.reason);
+    return say(request, &why);
+}
+
+enum rc daemon_authority_run_erasure(struct store_txn *txn,
+                                     struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+
+    TRY(note_erasure(request));
+    TRY(daemon_authority_check_erasure(txn, request, q));
+    return audit_erase_begin(request->authority->setup.audit.log, txn,
+                             (enum audit_actor_kind)q->kind, bytes_of_text(q->id),
+                             &request->answer.sequence);
 }
 
 static enum rc erase(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
-    const struct registry_question *q = &request->question;
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    TRY(check_subject(txn, request));
-    TRY(audit_erase_begin(request->authority->setup.audit.log, txn,
-                          (enum audit_actor_kind)q->kind, bytes_of_text(q->id),
-                          &request->answer.sequence));
-    return daemon_authority_record(txn, request, RC_OK, request->why);
+    TRY(daemon_authority_run_erasure(txn, request));
+    return daemon_authority_record(txn, request, RC_OK, request->said);
 }
 
 static void is_begun(struct store_job *job, enum rc rc)
@@ -119,22 +176,15 @@ static bool has_log(struct daemon_authority_request *request)
 
 void daemon_authority_erase(struct daemon_authority_request *request)
 {
-    AUTO_BUF(why, sizeof request->why - 1);
-    struct bytes reason;
-
     if (!has_log(request))
         return;
-    enum rc rc = read_erasure(request, &reason);
-    if (rc == RC_OK)
-        rc = set_target(request, "", registry_kind_name(request->question.kind),
-                        bytes_of_text(request->question.id));
-    buf_add(&why, rc == RC_OK ? reason : BYTES(""));
-    if (rc == RC_OK)
-        rc = say(request, &why);
-    if (rc == RC_OK)
-        daemon_authority_queue(request, erase, is_begun);
-    else
+    enum rc rc = note_erasure(request);
+    if (rc != RC_OK)
         daemon_authority_turn_away(request, rc);
+    else if (daemon_authority_proposes(request))
+        daemon_authority_propose(request);
+    else
+        daemon_authority_queue(request, erase, is_begun);
 }
 
 /* ---- Holds ---- */
@@ -143,7 +193,7 @@ static enum rc say_hold(struct daemon_authority_request *request, const char *wh
                         const struct audit_hold *hold, struct bytes reason)
 {
     AUTO_BUF(number, 32);
-    AUTO_BUF(why, sizeof request->why - 1);
+    AUTO_BUF(why, AUDIT_REASON_MAX);
     const char *text = NULL;
 
     buf_addf(&number, "hold %llu of ", (unsigned long long)hold->number);
@@ -187,34 +237,85 @@ static enum rc add(struct store_txn *txn, struct daemon_authority_request *reque
     return say_hold(request, "added", &hold, hold.reason);
 }
 
+/* After AUDIT_HOLD_REMOVE: number u64, reason sized16 */
+static enum rc read_release(struct reader *r, uint64_t *number, struct bytes *reason)
+{
+    *number = reader_u64(r);
+    *reason = reader_sized16(r, AUDIT_WHY_MAX);
+    if (!reader_done(r))
+        return fault(RC_MALFORMED, "a hold is removed by its number and a reason");
+    return audit_why_check(*reason);
+}
+
 static enum rc remove_one(struct store_txn *txn, struct daemon_authority_request *request,
                           struct reader *r)
 {
     struct audit_log *log = request->authority->setup.audit.log;
     AUTO_BUF(room, AUDIT_HOLD_BYTES_MAX);
     struct audit_hold hold;
-    uint64_t number = reader_u64(r);
-    struct bytes reason = reader_sized16(r, AUDIT_WHY_MAX);
+    uint64_t number = 0;
+    struct bytes reason;
 
-    if (!reader_done(r))
-        return fault(RC_MALFORMED, "a hold is removed by its number and a reason");
-    TRY(audit_why_check(reason));
+    TRY(read_release(r, &number, &reason));
     TRY(audit_holds_remove(log, txn, number, &room, &hold));
     request->answer.sequence = number;
     return say_hold(request, "removed", &hold, reason);
 }
 
-static enum rc hold(struct store_txn *txn, struct store_job *job)
+bool daemon_authority_is_release(const struct registry_question *asked)
 {
-    struct daemon_authority_request *request = daemon_authority_of(job);
+    return asked->query.len > 0 && asked->query.at[0] == AUDIT_HOLD_REMOVE;
+}
+
+/* Whether it is there. */
+enum rc daemon_authority_check_release(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked)
+{
+    struct reader r = READER(asked->query);
+    uint64_t number = 0;
+    struct bytes reason;
+    AUTO_HOLDS(holds);
+
+    (void)reader_u8(&r); /* that it is one */
+    TRY(read_release(&r, &number, &reason));
+    TRY(audit_holds_read(request->authority->setup.audit.log, txn, &holds));
+    for (size_t i = 0; i < holds.count; i++)
+        if (holds.at[i].number == number)
+            return RC_OK;
+    return fault(RC_NOT_FOUND, "there is no hold %llu", (unsigned long long)number);
+}
+
+void daemon_authority_say_release(const struct registry_question *asked, struct buf *text)
+{
+    struct reader r = READER(asked->query);
+    uint64_t number = 0;
+    struct bytes reason;
+
+    (void)reader_u8(&r);
+    if (read_release(&r, &number, &reason) == RC_OK)
+        buf_addf(text, "release of hold %llu, %.*s", (unsigned long long)number,
+                 BYTES_FMT(reason));
+}
+
+enum rc daemon_authority_run_hold(struct store_txn *txn,
+                                  struct daemon_authority_request *request)
+{
     struct reader r = READER(request->question.query);
     uint8_t what = reader_u8(&r);
 
-    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     if (what != AUDIT_HOLD_ADD && what != AUDIT_HOLD_REMOVE)
         return fault(RC_MALFORMED, "a hold is added or removed");
-    TRY(what == AUDIT_HOLD_ADD ? add(txn, request, &r) : remove_one(txn, request, &r));
-    return daemon_authority_record(txn, request, RC_OK, request->why);
+    return what == AUDIT_HOLD_ADD ? add(txn, request, &r) : remove_one(txn, request, &r);
+}
+
+static enum rc hold(struct store_txn *txn, struct store_job *job)
+{
+    struct daemon_authority_request *request = daemon_authority_of(job);
+
+    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
+    TRY(daemon_authority_run_hold(txn, request));
+    return daemon_authority_record(txn, request, RC_OK, request->said);
 }
 
 static void is_held(struct store_job *job, enum rc rc)
@@ -230,7 +331,11 @@ static void is_held(struct store_job *job, enum rc rc)
 void daemon_authority_hold(struct daemon_authority_request *request)
 {
     request->kind = (enum registry_kind)0; /* no device yet that it is about */
-    if (has_log(request))
+    if (!has_log(request))
+        return;
+    if (daemon_authority_proposes(request))
+        daemon_authority_propose(request);
+    else
         daemon_authority_queue(request, hold, is_held);
 }
 

@@ -86,6 +86,8 @@ struct daemon_authority_cosigned {
     int64_t told_ms; /* when a record was made of such; 0: never in this life */
     uint64_t count;
     int64_t first_ms;
+    const struct daemon_authority_request *teller; /* whose record is being made; or NULL */
+    uint64_t telling;                              /* of count, in that record */
 };
 
 /* The walk over what is to be erased or pruned. */
@@ -163,7 +165,11 @@ struct daemon_authority {
     bool telling;        /* the job is in the queue */
     struct loop_timer flood_timer;
     struct store_job flood_job;
-    bool telling_floods; /* likewise */
+    bool telling_floods;            /* likewise */
+    struct loop_timer expiry_timer; /* of proposals */
+    struct store_job expiry_job;
+    int64_t expiry_ms; /* wall: of the look that the job is about */
+    bool expiring;     /* the job is in the queue */
 };
 
 /* A door's request from its arrival to its answer. */
@@ -187,9 +193,17 @@ struct daemon_authority_request {
     struct registry_answer answer;
     struct buf list, text, cursor;
     char target[DAEMON_AUTHORITY_TARGET_MAX];
-    char said[REGISTRY_ID_MAX + 32];   /* what else the audit log shall say if it succeeds */
+    char said[AUDIT_REASON_MAX + 1];   /* what else the audit log shall say if it succeeds */
+    enum audit_action as;              /* in the audit log; 0: what the question says */
+    enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
-    char why[AUDIT_REASON_MAX + 1];    /* of an erasure or a hold, for the audit log */
+
+    /* Proposals */
+    uint64_t decides; /* the number of the one that is approved or rejected */
+    char decides_why[REGISTRY_LABEL_MAX + 1];
+    struct buf content;                /* of the one that is made, or approved */
+    struct registry_proposal proposal; /* of the latest run; number 0: none */
+    uint8_t content_hash[32];
 
     /* Issuing */
     enum registry_kind kind; /* of the subject */
@@ -248,6 +262,37 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /* ---- authority_command.c: all that needs no signature ---- */
 void daemon_authority_command(struct daemon_authority_request *request);
+/* Do what this question says; no actor is looked at, and no record of the whole is written. */
+enum rc daemon_authority_run(struct store_txn *txn, struct daemon_authority_request *request,
+                             enum registry_ask ask);
+/* "device dev-1", for the audit log. */
+void daemon_authority_aim(struct daemon_authority_request *request, const char *word,
+                          const char *id);
+
+/* ---- authority_revoke.c: DEVICE_REVOKE_MANY, and the count of single revocations ---- */
+enum rc daemon_authority_revoke_many(struct store_txn *txn,
+                                     struct daemon_authority_request *request);
+/* Of a revocation that was run in this transaction: RC_EXISTS says that it was one too many. */
+enum rc daemon_authority_count_single(struct store_txn *txn,
+                                      const struct daemon_authority_request *request);
+
+/* ---- authority_propose.c: PROPOSAL_APPROVE, PROPOSAL_REJECT, and what becomes a proposal ----
+ */
+
+/* Is it an act that needs two administrators here? */
+bool daemon_authority_proposes(const struct daemon_authority_request *request);
+void daemon_authority_propose(struct daemon_authority_request *request);
+void daemon_authority_decide(struct daemon_authority_request *request);
+/* ---- authority_expire.c ---- */
+
+/* An open one ends as expired, with its record. */
+enum rc daemon_authority_proposal_end(struct store_txn *txn,
+                                      const struct daemon_authority_audit *audit,
+                                      struct registry_proposal *proposal, const char *why,
+                                      int64_t now_ms);
+enum rc daemon_authority_proposals_start(struct daemon_authority *authority);
+void daemon_authority_proposals_stop(struct daemon_authority *authority);
+
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
 /* store_read(): what the log has for an AUDIT_WATCH. */
@@ -284,6 +329,9 @@ void daemon_authority_spool(struct daemon_authority_request *request);
 enum audit_source daemon_authority_source(enum registry_channel channel);
 
 /* ---- authority_export.c: EXPORTED ---- */
+/* Records under the newest checkpoint that every witness signed which the exporter carries to;
+ * UINT64_MAX without any. */
+uint64_t daemon_authority_witnessed(const struct daemon_authority *authority);
 void daemon_authority_export(struct daemon_authority_request *request);
 
 /* ---- authority_trouble.c ---- */
@@ -329,6 +377,21 @@ void daemon_authority_index_stop(struct daemon_authority *authority);
 /* ---- authority_retention.c: AUDIT_ERASE, AUDIT_HOLD ---- */
 void daemon_authority_erase(struct daemon_authority_request *request);
 void daemon_authority_hold(struct daemon_authority_request *request);
+/* Do it, in the committing transaction: daemon_authority_run(). */
+enum rc daemon_authority_run_erasure(struct store_txn *txn,
+                                     struct daemon_authority_request *request);
+enum rc daemon_authority_run_hold(struct store_txn *txn,
+                                  struct daemon_authority_request *request);
+/* What a proposal of it is looked at for, and how it is told: daemon/authority_propose.c. */
+enum rc daemon_authority_check_erasure(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked);
+void daemon_authority_say_erasure(const struct registry_question *asked, struct buf *text);
+bool daemon_authority_is_release(const struct registry_question *asked);
+enum rc daemon_authority_check_release(struct store_txn *txn,
+                                       const struct daemon_authority_request *request,
+                                       const struct registry_question *asked);
+void daemon_authority_say_release(const struct registry_question *asked, struct buf *text);
 enum rc daemon_authority_retention_start(struct daemon_authority *authority);
 void daemon_authority_retention_stop(struct daemon_authority *authority);
 /* Something is to be erased. */

@@ -203,6 +203,7 @@ static struct broker_door_limits limits_of(const struct process *process)
         .connections = process->connections,
         .streams = streams_of(process),
         .handshake_ms = config->handshake_within_ms,
+        .read_ms = config->read_within_ms,
         .tls_timeout_s = config->session_timeout_ms / 1000,
         .tls_sessions = (size_t)config->sessions_most,
         .audit_window_ms = config->audit_window_ms,

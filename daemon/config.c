@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "audit/prune.h"
+#include "integration/address.h"
 #include "integration/syslog.h"
+#include "integration/witness.h"
 #include "keys/grant.h"
+#include "registry/proposal.h"
 
 #define DEVICES(member)   offsetof(struct daemon_config, device_door.member)
 #define OPERATORS(member) offsetof(struct daemon_config, operator_door.member)
@@ -114,6 +117,12 @@
             "that they were read; 0s for never"                                                \
     }
 
+#define WITNESS_ROW(n, meaning)                                                                \
+    {                                                                                          \
+        "exporter", "witness" #n, SETTINGS_TEXT, FIELD(exporter.witnesses[(n)-1]), 0, 400, "", \
+            NULL, meaning                                                                      \
+    }
+
 enum { KIB = 1024, MIB = 1024 * KIB };
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -215,6 +224,17 @@ static const struct settings_row ROWS[] = {
     { "authority", "token_lifetime", SETTINGS_DURATION, FIELD(authority.token_lifetime_ms),
       MINUTE, 90LL * 24 * HOUR, "24h", NULL,
       "life of a one-time enrolment token unless its maker says otherwise" },
+    { "authority", "four_eyes", SETTINGS_TEXT, FIELD(authority.four_eyes), 0, 200, "", NULL,
+      "acts that need two administrators, with commas: policy, revocation (of many devices at "
+      "once), retention (erasing audit records, removing holds); empty for none. With any, "
+      "administrators are made at the machine alone" },
+    { "authority", "proposal_lifetime", SETTINGS_DURATION,
+      FIELD(authority.proposal_lifetime_ms), MINUTE, 90LL * 24 * HOUR, "7d", NULL,
+      "life of a proposal that no other administrator approves" },
+    { "authority", "single_revocations", SETTINGS_NUMBER, FIELD(authority.singles_most), 1,
+      REGISTRY_SINGLES_MOST, "10", NULL,
+      "devices and devices' certificates that one administrator may revoke singly within an "
+      "hour when four_eyes has revocation" },
     { "authority", "crl_every", SETTINGS_DURATION, FIELD(authority.crl_every_ms), MINUTE,
       15LL * 24 * HOUR, "12h", NULL,
       "age at which a CRL is made anew; after a revocation it is made at once, a second for "
@@ -286,6 +306,9 @@ static const struct settings_row ROWS[] = {
       10 * MINUTE, "10s", NULL, "time from the TLS handshake to CONNECT" },
     { "device-door", "handshake_within", SETTINGS_DURATION, DEVICES(handshake_within_ms), 100,
       10 * MINUTE, "10s", NULL, "time that a TLS handshake may take" },
+    { "device-door", "read_within", SETTINGS_DURATION, DEVICES(read_within_ms), SECOND,
+      10 * MINUTE, "15s", NULL,
+      "time in which a client of HTTPS must take 16 KiB of what waits for it, or all" },
     { "device-door", "session_timeout", SETTINGS_DURATION, DEVICES(session_timeout_ms), SECOND,
       24 * HOUR, "1h", NULL, "time for which a TLS session may be resumed" },
     { "device-door", "sessions_most", SETTINGS_NUMBER, DEVICES(sessions_most), 1, 1000000,
@@ -307,6 +330,9 @@ static const struct settings_row ROWS[] = {
       15000, "500", NULL, "connections at a time" },
     { "operator-door", "handshake_within", SETTINGS_DURATION, OPERATORS(handshake_within_ms),
       100, 10 * MINUTE, "10s", NULL, "time that a TLS handshake may take" },
+    { "operator-door", "read_within", SETTINGS_DURATION, OPERATORS(read_within_ms), SECOND,
+      10 * MINUTE, "15s", NULL,
+      "time in which a client of HTTPS must take 16 KiB of what waits for it, or all" },
     { "operator-door", "session_timeout", SETTINGS_DURATION, OPERATORS(session_timeout_ms),
       SECOND, 24 * HOUR, "1h", NULL, "time for which a TLS session may be resumed" },
     { "operator-door", "sessions_most", SETTINGS_NUMBER, OPERATORS(sessions_most), 1, 1000000,
@@ -323,9 +349,15 @@ static const struct settings_row ROWS[] = {
     { "exporter", "connect_within", SETTINGS_DURATION, FIELD(exporter.connect_within_ms), 100,
       10 * MINUTE, "10s", NULL, "time that a connection to a receiver may take, TLS included" },
     { "exporter", "retry_most", SETTINGS_DURATION, FIELD(exporter.retry_most_ms), SECOND, HOUR,
-      "60s", NULL, "the wait between tries of a sink that fails doubles up to this" },
+      "60s", NULL,
+      "the wait between tries of a sink or a witness that fails doubles up to this" },
     { "exporter", "trouble_after", SETTINGS_DURATION, FIELD(exporter.trouble_after_ms), 0,
-      7 * 24LL * HOUR, "5m", NULL, "status shows a sink that fails for longer" },
+      7 * 24LL * HOUR, "5m", NULL, "status shows a sink or a witness that fails for longer" },
+    WITNESS_ROW(1, "where a witness takes checkpoints to cosign, like http://192.0.2.1:8070; "
+                   "empty for none; its key stands in authority.witnesses"),
+    WITNESS_ROW(2, "a second one"),
+    WITNESS_ROW(3, "a third one"),
+    WITNESS_ROW(4, "a fourth one"),
     SINK_ROWS(1),
     SINK_ROWS(2),
     SINK_ROWS(3),
@@ -370,6 +402,39 @@ unsigned daemon_config_sinks(const struct daemon_config *config)
     return sinks;
 }
 
+const char *daemon_config_witness_name(size_t place)
+{
+    static const char *const NAMES[DAEMON_CONFIG_WITNESSES] = { "witness-1", "witness-2",
+                                                                "witness-3", "witness-4" };
+
+    return NAMES[place];
+}
+
+unsigned daemon_config_witnesses(const struct daemon_config *config)
+{
+    unsigned witnesses = 0;
+
+    for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++)
+        witnesses += *config->exporter.witnesses[i] != '\0';
+    return witnesses;
+}
+
+static enum rc check_witness(char *const urls[DAEMON_CONFIG_WITNESSES], size_t place)
+{
+    uint16_t port;
+
+    if (*urls[place] == '\0')
+        return RC_OK;
+    enum rc rc = integration_witness_check_url(urls[place], &port);
+    if (rc != RC_OK)
+        return fault_while(rc, "[exporter] witness%zu", place + 1);
+    for (size_t i = 0; i < place; i++)
+        if (strcmp(urls[i], urls[place]) == 0)
+            return fault(RC_MALFORMED, "[exporter] witness%zu: is witness%zu, too", place + 1,
+                         i + 1);
+    return RC_OK;
+}
+
 static enum rc need(const char *sink, const char *key, const char *value, const char *kind)
 {
     if (*value == '\0')
@@ -398,14 +463,14 @@ static enum rc check_syslog(const struct daemon_config *config,
         .host = config->exporter.host,
         .sd_id = sink->sd_id,
     };
-    uint16_t port;
+    struct integration_address address;
 
     TRY(need(name, "address", sink->address, "syslog"));
     TRY(need(name, "server_name", sink->server_name, "syslog"));
     TRY(need(name, "authorities", sink->authorities, "syslog"));
     if ((*sink->certificate == '\0') != (*sink->key == '\0'))
         return fault(RC_MALFORMED, "[%s] certificate, key: both or neither", name);
-    enum rc rc = integration_syslog_port(sink->address, &port);
+    enum rc rc = integration_address_read(sink->address, &address);
     if (rc == RC_OK)
         rc = integration_syslog_check(&style);
     return rc == RC_OK ? RC_OK : fault_while(rc, "[%s]", name);
@@ -423,6 +488,13 @@ static enum rc check_sink(const struct daemon_config *config, size_t place)
 
 enum rc daemon_config_check(const struct daemon_config *config)
 {
+    uint32_t acts = 0;
+    enum rc rc = registry_acts_read(bytes_of_text(config->authority.four_eyes), &acts);
+
+    if (rc != RC_OK)
+        return fault_while(rc, "[authority] four_eyes");
+    for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++)
+        TRY(check_witness(config->exporter.witnesses, i));
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
         TRY(check_sink(config, i));
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)

@@ -15,7 +15,7 @@ struct daemon_config_door {
     int64_t connections_most, packet_most, subscriptions_most, queue_most, queue_bytes;
     int64_t out_most;
     int64_t retained_most, messages_most;
-    int64_t handshake_within_ms, connect_within_ms, keep_alive_most_ms;
+    int64_t handshake_within_ms, connect_within_ms, read_within_ms, keep_alive_most_ms;
     int64_t session_timeout_ms, sessions_most, audit_window_ms;
 };
 
@@ -33,7 +33,7 @@ enum daemon_config_sink_kind {
     DAEMON_CONFIG_JSONL,
     DAEMON_CONFIG_SYSLOG
 };
-enum { DAEMON_CONFIG_SINKS = 4 };
+enum { DAEMON_CONFIG_SINKS = 4, DAEMON_CONFIG_WITNESSES = 4 };
 
 struct daemon_config {
     struct {
@@ -66,6 +66,8 @@ struct daemon_config {
         char *tiles, *witnesses; /* "": none */
         int64_t witness_quorum, witness_within_ms;
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
+        char *four_eyes; /* registry_acts_read() */
+        int64_t proposal_lifetime_ms, singles_most;
         char *door_names;
         int64_t audit_retention; /* days */
     } authority;
@@ -76,6 +78,7 @@ struct daemon_config {
         char *host; /* "": the machine's name */
         int64_t connect_within_ms, retry_most_ms, trouble_after_ms;
         struct daemon_config_sink sinks[DAEMON_CONFIG_SINKS];
+        char *witnesses[DAEMON_CONFIG_WITNESSES]; /* URLs; "": none */
     } exporter;
 };
 
@@ -93,6 +96,9 @@ enum rc daemon_config_check(const struct daemon_config *config);
 /* How many sinks there are, and what they are called: "sink-1" for the first place. */
 unsigned daemon_config_sinks(const struct daemon_config *config);
 const char *daemon_config_sink_name(size_t place);
+/* Those that checkpoints are carried to: "witness-1". */
+unsigned daemon_config_witnesses(const struct daemon_config *config);
+const char *daemon_config_witness_name(size_t place);
 
 /* The setting `user` of a process's section; NULL for a process that has none. */
 const char *daemon_config_user(const struct daemon_config *config, const char *process);

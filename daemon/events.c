@@ -106,6 +106,13 @@ static const struct log_event EVENTS[DAEMON_EVENTS] = {
                                              "all of it is sent" },
     [DAEMON_EVENT_EXPORTER_AUTHORITY_GONE] = { "exporter.authority-gone", LOG_WARNING,
                                                "the exporter lost the authority and waits" },
+    [DAEMON_EVENT_EXPORTER_WITNESS_UP] = { "exporter.witness-up", LOG_NOTICE,
+                                           "a witness signs checkpoints, from this tree size "
+                                           "on" },
+    [DAEMON_EVENT_EXPORTER_WITNESS_FAILS] = { "exporter.witness-fails", LOG_WARNING,
+                                              "a witness signs no checkpoints, or its "
+                                              "signatures are of no use, and why; it is tried "
+                                              "again" },
 };
 
 static const struct log_events TABLE = { EVENTS, DAEMON_EVENTS };

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/carrier.h"
 #include "daemon/events.h"
+#include "integration/delivery.h"
 #include "integration/jsonl.h"
 #include "integration/report.h"
 #include "integration/syslog.h"
@@ -27,6 +29,7 @@ struct daemon_exporter {
     char host[HOST_ROOM];
     struct sink sinks[DAEMON_CONFIG_SINKS];
     size_t sink_count;
+    struct daemon_carrier *carrier; /* to witnesses */
     struct link *authority;
     struct loop_timer tick;
     bool reporting, news;
@@ -62,6 +65,11 @@ static void on_reported(void *with, const struct link_reply *reply)
         exporter->news = true; /* with the next tick */
 }
 
+static bool has_ways(const struct daemon_exporter *exporter)
+{
+    return exporter->sink_count > 0 || daemon_carrier_count(exporter->carrier) > 0;
+}
+
 static void report(struct daemon_exporter *exporter)
 {
     struct integration_report all = { 0 };
@@ -69,10 +77,11 @@ static void report(struct daemon_exporter *exporter)
     AUTO_BUF(text, INTEGRATION_REPORT_MAX);
     AUTO_BUF(body, LINK_BODY_MAX);
 
-    if (exporter->authority == NULL || exporter->reporting || exporter->sink_count == 0)
+    if (exporter->authority == NULL || exporter->reporting || !has_ways(exporter))
         return;
     for (size_t i = 0; i < exporter->sink_count; i++)
         add_to_report(&exporter->sinks[i], &all);
+    daemon_carrier_report(exporter->carrier, &all);
     integration_report_write(&all, &text);
     question.query = buf_bytes(&text);
     if (registry_question_write(REGISTRY_ASK_EXPORTED, &question, &body) != RC_OK ||
@@ -94,6 +103,14 @@ static void log_change(struct sink *sink, const struct integration_delivery_stat
         log_write(log, DAEMON_EVENT_EXPORTER_SINK_FAILS, LOG_TEXT_FIELD("sink", sink->name),
                   LOG_NUMBER_FIELD("index", (int64_t)status->delivered),
                   LOG_TEXT_FIELD("reason", status->why));
+}
+
+static void on_witness(void *with)
+{
+    struct daemon_exporter *exporter = with;
+
+    exporter->news = true;
+    report(exporter);
 }
 
 static void on_told(void *with)
@@ -256,12 +273,14 @@ static void on_closed(void *with)
 
     log_write(exporter->setup.log, DAEMON_EVENT_EXPORTER_AUTHORITY_GONE,
               LOG_TEXT_FIELD("reason", fault_text()));
+    daemon_carrier_attach(exporter->carrier, NULL);
     link_close(exporter->authority);
     exporter->authority = NULL;
 }
 
 enum rc daemon_exporter_attach(struct daemon_exporter *exporter, int authority)
 {
+    daemon_carrier_attach(exporter->carrier, NULL);
     link_close(exporter->authority);
     exporter->authority = NULL;
     TRY(link_open(exporter->setup.loop, authority, registry_door_protocol(), on_closed,
@@ -270,6 +289,7 @@ enum rc daemon_exporter_attach(struct daemon_exporter *exporter, int authority)
         exporter->sinks[i].at_end = false;
         pump(&exporter->sinks[i]);
     }
+    daemon_carrier_attach(exporter->carrier, exporter->authority);
     report(exporter);
     return RC_OK;
 }
@@ -340,6 +360,19 @@ static enum rc find_host(struct daemon_exporter *exporter)
     return RC_OK;
 }
 
+static enum rc make_carrier(struct daemon_exporter *exporter)
+{
+    const struct daemon_carrier_setup setup = {
+        .loop = exporter->setup.loop,
+        .log = exporter->setup.log,
+        .config = exporter->setup.config,
+        .news = on_witness,
+        .with = exporter,
+    };
+
+    return daemon_carrier_new(&setup, &exporter->carrier);
+}
+
 enum rc daemon_exporter_new(const struct daemon_exporter_setup *setup,
                             struct daemon_exporter **exporter)
 {
@@ -350,6 +383,7 @@ enum rc daemon_exporter_new(const struct daemon_exporter_setup *setup,
     made->setup = *setup;
     made->tick.due = tick;
     TRY(find_host(made));
+    TRY(make_carrier(made));
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
         if (setup->config->exporter.sinks[i].kind != DAEMON_CONFIG_NO_SINK)
             TRY(add_sink(made, i));
@@ -365,8 +399,9 @@ enum rc daemon_exporter_start(struct daemon_exporter *exporter)
             TRY(integration_delivery_start(sink->delivery, &sink->outlet));
         sink->outlet.kind = NULL;
     }
-    return exporter->sink_count == 0 ? RC_OK
-                                     : loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS);
+    TRY(daemon_carrier_start(exporter->carrier));
+    return has_ways(exporter) ? loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS)
+                              : RC_OK;
 }
 
 void daemon_exporter_free(struct daemon_exporter *exporter)
@@ -376,7 +411,10 @@ void daemon_exporter_free(struct daemon_exporter *exporter)
     loop_disarm(&exporter->tick);
     struct link *authority = exporter->authority;
     exporter->authority = NULL; /* its replies ask for nothing more */
+    if (exporter->carrier != NULL)
+        daemon_carrier_attach(exporter->carrier, NULL);
     link_close(authority);
+    daemon_carrier_free(exporter->carrier);
     for (size_t i = 0; i < exporter->sink_count; i++) {
         struct sink *sink = &exporter->sinks[i];
         if (sink->outlet.kind != NULL)

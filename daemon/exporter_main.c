@@ -1,5 +1,6 @@
-/* Takes the audit log to where the settings say: files, syslog receivers. Reads the log and can
- * change nothing; connects to the ports that the settings name and listens nowhere. */
+/* Takes the audit log to where the settings say: files, syslog receivers; and its checkpoints
+ * to witnesses. Reads the log and can change nothing but add witnesses' signatures; connects to
+ * the ports that the settings name and listens nowhere. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "base/sandbox.h"
 #include "daemon/child.h"
 #include "daemon/exporter.h"
-#include "integration/syslog.h"
+#include "integration/address.h"
+#include "integration/witness.h"
 
 enum { OPEN_FILES_MAX = 64 };
 
@@ -60,10 +62,33 @@ static enum rc grant_folder(struct process *process, const char *file, size_t pl
     return RC_OK;
 }
 
+static enum rc grant_port(struct sandbox *sandbox, uint16_t *ports, const char *address)
+{
+    struct integration_address read;
+
+    TRY(integration_address_read(address, &read));
+    ports[sandbox->connect_port_count++] = read.port;
+    sandbox->calls |= SANDBOX_CALLS_CONNECT;
+    return RC_OK;
+}
+
+static enum rc grant_witnesses(const struct process *process, struct sandbox *sandbox,
+                               uint16_t *ports)
+{
+    for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++) {
+        const char *url = process->config->exporter.witnesses[i];
+        if (*url == '\0')
+            continue;
+        TRY(integration_witness_check_url(url, &ports[sandbox->connect_port_count++]));
+        sandbox->calls |= SANDBOX_CALLS_CONNECT;
+    }
+    return RC_OK;
+}
+
 static enum rc jail(struct process *process)
 {
     struct sandbox_path paths[1 + DAEMON_CONFIG_SINKS];
-    uint16_t ports[DAEMON_CONFIG_SINKS];
+    uint16_t ports[DAEMON_CONFIG_SINKS + DAEMON_CONFIG_WITNESSES];
     struct sandbox sandbox = {
         .name = "exporter",
         .calls = SANDBOX_CALLS_PASS, /* what the other channels' new ends come by */
@@ -82,11 +107,10 @@ static enum rc jail(struct process *process)
         const struct daemon_config_sink *sink = &process->config->exporter.sinks[i];
         if (sink->kind == DAEMON_CONFIG_JSONL)
             TRY(grant_folder(process, sink->file, i, &paths[sandbox.path_count++]));
-        if (sink->kind != DAEMON_CONFIG_SYSLOG)
-            continue;
-        sandbox.calls |= SANDBOX_CALLS_CONNECT;
-        TRY(integration_syslog_port(sink->address, &ports[sandbox.connect_port_count++]));
+        if (sink->kind == DAEMON_CONFIG_SYSLOG)
+            TRY(grant_port(&sandbox, ports, sink->address));
     }
+    TRY(grant_witnesses(process, &sandbox, ports));
     return daemon_child_jail(process->child, &sandbox);
 }
 

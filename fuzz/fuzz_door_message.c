@@ -1,4 +1,5 @@
-/* Target: registry_question_read, registry_answer_read, registry_answer_next_* */
+/* Target: registry_question_read, registry_answer_read, registry_answer_next_*,
+ * registry_ids_next */
 #include <stdlib.h>
 
 #include "registry/answer.h"
@@ -22,12 +23,18 @@ static void read_question(enum registry_ask ask, struct bytes body)
         return;
     must(registry_question_write(ask, &question, &again) == RC_OK);
     must(bytes_equal(buf_bytes(&again), body));
+    struct reader ids = READER(question.ids);
+    char id[REGISTRY_ID_MAX + 1];
+    while (registry_ids_next(&ids, id) == RC_OK) {
+    }
+    must(reader_done(&ids)); /* all of it had passed */
 }
 
 static void walk_lists(struct bytes list)
 {
     struct reader changes = READER(list), subjects = READER(list), policies = READER(list),
-                  certificates = READER(list);
+                  certificates = READER(list), proposals = READER(list);
+    struct registry_proposal proposal;
     struct registry_change change;
     struct registry_subject subject;
     struct registry_policy policy;
@@ -41,6 +48,8 @@ static void walk_lists(struct bytes list)
     while (registry_answer_next_policy(&policies, &policy) == RC_OK) {
     }
     while (registry_answer_next_certificate(&certificates, &certificate) == RC_OK) {
+    }
+    while (registry_answer_next_proposal(&proposals, &proposal) == RC_OK) {
     }
 }
 

@@ -1,21 +1,51 @@
-/* Target: policy_parse, policy_source_check */
+/* Target: policy_parse, policy_parse_rule, policy_parse_condition, policy_source_check */
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "policy/policy.h"
+#include "policy/condition.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+
+/* What was read can be written, and places are places of the text. */
+static void check_rules(const struct policy_rules *rules)
+{
+    AUTO_BUF(text, 1 << 22);
+
+    for (uint32_t i = 0; i < rules->condition_count; i++) {
+        const struct policy_condition *c = &rules->conditions[i];
+        if (c->kind != POLICY_TEST && (c->left >= i || c->right >= i))
+            abort();
+        buf_reset(&text);
+        policy_condition_write(rules, i, &text);
+        if (text.len == 0)
+            abort();
+    }
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->at[i].number >= rules->written || rules->at[i].at.line == 0 ||
+            rules->at[i].at.file >= rules->file_count ||
+            (rules->at[i].condition != POLICY_ALWAYS &&
+             rules->at[i].condition >= rules->condition_count))
+            abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     struct bytes text = { at, len };
-    struct policy_errors errors;
+    struct policy_errors errors = { 0 };
+    struct policy_rules rules = { 0 };
     AUTO_OF(policy) *policy = NULL;
 
     enum rc rc = policy_compile(text, 1, &errors, &policy);
-    if ((rc == RC_OK) != (policy != NULL) || (rc == RC_MALFORMED) != (errors.count > 0))
+    if ((rc == RC_OK) != (policy != NULL) || (rc == RC_MALFORMED && errors.count == 0) ||
+        (rc == RC_OK && errors.count > 0))
         abort();
-    if (rc == RC_OK && !bytes_equal(text, policy_text(policy)))
+    if (rc != RC_OK)
+        return 0;
+    if (!bytes_equal(text, policy_text(policy)) ||
+        policy_parse(text, &errors, &rules) != RC_OK ||
+        rules.written != policy_rule_count(policy))
         abort();
+    check_rules(&rules);
+    policy_rules_clear(&rules);
     return 0;
 }

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     struct bytes rest = { at, len };
     struct bytes id = line_of(&rest), topic = line_of(&rest), filter = line_of(&rest);
     const struct bytes groups[] = { BYTES("g") };
-    struct policy_facts facts = { id, groups, 1 };
+    struct policy_facts facts = { .device_id = id, .groups = groups, .group_count = 1 };
     struct policy_session session;
     struct policy_errors errors;
     AUTO_OF(policy) *policy = NULL;

@@ -40,20 +40,40 @@ static void read_witness(struct bytes text)
         abort();
 }
 
+/* Its key is 32 times 'k'. */
+#define VKEY "witness.example/w+db6b39f0+BIMgpRl32MOMqKSSfGcN9YIeRJdhlF4V6e+yahUJ0jDq"
+
 static void count_cosignatures(struct bytes note)
 {
-    static const struct audit_witnesses NOBODY;
+    struct audit_witnesses set = { .count = 0 };
     AUTO_BUF(merged, AUDIT_NOTE_MAX);
     size_t count = 0;
 
-    if (audit_cosignature_count(&NOBODY, note, &count) == RC_OK && count != 0)
+    if (audit_witnesses_add(&set, BYTES(VKEY)) != RC_OK)
         abort();
+    if (audit_cosignature_count(&set, note, &count) == RC_OK && count > 1)
+        abort();
+    count = 0;
     buf_add(&merged, BYTES("log.example/1\n0\n\n"));
-    if (audit_cosignature_merge(&NOBODY, note, &merged, &count) == RC_OK && count != 0)
+    if (audit_cosignature_merge(&set, note, &merged, &count) != RC_OK)
+        return;
+    if (count > 1 || audit_cosignature_merge(&set, note, &merged, &count) != RC_OK || count > 0)
+        abort(); /* what is in it already is not added again */
+}
+
+/* No key stands twice in what is taken, so none of it is taken again. */
+static void read_list(struct bytes text)
+{
+    struct audit_witnesses set = { .count = 0 };
+    enum rc rc = audit_witnesses_add(&set, text);
+
+    if (rc != RC_OK ? set.count > 0
+                    : set.count > AUDIT_WITNESSES_MAX ||
+                          (set.count > 0 && audit_witnesses_add(&set, text) == RC_OK))
         abort();
 }
 
-/* A proof from anywhere, a submission to a witness, a key from a settings file, a witness's
+/* A proof from anywhere, a submission to a witness, keys from a settings file, a witness's
  * answer: none of them may cost more than its octets, or be read in two ways. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
@@ -63,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     read_proof(text);
     read_submission(text);
     read_witness(text);
+    read_list(text);
     count_cosignatures(text);
     return 0;
 }

@@ -1,10 +1,9 @@
 #include "integration/delivery.h"
 
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "integration/health.h"
 
 struct integration_delivery {
     struct integration_delivery_setup setup;
@@ -14,55 +13,21 @@ struct integration_delivery {
     struct integration_cursor given;  /* to the outlet, in this try */
     bool trying, unsure;
     struct loop_timer retry;
-    int64_t wait_ms;
-    struct integration_delivery_status status;
+    struct integration_health health;
 };
-
-static void become(struct integration_delivery *delivery, enum integration_state state)
-{
-    if (delivery->status.state != state)
-        delivery->status.since_ms = loop_now_ms(delivery->setup.loop);
-    delivery->status.state = state;
-    if (state != INTEGRATION_FAILING)
-        memset(delivery->status.why, 0, sizeof delivery->status.why);
-}
-
-static void keep_why(struct integration_delivery *delivery)
-{
-    AUTO_BUF(why, 8 * 1024);
-    size_t len;
-
-    text_add_escaped(&why, bytes_of_text(fault_text()));
-    len = why.len < INTEGRATION_WHY_MAX ? why.len : INTEGRATION_WHY_MAX;
-    memset(delivery->status.why, 0, sizeof delivery->status.why);
-    if (len > 0)
-        memcpy(delivery->status.why, why.at, len);
-}
 
 /* ---- Tries ---- */
 
-/* Between half and the whole: sinks that failed together do not come back together. */
-static int64_t jittered(int64_t wait_ms)
-{
-    uint32_t drawn = 0;
-
-    if (RAND_bytes((uint8_t *)&drawn, sizeof drawn) != 1)
-        return wait_ms;
-    return wait_ms / 2 + (int64_t)(drawn % (uint32_t)(wait_ms / 2 + 1));
-}
-
 static void fail(struct integration_delivery *delivery)
 {
-    keep_why(delivery);
-    become(delivery, INTEGRATION_FAILING);
+    integration_health_fail(&delivery->health, delivery->setup.loop);
     if (delivery->outlet.kind == NULL)
         return;
     delivery->outlet.kind->end(delivery->outlet.outlet);
     delivery->trying = false;
-    if (loop_arm(delivery->setup.loop, &delivery->retry, jittered(delivery->wait_ms)) == RC_OK)
-        delivery->wait_ms = 2 * delivery->wait_ms < delivery->setup.retry_most_ms
-                                ? 2 * delivery->wait_ms
-                                : delivery->setup.retry_most_ms;
+    if (integration_health_retry(&delivery->health, delivery->setup.loop, &delivery->retry,
+                                 delivery->setup.retry_most_ms) != RC_OK)
+        integration_health_fail(&delivery->health, delivery->setup.loop); /* until nudged */
     delivery->setup.told(delivery->setup.with);
 }
 
@@ -89,8 +54,8 @@ static void on_ready(void *with)
 {
     struct integration_delivery *delivery = with;
 
-    if (delivery->status.state == INTEGRATION_TRYING) {
-        become(delivery, INTEGRATION_UP);
+    if (delivery->health.state == INTEGRATION_TRYING) {
+        integration_health_up(&delivery->health, delivery->setup.loop);
         delivery->setup.told(delivery->setup.with);
     }
     delivery->setup.wants(delivery->setup.with);
@@ -106,9 +71,8 @@ static void on_delivered(void *with, const struct integration_cursor *cursor)
         return;
     }
     delivery->cursor = *cursor;
-    delivery->status.delivered = cursor->next;
-    delivery->wait_ms = INTEGRATION_RETRY_LEAST_MS;
-    become(delivery, INTEGRATION_UP);
+    integration_health_reset_wait(&delivery->health);
+    integration_health_up(&delivery->health, delivery->setup.loop);
     delivery->setup.told(delivery->setup.with);
 }
 
@@ -144,7 +108,6 @@ void integration_delivery_begin_again(struct integration_delivery *delivery)
         return;
     }
     delivery->cursor = delivery->given = START;
-    delivery->status.delivered = 0;
     delivery->unsure = false;
 }
 
@@ -178,10 +141,8 @@ enum rc integration_delivery_new(const struct integration_delivery_setup *setup,
     made->setup = *setup;
     made->told = (struct integration_outlet_told){ on_ready, on_delivered, on_failed, made };
     made->retry.due = begin;
-    made->wait_ms = INTEGRATION_RETRY_LEAST_MS;
-    made->status.since_ms = loop_now_ms(setup->loop);
+    integration_health_begin(&made->health, setup->loop);
     TRY(integration_cursor_read(setup->dir, setup->name, &made->cursor));
-    made->status.delivered = made->cursor.next;
     *delivery = TAKE(made);
     return RC_OK;
 }
@@ -219,12 +180,17 @@ void integration_delivery_fail(struct integration_delivery *delivery)
 void integration_delivery_nudge(struct integration_delivery *delivery)
 {
     if (delivery->outlet.kind != NULL && !delivery->trying && delivery->retry.loop == NULL &&
-        loop_arm(delivery->setup.loop, &delivery->retry, delivery->wait_ms) != RC_OK)
-        keep_why(delivery);
+        loop_arm(delivery->setup.loop, &delivery->retry, delivery->health.wait_ms) != RC_OK)
+        integration_health_fail(&delivery->health, delivery->setup.loop);
 }
 
 void integration_delivery_status(const struct integration_delivery *delivery,
                                  struct integration_delivery_status *status)
 {
-    *status = delivery->status;
+    const struct integration_health *health = &delivery->health;
+
+    *status = (struct integration_delivery_status){ .state = health->state,
+                                                    .delivered = delivery->cursor.next,
+                                                    .since_ms = health->since_ms };
+    memcpy(status->why, health->why, sizeof status->why);
 }

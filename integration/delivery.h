@@ -1,28 +1,18 @@
 /* One sink on its way through the log: its cursor, its tries, what is wrong. */
 #pragma once
 
-#include "base/loop.h"
+#include "integration/health.h"
 #include "integration/outlet.h"
 
 /*
  * At least once, in order, without gaps: the cursor on disk moves when the outlet says that
  * records are delivered for good; whatever was not is given again after the next try begins.
- * Tries follow each other after a wait that doubles up to retry_most_ms, each drawn between
- * half and the whole of it; a delivery sets it back.
  */
-enum integration_state {
-    INTEGRATION_TRYING, /* not up yet in this life */
-    INTEGRATION_UP,
-    INTEGRATION_FAILING, /* until something is delivered again */
-};
-
-enum { INTEGRATION_WHY_MAX = 200, INTEGRATION_RETRY_LEAST_MS = 500 };
-
 struct integration_delivery_setup {
     struct loop *loop; /* borrowed, as all */
     int dir;           /* where the cursor is kept */
     const char *name;
-    int64_t retry_most_ms;
+    int64_t retry_most_ms;     /* the longest wait between tries */
     void (*wants)(void *with); /* records are wanted now */
     void (*told)(void *with);  /* state or cursor changed */
     void *with;

@@ -15,6 +15,7 @@ static void write_text(const char *text, struct buf *out)
 void integration_report_write(const struct integration_report *report, struct buf *out)
 {
     buf_add_u8(out, (uint8_t)report->count);
+    buf_add_u8(out, (uint8_t)report->witnesses);
     for (size_t i = 0; i < report->count; i++) {
         const struct integration_report_sink *sink = &report->sinks[i];
         write_text(sink->name, out);
@@ -53,8 +54,11 @@ enum rc integration_report_read(struct bytes bytes, struct integration_report *r
     struct reader r = READER(bytes);
 
     read.count = reader_u8(&r);
-    if (read.count > INTEGRATION_SINKS_MAX)
-        return fault(RC_MALFORMED, "a report of more than %d sinks", INTEGRATION_SINKS_MAX);
+    read.witnesses = reader_u8(&r);
+    if (read.witnesses > INTEGRATION_WITNESSES_MAX || read.witnesses > read.count ||
+        read.count - read.witnesses > INTEGRATION_SINKS_MAX)
+        return fault(RC_MALFORMED, "a report of more than %d sinks and %d witnesses",
+                     INTEGRATION_SINKS_MAX, INTEGRATION_WITNESSES_MAX);
     for (size_t i = 0; i < read.count; i++)
         read_sink(&r, &read.sinks[i]);
     if (!reader_done(&r))

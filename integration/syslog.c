@@ -1,6 +1,5 @@
 #include "integration/syslog.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -9,7 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "base/text.h"
+#include "integration/address.h"
 #include "integration/tls_client.h"
 
 enum {
@@ -35,8 +34,7 @@ struct integration_syslog {
     struct integration_syslog_setup setup;
     const struct integration_outlet_told *told;
     struct integration_tls_identity *identity;
-    struct sockaddr_storage address;
-    socklen_t address_len;
+    struct integration_address address;
     enum state state;
     struct integration_tls *tls;
     int fd;
@@ -56,58 +54,6 @@ struct integration_syslog {
 static struct mark *mark_at(struct integration_syslog *log, size_t place)
 {
     return &log->marks[(log->first + place) % MARKS_MAX];
-}
-
-/* ---- Address ---- */
-
-static enum rc split_address(const char *address, char ip[INET6_ADDRSTRLEN], uint64_t *port)
-{
-    const char *colon = strrchr(address, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - address);
-    bool six = len >= 2 && address[0] == '[' && address[len - 1] == ']';
-
-    if (six) {
-        address++;
-        len -= 2;
-    }
-    if (len == 0 || len >= INET6_ADDRSTRLEN ||
-        text_read_u64(bytes_of_text(colon + 1), UINT16_MAX, port) != RC_OK || *port == 0)
-        return fault(RC_MALFORMED, "address: a numeric address and a port are expected");
-    memcpy(ip, address, len);
-    ip[len] = '\0';
-    return RC_OK;
-}
-
-enum rc integration_syslog_port(const char *address, uint16_t *port)
-{
-    char ip[INET6_ADDRSTRLEN];
-    uint64_t number = 0;
-
-    TRY(split_address(address, ip, &number));
-    *port = (uint16_t)number;
-    return RC_OK;
-}
-
-static enum rc read_address(struct integration_syslog *log)
-{
-    struct sockaddr_in *four = (void *)&log->address;
-    struct sockaddr_in6 *six = (void *)&log->address;
-    char ip[INET6_ADDRSTRLEN];
-    uint64_t port = 0;
-
-    TRY(split_address(log->setup.address, ip, &port));
-    if (inet_pton(AF_INET, ip, &four->sin_addr) == 1) {
-        four->sin_family = AF_INET;
-        four->sin_port = htons((uint16_t)port);
-        log->address_len = sizeof *four;
-        return RC_OK;
-    }
-    if (inet_pton(AF_INET6, ip, &six->sin6_addr) != 1)
-        return fault(RC_MALFORMED, "address: %s is not a numeric address", ip);
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons((uint16_t)port);
-    log->address_len = sizeof *six;
-    return RC_OK;
 }
 
 /* ---- The end of a try, or of a connection ---- */
@@ -406,11 +352,11 @@ static enum rc set_options(int fd)
 
 static enum rc begin_connection(struct integration_syslog *log)
 {
-    log->fd = socket(log->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    log->fd = socket(log->address.at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (log->fd < 0)
         return fault_errno("socket");
     TRY(set_options(log->fd));
-    if (connect(log->fd, (const void *)&log->address, log->address_len) != 0 &&
+    if (connect(log->fd, (const void *)&log->address.at, log->address.len) != 0 &&
         errno != EINPROGRESS)
         return fault_errno("connect to %s", log->setup.address);
     TRY(integration_tls_new(log->identity, log->fd, &log->tls));
@@ -458,7 +404,7 @@ static enum rc fill(struct integration_syslog *log)
     const struct integration_tls_setup tls = { setup->server_name, setup->authorities,
                                                setup->certificate, setup->key };
 
-    TRY(read_address(log));
+    TRY(integration_address_read(log->setup.address, &log->address));
     TRY(integration_syslog_check(&setup->style));
     return integration_tls_identity_new(&tls, &log->identity);
 }

@@ -40,5 +40,3 @@ struct integration_syslog_setup {
 enum rc integration_syslog_new(const struct integration_syslog_setup *setup,
                                const struct integration_outlet_told *told,
                                struct integration_outlet *outlet);
-/* The TCP port of an address, for the jail. RC_MALFORMED. */
-enum rc integration_syslog_port(const char *address, uint16_t *port);

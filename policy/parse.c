@@ -1,334 +1,302 @@
 #include "policy/parse.h"
 #include "policy/source.h"
 
-#include "base/text.h"
-
 #include <stdlib.h>
+#include <string.h>
 
-const char POLICY_DEVICE_ID[] = "${device.id}";
+enum { FIRST_ROOM = 64 };
 
-enum token_kind { TOKEN_WORD, TOKEN_TEXT, TOKEN_COMMA, TOKEN_END, TOKEN_BAD, TOKEN_TORN };
-
-struct token {
-    enum token_kind kind;
-    struct bytes text; /* of a TOKEN_TEXT: between the quotes */
-    unsigned line, column;
-};
-
-struct parser {
-    struct reader r;
-    unsigned line, column;
-    unsigned end_line, end_column; /* behind the last token */
-    struct token next;
-    struct policy_errors *errors;
-    struct policy_rules rules;
-    size_t room;
-};
-
-static const char *const ACTIONS[POLICY_ACTIONS] = {
-    [POLICY_CONNECT] = "connect",     [POLICY_PUBLISH] = "publish",
-    [POLICY_SUBSCRIBE] = "subscribe", [POLICY_RECEIVE] = "receive",
-    [POLICY_RETAIN] = "retain",       [POLICY_WILL] = "will",
-};
-
-const char *policy_action_name(enum policy_action action)
-{
-    return ACTIONS[action];
-}
-
-/* return complain(p, &token, fault(...)) */
-static bool complain(struct parser *p, const struct token *at, enum rc rc)
-{
-    policy_source_add(p->errors, at->line, at->column, rc);
-    return false;
-}
-
-static int peek(const struct parser *p)
-{
-    return p->r.left.len > 0 ? p->r.left.at[0] : -1;
-}
-
-static void step(struct parser *p)
-{
-    if (reader_u8(&p->r) == '\n') {
-        p->line++;
-        p->column = 1;
-    } else {
-        p->column++;
-    }
-}
-
-static bool is_word(int letter)
-{
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-           (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.';
-}
-
-size_t policy_parse_id_len(struct bytes text)
+size_t policy_name_len(struct bytes text)
 {
     size_t len = 0;
 
-    while (len < text.len && (is_word(text.at[len]) || text.at[len] == ':'))
-        len++;
+    for (; len < text.len; len++) {
+        uint8_t c = text.at[len];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && (c < '0' || c > '9') && c != '.' && c != '_' && c != ':' && c != '-')
+            break;
+    }
     return len;
 }
 
-static bool is_blank(int letter)
+bool policy_name_is(struct bytes text)
 {
-    return letter == ' ' || letter == '\t' || letter == '\r' || letter == '\n';
+    return text.len > 0 && text.len <= POLICY_NAME_MAX && policy_name_len(text) == text.len;
 }
 
-/* A rule goes on as long as its next line is indented; false says that this one is not. */
-static bool skip_blank(struct parser *p)
+bool policy_parse_complain(struct policy_parser *parser, const struct policy_place *at,
+                           enum rc rc)
 {
-    for (; is_blank(peek(p)) || peek(p) == '#'; step(p))
-        if (peek(p) == '#')
-            while (peek(p) != '\n' && peek(p) != -1)
-                step(p);
-    return p->column > 1 && peek(p) != -1;
+    policy_source_add(parser->tokens.errors, parser->bundle->at[at->file].name, at->line,
+                      at->column, rc);
+    return false;
 }
 
-static void take_text(struct parser *p)
+void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, size_t *count,
+                        size_t *room, size_t most, const char *what)
 {
-    const uint8_t *start = p->r.left.at + 1;
+    void *start = NULL;
 
-    step(p);
-    while (peek(p) != '"' && peek(p) != '\n' && peek(p) != -1)
-        step(p);
-    p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
-    p->next.kind = peek(p) == '"' ? TOKEN_TEXT : TOKEN_TORN;
-    if (peek(p) == '"')
-        step(p);
-    else
-        complain(p, &p->next,
-                 fault(RC_MALFORMED, "this text has no closing quote on its line"));
+    memcpy(&start, array, sizeof start);
+    if (*count == most) {
+        parser->rc = fault(RC_LIMIT, "line %u: more than %zu %s", parser->tokens.next.at.line,
+                           most, what);
+        return NULL;
+    }
+    if (*count == *room) {
+        size_t wanted = *room == 0 ? FIRST_ROOM : *room * 2;
+        void *grown = reallocarray(start, wanted, size);
+        if (grown == NULL) {
+            parser->rc = fault(RC_NOMEM, "policy: %s", what);
+            return NULL;
+        }
+        *room = wanted;
+        start = grown;
+        memcpy(array, &start, sizeof start);
+    }
+    return (uint8_t *)start + size * (*count)++;
 }
 
-/* The token that starts here. */
-static void take_token(struct parser *p)
-{
-    const uint8_t *start = p->r.left.at;
-    int letter = peek(p);
+/* ---- Sets and groups ---- */
 
-    p->next = (struct token){ TOKEN_END, { start, 0 }, p->line, p->column };
-    if (letter == '"') {
-        take_text(p);
+const struct policy_set *policy_parse_find_set(const struct policy_parser *parser,
+                                               struct bytes name)
+{
+    for (size_t i = 0; i < parser->set_count; i++)
+        if (bytes_equal(parser->sets[i].name, name))
+            return &parser->sets[i];
+    return NULL;
+}
+
+static bool take_member(struct policy_parser *parser)
+{
+    struct policy_tokens *tokens = &parser->tokens;
+
+    if (tokens->next.kind != POLICY_TEXT && tokens->next.kind != POLICY_WORD)
+        return policy_token_want(tokens, "a value");
+    struct policy_token *made =
+        POLICY_PARSE_ADD(parser, parser->members, parser->members_count, parser->members_room,
+                         POLICY_MEMBERS_MAX, "members of sets");
+    if (made == NULL)
+        return false;
+    *made = tokens->next;
+    policy_token_advance(tokens);
+    return true;
+}
+
+/* "= { a, b }" */
+static bool take_members(struct policy_parser *parser)
+{
+    struct policy_tokens *tokens = &parser->tokens;
+
+    if (!policy_token_take(tokens, "="))
+        return policy_token_want(tokens, "=");
+    if (!policy_token_take(tokens, "{"))
+        return policy_token_want(tokens, "{");
+    do {
+        if (!take_member(parser))
+            return false;
+    } while (policy_token_take(tokens, ","));
+    if (!policy_token_take(tokens, "}"))
+        return policy_token_want(tokens, "a comma or }");
+    return tokens->next.kind == POLICY_END || policy_token_want(tokens, "the end of the set");
+}
+
+static bool take_set(struct policy_parser *parser)
+{
+    struct policy_tokens *tokens = &parser->tokens;
+    struct policy_set set = { .first = parser->members_count };
+
+    policy_token_advance(tokens); /* set */
+    if (tokens->next.kind != POLICY_WORD || !policy_name_is(tokens->next.text))
+        return policy_token_want(tokens, "the set's name");
+    set.name = tokens->next.text;
+    if (policy_parse_find_set(parser, set.name) != NULL)
+        return policy_token_complain(
+            tokens, &tokens->next.at,
+            fault(RC_MALFORMED, "there is a set of this name already"));
+    if (parser->set_count == POLICY_SETS_MAX)
+        return policy_token_complain(tokens, &tokens->next.at,
+                                     fault(RC_MALFORMED, "more than %d sets", POLICY_SETS_MAX));
+    policy_token_advance(tokens);
+    if (!take_members(parser))
+        return false;
+    set.count = parser->members_count - set.first;
+    parser->sets[parser->set_count++] = set;
+    return true;
+}
+
+static bool add_member(struct policy_parser *parser, const struct policy_token *token,
+                       struct bytes group)
+{
+    struct policy_rules *rules = parser->rules;
+
+    if (token->kind != POLICY_TEXT || !policy_name_is(token->text))
+        return policy_token_complain(
+            &parser->tokens, &token->at,
+            fault(RC_MALFORMED, "a group holds devices' names in quotes"));
+    struct policy_member *made =
+        POLICY_PARSE_ADD(parser, rules->members, rules->member_count, parser->member_room,
+                         POLICY_MEMBERS_MAX, "members of groups");
+    if (made == NULL)
+        return false;
+    *made = (struct policy_member){ token->text, group, token->at };
+    return true;
+}
+
+static bool take_group(struct policy_parser *parser)
+{
+    size_t first = parser->members_count;
+    struct bytes group;
+
+    policy_token_advance(&parser->tokens); /* group */
+    if (parser->tokens.next.kind != POLICY_TEXT)
+        return policy_token_want(&parser->tokens, "the group's name in quotes");
+    if (!policy_parse_name(parser, &group) || !take_members(parser))
+        return false;
+    for (size_t i = first; i < parser->members_count; i++)
+        if (!add_member(parser, &parser->members[i], group))
+            return false;
+    parser->members_count = first;
+    return true;
+}
+
+/* ---- Statements ---- */
+
+static void parse_file(struct policy_parser *parser, size_t number);
+
+/* What an import says is as if it stood here, once. */
+static bool take_import(struct policy_parser *parser)
+{
+    struct policy_tokens *tokens = &parser->tokens;
+
+    policy_token_advance(tokens); /* import */
+    if (tokens->next.kind != POLICY_TEXT)
+        return policy_token_want(tokens, "a file's name in quotes");
+    struct bytes name = tokens->next.text;
+    struct policy_place at = tokens->next.at;
+    policy_token_advance(tokens);
+    if (tokens->next.kind != POLICY_END)
+        return policy_token_want(tokens, "the end of the import");
+    enum rc rc = policy_bundle_check_name(name);
+    size_t number = policy_bundle_find(parser->bundle, name);
+    if (rc == RC_OK && number == parser->bundle->count)
+        rc = fault(RC_MALFORMED, "there is no file \"%.*s\"", BYTES_FMT(name));
+    if (rc == RC_OK && parser->bundle->at[number].open)
+        rc = fault(RC_MALFORMED, "\"%.*s\" imports itself", BYTES_FMT(name));
+    if (rc != RC_OK)
+        return policy_token_complain(tokens, &at, rc);
+    if (!parser->bundle->at[number].read)
+        parse_file(parser, number);
+    return parser->rc == RC_OK;
+}
+
+static bool take_statement(struct policy_parser *parser)
+{
+    const struct policy_tokens *tokens = &parser->tokens;
+
+    if (policy_token_is(tokens, "expect"))
+        return policy_parse_expectation(parser);
+    if (policy_token_is(tokens, "set"))
+        return take_set(parser);
+    if (policy_token_is(tokens, "group"))
+        return take_group(parser);
+    if (policy_token_is(tokens, "import"))
+        return take_import(parser);
+    if (!policy_token_is(tokens, "allow") && !policy_token_is(tokens, "deny"))
+        return policy_token_want(&parser->tokens, "allow, deny, expect, set, group or import");
+    return policy_parse_rule(parser);
+}
+
+static void parse_file(struct policy_parser *parser, size_t number)
+{
+    struct policy_file *file = &parser->bundle->at[number];
+    struct policy_tokens outer = parser->tokens;
+
+    if (++parser->imports > POLICY_IMPORTS_MAX) {
+        policy_token_complain(
+            &outer, &outer.next.at,
+            fault(RC_MALFORMED, "more than %d imports within each other", POLICY_IMPORTS_MAX));
+        parser->imports--;
         return;
     }
-    p->next.kind = letter == ',' ? TOKEN_COMMA : is_word(letter) ? TOKEN_WORD : TOKEN_BAD;
-    step(p);
-    while (p->next.kind == TOKEN_WORD ? is_word(peek(p)) : (peek(p) & ~0x3f) == 0x80)
-        step(p);
-    p->next.text = (struct bytes){ start, (size_t)(p->r.left.at - start) };
+    file->open = true;
+    policy_token_open(&parser->tokens, file->text, file->name, (unsigned)number, outer.errors);
+    while (parser->rc == RC_OK && policy_token_begin(&parser->tokens))
+        if (!take_statement(parser))
+            policy_token_recover(&parser->tokens);
+    file->open = false;
+    file->read = true;
+    parser->tokens = outer;
+    parser->imports--;
 }
 
-static void advance(struct parser *p)
+/* A file that nothing imports would look as if it counted. */
+static void check_all_read(struct policy_parser *parser)
 {
-    p->end_line = p->line;
-    p->end_column = p->column;
-    if (skip_blank(p))
-        take_token(p);
-    else
-        p->next = (struct token){ TOKEN_END, { p->r.left.at, 0 }, p->end_line, p->end_column };
+    for (size_t i = 1; i < parser->bundle->count; i++)
+        if (!parser->bundle->at[i].read)
+            policy_source_add(parser->tokens.errors, parser->bundle->at[i].name, 1, 1,
+                              fault(RC_MALFORMED, "nothing imports this file"));
 }
 
-/* For a message: what was found, safe to print. */
-static const char *found(const struct parser *p, struct buf *room)
+static void parse_all(struct policy_parser *parser, struct bytes text,
+                      struct policy_errors *errors)
 {
-    static const size_t SHOWN = 40;
-    const char *text = "?";
-    struct bytes shown = p->next.text;
-
-    if (p->next.kind == TOKEN_END)
-        return "the end of the rule";
-    shown.len = shown.len > SHOWN ? SHOWN : shown.len;
-    buf_addf(room, "\"");
-    text_add_escaped(room, shown);
-    buf_addf(room, "\"");
-    return buf_text(room, &text) == RC_OK ? text : "?";
+    parser->tokens.errors = errors;
+    policy_source_check(text, errors);
+    if (errors->count == 0)
+        policy_bundle_split(text, errors, parser->bundle);
+    if (errors->count > 0)
+        return;
+    parse_file(parser, 0);
+    if (errors->count == 0 && parser->rc == RC_OK)
+        check_all_read(parser);
+    parser->rules->file_count = parser->bundle->count;
+    for (size_t i = 0; i < parser->bundle->count; i++)
+        parser->rules->files[i] = parser->bundle->at[i].name;
 }
 
-static bool want(struct parser *p, const char *expected)
+void policy_rules_clear(struct policy_rules *rules)
 {
-    AUTO_BUF(room, 512);
-
-    if (p->next.kind == TOKEN_TORN) /* told already */
-        return false;
-    const char *was = found(p, &room);
-    return complain(p, &p->next, fault(RC_MALFORMED, "found %s, expected %s", was, expected));
+    free(rules->at);
+    free(rules->conditions);
+    free(rules->values);
+    free(rules->expectations);
+    free(rules->given);
+    free(rules->members);
+    *rules = (struct policy_rules){ 0 };
 }
 
-static bool is_next(const struct parser *p, const char *word)
+static enum rc parse(struct policy_parser *parser, struct bytes text,
+                     struct policy_errors *errors)
 {
-    return p->next.kind == TOKEN_WORD && bytes_equal_text(p->next.text, word);
-}
-
-/* A name that no device can have would be a denial that never denies. */
-static bool take_name(struct parser *p, struct policy_rule *rule)
-{
-    struct bytes name = p->next.text;
-
-    if (name.len == 0 || name.len > POLICY_NAME_MAX || policy_parse_id_len(name) < name.len)
-        return complain(p, &p->next,
-                        fault(RC_MALFORMED,
-                              "a name is 1 to %d letters, digits and . _ : - without wildcards",
-                              POLICY_NAME_MAX));
-    rule->name = name;
-    advance(p);
-    return true;
-}
-
-static bool take_principal(struct parser *p, struct policy_rule *rule)
-{
-    bool group = is_next(p, "group");
-
-    if (!group && !is_next(p, "device"))
-        return want(p, "device or group");
-    advance(p);
-    rule->principal = POLICY_ANY_DEVICE;
-    if (p->next.kind == TOKEN_TEXT) {
-        rule->principal = group ? POLICY_GROUP : POLICY_ONE_DEVICE;
-        return take_name(p, rule);
-    }
-    return group ? want(p, "the group's name in quotes") : true;
-}
-
-static bool take_action(struct parser *p, struct policy_rule *rule)
-{
-    for (unsigned i = 0; i < POLICY_ACTIONS; i++) {
-        if (!is_next(p, ACTIONS[i]))
-            continue;
-        if (rule->actions & 1U << i)
-            return complain(p, &p->next, fault(RC_MALFORMED, "%s is named twice", ACTIONS[i]));
-        rule->actions |= 1U << i;
-        advance(p);
-        return true;
-    }
-    return want(p, "connect, publish, subscribe, receive, retain or will");
-}
-
-static bool take_actions(struct parser *p, struct policy_rule *rule)
-{
-    if (!take_action(p, rule))
-        return false;
-    while (p->next.kind == TOKEN_COMMA) {
-        advance(p);
-        if (!take_action(p, rule))
-            return false;
-    }
-    return true;
-}
-
-/* Every ${ must open the one fact there is: a misspelt fact must not become a literal. */
-static bool check_facts(struct parser *p, struct bytes filter)
-{
-    struct bytes fact = bytes_of_text(POLICY_DEVICE_ID);
-
-    for (size_t i = 0; i < filter.len; i++) {
-        struct bytes rest = { filter.at + i, filter.len - i };
-        if (filter.at[i] == '$' && rest.len > 1 && rest.at[1] == '{' &&
-            !bytes_start_with(rest, fact))
-            return complain(p, &p->next,
-                            fault(RC_MALFORMED,
-                                  "unknown fact at byte %zu of the topic, expected %s", i + 1,
-                                  POLICY_DEVICE_ID));
-    }
-    return true;
-}
-
-static bool take_filter(struct parser *p, struct policy_rule *rule)
-{
-    bool wanted = (rule->actions & ~(1U << POLICY_CONNECT)) != 0;
-
-    if (wanted && (rule->actions & 1U << POLICY_CONNECT))
-        return complain(p, &p->next,
-                        fault(RC_MALFORMED, "connect has no topic: give it a rule of its own"));
-    if (!wanted)
-        return true;
-    if (p->next.kind != TOKEN_TEXT)
-        return want(p, "a topic filter in quotes");
-    enum rc rc = policy_topic_check_filter(p->next.text);
-    if (rc != RC_OK)
-        return complain(p, &p->next, rc);
-    if (!check_facts(p, p->next.text))
-        return false;
-    rule->filter = p->next.text;
-    advance(p);
-    return true;
-}
-
-static bool take_rule(struct parser *p, struct policy_rule *rule)
-{
-    bool deny = is_next(p, "deny");
-
-    *rule = (struct policy_rule){ .line = p->next.line,
-                                  .effect = deny ? POLICY_DENY : POLICY_ALLOW };
-    if (!deny && !is_next(p, "allow"))
-        return want(p, "allow or deny");
-    advance(p);
-    if (!take_principal(p, rule) || !take_actions(p, rule) || !take_filter(p, rule))
-        return false;
-    return p->next.kind == TOKEN_END ? true : want(p, "the end of the rule");
-}
-
-static enum rc add_rule(struct parser *p, const struct policy_rule *rule)
-{
-    if (p->rules.count == POLICY_RULES_MAX)
-        return fault(RC_LIMIT, "line %u: more than %d rules", rule->line, POLICY_RULES_MAX);
-    if (p->rules.count == p->room) {
-        size_t room = p->room ? p->room * 2 : 64;
-        struct policy_rule *at = reallocarray(p->rules.at, room, sizeof *at);
-        if (at == NULL)
-            return fault(RC_NOMEM, "policy rules");
-        p->rules.at = at;
-        p->room = room;
-    }
-    p->rules.at[p->rules.count++] = *rule;
-    return RC_OK;
-}
-
-/* After an error: go on at the next line that is not indented, so that all faults of a text are
- * told. */
-static void recover(struct parser *p)
-{
-    while (p->next.kind != TOKEN_END)
-        advance(p);
-}
-
-static enum rc parse_rules(struct parser *p)
-{
-    advance(p);
-    if (p->next.kind != TOKEN_END)
-        complain(p, &p->next,
-                 fault(RC_MALFORMED, "a rule starts at the beginning of its line"));
-    recover(p);
-    while (peek(p) != -1) {
-        struct policy_rule rule;
-        take_token(p);
-        if (take_rule(p, &rule))
-            TRY(add_rule(p, &rule));
-        else
-            recover(p);
-    }
-    return RC_OK;
+    parse_all(parser, text, errors);
+    if (parser->rc != RC_OK)
+        return parser->rc;
+    return errors->count == 0 ? RC_OK : policy_source_fault(errors);
 }
 
 enum rc policy_parse(struct bytes text, struct policy_errors *errors,
                      struct policy_rules *rules)
 {
-    struct parser p = { .r = READER(text), .line = 1, .column = 1, .errors = errors };
-    enum rc rc = RC_OK;
+    struct policy_parser *parser = calloc(1, sizeof *parser);
+    struct policy_bundle *bundle = calloc(1, sizeof *bundle);
+    struct policy_rules made = { 0 };
+    enum rc rc = fault(RC_NOMEM, "policy parser");
 
-    policy_source_check(text, errors);
-    if (errors->count == 0)
-        rc = parse_rules(&p);
-    if (rc == RC_OK && errors->count > 0)
-        rc = fault(RC_MALFORMED, "line %u column %u: %s", errors->at[0].line,
-                   errors->at[0].column, errors->at[0].text);
-    if (rc != RC_OK) {
-        free(p.rules.at);
-        return rc;
+    if (parser != NULL && bundle != NULL) {
+        parser->rules = &made;
+        parser->bundle = bundle;
+        rc = parse(parser, text, errors);
+        free(parser->members);
+        free(parser->consed);
     }
-    *rules = p.rules;
-    return RC_OK;
+    free(parser);
+    free(bundle);
+    if (rc == RC_OK)
+        *rules = made;
+    else
+        policy_rules_clear(&made);
+    return rc;
 }

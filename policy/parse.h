@@ -1,35 +1,85 @@
-/* Policy text into rules; inside policy/ only. */
+/* What the parser's parts share; inside policy/parse*.c only. */
 #pragma once
 
-#include "policy/policy.h"
+#include "policy/bundle.h"
+#include "policy/condition.h"
+#include "policy/literal.h"
 
-enum policy_effect { POLICY_ALLOW, POLICY_DENY };
-enum { POLICY_EFFECTS = 2 };
-
-enum policy_principal { POLICY_ANY_DEVICE, POLICY_ONE_DEVICE, POLICY_GROUP };
-
-/* One rule; its texts are borrowed from the policy's text. */
-struct policy_rule {
-    enum policy_effect effect;
-    enum policy_principal principal;
-    struct bytes name;   /* of the device or group */
-    unsigned actions;    /* set of 1 << enum policy_action */
-    struct bytes filter; /* as written, with ${device.id} in it; empty for connect alone */
-    unsigned line;
+enum {
+    POLICY_SETS_MAX = 1024,
+    POLICY_EXPECTATIONS_MAX = 10000,
+    POLICY_MEMBERS_MAX = 100000, /* of all sets together */
+    POLICY_IMPORTS_MAX = 16,     /* imports within imports */
+    POLICY_NODES_OF_RULE_MAX = 64,
+    POLICY_VALUES_MAX = 1000000,
+    POLICY_LIST_MAX = 1024, /* principals or resources of one rule */
 };
 
-struct policy_rules {
-    struct policy_rule *at; /* the caller's to free() */
+/* `set pumps = { "a", "b" }`: its members are read for the type that each use wants. */
+struct policy_set {
+    struct bytes name;
+    size_t first, count; /* of members */
+};
+
+/* Of the rule that is read: it is for each of these, done to each of those. */
+struct policy_principals {
     size_t count;
+    struct policy_who {
+        enum policy_principal kind;
+        struct bytes name;
+    } at[POLICY_LIST_MAX];
+};
+struct policy_resources {
+    size_t count;
+    struct bytes at[POLICY_LIST_MAX];
 };
 
-/* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT. Rules point into text. */
-enum rc policy_parse(struct bytes text, struct policy_errors *errors,
-                     struct policy_rules *rules);
+struct policy_parser {
+    struct policy_tokens tokens;
+    struct policy_rules *rules;
+    size_t rule_room, condition_room, value_room, expectation_room, given_room, member_room;
+    struct policy_bundle *bundle;
+    struct policy_set sets[POLICY_SETS_MAX];
+    size_t set_count;
+    struct policy_token *members;
+    size_t members_count, members_room;
+    struct policy_principals principals;
+    struct policy_resources resources;
+    uint32_t *consed; /* hash table of conditions */
+    size_t consed_count;
+    unsigned nodes;          /* of this rule's condition */
+    unsigned depth, imports; /* of parentheses; within each other */
+    enum rc rc;              /* what ends all parsing: RC_NOMEM, RC_LIMIT */
+};
 
-/* How many of the first bytes may stand in the id of a device or group: letters, digits and
- * . _ : - as in registry/. */
-size_t policy_parse_id_len(struct bytes text);
+/* One more at the end of a growing array; NULL after parser->rc is set. */
+void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, size_t *count,
+                        size_t *room, size_t most, const char *what);
+#define POLICY_PARSE_ADD(parser, array, count, room, most, what)                               \
+    policy_parse_grow(parser, &(array), sizeof *(array), &(count), &(room), most, what)
 
-/* The fact's name as it stands in a filter. */
-extern const char POLICY_DEVICE_ID[];
+/* As policy_token_complain(), of a place in any file. */
+bool policy_parse_complain(struct policy_parser *parser, const struct policy_place *at,
+                           enum rc rc);
+
+/* A name of letters, digits and . _ : - between quotes. False: told. */
+bool policy_parse_name(struct policy_parser *parser, struct bytes *name);
+const struct policy_set *policy_parse_find_set(const struct policy_parser *parser,
+                                               struct bytes name);
+
+/* A condition behind `when`. False: told. */
+bool policy_parse_condition(struct policy_parser *parser, uint32_t *condition);
+/* `fact = value, ...` behind `with` of an expectation. */
+bool policy_parse_given(struct policy_parser *parser, struct policy_expectation *expectation);
+/* limit, payload, lease, until, log; adds `until` to the condition. */
+bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *rule);
+/* time.now < until, written at that place */
+bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
+                        int64_t until_ms, uint32_t *condition);
+
+/* A resource that fits the actions, or none. */
+bool policy_parse_resource(struct policy_parser *parser, enum policy_resource kind,
+                           struct bytes *filter);
+/* One statement that begins with allow, deny or expect. */
+bool policy_parse_rule(struct policy_parser *parser);
+bool policy_parse_expectation(struct policy_parser *parser);

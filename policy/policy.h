@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "policy/fact.h"
 #include "policy/topic.h"
 
 /*
@@ -23,9 +24,28 @@ enum policy_action {
     POLICY_RECEIVE,   /* judged for every message at delivery */
     POLICY_RETAIN,    /* in addition to POLICY_PUBLISH */
     POLICY_WILL,      /* judged at connect and again when the will is due */
+    POLICY_INGEST,    /* a message over HTTP */
+    POLICY_READ,      /* stored data: a series */
+    POLICY_DELIVER,   /* to a sink */
+    POLICY_CALL,      /* a route of the API */
+    POLICY_ENROLL,    /* a first certificate */
+    POLICY_RENEW,
+    POLICY_REVOKE,
     POLICY_ACTIONS
 };
+
+/* What an action is done to. All are judged as filters over levels between slashes. */
+enum policy_resource {
+    POLICY_NOTHING, /* connect */
+    POLICY_TOPIC,   /* "plant/7/state" */
+    POLICY_ROUTE,   /* "GET /v1/devices/pump-7": the method is the first level's first word */
+    POLICY_PROFILE, /* "device": one level */
+    POLICY_DEVICE,  /* "pump-7": one level */
+};
 const char *policy_action_name(enum policy_action action);
+enum policy_resource policy_action_resource(enum policy_action action);
+/* POLICY_ACTIONS if there is none. */
+enum policy_action policy_action_by_name(struct bytes name);
 
 enum {
     POLICY_TEXT_MAX = 16 * 1024 * 1024,
@@ -33,6 +53,8 @@ enum {
     POLICY_ERRORS_MAX = 20, /* told of one text */
     POLICY_NAME_MAX = 64,   /* of a device or group */
     POLICY_GROUPS_MAX = 16, /* of one session */
+    POLICY_FILES_MAX = 64,  /* of a bundle */
+    POLICY_FILE_MAX = 64,   /* letters of a file's name */
 
     /*
      * What one judgement may cost, for each of the sets of rules that concern a session (any
@@ -50,7 +72,8 @@ enum {
 struct policy_errors {
     size_t count;
     struct policy_error {
-        unsigned line, column; /* from 1; columns count bytes */
+        char file[POLICY_FILE_MAX + 1]; /* "": the policy itself */
+        unsigned line, column;          /* from 1; columns count bytes */
         char text[160];
     } at[POLICY_ERRORS_MAX];
 };
@@ -71,56 +94,134 @@ uint64_t policy_version(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);
 struct bytes policy_text(const struct policy *policy); /* as it was compiled from */
 
-/* Who asks. Borrowed for the session's life. */
-struct policy_facts {
-    struct bytes device_id;
-    const struct bytes *groups;
-    size_t group_count;
-};
+/* ---- Who asks ---- */
 
-/* A policy bound to facts: no memory of its own; it holds a borrowed policy. Plain data. */
-struct policy_session {
-    const struct policy *policy;
-    struct bytes device_id;
-    uint32_t roots[2 + POLICY_GROUPS_MAX]; /* of tries: any device, this device, its groups */
-    size_t root_count;
-};
+enum policy_asker { POLICY_BY_DEVICE, POLICY_BY_OPERATOR, POLICY_BY_LINE, POLICY_BY_SINK };
 
 /*
- * RC_DENIED if a fact could change a rule's meaning: an id is letters, digits and . _ : - only,
- * so it holds no wildcard, no separator, no `$` and no other fact (OpenBao GHSA-59w7-v8rr-pr4p;
- * AWS client ids `+`). RC_LIMIT for more groups.
+ * What is known of a session. A text whose at is NULL and a time of 0 are not known, which
+ * helps nobody: a condition on them is not met for who is allowed and met for who is denied.
+ * Borrowed for the session's life; groups only while binding.
  */
+struct policy_facts {
+    struct bytes device_id;
+    const struct bytes *groups; /* of the device, in the registry */
+    size_t group_count;
+    enum policy_asker asker; /* whose own name, below or above, must be known */
+    struct bytes device_profile, operator_id, operator_role, line_id, sink_name;
+    struct bytes certificate_issuer;                          /* Common Name */
+    struct bytes certificate_serial, certificate_fingerprint; /* hexadecimal, lower case */
+    int64_t certificate_ends_ms;                              /* notAfter */
+    struct bytes attestation_verdict;
+    int64_t attestation_at_ms;
+    struct bytes firmware_version;   /* what is no version counts as not known */
+    struct bytes connection_address; /* "192.0.2.7"; likewise */
+    struct bytes connection_door, connection_protocol, connection_tls;
+    struct bytes client_id;
+};
+
+struct policy_given; /* what a test of a policy takes as given; inside policy/ only */
+
+enum {
+    POLICY_ROOTS_MAX = 3 + 2 * POLICY_GROUPS_MAX, /* anyone, any of a kind, this one, groups */
+    POLICY_SLOTS_MAX = 128, /* conditions that are worked out when a session is bound */
+};
+
+/* A policy bound to facts: no memory of its own; it holds a borrowed policy and borrowed facts.
+ * Plain data. */
+struct policy_session {
+    const struct policy *policy;
+    const struct policy_facts *facts;
+    const struct policy_given *given;
+    uint32_t given_count, root_count;
+    uint64_t yes[POLICY_SLOTS_MAX / 64], perhaps[POLICY_SLOTS_MAX / 64];
+    uint32_t roots[POLICY_ROOTS_MAX]; /* of the rules that concern it */
+};
+
+/* RC_DENIED if a fact could change a rule's meaning: what may stand in a topic is letters,
+ * digits and . _ : - only, so it holds no wildcard, no separator, no `$` and no other fact
+ * (OpenBao GHSA-59w7-v8rr-pr4p; AWS client ids `+`), or if who asks has no name. RC_LIMIT for
+ * more groups. */
 enum rc policy_bind(const struct policy *policy, const struct policy_facts *facts,
                     struct policy_session *session);
 
-struct policy_decision {
-    bool allowed;
-    bool by_rule;     /* false: no rule allowed it, which is a no */
-    uint32_t rule;    /* with by_rule: its place in the text, from 0 */
-    unsigned line;    /* with by_rule: where it starts */
-    uint64_t version; /* of the policy */
+/* ---- Decisions ---- */
+
+/* What holds with what is allowed. Nothing is asked where a number is 0 and a bool false. */
+struct policy_obligations {
+    uint32_t rate;  /* acts per rate_ms, */
+    uint32_t burst; /* and so many at once */
+    int64_t rate_ms;
+    uint64_t payload; /* octets at most, if payload_limited */
+    int64_t lease_ms; /* the session ends so long after it was opened, at the latest */
+    int64_t until_ms; /* the rule ends then (wall clock) */
+    bool payload_limited;
+    bool log_full; /* each act is a record of its own */
 };
 
-/* topic: a name that passed policy_topic_check_name(); ignored for POLICY_CONNECT. Not for
- * POLICY_SUBSCRIBE. The rule told is the first denial that matches, or else the first permit.
- */
-struct policy_decision policy_decide(const struct policy_session *session,
-                                     enum policy_action action, struct bytes topic);
+struct policy_decision {
+    bool allowed;
+    bool by_rule;      /* false: no rule allowed it, which is a no */
+    bool too_large;    /* the rule told allows no message of this size, which is a no */
+    uint32_t rule;     /* with by_rule: its place in the text, from 0 */
+    unsigned line;     /* with by_rule: where it starts, */
+    struct bytes file; /* in this file; empty: the policy itself. Borrowed from the policy */
+    uint64_t version;  /* of the policy */
+    /* If allowed. The strictest of all rules that allow it; the limit is counted for the rule
+     * that it is of. */
+    struct policy_obligations obligations;
+    uint32_t limit_rule;
+};
+
+/* What of a request is known beside its action and resource. */
+enum {
+    POLICY_KNOWS_SIZE = 1,
+    POLICY_KNOWS_QOS = 2,
+    POLICY_KNOWS_RETAIN = 4,
+    POLICY_KNOWS_NOW = 8,
+};
+struct policy_request {
+    enum policy_action action;
+    struct bytes resource; /* a name that passed policy_topic_check_name(); of POLICY_SUBSCRIBE
+                            * a filter that passed its check; of POLICY_CONNECT ignored */
+    unsigned known;        /* set of POLICY_KNOWS_* */
+    uint64_t size;         /* octets of the payload */
+    unsigned qos;
+    bool retain;
+    int64_t now_ms;            /* wall clock */
+    struct bytes content_type; /* at NULL: not known */
+};
 
 /*
- * May the session subscribe to this filter (which passed its check)? Yes if every topic that it
- * matches is permitted by some rule, by one or by several together, and none is matched by a
- * denial: exact, since filters are regular languages; as if topics could have any length and
- * number of levels, but at least one character [MQTT-4.7.3-1]. Of a shared subscription, ask
- * for the filter behind $share/NAME/.
+ * The rule told is the first denial that matches, or else the first permit.
  *
- * The rule told is the first denial with a topic in common; or else the first permit of all of
- * the filter; or else, of permits that take turns, the first of all its topics below some
- * level.
+ * May the session subscribe to a filter? Yes if every topic that it matches is permitted by
+ * some rule, by one or by several together, and none is matched by a denial: exact, since
+ * filters are regular languages; as if topics could have any length and number of levels, but
+ * at least one character [MQTT-4.7.3-1]. Of a shared subscription, ask for the filter behind
+ * $share/NAME/. The rule told is the first denial with a topic in common; or else the first
+ * permit of all of the filter; or else, of permits that take turns, the first of all its topics
+ * below some level. Conditions are asked as for any request, so one on a message is not known.
  */
+struct policy_decision policy_decide_request(const struct policy_session *session,
+                                             const struct policy_request *request);
+/* The same with nothing else known. Not for POLICY_SUBSCRIBE. */
+struct policy_decision policy_decide(const struct policy_session *session,
+                                     enum policy_action action, struct bytes topic);
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
                                                struct bytes filter);
 
 /* "allowed by line 3 of version 7", "no rule of version 7 allows it". */
 void policy_explain(const struct policy_decision *decision, struct buf *out);
+
+/*
+ * More of a denial, for people, slowly (all rules are looked at): of one by a rule, which
+ * condition of it nobody could answer; of one by none, the rule that came nearest to allow it
+ * and what it lacked: `nearest is line 4, which asks for message.qos = 1; it is 0`. Nothing is
+ * added if there is nothing to tell.
+ */
+void policy_explain_denial(const struct policy_session *session,
+                           const struct policy_request *request, struct buf *out);
+
+/* Does any rule ask for the time, so that a decision may change by itself? */
+bool policy_is_timed(const struct policy *policy);

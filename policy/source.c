@@ -1,10 +1,12 @@
 #include "policy/source.h"
 
 #include "base/text.h"
+#include "policy/bundle.h"
 
 #include <string.h>
 
-void policy_source_add(struct policy_errors *errors, unsigned line, unsigned column, enum rc rc)
+void policy_source_add(struct policy_errors *errors, struct bytes file, unsigned line,
+                       unsigned column, enum rc rc)
 {
     const char *reason = fault_text();
 
@@ -13,6 +15,8 @@ void policy_source_add(struct policy_errors *errors, unsigned line, unsigned col
         return;
     struct policy_error *error = &errors->at[errors->count++];
     *error = (struct policy_error){ .line = line, .column = column };
+    if (file.len > 0)
+        memcpy(error->file, file.at, file.len < POLICY_FILE_MAX ? file.len : POLICY_FILE_MAX);
     memcpy(error->text, reason, strnlen(reason, sizeof error->text - 1));
 }
 
@@ -77,7 +81,8 @@ void policy_source_check(struct bytes text, struct policy_errors *errors)
         struct bytes character = { rest.at, width < rest.len ? width : rest.len };
         enum rc rc = check_character(character, rest);
         if (rc != RC_OK) {
-            policy_source_add(errors, line, column, rc);
+            struct bytes file = policy_bundle_locate(text, &line);
+            policy_source_add(errors, file, line, column, rc);
             return;
         }
         column += (unsigned)width;
@@ -86,4 +91,14 @@ void policy_source_check(struct bytes text, struct policy_errors *errors)
             column = 1;
         }
     }
+}
+
+enum rc policy_source_fault(const struct policy_errors *errors)
+{
+    const struct policy_error *first = &errors->at[0];
+
+    return first->file[0] == '\0' ? fault(RC_MALFORMED, "line %u column %u: %s", first->line,
+                                          first->column, first->text)
+                                  : fault(RC_MALFORMED, "%s line %u column %u: %s", first->file,
+                                          first->line, first->column, first->text);
 }

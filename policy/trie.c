@@ -8,7 +8,8 @@ enum { FIRST_ROOM = 64 };
 void policy_trie_clear(struct policy_trie *trie)
 {
     free(trie->nodes);
-    free(trie->ends);
+    policy_posting_clear(&trie->collected);
+    free(trie->postings);
     free(trie->slots);
     free(trie->costs);
     *trie = (struct policy_trie){ 0 };
@@ -200,7 +201,7 @@ static struct policy_node make_node(uint32_t parent, enum policy_edge edge, stru
     struct policy_node node = FRESH;
 
     node.parent = parent;
-    node.edge = (uint16_t)edge;
+    node.edge = (uint8_t)edge;
     node.level_len = (uint16_t)level.len; /* POLICY_TOPIC_MAX */
     if (level.len > POLICY_NEAR_MAX)
         node.level.far = level.at;
@@ -231,69 +232,66 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
     return RC_OK;
 }
 
-static enum rc add_ends(struct policy_trie *trie, uint32_t *place)
-{
-    if (*place != POLICY_NONE)
-        return RC_OK;
-    if (trie->end_count == trie->end_room) {
-        size_t room = trie->end_room ? trie->end_room * 2 : FIRST_ROOM;
-        struct policy_ends *ends = reallocarray(trie->ends, room, sizeof *ends);
-        if (ends == NULL)
-            return fault(RC_NOMEM, "policy index");
-        trie->ends = ends;
-        trie->end_room = room;
-    }
-    memset(&trie->ends[trie->end_count], 0xff, sizeof *trie->ends);
-    *place = (uint32_t)trie->end_count++;
-    return RC_OK;
-}
-
 static enum rc end_here(struct policy_trie *trie, uint32_t *place,
-                        const struct policy_rule *rule, uint32_t number)
+                        const struct policy_rules *rules, uint32_t number, uint32_t tests)
 {
-    TRY(add_ends(trie, place));
-    for (unsigned action = 0; action < POLICY_ACTIONS; action++) {
-        uint32_t *first = &trie->ends[*place].rule[action][rule->effect];
-        if (rule->actions & 1U << action && *first == POLICY_NONE)
-            *first = number;
-    }
-    return RC_OK;
+    if (*place == POLICY_NONE)
+        TRY(policy_posting_place(&trie->collected, place));
+    return policy_posting_add(&trie->collected, rules, *place, number, tests);
 }
 
-enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
-                        uint32_t number)
+enum rc policy_trie_add(struct policy_trie *trie, uint32_t root,
+                        const struct policy_rules *rules, uint32_t number, uint32_t tests)
 {
-    struct policy_levels levels = policy_topic_levels(rule->filter);
+    struct policy_levels levels = policy_topic_levels(rules->at[number].filter);
     uint32_t at = root;
 
-    levels.more = rule->filter.len > 0;
+    levels.more = rules->at[number].filter.len > 0;
     while (levels.more) {
         struct bytes level = policy_topic_next(&levels);
         if (policy_topic_is_hash(level))
-            return end_here(trie, &trie->nodes[at].below, rule, number);
+            return end_here(trie, &trie->nodes[at].below, rules, number, tests);
         TRY(add_child(trie, at, level, &at));
     }
-    return end_here(trie, &trie->nodes[at].exact, rule, number);
+    return end_here(trie, &trie->nodes[at].exact, rules, number, tests);
 }
 
-static uint32_t denial(const struct policy_trie *trie, uint32_t ends)
+/* What wildcards meet here: the first denial, and how many tests of denials. */
+static void close_denials(const struct policy_trie *trie, struct policy_node *node,
+                          uint32_t start, const uint8_t *tests, struct policy_cost *cost)
 {
-    return ends == POLICY_NONE ? POLICY_NONE
-                               : trie->ends[ends].rule[POLICY_SUBSCRIBE][POLICY_DENY];
+    const struct policy_posting *posting = &trie->postings[start];
+
+    for (bool last = false; !last; last = (posting++)->last) {
+        if (posting->effect != POLICY_DENY || !(posting->actions & 1U << POLICY_SUBSCRIBE))
+            continue;
+        bool sure = posting->condition == POLICY_ALWAYS;
+        if (posting->rule < node->denied) {
+            node->denied = posting->rule;
+            node->sure = sure;
+        }
+        cost->denials += sure ? 0 : tests[posting->condition];
+    }
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
+static void close_ends(const struct policy_trie *trie, struct policy_node *node,
+                       uint32_t *place, const uint32_t *starts, const uint8_t *tests,
+                       struct policy_cost *cost)
 {
-    return a < b ? a : b;
+    if (*place == POLICY_NONE)
+        return;
+    cost->steps += trie->collected.ends[*place].weight;
+    *place = starts[*place];
+    close_denials(trie, node, *place, tests, cost);
 }
 
 /* A wildcard that comes to a node on the way to a denial looks at it and at its facts. */
 static void close_node(const struct policy_trie *trie, struct policy_node *node,
-                       struct policy_cost *cost)
+                       const uint32_t *starts, const uint8_t *tests, struct policy_cost *cost)
 {
     cost->steps += 1 + cost->literal_steps;
-    node->denied = least(node->denied, denial(trie, node->exact));
-    node->denied = least(node->denied, denial(trie, node->below));
+    close_ends(trie, node, &node->exact, starts, tests, cost);
+    close_ends(trie, node, &node->below, starts, tests, cost);
     if (node->denied == POLICY_NONE)
         return;
     cost->denials++;
@@ -328,43 +326,40 @@ static enum rc align_nodes(struct policy_trie *trie)
     return RC_OK;
 }
 
-/* Children stand behind their parents, so one pass from the end sees every child first. */
-enum rc policy_trie_close(struct policy_trie *trie)
+static void tell_above(const struct policy_trie *trie, struct policy_node *node, uint32_t at)
 {
+    struct policy_node *above = &trie->nodes[node->parent];
+
+    if (node->denied < above->denied) {
+        above->denied = node->denied;
+        above->sure = node->sure;
+    }
+    add_cost(&trie->costs[node->parent], &trie->costs[at], node->edge);
+    if (node->edge == POLICY_EDGE_LITERAL && node->denied != POLICY_NONE) {
+        node->next_sibling = above->first_denied;
+        above->first_denied = at;
+    }
+}
+
+/* Children stand behind their parents, so one pass from the end sees every child first. */
+enum rc policy_trie_close(struct policy_trie *trie, const uint8_t *tests)
+{
+    uint32_t *starts = NULL;
+
     TRY(align_nodes(trie));
     trie->costs = calloc(trie->count, sizeof *trie->costs);
     if (trie->costs == NULL)
         return fault(RC_NOMEM, "policy index");
+    TRY(policy_posting_pack(&trie->collected, &trie->postings, &starts));
     for (size_t i = trie->count; i-- > 0;) {
         struct policy_node *node = &trie->nodes[i];
-        close_node(trie, node, &trie->costs[i]);
-        if (node->edge == POLICY_EDGE_ROOT)
-            continue;
-        struct policy_node *above = &trie->nodes[node->parent];
-        above->denied = least(above->denied, node->denied);
-        add_cost(&trie->costs[node->parent], &trie->costs[i], node->edge);
-        if (node->edge == POLICY_EDGE_LITERAL && node->denied != POLICY_NONE) {
-            node->next_sibling = above->first_denied;
-            above->first_denied = (uint32_t)i;
-        }
+        close_node(trie, node, starts, tests, &trie->costs[i]);
+        if (node->edge != POLICY_EDGE_ROOT)
+            tell_above(trie, node, (uint32_t)i);
     }
+    free(starts);
+    policy_posting_clear(&trie->collected);
     return RC_OK;
-}
-
-bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level)
-{
-    struct bytes fact = bytes_of_text(POLICY_DEVICE_ID);
-
-    while (pattern.len > 0) {
-        bool here = bytes_start_with(pattern, fact);
-        struct bytes part = here ? device_id : (struct bytes){ pattern.at, 1 };
-        size_t used = here ? fact.len : 1;
-        if (!bytes_start_with(level, part))
-            return false;
-        level = (struct bytes){ level.at + part.len, level.len - part.len };
-        pattern = (struct bytes){ pattern.at + used, pattern.len - used };
-    }
-    return level.len == 0;
 }
 
 bool policy_trie_is_system(struct bytes level)

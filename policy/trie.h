@@ -2,7 +2,8 @@
  * only. */
 #pragma once
 
-#include "policy/parse.h"
+#include "policy/posting.h"
+#include "policy/topic.h"
 
 #include <assert.h>
 
@@ -12,14 +13,9 @@
  * level), so a step costs one probe however many rules there are. A level with a fact in it is
  * an edge of its own, compared with the bound value when walked.
  *
- * A filter ends at a node either exactly or by `#` below it. What ends there is, for each
- * action and effect, the first rule of the text that does.
+ * A filter ends at a node either exactly or by `#` below it. What ends there are postings.
  */
-enum { POLICY_NONE = UINT32_MAX, POLICY_MANY = UINT32_MAX - 1, POLICY_NODES_MAX = 1000000 };
-
-struct policy_ends {
-    uint32_t rule[POLICY_ACTIONS][POLICY_EFFECTS]; /* POLICY_NONE: none */
-};
+enum { POLICY_MANY = UINT32_MAX - 1, POLICY_NODES_MAX = 1000000 };
 
 enum policy_edge { POLICY_EDGE_ROOT, POLICY_EDGE_LITERAL, POLICY_EDGE_PLUS, POLICY_EDGE_FACT };
 
@@ -32,31 +28,32 @@ struct policy_node {
         const uint8_t *far; /* borrowed from the text */
     } level;                /* of the edge that leads here: policy_trie_level() */
     uint16_t level_len;     /* near if it fits there */
-    uint16_t edge;          /* enum policy_edge */
+    uint8_t edge;           /* enum policy_edge */
+    bool sure;              /* denied has no condition */
     uint32_t parent;
     uint32_t plus;         /* child by +, or POLICY_NONE */
     uint32_t literal;      /* the only literal child, POLICY_NONE, or POLICY_MANY: in slots */
     uint32_t first_fact;   /* children by levels with a fact, linked by next_sibling */
     uint32_t first_denied; /* literal children with a denial, linked by next_sibling */
     uint32_t next_sibling;
-    uint32_t exact, below; /* places in ends: filters that end here, and here by # */
-
+    /* Filters that end here, and here by #: once closed the first posting, or POLICY_NONE. */
+    uint32_t exact, below;
     uint32_t denied; /* once closed: first rule at or below that denies to subscribe */
 };
 static_assert(sizeof(struct policy_node) == 64);
 
 /* Known once the trie is closed. */
 struct policy_cost {
-    uint32_t denials;       /* nodes at or below that a wildcard may have to ask for denials */
-    uint32_t steps;         /* nodes at or below that the worst topic passes */
+    uint32_t denials;       /* nodes and tests at or below that a wildcard may have to ask */
+    uint32_t steps;         /* nodes and tests at or below that the worst topic passes */
     uint32_t literal_steps; /* the share of its worst literal child in steps */
 };
 
 struct policy_trie {
     struct policy_node *nodes;
     size_t count, room;
-    struct policy_ends *ends;
-    size_t end_count, end_room;
+    struct policy_postings collected; /* until it is closed */
+    struct policy_posting *postings;  /* from then on */
     uint32_t *slots; /* of the hash table: node numbers, POLICY_NONE where free */
     size_t slot_count, slots_used;
     struct policy_cost *costs; /* one a node, once closed */
@@ -77,20 +74,17 @@ bool policy_trie_split(struct bytes topic, struct policy_path *path);
 void policy_trie_clear(struct policy_trie *trie);
 /* A new root. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
-/* The rule's filter from this root; the first rule at a place stays. Connect rules end at the
- * root itself. RC_NOMEM, RC_LIMIT. */
-enum rc policy_trie_add(struct policy_trie *trie, uint32_t root, const struct policy_rule *rule,
-                        uint32_t number);
-/* After the last rule: works out denied and the costs. RC_NOMEM. */
-enum rc policy_trie_close(struct policy_trie *trie);
+/* The filter of the rule with this number from this root; its condition has so many tests.
+ * Connect rules end at the root itself. In the order of the text. RC_NOMEM, RC_LIMIT. */
+enum rc policy_trie_add(struct policy_trie *trie, uint32_t root,
+                        const struct policy_rules *rules, uint32_t number, uint32_t tests);
+/* After the last rule: works out denied and the costs; tests: of each condition. RC_NOMEM. */
+enum rc policy_trie_close(struct policy_trie *trie, const uint8_t *tests);
 
 /* Borrowed from the node. */
 struct bytes policy_trie_level(const struct policy_node *node);
 /* The child by this very level, or POLICY_NONE. */
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
                            const struct policy_level *level);
-/* Does a topic's level equal a level with facts in it, once they are replaced by the device's
- * id? */
-bool policy_trie_fact_is(struct bytes pattern, struct bytes device_id, struct bytes level);
 /* As a first level, is it out of reach of wildcards [MQTT-4.7.2-1]? No id starts with `$`. */
 bool policy_trie_is_system(struct bytes level);

@@ -51,6 +51,13 @@
     {                                                                                          \
         "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_POLICY_MAX                            \
     }
+#define PROPOSAL                                                                               \
+    {                                                                                          \
+        "proposal", REGISTRY_FIELD_PROPOSAL, AT(proposal), 0                                   \
+    }
+#define COUNTS                                                                                 \
+    NUMBER("revoked", counts.revoked), NUMBER("were revoked", counts.were_revoked),            \
+        NUMBER("unknown", counts.unknown)
 
 #define BODY(name, ...) static const struct registry_field name[] = { __VA_ARGS__ }
 BODY(WATCH, POSITION, LIST);
@@ -66,8 +73,8 @@ BODY(TOKEN_NEW, { "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN
      { "token secret", REGISTRY_FIELD_BYTES, AT(token_secret), SECRET_MAX },
      NUMBER("expires", expires_ms));
 BODY(POLICY_SHOW, POLICY, TEXT);
-BODY(POLICY_APPLY, { "accepted", REGISTRY_FIELD_FLAG, AT(accepted), 0 }, POLICY, SEQUENCE,
-     TEXT);
+BODY(POLICY_APPLY, { "accepted", REGISTRY_FIELD_FLAG, AT(accepted), 0 }, POLICY, SEQUENCE, TEXT,
+     PROPOSAL);
 #define SOURCE(name, n)                                                                        \
     NUMBER(name " records", status.sources[n].records),                                        \
         NUMBER(name " acts", status.sources[n].acts),                                          \
@@ -85,13 +92,21 @@ BODY(STATUS, NUMBER("revision", status.revision), NUMBER("sequence", status.sequ
      { "signer", REGISTRY_FIELD_FLAG, AT(status.signer), 0 }, NUMBER("crl", status.crl_ms),
      NUMBER("doors behind", status.doors_behind), NUMBER("records", status.records),
      NUMBER("checkpoint", status.checkpoint), NUMBER("sinks", status.sinks),
-     NUMBER("exported", status.exported), NUMBER("checkpoint", status.checkpoint),
+     NUMBER("exported", status.exported), NUMBER("witnesses", status.witnesses),
+     NUMBER("cosigned", status.cosigned), NUMBER("published", status.published),
      SOURCE("authority", 1), SOURCE("device door", 2), SOURCE("operator door", 3),
      SOURCE("signer", 4),
      { "trouble", REGISTRY_FIELD_TEXT, AT(status.trouble), REGISTRY_TROUBLE_MAX });
 BODY(APPLIED, { "applied", REGISTRY_FIELD_FLAG, AT(applied), 0 }, SEQUENCE);
 BODY(NAME, TEXT);
 BODY(PART, LIST);
+BODY(PROPOSAL_SHOW, PROPOSAL,
+     { "content", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_CONTENT_MAX });
+BODY(PROPOSAL_APPROVE, PROPOSAL, POLICY, COUNTS, SEQUENCE);
+BODY(PROPOSAL_REJECT, PROPOSAL);
+BODY(CHANGED_OR_WAITS, SEQUENCE, PROPOSAL);
+BODY(DEVICE_REVOKE_MANY, PROPOSAL, COUNTS, SEQUENCE,
+     { "outcomes", REGISTRY_FIELD_BYTES, AT(list), REGISTRY_IDS_MAX });
 BODY(OF_AUDIT, { "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_LIST_MAX });
 
 static const struct registry_fields BODIES[] = {
@@ -127,8 +142,14 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(PART),
-    [REGISTRY_ASK_AUDIT_ERASE] = REGISTRY_FIELDS(CHANGED),
-    [REGISTRY_ASK_AUDIT_HOLD] = REGISTRY_FIELDS(CHANGED),
+
+    [REGISTRY_ASK_PROPOSAL_LIST] = REGISTRY_FIELDS(PAGE),
+    [REGISTRY_ASK_PROPOSAL_SHOW] = REGISTRY_FIELDS(PROPOSAL_SHOW),
+    [REGISTRY_ASK_PROPOSAL_APPROVE] = REGISTRY_FIELDS(PROPOSAL_APPROVE),
+    [REGISTRY_ASK_PROPOSAL_REJECT] = REGISTRY_FIELDS(PROPOSAL_REJECT),
+    [REGISTRY_ASK_DEVICE_REVOKE_MANY] = REGISTRY_FIELDS(DEVICE_REVOKE_MANY),
+    [REGISTRY_ASK_AUDIT_ERASE] = REGISTRY_FIELDS(CHANGED_OR_WAITS),
+    [REGISTRY_ASK_AUDIT_HOLD] = REGISTRY_FIELDS(CHANGED_OR_WAITS),
     [REGISTRY_ASK_AUDIT_HOLD_LIST] = REGISTRY_FIELDS(OF_AUDIT),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
@@ -214,6 +235,14 @@ bool registry_answer_add_policy(struct buf *list, const struct registry_policy *
     return add_item(list, buf_bytes(&item));
 }
 
+bool registry_answer_add_proposal(struct buf *list, const struct registry_proposal *proposal)
+{
+    AUTO_BUF(item, ITEM_MAX);
+
+    registry_proposal_write(proposal, &item);
+    return add_item(list, buf_bytes(&item));
+}
+
 static enum rc next_item(struct reader *list, struct bytes *item)
 {
     if (reader_done(list))
@@ -272,4 +301,12 @@ enum rc registry_answer_next_policy(struct reader *list, struct registry_policy 
         return fault(RC_MALFORMED, "door protocol: a tail behind a policy");
     *policy = read;
     return RC_OK;
+}
+
+enum rc registry_answer_next_proposal(struct reader *list, struct registry_proposal *proposal)
+{
+    struct bytes item;
+
+    TRY(next_item(list, &item));
+    return registry_proposal_read(item, proposal);
 }

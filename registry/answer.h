@@ -1,6 +1,7 @@
 /* The body of the authority's answer to a door, for all kinds; and the lists within. */
 #pragma once
 
+#include "registry/proposal.h"
 #include "registry/question.h"
 
 /*
@@ -18,7 +19,8 @@
  *   CERTIFICATE_LIST     cursor, list of certificates, their log_numbers
  *   TOKEN_NEW            token_id, token_secret, expires_ms
  *   POLICY_SHOW          policy, text
- *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error
+ *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error;
+ *                        proposal (number 0: it was not made one, and is done)
  *   POLICY_LIST          cursor, list of policies
  *   STATUS               status
  *   APPLIED              applied, sequence (that all doors have come to)
@@ -31,6 +33,12 @@
  *   AUDIT_HOLD           sequence: the hold's number
  *   EXPORTED             sequence: records in the log
  *   CRL                  list: the octets of that part
+ *   PROPOSAL_LIST        cursor, list of proposals
+ *   PROPOSAL_SHOW        proposal, query: its content, of the question that its act is
+ *   PROPOSAL_APPROVE     proposal, policy (version 0: none was made), counts, sequence
+ *   PROPOSAL_REJECT      proposal
+ *   DEVICE_REVOKE_MANY   proposal, as above; counts, sequence; list: an octet for each id, in
+ *                        their order, of enum registry_outcome
  *
  * A snapshot is taken page by page while changes go on. The door keeps the position of the
  * first page and watches from there: what it gets twice changes nothing, and once it has caught
@@ -65,8 +73,22 @@ struct registry_status {
     uint64_t checkpoint;   /* of them, under the newest checkpoint */
     uint64_t sinks;        /* that the log goes out to, by the settings */
     uint64_t exported;     /* records that every sink has had */
+    uint64_t witnesses;    /* that checkpoints are carried to, by the settings */
+    uint64_t cosigned;     /* records under the newest checkpoint that every one signed */
+    uint64_t published;    /* records under the checkpoint that everybody is shown */
     struct registry_source sources[REGISTRY_SOURCES];
     char trouble[REGISTRY_TROUBLE_MAX + 1]; /* what is wrong and needs a person; "": nothing */
+};
+
+/* What became of each of many. */
+enum registry_outcome {
+    REGISTRY_OUTCOME_REVOKED = 1,
+    REGISTRY_OUTCOME_WAS_REVOKED = 2, /* before: nothing was changed */
+    REGISTRY_OUTCOME_UNKNOWN = 3,     /* there is no device of that id */
+    REGISTRY_OUTCOMES
+};
+struct registry_counts {
+    uint64_t revoked, were_revoked, unknown;
 };
 
 struct registry_answer {
@@ -87,6 +109,8 @@ struct registry_answer {
     bool accepted, applied;
     struct bytes text, query;
     struct registry_status status;
+    struct registry_proposal proposal;
+    struct registry_counts counts;
 };
 
 enum rc registry_answer_write(enum registry_ask ask, const struct registry_answer *answer,
@@ -110,6 +134,7 @@ bool registry_answer_add_subject(struct buf *list, const struct registry_subject
 bool registry_answer_add_certificate(struct buf *list,
                                      const struct registry_certificate *certificate);
 bool registry_answer_add_policy(struct buf *list, const struct registry_policy *policy);
+bool registry_answer_add_proposal(struct buf *list, const struct registry_proposal *proposal);
 
 /* Take the next one of answer.list; RC_NOT_FOUND at the end, RC_MALFORMED. sequence is 0 in a
  * snapshot. */
@@ -121,3 +146,4 @@ enum rc registry_answer_next_certificate(struct reader *list,
 /* 0 where there is none, and at the end. */
 uint64_t registry_answer_next_log_number(struct reader *log_numbers);
 enum rc registry_answer_next_policy(struct reader *list, struct registry_policy *policy);
+enum rc registry_answer_next_proposal(struct reader *list, struct registry_proposal *proposal);

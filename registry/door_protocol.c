@@ -46,6 +46,15 @@ static const struct link_kind KINDS[] = {
       false },
     { REGISTRY_ASK_EXPORTED, "exported", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
     { REGISTRY_ASK_CRL, "crl", LINK_BULK, SMALL, LIST, false, false },
+
+    { REGISTRY_ASK_PROPOSAL_LIST, "proposal-list", LINK_NORMAL, SMALL, LIST, false, false },
+    { REGISTRY_ASK_PROPOSAL_SHOW, "proposal-show", LINK_NORMAL, SMALL, LIST, false, false },
+    { REGISTRY_ASK_PROPOSAL_APPROVE, "proposal-approve", LINK_NORMAL, SMALL, SMALL, false,
+      false },
+    { REGISTRY_ASK_PROPOSAL_REJECT, "proposal-reject", LINK_NORMAL, SMALL, SMALL, false,
+      false },
+    { REGISTRY_ASK_DEVICE_REVOKE_MANY, "device-revoke-many", LINK_NORMAL, LIST, LIST, false,
+      false },
 };
 
 /* One urgent credit is always held by the watch. */

@@ -49,6 +49,13 @@ enum registry_ask {
     REGISTRY_ASK_AUDIT_WATCH = 38, /* what the log has from here on; waits, at most 10 s */
     REGISTRY_ASK_EXPORTED = 39,    /* how far the exporter's sinks are; integration/report.h */
     REGISTRY_ASK_CRL = 40,         /* a part of a CRL that the feed told of */
+
+    /* registry/proposal.h: an act that needs two administrators becomes one when it is asked */
+    REGISTRY_ASK_PROPOSAL_LIST = 45,
+    REGISTRY_ASK_PROPOSAL_SHOW = 46,
+    REGISTRY_ASK_PROPOSAL_APPROVE = 47,
+    REGISTRY_ASK_PROPOSAL_REJECT = 48,
+    REGISTRY_ASK_DEVICE_REVOKE_MANY = 49, /* exactly those that are named */
 };
 
 const struct link_protocol *registry_door_protocol(void);

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "registry/proposal.h"
+#include "registry/question.h"
 
 enum { FORM_MAX = 4096 }; /* of a subject or certificate: far above the longest */
 
@@ -46,6 +48,15 @@ static void add_certificate(struct buf *out, const struct registry_certificate *
     buf_add_sized32(out, buf_bytes(&form));
 }
 
+static void add_proposal(struct buf *out, const struct registry_proposal *proposal)
+{
+    AUTO_BUF(form, FORM_MAX);
+
+    if (proposal->number != 0)
+        registry_proposal_write(proposal, &form);
+    buf_add_sized32(out, buf_bytes(&form));
+}
+
 static void add_bytes(struct buf *out, struct bytes bytes, size_t most)
 {
     if (bytes.len > most)
@@ -78,6 +89,7 @@ static void write_field(const struct registry_field *field, const void *at, stru
         buf_add(out, (struct bytes){ at, field->most });
         return;
     case REGISTRY_FIELD_BYTES:
+    case REGISTRY_FIELD_IDS:
         add_bytes(out, *(const struct bytes *)at, field->most);
         return;
     case REGISTRY_FIELD_ID:
@@ -94,6 +106,9 @@ static void write_field(const struct registry_field *field, const void *at, stru
         return;
     case REGISTRY_FIELD_CERTIFICATE:
         add_certificate(out, at);
+        return;
+    case REGISTRY_FIELD_PROPOSAL:
+        add_proposal(out, at);
         return;
     }
 }
@@ -164,6 +179,21 @@ static enum rc read_certificate(struct reader *r, struct registry_certificate *t
     return form.len == 0 ? RC_OK : registry_certificate_read(form, to);
 }
 
+static enum rc read_proposal(struct reader *r, struct registry_proposal *to)
+{
+    struct bytes form = reader_sized32(r, FORM_MAX);
+
+    return form.len == 0 ? RC_OK : registry_proposal_read(form, to);
+}
+
+static enum rc read_ids(struct reader *r, size_t most, struct bytes *to)
+{
+    size_t count = 0;
+
+    *to = reader_sized32(r, most);
+    return registry_ids_count(*to, &count);
+}
+
 static enum rc read_field(const struct registry_field *field, struct reader *r, void *at)
 {
     switch (field->kind) {
@@ -199,6 +229,10 @@ static enum rc read_field(const struct registry_field *field, struct reader *r, 
         return read_subject(r, at);
     case REGISTRY_FIELD_CERTIFICATE:
         return read_certificate(r, at);
+    case REGISTRY_FIELD_PROPOSAL:
+        return read_proposal(r, at);
+    case REGISTRY_FIELD_IDS:
+        return read_ids(r, field->most, at);
     }
     return fault(RC_MALFORMED, "no such kind of field");
 }

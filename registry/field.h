@@ -18,6 +18,8 @@ enum registry_field_kind {
     REGISTRY_FIELD_GROUPS,  /* struct registry_groups: u8 count, each as an id */
     REGISTRY_FIELD_SUBJECT, /* u32 length, 0 for none (kind 0), and its own form */
     REGISTRY_FIELD_CERTIFICATE, /* likewise */
+    REGISTRY_FIELD_PROPOSAL,    /* likewise (number 0) */
+    REGISTRY_FIELD_IDS,         /* as bytes, and each of registry_ids_next() has passed */
 };
 
 struct registry_field {

@@ -137,3 +137,27 @@ enum rc registry_list_policies(struct store_txn *txn, const struct registry_ques
 
     return walk(txn, REGISTRY_POLICIES, &range, &page, take_policy, next);
 }
+
+static enum rc take_proposal(struct store_txn *txn, struct bytes key, struct bytes value,
+                             struct page *page, enum taken *taken)
+{
+    struct registry_proposal proposal;
+
+    (void)txn, (void)key;
+    if (registry_proposal_read(value, &proposal) != RC_OK)
+        return fault_while(RC_CORRUPT, "registry: a proposal's row");
+    if (page->question->open && proposal.state != REGISTRY_PROPOSAL_OPEN)
+        *taken = SKIPPED;
+    else
+        *taken = registry_answer_add_proposal(page->list, &proposal) ? TAKEN : NO_ROOM;
+    return RC_OK;
+}
+
+enum rc registry_list_proposals(struct store_txn *txn, const struct registry_question *question,
+                                struct buf *list, struct buf *next)
+{
+    const struct store_range range = { .after = question->cursor };
+    struct page page = { question, list, 0 };
+
+    return walk(txn, REGISTRY_PROPOSALS, &range, &page, take_proposal, next);
+}

@@ -1,4 +1,4 @@
-/* Pages of subjects, certificates and policies, as a question asks for them. */
+/* Pages of subjects, certificates, policies and proposals, as a question asks for them. */
 #pragma once
 
 #include "registry/answer.h"
@@ -18,3 +18,5 @@ enum rc registry_list_certificates(struct store_txn *txn,
                                    struct buf *next);
 enum rc registry_list_policies(struct store_txn *txn, const struct registry_question *question,
                                struct buf *list, struct buf *next);
+enum rc registry_list_proposals(struct store_txn *txn, const struct registry_question *question,
+                                struct buf *list, struct buf *next);

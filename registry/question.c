@@ -97,6 +97,14 @@ static const struct registry_field PREAMBLE[] = {
     {                                                                                          \
         "query", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_QUERY_MAX                           \
     }
+#define WHY                                                                                    \
+    {                                                                                          \
+        "why", REGISTRY_FIELD_TEXT, AT(why), REGISTRY_LABEL_MAX                                \
+    }
+#define NUMBER                                                                                 \
+    {                                                                                          \
+        "number", REGISTRY_FIELD_U64, AT(number), 0                                            \
+    }
 
 #define BATCH                                                                                  \
     {                                                                                          \
@@ -119,12 +127,17 @@ BODY(OPERATOR_ADD, KIND, ID, ROLE, LABEL, DER);
 BODY(PAGE, CURSOR, MOST);
 BODY(OPERATOR_REVOKE, KIND, ID, REASON);
 BODY(POLICY_SHOW, VERSION);
-BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK);
+BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK, WHY);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
 BODY(CRL, ID, VERSION, { "part", REGISTRY_FIELD_U32, AT(part), 0 });
 BODY(SPOOL, BATCH, { "spooled", REGISTRY_FIELD_U64, AT(spooled.sequence), 0 },
      { "refused", REGISTRY_FIELD_U64, AT(spooled.refused), 0 });
+BODY(PROPOSAL_LIST, CURSOR, MOST, { "open", REGISTRY_FIELD_FLAG, AT(open), 0 });
+BODY(PROPOSAL_SHOW, NUMBER);
+BODY(PROPOSAL_DECIDE, NUMBER, WHY);
+BODY(DEVICE_REVOKE_MANY, { "ids", REGISTRY_FIELD_IDS, AT(ids), REGISTRY_IDS_BYTES }, REASON,
+     WHY);
 BODY(FROM, { "from", REGISTRY_FIELD_BYTES, AT(query), sizeof(uint64_t) });
 
 static const struct registry_fields BODIES[] = {
@@ -160,22 +173,39 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(CRL),
+
+    [REGISTRY_ASK_PROPOSAL_LIST] = REGISTRY_FIELDS(PROPOSAL_LIST),
+    [REGISTRY_ASK_PROPOSAL_SHOW] = REGISTRY_FIELDS(PROPOSAL_SHOW),
+    [REGISTRY_ASK_PROPOSAL_APPROVE] = REGISTRY_FIELDS(PROPOSAL_DECIDE),
+    [REGISTRY_ASK_PROPOSAL_REJECT] = REGISTRY_FIELDS(PROPOSAL_DECIDE),
+    [REGISTRY_ASK_DEVICE_REVOKE_MANY] = REGISTRY_FIELDS(DEVICE_REVOKE_MANY),
     [REGISTRY_ASK_AUDIT_ERASE] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_AUDIT_HOLD] = REGISTRY_FIELDS(AUDIT),
     [REGISTRY_ASK_AUDIT_HOLD_LIST] = REGISTRY_FIELDS(AUDIT),
 };
 static const struct registry_bodies ALL = { BODIES, sizeof BODIES / sizeof *BODIES };
 
-enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,
-                                struct buf *out)
+static enum rc finish(enum registry_ask ask, const struct buf *out)
 {
     struct bytes done;
 
-    registry_fields_write((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), question, out);
-    registry_fields_write(registry_bodies_get(ALL, ask), question, out);
     if (buf_done(out, &done) != RC_OK)
         return fault(RC_LIMIT, "door protocol: a field of request %d is too long", (int)ask);
     return RC_OK;
+}
+
+enum rc registry_question_write_body(enum registry_ask ask,
+                                     const struct registry_question *question, struct buf *out)
+{
+    registry_fields_write(registry_bodies_get(ALL, ask), question, out);
+    return finish(ask, out);
+}
+
+enum rc registry_question_write(enum registry_ask ask, const struct registry_question *question,
+                                struct buf *out)
+{
+    registry_fields_write((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), question, out);
+    return registry_question_write_body(ask, question, out);
 }
 
 static enum rc check_actor(const struct registry_actor *actor)
@@ -187,6 +217,27 @@ static enum rc check_actor(const struct registry_actor *actor)
     return RC_OK;
 }
 
+static enum rc read_body(enum registry_ask ask, struct reader *r,
+                         struct registry_question *question)
+{
+    TRY(registry_fields_read(registry_bodies_get(ALL, ask), r, question));
+    if (!reader_done(r))
+        return fault(RC_MALFORMED, "door protocol: %zu octets behind request %d", r->left.len,
+                     (int)ask);
+    return RC_OK;
+}
+
+enum rc registry_question_read_body(enum registry_ask ask, struct bytes from,
+                                    struct registry_question *question)
+{
+    struct registry_question read = { .preamble = question->preamble };
+    struct reader r = READER(from);
+
+    TRY(read_body(ask, &r, &read));
+    *question = read;
+    return RC_OK;
+}
+
 enum rc registry_question_read(enum registry_ask ask, struct bytes from,
                                struct registry_question *question)
 {
@@ -195,10 +246,43 @@ enum rc registry_question_read(enum registry_ask ask, struct bytes from,
 
     TRY(registry_fields_read((struct registry_fields)REGISTRY_FIELDS(PREAMBLE), &r, &read));
     TRY(check_actor(&read.preamble.actor));
-    TRY(registry_fields_read(registry_bodies_get(ALL, ask), &r, &read));
-    if (!reader_done(&r))
-        return fault(RC_MALFORMED, "door protocol: %zu octets behind request %d", r.left.len,
-                     (int)ask);
+    TRY(read_body(ask, &r, &read));
     *question = read;
+    return RC_OK;
+}
+
+/* ---- Many ids ---- */
+
+enum rc registry_ids_add(struct buf *ids, struct bytes id)
+{
+    TRY(registry_id_check(id));
+    buf_add_u8(ids, (uint8_t)id.len);
+    buf_add(ids, id);
+    return RC_OK;
+}
+
+enum rc registry_ids_next(struct reader *ids, char id[REGISTRY_ID_MAX + 1])
+{
+    if (reader_done(ids))
+        return RC_NOT_FOUND;
+    struct bytes one = reader_take(ids, reader_u8(ids));
+    if (ids->broken)
+        return fault(RC_MALFORMED, "ids: cut short");
+    return registry_id_copy(one, id);
+}
+
+enum rc registry_ids_count(struct bytes ids, size_t *count)
+{
+    char id[REGISTRY_ID_MAX + 1];
+    struct reader r = READER(ids);
+    size_t found = 0;
+    enum rc rc = RC_OK;
+
+    while ((rc = registry_ids_next(&r, id)) == RC_OK)
+        if (++found > REGISTRY_IDS_MAX)
+            return fault(RC_LIMIT, "at most %d ids in a request", REGISTRY_IDS_MAX);
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    *count = found;
     return RC_OK;
 }

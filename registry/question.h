@@ -12,6 +12,9 @@ enum {
     REGISTRY_QUERY_MAX = 4096,
     REGISTRY_BATCH_MAX = 56 * 1024, /* of audit records: audit_spool_read()'s `most` */
     REGISTRY_TOKEN_ID_MAX = 32,
+    REGISTRY_IDS_MAX = 500,           /* of one request */
+    REGISTRY_CONTENT_MAX = 56 * 1024, /* of a proposal */
+    REGISTRY_IDS_BYTES = REGISTRY_IDS_MAX * (1 + REGISTRY_ID_MAX),
 };
 
 /* What a door says of its spool, for status. */
@@ -41,7 +44,8 @@ struct registry_spooled {
  *   OPERATOR_LIST       cursor, most
  *   OPERATOR_REVOKE     kind, id, reason
  *   POLICY_SHOW         version (0: the active one)
- *   POLICY_APPLY        text, version (that it replaces; must be the active one), only_check
+ *   POLICY_APPLY        text, version (that it replaces; must be the active one), only_check,
+ *                       why
  *   POLICY_LIST         cursor, most
  *   STATUS              nothing
  *   APPLIED             position.sequence as sequence
@@ -51,6 +55,10 @@ struct registry_spooled {
  *   BACKUP              nothing
  *   EXPORTED            query: integration/report.h
  *   CRL                 id (of the issuing key), version (its number), part
+ *   PROPOSAL_LIST       cursor, most, open (only those)
+ *   PROPOSAL_SHOW       number
+ *   PROPOSAL_APPROVE, PROPOSAL_REJECT   number, why
+ *   DEVICE_REVOKE_MANY  ids, reason, why
  */
 struct registry_question {
     struct registry_preamble preamble; /* in all of them */
@@ -59,19 +67,21 @@ struct registry_question {
     struct bytes der;
     struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
     struct bytes text, query;
+    struct bytes ids; /* each a u8 length and the id; at most REGISTRY_IDS_MAX */
     struct registry_groups groups;
-    uint64_t version, sequence;
+    uint64_t version, sequence, number;
     enum registry_kind kind;
     enum registry_state state;
     enum registry_role role;
     uint32_t lifetime_s, part;
     uint16_t most;  /* items in the answer; 0: as many as fit */
     uint8_t reason; /* CRLReason, RFC 5280 5.3.1 */
-    bool only_check;
+    bool only_check, open;
     struct registry_spooled spooled;
     struct registry_fingerprint fingerprint;
     char id[REGISTRY_ID_MAX + 1], group[REGISTRY_ID_MAX + 1];
     char label[REGISTRY_LABEL_MAX + 1];
+    char why[REGISTRY_LABEL_MAX + 1]; /* for people, and for the log */
 };
 
 /* RC_MALFORMED, RC_LIMIT as out becomes broken. */
@@ -80,3 +90,17 @@ enum rc registry_question_write(enum registry_ask ask, const struct registry_que
 /* RC_MALFORMED names the field. Everything in it has passed its own check. */
 enum rc registry_question_read(enum registry_ask ask, struct bytes from,
                                struct registry_question *question);
+
+/* The same without the preamble: what a proposal keeps (registry/proposal.h). */
+enum rc registry_question_write_body(enum registry_ask ask,
+                                     const struct registry_question *question, struct buf *out);
+/* preamble is left as it is. */
+enum rc registry_question_read_body(enum registry_ask ask, struct bytes from,
+                                    struct registry_question *question);
+
+/* Append to ids; RC_MALFORMED. */
+enum rc registry_ids_add(struct buf *ids, struct bytes id);
+/* The next one; RC_NOT_FOUND at the end, RC_MALFORMED. */
+enum rc registry_ids_next(struct reader *ids, char id[REGISTRY_ID_MAX + 1]);
+/* How many there are; RC_MALFORMED, RC_LIMIT. */
+enum rc registry_ids_count(struct bytes ids, size_t *count);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "registry/projection.h"
+#include "registry/proposal.h"
 #include "store/feed.h"
 
 /*
@@ -23,6 +24,8 @@ enum registry_table {
     REGISTRY_POLICIES,     /* version -> author, time, text */
     REGISTRY_FACTS,        /* name -> single values: facts.c, crls.c */
     REGISTRY_CRLS,         /* issuing key's name, 0, number of the part u32 -> its octets */
+    REGISTRY_PROPOSALS,    /* number -> its form */
+    REGISTRY_PROPOSED,     /* number -> its content */
     REGISTRY_TABLES
 };
 const struct store_table *registry_tables(void);
@@ -183,6 +186,44 @@ enum rc registry_authorities_get(struct store_txn *txn, struct bytes *certificat
 /* Up to which entry of the signer's journal all serials are in the books; 0 at first. */
 enum rc registry_journal_seen(struct store_txn *txn, uint64_t *sequence);
 enum rc registry_journal_see(struct store_txn *txn, uint64_t sequence);
+
+/* ---- Proposals ---- */
+
+enum { REGISTRY_PROPOSALS_OPEN = 64 }; /* at a time */
+
+/* act, base, hash, author, shown, why and expires_ms are given; the rest is filled in.
+ * RC_LIMIT: too many are open, or the content is too long. */
+enum rc registry_proposal_add(struct store_txn *txn, struct registry_proposal *proposal,
+                              struct bytes content, int64_t now_ms);
+/* RC_NOT_FOUND. content is borrowed from the transaction. */
+enum rc registry_proposal_get(struct store_txn *txn, uint64_t number,
+                              struct registry_proposal *proposal, struct bytes *content);
+/* RC_EXISTS, with how it ended: it is not open any more, or its time is over. */
+enum rc registry_proposal_check_open(const struct registry_proposal *proposal, int64_t now_ms);
+/*
+ * May this administrator, known by this certificate, be its second? RC_DENIED: he is its
+ * author, or its author is no active administrator any more, or the certificate by which the
+ * author was known was revoked: then there are no two who stand for it.
+ */
+enum rc registry_proposal_check_second(struct store_txn *txn,
+                                       const struct registry_proposal *proposal,
+                                       const struct registry_subject *second,
+                                       const struct registry_fingerprint *shown);
+/* An open one ends; decider, decider_shown and decided_why are given in *proposal. */
+enum rc registry_proposal_close(struct store_txn *txn, struct registry_proposal *proposal,
+                                enum registry_proposal_state state, int64_t now_ms);
+/* The first open one whose time is over. RC_NOT_FOUND, without a text: none. */
+enum rc registry_proposal_find_expired(struct store_txn *txn, int64_t now_ms,
+                                       struct registry_proposal *proposal);
+
+/* ---- Revocations one by one ---- */
+
+/*
+ * One more by this operator. RC_EXISTS: he did `most` within the last hour, as the wall clock
+ * says; moments in its future count, too, so that a clock that steps back frees nobody.
+ */
+enum rc registry_single_add(struct store_txn *txn, struct bytes operator, uint64_t most,
+                            int64_t now_ms);
 
 /* ---- What a new system holds ---- */
 

@@ -23,7 +23,9 @@ enum registry_right {
     REGISTRY_RIGHT_POLICY_WRITE,
     REGISTRY_RIGHT_AUDIT_READ,
     REGISTRY_RIGHT_STATUS_READ,
-    REGISTRY_RIGHT_AUDIT_WRITE, /* erase, hold: never an auditor's */
+    REGISTRY_RIGHT_PROPOSAL_READ,
+    REGISTRY_RIGHT_PROPOSAL_WRITE, /* approve and reject; to do it, the act's own besides */
+    REGISTRY_RIGHT_AUDIT_WRITE,    /* erase, hold: never an auditor's */
 
     REGISTRY_RIGHT_EXPORT, /* the exporter's own business: no actor */
     REGISTRY_RIGHTS

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "registry/question.h"
+
 enum { FORM_MAX = 2048 };
 
 static const struct store_table TABLES[] = {
@@ -15,6 +17,8 @@ static const struct store_table TABLES[] = {
     [REGISTRY_POLICIES] = { "policies", STORE_KEY_NUMBER, STORE_VALUE_MAX },
     [REGISTRY_FACTS] = { "facts", STORE_KEY_BYTES, STORE_VALUE_MAX },
     [REGISTRY_CRLS] = { "crls", STORE_KEY_BYTES, REGISTRY_CRL_PART },
+    [REGISTRY_PROPOSALS] = { "proposals", STORE_KEY_NUMBER, FORM_MAX },
+    [REGISTRY_PROPOSED] = { "proposed", STORE_KEY_NUMBER, REGISTRY_CONTENT_MAX },
 };
 
 const struct store_table *registry_tables(void)

@@ -71,6 +71,13 @@ def add_settings(folder, **sections):
                   sep="\n", file=settings)
 
 
+def merge_settings(folder, section, rows):
+    """Into a section that init wrote already."""
+    conf = folder / "touchmark.conf"
+    lines = "".join(f"{key} = {value}\n" for key, value in rows.items())
+    conf.write_text(conf.read_text().replace(f"[{section}]\n", f"[{section}]\n{lines}", 1))
+
+
 def wait_for(what, condition, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,6 +1,5 @@
 """The audit log goes out: everything arrives, in order, whatever dies meanwhile."""
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -11,34 +10,25 @@ import pytest
 
 import place
 import receiver
+import sinks
 import world
 
-EXPORTER = place.USERS["exporter"]
+EXPORTER = sinks.EXPORTER
 
 
 @contextlib.contextmanager
-def system(sinks, *, exporter=None, prepare=None):
-    """sinks(work): the settings of each, when its folder is there."""
+def system(wanted, *, exporter=None, prepare=None):
+    """wanted(work): the settings of each, when its folder is there."""
     with place.work_folder() as work:
-        out = work / "out"
-        out.mkdir()
-        if place.is_root():
-            os.chown(out, EXPORTER, EXPORTER)
+        sinks.make_folder(work / "out")
         with contextlib.ExitStack() as stack:
-            settings = dict(sinks(work, stack))
+            settings = dict(wanted(work, stack))
             settings["exporter"] = dict({"retry_most": "1s"}, **(exporter or {}))
             folder = work / "place"
             place.init(folder)
-            merge_exporter(folder, settings.pop("exporter"))
+            place.merge_settings(folder, "exporter", settings.pop("exporter"))
             made = stack.enter_context(world.World(work, folder=folder, settings=settings, prepare=prepare))
             yield made
-
-
-def merge_exporter(folder, rows):
-    """init wrote the section already."""
-    conf = folder / "touchmark.conf"
-    lines = "".join(f"{key} = {value}\n" for key, value in rows.items())
-    conf.write_text(conf.read_text().replace("[exporter]\n", f"[exporter]\n{lines}"))
 
 
 class Load:
@@ -79,42 +69,21 @@ def kill_exporter(made):
     place.wait_for("another exporter", lambda: set(made.running.pids("exporter")) - {pid}, 60)
 
 
-def wait_exported(made, seconds=180):
-    """All that is in the log now has been had by every sink; how many records that is."""
-    records = status(made)["audit_records"]
-    place.wait_for(f"{records} records exported", lambda: (status(made)["audit_exported"] or 0) >= records, seconds)
-    return records
-
-
-def assert_all_there(indexes, records):
-    """None missing; the first of each comes in order; how many came again."""
-    assert set(range(records)) <= set(indexes), sorted(set(range(records)) - set(indexes))[:20]
-    first = list(dict.fromkeys(indexes))
-    assert first == sorted(first)
-    return len(indexes) - len(first)
-
-
 # ---- A file ----
 
-def lines_of(path):
-    text = path.read_bytes()
-    assert text.endswith(b"\n")
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def test_a_file_has_each_record_once_whatever_dies():
-    def sinks(work, _):
+    def wanted(work, _):
         return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"},
                 "sink-2": {"kind": "jsonl", "format": "ocsf", "file": work / "out/ocsf.jsonl"}}
-    with system(sinks) as made:
+    with system(wanted) as made:
         with Load(made) as load:
             for _ in range(6):
                 load.wait_more(15)
                 kill_exporter(made)
-        records = wait_exported(made)
-        plain = lines_of(made.work / "out/audit.jsonl")
+        records = sinks.wait_exported(made)
+        plain = sinks.lines_of(made.work / "out/audit.jsonl")
         assert [one["index"] for one in plain][:records] == list(range(records))
-        ocsf = lines_of(made.work / "out/ocsf.jsonl")
+        ocsf = sinks.lines_of(made.work / "out/ocsf.jsonl")
         assert [one["metadata"]["sequence"] for one in ocsf][:records] == list(range(records))
         shown = {record["index"]: record for record in made.audit()}
         assert all(shown[one["index"]] == one for one in plain[:records])
@@ -122,9 +91,9 @@ def test_a_file_has_each_record_once_whatever_dies():
 
 
 def test_logrotate_takes_files_away_and_nothing_is_missing():
-    def sinks(work, _):
+    def wanted(work, _):
         return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
-    with system(sinks) as made:
+    with system(wanted) as made:
         out = made.work / "out"
         conf = made.work / "logrotate.conf"
         conf.write_text(f'{out}/audit.jsonl {{\nrotate 100\nnocreate\nmissingok\n}}\n')
@@ -134,23 +103,23 @@ def test_logrotate_takes_files_away_and_nothing_is_missing():
                 load.wait_more(10)
                 place.wait_for("a file", (out / "audit.jsonl").exists)
                 world.run("logrotate", "--force", "--state", made.work / "logrotate.state", conf)
-        records = wait_exported(made)
-        found = [one["index"] for path in out.iterdir() for one in lines_of(path)]
+        records = sinks.wait_exported(made)
+        found = [one["index"] for path in out.iterdir() for one in sinks.lines_of(path)]
         assert sorted(found)[:records] == list(range(records))
         assert len(list(out.iterdir())) >= 4
 
 
 def test_a_full_file_is_renamed_by_its_last_index():
-    def sinks(work, _):
+    def wanted(work, _):
         return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl", "rotate": "1k"}}
-    with system(sinks) as made:
+    with system(wanted) as made:
         for number in range(6):
             made.add_device(f"dev-{number}")
-            wait_exported(made)
+            sinks.wait_exported(made)
         full = sorted((made.work / "out").glob("audit.jsonl.*"))
         assert len(full) > 1
         for path in full:
-            assert lines_of(path)[-1]["index"] == int(path.suffix[1:]) - 1
+            assert sinks.lines_of(path)[-1]["index"] == int(path.suffix[1:]) - 1
 
 
 # ---- A syslog receiver ----
@@ -164,13 +133,13 @@ def syslog(at, work, **more):
 def test_rsyslog_has_everything_across_restarts_of_both(driver, form):
     running = {}
 
-    def sinks(work, stack):
+    def wanted(work, stack):
         at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem", driver=driver, client="us.example"))
         at.ca.issue("client", "us.example")
         at.ca.give("client", EXPORTER)
         return {"sink-1": syslog(at, work, format=form, certificate=at.folder / "client.pem",
                                  key=at.folder / "client.key")}
-    with system(sinks) as made:
+    with system(wanted) as made:
         at = running["at"]
         with Load(made) as load:
             for turn in range(3):
@@ -183,8 +152,8 @@ def test_rsyslog_has_everything_across_restarts_of_both(driver, form):
                 load.wait_more(10)
                 at.kill(signal.SIGTERM if turn % 2 else signal.SIGKILL)
                 at.start()
-        records = wait_exported(made)
-        doubles = assert_all_there(at.received(), records)
+        records = sinks.wait_exported(made)
+        doubles = sinks.assert_all_there(at.received(), records)
         print(f"{records} records, {doubles} of them came again")
         told = [record["reason"] for record in made.audit(action="log.export")]
         assert any(reason.startswith("begins at") for reason in told)
@@ -194,12 +163,12 @@ def test_what_a_hung_receiver_never_read_is_sent_again():
     """Its kernel acknowledges what the program never reads: time alone proves nothing, the end of a connection does."""
     running = {}
 
-    def sinks(work, stack):
+    def wanted(work, stack):
         at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem"))
         return {"sink-1": syslog(at, work, settle="200ms", renew="1s")}
-    with system(sinks) as made:
+    with system(wanted) as made:
         at = running["at"]
-        before = wait_exported(made)
+        before = sinks.wait_exported(made)
         at.process.send_signal(signal.SIGSTOP)
         for number in range(20):
             made.add_device(f"unread-{number}")
@@ -209,18 +178,18 @@ def test_what_a_hung_receiver_never_read_is_sent_again():
             time.sleep(0.2)
         at.kill()
         at.start()
-        records = wait_exported(made)
-        assert_all_there(at.received(), records)
+        records = sinks.wait_exported(made)
+        sinks.assert_all_there(at.received(), records)
 
 
 def test_a_receiver_that_is_down_holds_up_nobody_and_is_shown():
-    def sinks(work, _):
+    def wanted(work, _):
         ca = receiver.Authority(work / "siem")
         ca.port = receiver.free_port()
         return {"sink-1": syslog(ca, work), "sink-2": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
-    with system(sinks, exporter={"trouble_after": "1s"}) as made:
+    with system(wanted, exporter={"trouble_after": "1s"}) as made:
         records = status(made)["audit_records"]
-        place.wait_for("the file", lambda: len(lines_of(made.work / "out/audit.jsonl")) >= records)
+        place.wait_for("the file", lambda: len(sinks.lines_of(made.work / "out/audit.jsonl")) >= records)
         trouble = place.wait_for("trouble", lambda: status(made)["trouble"])
         assert "sink-1" in trouble and "refused" in trouble
         failed = made.wait_audit(action="log.export", decision="failed")
@@ -235,22 +204,22 @@ def test_a_receiver_that_is_down_holds_up_nobody_and_is_shown():
 def test_nobody_but_the_receiver_gets_a_record(wrong, reason):
     running = {}
 
-    def sinks(work, stack):
+    def wanted(work, stack):
         at = running["at"] = stack.enter_context(receiver.Receiver(work / "siem"))
         if wrong.get("authorities"):
             wrong["authorities"] = receiver.Authority(work / "foreign").folder / "ca.pem"
         return {"sink-1": syslog(at, work, **wrong)}
-    with system(sinks, exporter={"trouble_after": "500ms"}) as made:
+    with system(wanted, exporter={"trouble_after": "500ms"}) as made:
         place.wait_for("trouble", lambda: world.re.search(reason, status(made)["trouble"] or ""))
         assert running["at"].received() == [] and status(made)["audit_exported"] == 0
 
 
 def test_a_sink_whose_files_are_wrong_does_not_stop_the_rest():
-    def sinks(work, _):
+    def wanted(work, _):
         return {"sink-1": {"kind": "syslog", "address": "127.0.0.1:6514", "server_name": "a", "authorities": work / "no"},
                 "sink-2": {"kind": "jsonl", "file": work / "nowhere/audit.jsonl"},
                 "sink-3": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
-    with system(sinks, exporter={"trouble_after": "0s"}) as made:
+    with system(wanted, exporter={"trouble_after": "0s"}) as made:
         place.wait_for("the file", lambda: (made.work / "out/audit.jsonl").exists())
         place.wait_for("trouble", lambda: "authorities" in (status(made)["trouble"] or ""))
         assert len(made.running.events("exporter.sink-fails")) >= 2
@@ -258,10 +227,10 @@ def test_a_sink_whose_files_are_wrong_does_not_stop_the_rest():
 
 def test_a_copy_that_was_put_back_is_another_log():
     """The cursor names the last leaf that was delivered: a log without it is sent from its beginning."""
-    def sinks(work, _):
+    def wanted(work, _):
         return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
-    with system(sinks) as made:
-        wait_exported(made)
+    with system(wanted) as made:
+        sinks.wait_exported(made)
         made.running.stop()
         cursor = made.folder / "exporter/sink-1.cursor"
         head, number, leaf = cursor.read_text().splitlines()
@@ -269,8 +238,8 @@ def test_a_copy_that_was_put_back_is_another_log():
         (made.work / "out/audit.jsonl").rename(made.work / "out/before")
         made.start()
         made.running.wait_event("exporter.begins-again")
-        records = wait_exported(made)
-        assert [one["index"] for one in lines_of(made.work / "out/audit.jsonl")][:records] == list(range(records))
+        records = sinks.wait_exported(made)
+        assert [one["index"] for one in sinks.lines_of(made.work / "out/audit.jsonl")][:records] == list(range(records))
 
 
 # ---- Settings ----

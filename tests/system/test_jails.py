@@ -280,12 +280,13 @@ def test_no_process_that_serves_stops_the_others_by_its_exit_code(running, code)
 
 @pytest.fixture(scope="module")
 def exporting():
-    """With sinks the exporter's jail is wider than without: a folder, and one port."""
+    """With sinks and witnesses the exporter's jail is wider than without: a folder, and two ports."""
     with place.work_folder() as work:
         folder, out = work / "place", work / "out"
         out.mkdir()
         os.chown(out, place.USERS["exporter"], place.USERS["exporter"])
         place.init(folder)
+        place.merge_settings(folder, "exporter", {"witness1": "http://127.0.0.1:6516"})
         (work / "ca.pem").write_bytes((folder / "ca/root.pem").read_bytes())
         os.chmod(work / "ca.pem", 0o644)
         place.add_settings(folder, **{
@@ -319,8 +320,9 @@ def test_the_exporter_connects_where_the_settings_say_and_listens_nowhere(export
     pid = jailed(exporting, "exporter")
     socket = inject.syscall(pid, "socket", 2, 1, 0)
     assert socket >= 0
-    refused = -inject.syscall(pid, "connect", socket, address(6514), 16)
-    assert errno.errorcode[refused] == "ECONNREFUSED"  # let through, and nobody is there
+    for port in (6514, 6516):
+        refused = -inject.syscall(pid, "connect", socket, address(port), 16)
+        assert errno.errorcode[refused] == "ECONNREFUSED"  # let through, and nobody is there
     abi = int(re.search(r"process=exporter event=process.jailed .*landlock abi (\d+)", exporting.log())[1])
     elsewhere = -inject.syscall(pid, "connect", socket, address(6515), 16)
     assert errno.errorcode[elsewhere] == ("EACCES" if abi >= 4 else "ECONNREFUSED")

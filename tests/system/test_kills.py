@@ -10,21 +10,22 @@ import os
 import random
 import signal
 import ssl
-import subprocess
 import threading
 import time
 
 from cryptography import x509
 import pytest
 
+import disk
 import mqtt
 import place
+import sinks
 import trail
 import world
 
 KILLS = int(os.environ.get("TOUCHMARK_KILLS", "6"))
 SEED = int(os.environ.get("TOUCHMARK_SEED", str(random.randrange(10**6))))
-VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door")
+VICTIMS = ("signer", "signer-worker", "authority", "device-door", "operator-door", "exporter")
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain "kept/#"\n')
 TOPICS = 40
@@ -214,14 +215,26 @@ def check_serials(system, certificates):
     return orphans
 
 
+def check_sink(system):
+    """All that is in the log went out, in its order, without a hole; how many records came again."""
+    records = sinks.wait_exported(system)
+    lines = sinks.lines_of(system.work / "out/audit.jsonl")
+    doubles = sinks.assert_all_there([line["index"] for line in lines], records)
+    leaves = {record["index"]: record["leaf"] for record in system.audit()}
+    for line in lines[:records]:
+        assert line["leaf"] == leaves[line["index"]]
+    return doubles
+
+
 def nothing_acknowledged_is_missing(system, load, reader):
     certificates = check_registry(system, load)
     check_retained(system, load, reader)
     covered = check_audit(system, load)
     orphans = check_serials(system, certificates)
     sources = check_counts(system, load)
+    again = check_sink(system)
     print(f"acknowledged: {len(load.enrolled)} enrolments, {len(load.revoked)} revocations, {len(load.policies)} policies, "
-          f"{sum(load.kept.values())} retained; {orphans} orphans; {covered} audit records verified; "
+          f"{sum(load.kept.values())} retained; {orphans} orphans; {covered} audit records verified, {again} went out again; "
           f"not acknowledged: {dict(load.failures)}; records, acts, refused by source: {sources}")
     return sources
 
@@ -236,7 +249,8 @@ def grow(load, by=10):
 
 @contextlib.contextmanager
 def loaded(work, log=None):
-    made = world.World(work, policy=POLICY)
+    sinks.make_folder(work / "out")
+    made = world.World(work, policy=POLICY, settings={"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}})
     if log:
         made.running.log_path = log
     with made:
@@ -319,29 +333,6 @@ def quiet():
 
 # ---- the full disk ----
 
-@contextlib.contextmanager
-def small_disk(size="48m"):
-    with place.work_folder() as point:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", point], capture_output=True)
-        if done.returncode != 0:
-            pytest.skip(f"THE FULL DISK IS NOT TESTED HERE: no tmpfs may be mounted: {done.stderr.decode().strip()}")
-        try:
-            yield point
-        finally:
-            subprocess.run(["umount", point], check=True)
-
-
-def fill(path):
-    """To the last octet."""
-    with open(path, "wb", buffering=0) as ballast:
-        size = 1 << 20
-        while size:
-            try:
-                ballast.write(b"\0" * size)
-            except OSError:
-                size //= 2
-
-
 def disk_status(system):
     """Reading it is not recorded, so it needs no space."""
     return place.wait_for("status", lambda: try_status(system), 60)
@@ -354,17 +345,16 @@ def try_status(system):
     return None
 
 
-@pytest.mark.skipif(not place.is_root(), reason="THE FULL DISK IS NOT TESTED HERE: mounting a tmpfs needs root")
+@disk.needs_root
 def test_nothing_acknowledged_is_lost_by_a_full_disk(tmp_path):
-    with small_disk() as disk, loaded(disk, tmp_path / "log") as (system, load, reader):
+    with disk.small() as point, loaded(point, tmp_path / "log") as (system, load, reader):
         refused = 0
         for _ in range(2):
-            fill(disk / "ballast")
-            refusals = sum(load.failures.values())
-            place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
-            time.sleep(1)
-            refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
-            (disk / "ballast").unlink()
+            with disk.full(point):
+                refusals = sum(load.failures.values())
+                place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
+                time.sleep(1)
+                refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
             system.wait_healthy(120)
             grow(load)
         load.__exit__()

@@ -25,6 +25,16 @@ allow device subscribe, receive "unkept/#"
 allow group "readers" subscribe, receive "vault/#"
 deny device publish "plant/forbidden/#"
 deny device "banned" connect
+allow device publish "asked/here" when connection.address in { 127.0.0.0/8 } and connection.tls in { "1.2", "1.3" }
+allow device publish "asked/elsewhere" when connection.address in { 192.0.2.0/24 }
+allow device publish "asked/small" when message.size <= 10 and message.qos = 1
+allow device publish "asked/payload" payload 10
+allow device publish "asked/fresh" when not message.retain
+allow device publish "asked/now" when time.now > 2020-01-01 and certificate.left > 0s
+allow device publish "asked/then" until 2020-01-01
+allow device publish "asked/attested" when attestation.verdict is known
+allow device retain "asked/#"
+allow device publish "asked/often" limit 2/h burst 3
 """
 VERSIONS = [4, 5]
 PAHO = {4: paho.MQTTv311, 5: paho.MQTTv5}
@@ -250,6 +260,46 @@ def test_policy_decides_topic_by_topic(system, version):
     record = system.wait_audit(device="one", action="publish", decision="denied", target="devices/two/state")
     assert record["decision"] == "denied"
     system.wait_audit(device="one", action="subscribe", decision="denied", target="vault/x")
+
+
+@pytest.mark.parametrize("topic, payload, retain, allowed", [
+    ("asked/here", b"x", False, True), ("asked/elsewhere", b"x", False, False),
+    ("asked/small", b"x" * 10, False, True), ("asked/small", b"x" * 11, False, False),
+    ("asked/payload", b"x" * 10, False, True), ("asked/payload", b"x" * 11, False, False),
+    ("asked/fresh", b"x", False, True), ("asked/fresh", b"x", True, False),
+    ("asked/now", b"x", False, True), ("asked/then", b"x", False, False),
+    ("asked/attested", b"x", False, False),
+])
+def test_policy_asks_for_facts_of_connection_message_and_time(system, topic, payload, retain, allowed):
+    with connected(system, system.one, 5) as client:
+        code = client.publish(topic, payload, qos=1, retain=retain)
+        assert (code != mqtt.NOT_AUTHORIZED) == allowed
+        assert not allowed or code < 0x80
+
+
+def test_what_is_more_than_its_limit_is_refused(system, version):
+    with connected(system, system.one, version) as client:
+        codes = [client.publish("asked/often", b"x", qos=1) for _ in range(5)]
+    assert [code for code in codes if code == 0x97] == ([0x97] * 2 if version == 5 else [])
+    record = system.wait_audit(device="one", action="publish", decision="denied", target="asked/often")
+    assert record["reason"] == "more than its limit"
+
+
+def test_a_lease_ends_the_session(system, policy):
+    system.apply_policy(policy.replace("allow device connect\n", "allow device connect lease 2s\n", 1))
+    with connected(system, system.one, 5) as client:
+        began = time.monotonic()
+        assert client.wait_end(timeout=20) == 0xA0
+        assert time.monotonic() - began > 1
+    assert "lease" in system.wait_audit(device="one", action="session.cut")["reason"]
+
+
+def test_a_rule_that_ends_takes_its_sessions_along(system, policy):
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+    system.apply_policy(policy.replace("allow device connect\n", f"allow device connect until {ends}\n", 1))
+    with connected(system, system.two, 5) as client:
+        assert client.wait_end(timeout=20) == mqtt.NOT_AUTHORIZED
+    assert system.wait_audit(device="two", action="session.cut")["reason"] == "may no longer connect"
 
 
 def test_a_denied_message_reaches_nobody(system, version):

@@ -53,6 +53,8 @@ def test_operation_is_whole(path, method, operation):
     assert len({(p["in"], p["name"]) for p in parameters}) == len(parameters)
     assert any(200 <= int(status) < 300 for status in operation["responses"] if status != "default")
     assert all(answer["description"] for answer in operation["responses"].values())
+    tagged = [name for name, answer in operation["responses"].items() if "ETag" in answer.get("headers", {})]
+    assert tagged == (["200", "304"] if ("header", "If-None-Match") in {(p["in"], p["name"]) for p in parameters} else [])
     assert "requestBody" not in operation or method == "post"
     assert bool(operation["security"]) == (operation["x-right"] != "none")
 

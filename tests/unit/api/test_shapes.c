@@ -102,6 +102,45 @@ static void add_record(struct buf *page)
     audit_page_write_hit(page, &hit);
 }
 
+static struct registry_proposal a_proposal(enum registry_act act)
+{
+    return (struct registry_proposal){ .number = 3,
+                                       .act = act,
+                                       .state = REGISTRY_PROPOSAL_REJECTED,
+                                       .base = 2,
+                                       .author = "ada",
+                                       .decider = "bob",
+                                       .decided_ms = 5 };
+}
+
+/* Of routes that answer with a proposal. */
+static bool fill_proposal(const struct api_route *route, struct registry_answer *answer,
+                          struct buf *list, struct buf *query)
+{
+    const struct registry_question content = { .text = BYTES("allow"), .version = 2 };
+    struct registry_proposal one = a_proposal(REGISTRY_ACT_POLICY);
+
+    if (strcmp(route->answers, "DevicesRevoked") == 0)
+        buf_add(list, BYTES("\1\2\3"));
+    else if (strncmp(route->answers, "Proposal", 8) != 0)
+        return false;
+    else
+        answer->proposal = one;
+    if (strcmp(route->answers, "Proposals") == 0) {
+        registry_answer_add_proposal(list, &one);
+        one.state = REGISTRY_PROPOSAL_OPEN;
+        one.decider[0] = '\0';
+        one.base = 0;
+        registry_answer_add_proposal(list, &one);
+    }
+    if (strcmp(route->answers, "ProposalShown") == 0)
+        assert_int_equal(
+            registry_question_write_body(REGISTRY_ASK_POLICY_APPLY, &content, query), RC_OK);
+    answer->list = buf_bytes(list);
+    answer->query = buf_bytes(query);
+    return true;
+}
+
 static void add_holds(struct buf *query)
 {
     const struct audit_hold some = { .kind = AUDIT_DEVICE,
@@ -143,6 +182,8 @@ static void fill(const struct api_route *route, struct registry_answer *answer,
                                         .expires_ms = 1,
                                         .der = BYTES("0der"),
                                         .cursor = BYTES("\1") };
+    if (fill_proposal(route, answer, list, query))
+        return;
     if (strcmp(route->answers, "Devices") == 0) {
         registry_answer_add_subject(list, &device);
     } else if (strcmp(route->answers, "Operators") == 0) {
@@ -200,6 +241,11 @@ static const char *line_for(const struct api_route *route)
         { "listAudit", "GET /v1/audit" },
         { "followAudit", "GET /v1/audit/follow" },
         { "backUp", "POST /v1/backups" },
+        { "revokeDevices", "POST /v1/devices/revoke" },
+        { "listProposals", "GET /v1/proposals?open=1" },
+        { "showProposal", "GET /v1/proposals/3" },
+        { "approveProposal", "POST /v1/proposals/3/approve" },
+        { "rejectProposal", "POST /v1/proposals/3/reject" },
 
         { "listErasures", "GET /v1/audit/erasures" },
         { "eraseRecords", "POST /v1/audit/erasures" },
@@ -227,6 +273,8 @@ static const char *body_for(const struct api_route *route)
         return "{\"kind\":\"line\",\"id\":\"l\",\"csr\":"
                "\"-----BEGIN CERTIFICATE REQUEST-----\\nAAAA\\n"
                "-----END CERTIFICATE REQUEST-----\\n\"}";
+    if (strcmp(route->name, "revokeDevices") == 0)
+        return "{\"devices\":[\"dev-1\",\"dev-2\",\"dev-3\"]}";
     if (strcmp(route->name, "eraseRecords") == 0 || strcmp(route->name, "addHold") == 0)
         return "{\"kind\":\"device\",\"id\":\"dev-1\",\"reason\":\"case 4711\"}";
     if (strcmp(route->name, "removeHold") == 0)

@@ -10,7 +10,7 @@
 static void a_full_store_undoes_a_step_whole(void **state)
 {
     struct logs *w = *state;
-    struct model *m = filled(w, 300);
+    struct model *m = filled(w, 400);
     struct stat file;
     unsigned full = 0, done = 0;
 

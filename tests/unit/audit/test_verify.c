@@ -5,7 +5,7 @@
 
 #include "tests/unit/audit/signing.h"
 
-enum { RECORDS = 200, BYTES_MAX = 256 * 1024, EARLIER = 150 };
+enum { RECORDS = 90, BYTES_MAX = 256 * 1024, EARLIER = 60 };
 
 static const struct audit_witnesses NOBODY;
 

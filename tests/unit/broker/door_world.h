@@ -346,6 +346,7 @@ static inline void open_door(struct world *w)
                     .packet_max = 64 * 1024,
                     .handshake_ms = 20000,
                     .connect_ms = 20000,
+                    .read_ms = 15000,
                     .subscriptions = 10,
                     .out_bytes = MIB,
                     .queue_max = 1000,

@@ -33,13 +33,17 @@ struct world {
     struct buf root_der, issuing_der[ISSUING], authorities;
     pid_t authority;
     int doors[REGISTRY_CHANNEL_LAST + 1];
-    unsigned sinks;
+    unsigned sinks, witnesses;
+    const struct audit_witnesses *cosigners; /* or NULL */
     const char *dies_at; /* action at whose commit the authority kills itself */
     const char *full_at; /* action whose record finds no space, so many times */
     int full;
     size_t crl_most;       /* octets of a CRL; 0: as many as the signer takes */
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
+    uint32_t four_eyes; /* registry_acts_read() */
+    int64_t proposal_lifetime_ms;
+    uint64_t singles_most;
     uint32_t retention; /* days */
 };
 
@@ -199,6 +203,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                    .ask = ask_log,
                    .with = &deadly,
                    .log = book.log,
+                   .witnesses = w->cosigners,
                    .key = &book.key },
         .check_policy = check_policy,
         .settings = { .token_lifetime_ms = 3600000,
@@ -206,8 +211,12 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_valid_ms = 7 * 86400000,
                       .prune_every_ms = 100,
                       .sinks = w->sinks,
+                      .witnesses = w->witnesses,
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
+                      .four_eyes = w->four_eyes,
+                      .proposal_lifetime_ms = w->proposal_lifetime_ms,
+                      .singles_most = w->singles_most,
                       .door_names = "localhost,127.0.0.1" },
     };
     TRY(daemon_authority_new(&setup, &authority));

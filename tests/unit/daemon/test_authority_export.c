@@ -140,6 +140,41 @@ static void status_says_how_far_the_slowest_is_and_what_fails_for_long(void **st
     assert_non_null(strstr(status_of(w).trouble, "the exporter is away"));
 }
 
+/* A dead witness is no reason to keep the log from being pruned, and a dead sink none to say
+ * that nobody signs. */
+static void witnesses_stand_behind_sinks(void **state)
+{
+    struct world *w = *state;
+    struct integration_report report = {
+        .count = 4,
+        .witnesses = 2,
+        .sinks = { { "sink-1", INTEGRATION_UP, false, 9, "" },
+                   { "sink-2", INTEGRATION_UP, false, 8, "" },
+                   { "witness-1", INTEGRATION_UP, false, 7, "" },
+                   { "witness-3", INTEGRATION_FAILING, true, 3, "answers 422" } },
+    };
+
+    assert_int_equal(status_of(w).cosigned, 0);
+    assert_int_equal(status_of(w).witnesses, 0);
+    assert_int_equal(tell(w, &report), RC_MALFORMED); /* the settings name none */
+    stop(w);
+    w->witnesses = 2;
+    start(w);
+    assert_int_equal(tell(w, &report), RC_OK);
+    struct registry_status status = status_of(w);
+    assert_int_equal(status.witnesses, 2);
+    assert_int_equal(status.cosigned, 3);
+    assert_int_equal(status.exported, 8);
+    assert_string_equal(status.trouble, "witness-3 does not sign checkpoints: answers 422");
+    report.sinks[1].trouble = true;
+    report.sinks[1].state = INTEGRATION_FAILING;
+    assert_int_equal(tell(w, &report), RC_OK);
+    assert_string_equal(status_of(w).trouble, "the audit log does not go out to sink-2: ");
+    report.count = 3;
+    report.witnesses = 1;
+    assert_int_equal(tell(w, &report), RC_MALFORMED);
+}
+
 static void a_report_of_other_sinks_is_refused(void **state)
 {
     struct world *w = *state;
@@ -220,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_becomes_of_a_sink_is_in_the_log_once),
         TEST(status_says_how_far_the_slowest_is_and_what_fails_for_long),
+        TEST(witnesses_stand_behind_sinks),
         TEST(a_report_of_other_sinks_is_refused),
         TEST(the_exporter_asks_for_the_log_and_nothing_else),
         TEST(no_door_tells_how_far_sinks_are),

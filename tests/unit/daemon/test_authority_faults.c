@@ -1,9 +1,6 @@
 /* wraps: mdb_txn_commit */
 /* A store that fails at its Nth commit, for each N of a run of acts over a door's link. */
-#include "tests/unit/daemon/authority_world.h"
-
-#include <errno.h>
-#include <sys/mman.h>
+#include "tests/unit/daemon/failing_store.h"
 
 /*
  * What was acknowledged has its record, one; what was not acknowledged was done with its record
@@ -11,35 +8,6 @@
  */
 
 enum { ACTS = 12 };
-enum fault { NO_SPACE, BROKEN_BEFORE, BROKEN_BEHIND, FAULTS };
-
-/* Shared with the authority's process. */
-struct plan {
-    int left; /* the commit that brings this to zero fails; 0: none */
-    enum fault fault;
-    int commits;
-};
-static struct plan *plan;
-
-struct MDB_txn;
-int __real_mdb_txn_commit(struct MDB_txn *txn);
-int __wrap_mdb_txn_commit(struct MDB_txn *txn);
-void mdb_txn_abort(struct MDB_txn *txn);
-
-int __wrap_mdb_txn_commit(struct MDB_txn *txn)
-{
-    if (plan == NULL)
-        return __real_mdb_txn_commit(txn);
-    plan->commits++;
-    if (plan->left == 0 || --plan->left > 0)
-        return __real_mdb_txn_commit(txn);
-    if (plan->fault == BROKEN_BEHIND) { /* it is on disk, and nobody can tell */
-        int code = __real_mdb_txn_commit(txn);
-        return code == 0 ? EIO : code;
-    }
-    mdb_txn_abort(txn);
-    return plan->fault == NO_SPACE ? ENOSPC : EIO;
-}
 
 /* ---- Acts ---- */
 
@@ -72,36 +40,6 @@ static struct registry_question question_of(unsigned run, unsigned act)
 static enum registry_ask ask_of(unsigned act)
 {
     return reads(act) ? REGISTRY_ASK_DEVICE_LIST : REGISTRY_ASK_DEVICE_ADD;
-}
-
-/* Without a signer: nothing here is issued, and a life begins at once. */
-static void begin_life(struct world *w)
-{
-    int answering[REGISTRY_CHANNEL_LAST + 1];
-
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
-        assert_int_equal(link_pair(&w->doors[i], &answering[i]), RC_OK);
-    w->authority = fork();
-    assert_true(w->authority >= 0);
-    if (w->authority == 0) {
-        for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
-            close(w->doors[i]);
-        _exit(be_authority(w, answering) == RC_OK ? 0 : 1);
-    }
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
-        close(answering[i]);
-    AUTO_TOLD(told); /* it has begun when it answers */
-    assert_int_equal(admin(w, REGISTRY_ASK_STATUS, (struct registry_question){ 0 }, &told),
-                     RC_OK);
-}
-
-static void end_life(struct world *w)
-{
-    kill(w->authority, SIGKILL);
-    waitpid(w->authority, NULL, 0);
-    w->authority = 0;
-    for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
-        close(w->doors[i]);
 }
 
 static enum rc act(struct world *w, unsigned run, unsigned number)
@@ -204,9 +142,7 @@ static void no_commit_that_fails_parts_an_act_from_its_record(void **state)
     unsigned run = 0;
 
     stop(w);
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(plan, MAP_FAILED);
-    *plan = (struct plan){ 0 };
+    make_plan();
     begin_life(w);
     int commits = live(w, run++, 0, NO_SPACE);
     assert_int_equal(commits, ACTS); /* one each, reads as well */
@@ -214,8 +150,7 @@ static void no_commit_that_fails_parts_an_act_from_its_record(void **state)
         for (int nth = 1; nth <= commits; nth++)
             live(w, run++, nth, (enum fault)fault);
     end_life(w);
-    munmap(plan, sizeof *plan);
-    plan = NULL;
+    drop_plan();
 }
 
 /* Killed between the moment when touchmarkd made their link and now: a fresh end comes. */

@@ -114,7 +114,9 @@ static struct lines read_log(struct world *w)
 
 static void begin(struct world *w)
 {
-    assert_int_equal(daemon_authority_life_begin(&w->life, &w->book, w->store, w->loop), RC_OK);
+    assert_int_equal(daemon_authority_life_begin(&w->life, &w->book, w->store, w->loop,
+                                                 BYTES("four eyes: policy")),
+                     RC_OK);
 }
 
 static void pass(struct world *w, int64_t wall_ms, int64_t monotonic_ms)
@@ -147,6 +149,8 @@ static void a_life_begins_and_ends_and_a_killed_one_is_found(void **state)
     for (size_t i = 0; i < lines.count; i++) {
         assert_int_equal(lines.at[i].action, ROWS[i].action);
         assert_int_equal(lines.at[i].decision, ROWS[i].decision);
+        if (ROWS[i].action == AUDIT_PROCESS_START)
+            assert_string_equal(lines.at[i].reason, "four eyes: policy");
     }
 }
 

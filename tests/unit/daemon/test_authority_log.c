@@ -1,46 +1,10 @@
 /* The authority's audit log as a whole: spools that doors push, what the signer refused,
  * checkpoints. */
-#include "tests/unit/daemon/authority_world.h"
+#include "tests/unit/daemon/spools.h"
 
-#include "audit/spool.h"
 #include "audit/verify.h"
 
 /* ---- Spools ---- */
-
-static void add_record(struct buf *batch, const char *topic)
-{
-    const struct audit_record record = { .action = AUDIT_PUBLISH,
-                                         .decision = AUDIT_DENIED,
-                                         .wall_ms = TBS_NOW_S * 1000,
-                                         .correlation = { 7 },
-                                         .actor_kind = AUDIT_DEVICE,
-                                         .actor = BYTES("dev-1"),
-                                         .target = bytes_of_text(topic) };
-    AUTO_BUF(bytes, AUDIT_RECORD_MAX);
-
-    assert_int_equal(audit_record_write(&record, &bytes), RC_OK);
-    buf_add_sized16(batch, buf_bytes(&bytes));
-}
-
-static void begin_batch(struct buf *batch, uint8_t spool, uint64_t sequence)
-{
-    uint8_t id[AUDIT_SPOOL_ID] = { spool };
-
-    buf_reset(batch);
-    buf_add(batch, BYTES_OF(id));
-    buf_add_u64(batch, sequence);
-}
-
-static enum rc push(struct world *w, enum registry_channel channel, const struct buf *batch,
-                    uint64_t *sequence)
-{
-    struct registry_question q = { .query = buf_bytes(batch) };
-    AUTO_TOLD(told);
-
-    TRY(ask_as(w, channel, 0, REGISTRY_ASK_SPOOL, &q, &told.answer, &told.reply));
-    *sequence = told.answer.sequence;
-    return RC_OK;
-}
 
 static void a_spool_is_taken_once_whatever_is_sent_twice(void **state)
 {
@@ -51,15 +15,15 @@ static void a_spool_is_taken_once_whatever_is_sent_twice(void **state)
     begin_batch(&batch, 1, 1);
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(sequence, 0);
-    add_record(&batch, "a");
-    add_record(&batch, "b");
+    add_record(&batch, "dev-1", "a");
+    add_record(&batch, "dev-1", "b");
     for (int times = 0; times < 2; times++) {
         assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
         assert_int_equal(sequence, 2);
     }
     begin_batch(&batch, 1, 2);
-    add_record(&batch, "b");
-    add_record(&batch, "c");
+    add_record(&batch, "dev-1", "b");
+    add_record(&batch, "dev-1", "c");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(sequence, 3);
     assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 3);
@@ -80,7 +44,7 @@ static void a_gap_is_refused_told_once_and_over_when_filled(void **state)
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
 
     begin_batch(&batch, 1, 2);
-    add_record(&batch, "second");
+    add_record(&batch, "dev-1", "second");
     for (int times = 0; times < 3; times++)
         assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_DENIED);
     assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 0);
@@ -89,8 +53,8 @@ static void a_gap_is_refused_told_once_and_over_when_filled(void **state)
     assert_non_null(strstr(trouble, "device-door spool continues with 2 after 0"));
 
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "first");
-    add_record(&batch, "second");
+    add_record(&batch, "dev-1", "first");
+    add_record(&batch, "dev-1", "second");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(sequence, 2);
     tell_trouble(w, trouble);
@@ -106,13 +70,13 @@ static void a_gap_that_stays_is_told_once(void **state)
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
 
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "first");
+    add_record(&batch, "dev-1", "first");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     for (int times = 0; times < 3; times++) {
         begin_batch(&batch, 1, 3);
         assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
         assert_int_equal(sequence, 1);
-        add_record(&batch, "third");
+        add_record(&batch, "dev-1", "third");
         assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_DENIED);
     }
     assert_int_equal(count_audit(w, AUDIT_LOG_SPOOL, AUDIT_DENIED), 1);
@@ -127,12 +91,12 @@ static void a_batch_with_one_bad_record_is_refused_whole(void **state)
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
 
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "good");
+    add_record(&batch, "dev-1", "good");
     buf_add_sized16(&batch, BYTES("not a record"));
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_MALFORMED);
     assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 0);
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "good");
+    add_record(&batch, "dev-1", "good");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(sequence, 1);
 }
@@ -173,10 +137,10 @@ static void a_record_has_the_source_of_its_channel(void **state)
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
 
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "a");
+    add_record(&batch, "dev-1", "a");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
-    add_record(&batch, "b");
+    add_record(&batch, "dev-1", "b");
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
     each_hit(w, AUDIT_PUBLISH, count_source, counts);
     assert_int_equal(counts[AUDIT_FROM_DEVICE_DOOR], 1);

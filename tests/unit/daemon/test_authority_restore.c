@@ -62,10 +62,14 @@ static enum rc add_token(struct store_txn *txn, void *with)
 {
     struct registry_subject device = { .kind = REGISTRY_DEVICE, .id = "dev-1" };
     struct registry_token token = { .id = "token-1", .device = "dev-1", .expires_ms = 1000000 };
+    struct registry_proposal proposal = { .act = REGISTRY_ACT_POLICY,
+                                          .author = "ada",
+                                          .expires_ms = INT64_MAX };
 
     (void)with;
     memcpy(token.secret_hash, SECRET_HASH, sizeof token.secret_hash);
     TRY(registry_subject_add(txn, &device, 0));
+    TRY(registry_proposal_add(txn, &proposal, BYTES("what it does"), 0));
     return registry_token_add(txn, &token);
 }
 
@@ -120,7 +124,7 @@ static int clean(void **state)
 
 struct found {
     struct audit_log *log;
-    uint64_t records, restores, revision;
+    uint64_t records, restores, expired, revision;
     uint8_t lineage[STORE_LINEAGE];
 };
 
@@ -135,8 +139,20 @@ static enum rc count_restore(void *with, const struct audit_hit *hit)
     return RC_OK;
 }
 
+static enum rc count_expired(void *with, const struct audit_hit *hit)
+{
+    struct found *found = with;
+
+    assert_true(bytes_equal_text(hit->record->target, "proposal 1"));
+    assert_true(bytes_equal_text(hit->record->reason, "policy; of ada; open in a copy"));
+    found->expired++;
+    return RC_OK;
+}
+
 static enum rc look_inside(struct store_txn *txn, void *with)
 {
+    const struct audit_query ended = { .actions = audit_action_set_of(AUDIT_PROPOSAL_EXPIRE),
+                                       .most = 10 };
     const struct audit_query query = { .actions = audit_action_set_of(AUDIT_SYSTEM_RESTORE),
                                        .most = 10 };
     struct found *found = with;
@@ -146,6 +162,8 @@ static enum rc look_inside(struct store_txn *txn, void *with)
 
     memcpy(found->lineage, position.lineage, sizeof found->lineage);
     TRY(audit_log_size(found->log, txn, &found->records));
+    TRY(audit_log_list(found->log, txn, &ended, count_expired, found, &next, &more));
+    next = 0;
     return audit_log_list(found->log, txn, &query, count_restore, found, &next, &more);
 }
 
@@ -156,6 +174,18 @@ static enum rc use_token(struct store_txn *txn, void *with)
 
     (void)with;
     return registry_token_reserve(txn, BYTES("token-1"), SECRET_HASH, ATTEMPT, 1, &token);
+}
+
+/* What waited when the copy was made may have been rejected since. */
+static enum rc find_proposal(struct store_txn *txn, void *with)
+{
+    enum registry_proposal_state *state = with;
+    struct registry_proposal proposal;
+    struct bytes content;
+
+    TRY(registry_proposal_get(txn, 1, &proposal, &content));
+    *state = proposal.state;
+    return RC_OK;
 }
 
 static struct found look(struct world *w, const struct scratch *folder, enum rc token)
@@ -169,6 +199,11 @@ static struct found look(struct world *w, const struct scratch *folder, enum rc 
     assert_int_equal(store_read(store, look_inside, &found), RC_OK);
     found.revision = store_revision(store);
     assert_int_equal(store_write(store, use_token, NULL), token);
+    enum registry_proposal_state state = REGISTRY_PROPOSAL_REJECTED;
+    assert_int_equal(store_read(store, find_proposal, &state), RC_OK);
+    assert_int_equal(state,
+                     token == RC_OK ? REGISTRY_PROPOSAL_OPEN : REGISTRY_PROPOSAL_EXPIRED);
+    assert_int_equal(found.expired, found.restores);
     audit_log_free(found.log);
     store_close(store);
     return found;

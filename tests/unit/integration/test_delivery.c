@@ -329,9 +329,11 @@ static void a_cursor_comes_back_and_nothing_else_is_one(void **state)
 static void a_report_comes_back_and_no_shorter(void **state)
 {
     struct integration_report report = {
-        .count = 2,
+        .count = 3,
+        .witnesses = 1,
         .sinks = { { "sink-1", INTEGRATION_UP, false, 12, "" },
-                   { "sink-3", INTEGRATION_FAILING, true, 3, "no route" } },
+                   { "sink-3", INTEGRATION_FAILING, true, 3, "no route" },
+                   { "witness-2", INTEGRATION_TRYING, false, 0, "" } },
     };
     struct integration_report read;
     AUTO_BUF(bytes, INTEGRATION_REPORT_MAX);
@@ -348,6 +350,29 @@ static void a_report_comes_back_and_no_shorter(void **state)
     assert_string_equal(integration_state_name(INTEGRATION_FAILING), "failing");
 }
 
+static void a_report_has_so_many_of_each(void **state)
+{
+    static const struct {
+        size_t count, witnesses;
+        enum rc rc;
+    } ROWS[] = {
+        { 0, 0, RC_OK },        { 4, 0, RC_OK },        { 4, 4, RC_OK },
+        { 8, 4, RC_OK },        { 5, 0, RC_MALFORMED }, { 8, 3, RC_MALFORMED },
+        { 5, 5, RC_MALFORMED }, { 3, 4, RC_MALFORMED }, { 9, 4, RC_MALFORMED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        struct integration_report read;
+        AUTO_BUF(bytes, INTEGRATION_REPORT_MAX);
+        buf_add_u8(&bytes, (uint8_t)ROWS[i].count);
+        buf_add_u8(&bytes, (uint8_t)ROWS[i].witnesses);
+        for (size_t j = 0; j < ROWS[i].count; j++)
+            buf_add(&bytes, BYTES("\1a\1\0\0\0\0\0\0\0\0\1\0"));
+        assert_int_equal(integration_report_read(buf_bytes(&bytes), &read), ROWS[i].rc);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -360,6 +385,7 @@ int main(void)
         TEST(another_log_is_sent_from_its_beginning),
         TEST(a_cursor_comes_back_and_nothing_else_is_one),
         TEST(a_report_comes_back_and_no_shorter),
+        TEST(a_report_has_so_many_of_each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "integration/address.h"
 #include "integration/delivery.h"
 #include "integration/syslog.h"
 #include "tests/support/openssl.h"
@@ -396,10 +397,10 @@ static void wrong_settings_are_told_at_once(void **state)
     static const char *const ADDRESSES[] = { "",     "127.0.0.1",   "host:1",   "127.0.0.1:0",
                                              "[::1", "[::1]:65536", "1.2.3.4:x" };
     struct integration_outlet outlet;
-    uint16_t port = 0;
+    struct integration_address address;
 
-    assert_int_equal(integration_syslog_port("[::1]:6514", &port), RC_OK);
-    assert_int_equal(port, 6514);
+    assert_int_equal(integration_address_read("[::1]:6514", &address), RC_OK);
+    assert_int_equal(address.port, 6514);
     for (size_t i = 0; i < sizeof ADDRESSES / sizeof *ADDRESSES; i++) {
         struct integration_syslog_setup wrong = setup;
         wrong.address = ADDRESSES[i];

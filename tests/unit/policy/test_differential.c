@@ -15,6 +15,8 @@
 
 #include "policy/policy.h"
 
+/* Connect, and all that is done to topics. */
+enum { ACTIONS = POLICY_DELIVER + 1 };
 enum { RULES = 9, LEVELS = POLICY_LEVELS_MAX + 2, WORD = 40, STATES = 4096, FILTER = RULES };
 
 static uint64_t seed = 20261127;
@@ -121,8 +123,11 @@ static bool fits(const struct rule *rule, const struct question *q)
 
 static struct policy_decision by(const struct question *q, size_t rule)
 {
-    return (struct policy_decision){ !q->rules[rule].deny, true, (uint32_t)rule,
-                                     q->rules[rule].line, 7 };
+    return (struct policy_decision){ .allowed = !q->rules[rule].deny,
+                                     .by_rule = true,
+                                     .rule = (uint32_t)rule,
+                                     .line = q->rules[rule].line,
+                                     .version = 7 };
 }
 
 static struct policy_decision interpret(const struct question *q)
@@ -375,7 +380,7 @@ static void write_rule(struct buf *text, struct rule *rule)
     buf_addf(text, "%s%s%s", rule->deny ? "deny" : "allow", PICK(SPACES), rule->who);
     if (rule->name != NULL)
         buf_addf(text, "%s\"%s\"", PICK(SPACES), rule->name);
-    for (unsigned i = 0; i < POLICY_ACTIONS; i++)
+    for (unsigned i = 0; i < ACTIONS; i++)
         if (rule->actions & 1U << i) {
             buf_addf(text, "%s%s%s", comma, PICK(SPACES), policy_action_name(i));
             comma = ",";
@@ -395,8 +400,8 @@ static void make_rule(struct question *q, struct rule *rule, bool deep)
 
     *rule = (struct rule){ .deny = roll(3) == 0, .who = "device", .actions = 1 };
     if (roll(8) > 0)
-        rule->actions = roll(2) ? 1U << POLICY_SUBSCRIBE
-                                : (1 + roll((1U << (POLICY_ACTIONS - 1)) - 1)) << 1;
+        rule->actions =
+            roll(2) ? 1U << POLICY_SUBSCRIBE : (1 + roll((1U << (ACTIONS - 1)) - 1)) << 1;
     if (roll(3) == 0)
         rule->name = PICK(NAMES);
     if (roll(4) == 0) {
@@ -428,7 +433,7 @@ static void make_policy(struct question *q, bool deep)
 
 static void make_request(struct question *q, bool deep)
 {
-    q->action = roll(2) ? POLICY_SUBSCRIBE : roll(POLICY_ACTIONS);
+    q->action = roll(2) ? POLICY_SUBSCRIBE : roll(ACTIONS);
     bool filter = q->action == POLICY_SUBSCRIBE;
     if (deep)
         make_deep(&q->topic, filter);
@@ -481,7 +486,9 @@ static void run(bool deep, unsigned policies, struct tally *tally)
         struct policy_errors errors;
         struct policy_session session;
         make_policy(&q, deep);
-        struct policy_facts facts = { bytes_of_text(q.id), q.groups, q.group_count };
+        struct policy_facts facts = { .device_id = bytes_of_text(q.id),
+                                      .groups = q.groups,
+                                      .group_count = q.group_count };
         if (policy_compile(buf_bytes(&q.text), 7, &errors, &policy) != RC_OK)
             fail_msg("%s\n%.*s", fault_text(), (int)q.text.len, (const char *)q.text.at);
         assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);

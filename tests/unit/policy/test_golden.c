@@ -4,17 +4,25 @@
  * how a case is written.
  */
 #include "tests/support/check.h"
+#include "tests/support/policy_words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "policy/policy.h"
 
-enum { FILE_MAX = 1 << 20, TEXT_MAX = 1 << 18, CASES_MIN = 150 };
+enum {
+    FILE_MAX = 1 << 20,
+    TEXT_MAX = 1 << 18,
+    CASES_MIN = 1250,
+    TEXTS = POLICY_GROUPS_MAX,
+    WHY_MAX = 4096
+};
 
 enum fence { OUTSIDE, IN_POLICY, IN_CASES, IN_GRAMMAR };
 
@@ -32,8 +40,10 @@ struct golden {
     enum rc rc;
     size_t errors_met;
 
-    struct buf id, groups[POLICY_GROUPS_MAX];
+    struct buf id, groups[POLICY_GROUPS_MAX], texts[TEXTS]; /* that facts borrow */
+    size_t text_count;
     struct bytes group_list[POLICY_GROUPS_MAX];
+    struct policy_facts facts;
     struct policy_session session;
     bool bound;
 
@@ -154,6 +164,7 @@ static void end_policy(struct golden *g)
          g->errors.at[g->errors_met].line, g->errors.at[g->errors_met].column,
          g->errors.at[g->errors_met].text);
     policy_unref(TAKE(g->policy));
+    g->facts.groups = NULL;
     buf_reset(&g->text);
     g->compiled = g->judged = g->bound = false;
     g->errors.count = g->errors_met = 0;
@@ -175,38 +186,44 @@ static void compile(struct golden *g)
     g->compiled = true;
 }
 
+/* "FILE:LINE" or "LINE". */
+static unsigned take_place(struct golden *g, struct bytes *text, struct bytes *file)
+{
+    size_t len = 0;
+
+    *file = (struct bytes){ text->at, 0 };
+    if (text->len > 0 && (text->at[0] < '0' || text->at[0] > '9')) {
+        *file = cut(text, ':');
+        MUST(g, text->len > 0, "FILE:LINE");
+    }
+    while (len < text->len && text->at[len] != ' ' && text->at[len] != ':')
+        len++;
+    return take_number(g, text);
+}
+
 static void check_error(struct golden *g, struct bytes line)
 {
-    unsigned at = take_number(g, &line);
-    MUST(g, line.len > 0 && line.at[0] == ':', "error LINE:COLUMN MESSAGE");
+    struct bytes file;
+    unsigned at = take_place(g, &line, &file);
+    MUST(g, line.len > 0 && line.at[0] == ':', "error [FILE:]LINE:COLUMN MESSAGE");
     line = (struct bytes){ line.at + 1, line.len - 1 };
     unsigned column = take_number(g, &line);
 
     MUST(g, g->errors_met < g->errors.count, "there is no such error");
     const struct policy_error *error = &g->errors.at[g->errors_met++];
     MUST(g,
-         error->line == at && error->column == column &&
+         error->line == at && error->column == column && bytes_equal_text(file, error->file) &&
              bytes_equal_text(trim(line), error->text),
-         "the error is %u:%u %s", error->line, error->column, error->text);
+         "the error is %s:%u:%u %s", error->file, error->line, error->column, error->text);
     MUST(g, g->rc == RC_MALFORMED, "a policy with errors was compiled");
     g->cases++;
 }
 
-static void bind(struct golden *g, struct bytes line)
+/* "refused MESSAGE", or nothing. */
+static void check_bound(struct golden *g, struct bytes line)
 {
-    struct policy_facts facts = { .groups = g->group_list };
+    enum rc rc = policy_bind(g->policy, &g->facts, &g->session);
 
-    MUST(g, g->rc == RC_OK, "the policy has errors: %u:%u %s", g->errors.at[0].line,
-         g->errors.at[0].column, g->errors.at[0].text);
-    take_quoted(g, &line, &g->id);
-    facts.device_id = buf_bytes(&g->id);
-    while (line.len > 0 && line.at[0] == '"') {
-        MUST(g, facts.group_count < POLICY_GROUPS_MAX, "too many groups");
-        take_quoted(g, &line, &g->groups[facts.group_count]);
-        g->group_list[facts.group_count] = buf_bytes(&g->groups[facts.group_count]);
-        facts.group_count++;
-    }
-    enum rc rc = policy_bind(g->policy, &facts, &g->session);
     g->bound = rc == RC_OK;
     if (take(&line, "refused")) {
         MUST(g, rc == RC_DENIED && bytes_equal_text(line, fault_text()), "refused %s",
@@ -215,48 +232,156 @@ static void bind(struct golden *g, struct bytes line)
         return;
     }
     MUST(g, g->bound, "refused %s", fault_text());
-    MUST(g, line.len == 0, "device \"ID\" \"GROUP\"...");
+    MUST(g, line.len == 0, "behind who asks");
 }
 
-static struct policy_decision decide(struct golden *g, enum policy_action action,
-                                     struct bytes *line)
+static void bind(struct golden *g, enum policy_asker asker, struct bytes line)
 {
-    AUTO_BUF(topic, POLICY_TOPIC_MAX + 1);
+    struct policy_facts *facts = &g->facts;
+    struct bytes *const NAMES[] = { &facts->device_id, &facts->operator_id, &facts->line_id,
+                                    &facts->sink_name };
 
-    if (action != POLICY_CONNECT)
-        take_quoted(g, line, &topic);
-    if (action == POLICY_CONNECT)
-        return policy_decide(&g->session, action, buf_bytes(&topic));
-    bool filter = action == POLICY_SUBSCRIBE;
-    enum rc rc = filter ? policy_topic_check_filter(buf_bytes(&topic))
-                        : policy_topic_check_name(buf_bytes(&topic));
+    MUST(g, g->rc == RC_OK, "the policy has errors: %u:%u %s", g->errors.at[0].line,
+         g->errors.at[0].column, g->errors.at[0].text);
+    *facts = (struct policy_facts){ .asker = asker, .groups = g->group_list };
+    g->text_count = 0;
+    take_quoted(g, &line, &g->id);
+    *NAMES[asker] = buf_bytes(&g->id);
+    while (line.len > 0 && line.at[0] == '"') {
+        MUST(g, facts->group_count < POLICY_GROUPS_MAX, "too many groups");
+        take_quoted(g, &line, &g->groups[facts->group_count]);
+        g->group_list[facts->group_count] = buf_bytes(&g->groups[facts->group_count]);
+        facts->group_count++;
+    }
+    check_bound(g, line);
+}
+
+/* knows FACT "TEXT" */
+static void learn(struct golden *g, struct bytes line)
+{
+    struct bytes name = cut(&line, ' ');
+    struct buf *text = &g->texts[g->text_count++];
+
+    MUST(g, g->facts.groups != NULL && g->text_count < TEXTS, "nobody asks, or knows too much");
+    line = trim(line);
+    take_quoted(g, &line, text);
+    MUST(g, policy_words_know(&g->facts, name, buf_bytes(text)), "no such fact, or no time");
+    check_bound(g, line);
+}
+
+/* size N, qos N, kept, fresh, at "TIME", type "TEXT" */
+static bool take_request(struct golden *g, struct bytes *line, struct policy_request *request,
+                         struct buf *type)
+{
+    AUTO_BUF(time, 64);
+
+    if (take(line, "size")) {
+        request->known |= POLICY_KNOWS_SIZE;
+        request->size = take_number(g, line);
+    } else if (take(line, "qos")) {
+        request->known |= POLICY_KNOWS_QOS;
+        request->qos = take_number(g, line);
+    } else if (take(line, "at")) {
+        request->known |= POLICY_KNOWS_NOW;
+        take_quoted(g, line, &time);
+        MUST(g, clock_read_rfc3339(buf_bytes(&time), &request->now_ms) == RC_OK, "no time");
+    } else if (take(line, "type")) {
+        take_quoted(g, line, type);
+        request->content_type = buf_bytes(type);
+    } else if (take(line, "kept") || bytes_start_with(*line, BYTES("fresh "))) {
+        request->known |= POLICY_KNOWS_RETAIN;
+        request->retain = !take(line, "fresh");
+    } else {
+        return false;
+    }
+    *line = trim(*line);
+    return true;
+}
+
+static void check_resource(struct golden *g, enum policy_action action, struct bytes resource)
+{
+    enum rc rc = action == POLICY_CONNECT     ? RC_OK
+                 : action == POLICY_SUBSCRIBE ? policy_topic_check_filter(resource)
+                                              : policy_topic_check_name(resource);
+
     MUST(g, rc == RC_OK, "%s", fault_text());
-    return filter ? policy_decide_subscribe(&g->session, buf_bytes(&topic))
-                  : policy_decide(&g->session, action, buf_bytes(&topic));
+}
+
+/* "allow LINE", "deny LINE", "large LINE", "none": as the decision's explanation begins. */
+static void take_wanted(struct golden *g, struct bytes *line, struct buf *want)
+{
+    struct bytes file = { NULL, 0 };
+    const char *verb = take(line, "allow") ? "allowed" : "denied";
+
+    if (take(line, "none")) {
+        buf_addf(want, "no rule of version 7 allows it");
+        return;
+    }
+    MUST(g, verb[0] == 'a' || take(line, "deny"), "neither allow, deny nor none");
+    unsigned at = take_place(g, line, &file);
+    buf_addf(want, "%s by line %u", verb, at);
+    if (file.len > 0)
+        buf_addf(want, " of \"%.*s\"", BYTES_FMT(file));
+    buf_addf(want, " of version 7");
+    *line = trim(*line);
+}
+
+/* Behind a colon: what is obliged, or why not; obligations cannot be left out. */
+static void check_reason(struct golden *g, const struct policy_decision *decision,
+                         const struct policy_request *request, struct bytes line)
+{
+    AUTO_BUF(got, WHY_MAX);
+    AUTO_BUF(want, WHY_MAX);
+    const char *text = "";
+
+    if (line.len > 0) {
+        MUST(g, line.at[0] == ':', "behind the decision");
+        add_unescaped(g, trim((struct bytes){ line.at + 1, line.len - 1 }), &want);
+    }
+    if (decision->allowed)
+        policy_words_oblige(decision, &got);
+    else if (decision->too_large)
+        buf_addf(&got, "too large");
+    else if (line.len > 0)
+        policy_explain_denial(&g->session, request, &got);
+    MUST(g, buf_text(&got, &text) == RC_OK, "no reason");
+    MUST(g, bytes_equal(buf_bytes(&got), buf_bytes(&want)), "the reason is: %s", text);
 }
 
 static void check_decision(struct golden *g, enum policy_action action, struct bytes line)
 {
-    AUTO_BUF(got, 100);
-    AUTO_BUF(want, 100);
+    AUTO_BUF(topic, POLICY_TOPIC_MAX + 1);
+    AUTO_BUF(type, 1024);
+    AUTO_BUF(got, WHY_MAX);
+    AUTO_BUF(want, WHY_MAX);
+    struct policy_request request = { .action = action };
     const char *text = "";
 
     MUST(g, g->bound, "no device asks");
-    struct policy_decision decision = decide(g, action, &line);
+    if (action != POLICY_CONNECT)
+        take_quoted(g, &line, &topic);
+    request.resource = buf_bytes(&topic);
+    check_resource(g, action, request.resource);
+    while (take_request(g, &line, &request, &type))
+        continue;
+    struct policy_decision decision = policy_decide_request(&g->session, &request);
     policy_explain(&decision, &got);
     MUST(g, buf_text(&got, &text) == RC_OK, "no explanation");
-    if (take(&line, "none"))
-        buf_addf(&want, "no rule of version 7 allows it");
-    else if (take(&line, "allow"))
-        buf_addf(&want, "allowed by line %u of version 7", take_number(g, &line));
-    else if (take(&line, "deny"))
-        buf_addf(&want, "denied by line %u of version 7", take_number(g, &line));
-    MUST(g, bytes_equal(buf_bytes(&want), buf_bytes(&got)), "%s", text);
-    MUST(g, line.len == 0, "behind the decision");
+    take_wanted(g, &line, &want);
+    MUST(g,
+         decision.too_large ? bytes_start_with(buf_bytes(&got), buf_bytes(&want))
+                            : bytes_equal(buf_bytes(&got), buf_bytes(&want)),
+         "%s", text);
     MUST(g, decision.allowed == bytes_start_with(buf_bytes(&got), BYTES("allowed")),
          "the explanation is not the decision");
+    check_reason(g, &decision, &request, line);
     g->cases++;
 }
+
+static const char *const ASKERS[] = { [POLICY_BY_DEVICE] = "device",
+                                      [POLICY_BY_OPERATOR] = "operator",
+                                      [POLICY_BY_LINE] = "line",
+                                      [POLICY_BY_SINK] = "sink" };
 
 static void check_case(struct golden *g, struct bytes line)
 {
@@ -266,8 +391,18 @@ static void check_case(struct golden *g, struct bytes line)
         check_error(g, line);
         return;
     }
-    if (take(&line, "device")) {
-        bind(g, line);
+    for (enum policy_asker asker = POLICY_BY_DEVICE; asker <= POLICY_BY_SINK; asker++)
+        if (take(&line, ASKERS[asker])) {
+            bind(g, asker, line);
+            return;
+        }
+    if (bytes_equal_text(line, "loads")) {
+        MUST(g, g->rc == RC_OK, "%s", fault_text());
+        g->cases++;
+        return;
+    }
+    if (take(&line, "knows")) {
+        learn(g, line);
         return;
     }
     for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
@@ -275,7 +410,7 @@ static void check_case(struct golden *g, struct bytes line)
             check_decision(g, action, line);
             return;
         }
-    MUST(g, false, "neither error, device nor an action");
+    MUST(g, false, "neither error, who asks, what is known nor an action");
 }
 
 static void read_golden_line(struct golden *g, struct bytes line)
@@ -325,7 +460,7 @@ static size_t run(const char *folder, const char *name, bool document)
     };
 
     for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
-        g.groups[i] = BUF_MAX(1024);
+        g.groups[i] = g.texts[i] = BUF_MAX(1024);
     buf_addf(&path, "%s/%s", folder, name);
     assert_int_equal(buf_text(&path, &at), RC_OK);
     MUST(&g, file_read(AT_FDCWD, at, &content) == RC_OK, "%s", fault_text());
@@ -340,8 +475,10 @@ static size_t run(const char *folder, const char *name, bool document)
     end_policy(&g);
     buf_clear(&g.text);
     buf_clear(&g.id);
-    for (size_t i = 0; i < POLICY_GROUPS_MAX; i++)
+    for (size_t i = 0; i < POLICY_GROUPS_MAX; i++) {
         buf_clear(&g.groups[i]);
+        buf_clear(&g.texts[i]);
+    }
     return g.cases;
 }
 
@@ -386,11 +523,34 @@ static void decides_as_the_examples_of_the_document_say(void **state)
     assert_true(cases > 0);
 }
 
+/* Its table of facts is that of the engine. */
+static void document_has_every_fact(void **state)
+{
+    AUTO_BUF(room, 4096);
+    AUTO_BUF(content, FILE_MAX);
+    AUTO_BUF(row, 4096);
+
+    (void)state;
+    assert_int_equal(file_read(AT_FDCWD, folder_of(&room, "docs/policy-language.md"), &content),
+                     RC_OK);
+    for (enum policy_fact fact = 0; fact < POLICY_FACTS; fact++) {
+        const struct policy_fact_row *is = policy_fact_get(fact);
+        static const char *const SCOPES[] = { "session", "message", "clock" };
+        buf_reset(&row);
+        buf_addf(&row, "\n| `%s` | %s | %s%s | %s | %s |\n", is->name,
+                 policy_type_name(is->type), SCOPES[is->scope],
+                 is->claimed ? ", client's word" : "", is->in_topic ? "yes" : "", is->meaning);
+        if (memmem(content.at, content.len, row.at, row.len) == NULL)
+            fail_msg("docs/policy-language.md has no row for %s", is->name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides_as_the_golden_files_say),
         cmocka_unit_test(decides_as_the_examples_of_the_document_say),
+        cmocka_unit_test(document_has_every_fact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,8 +49,16 @@ static enum rc compile(const char *text, struct policy_errors *errors, struct po
 
 static void leaves_nothing_behind_when_memory_ends(void **state)
 {
-    static const char TEXT[] = "allow device \"a\" publish \"a/+/${device.id}/b\"\n"
-                               "deny group \"g\" subscribe, receive \"b/#\"\n";
+    static const char TEXT[] =
+        "allow device \"a\" publish \"a/+/${device.id}/b\"\n"
+        "deny group \"g\" subscribe, receive \"b/#\"\n"
+        "import \"f\"\nset s = { 10.0.0.0/8, 192.0.2.7 }\n"
+        "group \"g\" = { \"a\", \"b\" }\n"
+        "allow operator in t call \"GET /v1\" when connection.address in "
+        "s and not message.retain until 2027-01-01\n"
+        "expect deny operator \"x\" call \"GET /v1\" with "
+        "time.now = 2027-01-01\n"
+        "file \"f\"\nset t = { \"x\" }\n";
     enum rc rc = RC_NOMEM;
     unsigned nth = 0;
 
@@ -63,7 +71,7 @@ static void leaves_nothing_behind_when_memory_ends(void **state)
         fails_at = 0;
         assert_true(rc == RC_OK || (rc == RC_NOMEM && policy == NULL));
     }
-    assert_true(nth > 8);
+    assert_true(nth > 20);
 }
 
 static void binds_only_ids_that_mean_nothing_else(void **state)
@@ -77,14 +85,14 @@ static void binds_only_ids_that_mean_nothing_else(void **state)
     assert_int_equal(compile("allow device connect\n", &errors, &policy), RC_OK);
     for (unsigned byte = 0; byte < 256; byte++) {
         const uint8_t id[] = { 'a', (uint8_t)byte };
-        struct policy_facts facts = { BYTES_OF(id), NULL, 0 };
+        struct policy_facts facts = { .device_id = BYTES_OF(id) };
         struct policy_session session;
         bool good = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
                     (byte >= 'A' && byte <= 'Z') || (byte != 0 && strchr("._:-", (int)byte));
         assert_int_equal(policy_bind(policy, &facts, &session), good ? RC_OK : RC_DENIED);
     }
     for (size_t len = 0; len <= sizeof many; len++) {
-        struct policy_facts facts = { { (const uint8_t *)many, len }, NULL, 0 };
+        struct policy_facts facts = { .device_id = { (const uint8_t *)many, len } };
         struct policy_session session;
         assert_int_equal(policy_bind(policy, &facts, &session),
                          len >= 1 && len <= POLICY_NAME_MAX ? RC_OK : RC_DENIED);
@@ -94,19 +102,29 @@ static void binds_only_ids_that_mean_nothing_else(void **state)
 static void binds_no_more_groups_than_it_has_room_for(void **state)
 {
     AUTO_OF(policy) *policy = NULL;
+    AUTO_BUF(text, 4096);
+    AUTO_BUF(names, 4096);
     struct policy_errors errors;
     struct bytes groups[POLICY_GROUPS_MAX + 1];
-    struct policy_facts facts = { BYTES("a"), groups, POLICY_GROUPS_MAX };
+    struct policy_facts facts = { .device_id = BYTES("a"),
+                                  .groups = groups,
+                                  .group_count = POLICY_GROUPS_MAX };
     struct policy_session session;
 
     (void)state;
+    for (unsigned i = 0; i <= POLICY_GROUPS_MAX; i++) {
+        buf_addf(&text, "allow group \"g%02u\" connect\n", i);
+        buf_addf(&names, "g%02u", i);
+    }
+    buf_addf(&text, "deny device \"a\" connect\nallow device connect\n");
     for (size_t i = 0; i <= POLICY_GROUPS_MAX; i++)
-        groups[i] = BYTES("g");
-    assert_int_equal(
-        compile("allow group \"g\" connect\ndeny device \"a\" connect\n", &errors, &policy),
-        RC_OK);
+        groups[i] = (struct bytes){ names.at + 3 * i, 3 };
+    assert_int_equal(policy_compile(buf_bytes(&text), 3, &errors, &policy), RC_OK);
     assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
     assert_int_equal(session.root_count, 2 + POLICY_GROUPS_MAX);
+    groups[1] = groups[0];
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    assert_int_equal(session.root_count, 1 + POLICY_GROUPS_MAX);
     facts.group_count++;
     assert_int_equal(policy_bind(policy, &facts, &session), RC_LIMIT);
 }
@@ -138,6 +156,96 @@ static void refuses_rules_that_make_a_topic_slow(void **state)
         assert_int_equal(errors.count, fits ? 0 : 1);
         if (!fits)
             assert_int_equal(errors.at[0].line, 2);
+    }
+}
+
+/* Root, the topic's level, and a test for each rule. */
+static void refuses_conditions_that_make_a_topic_slow(void **state)
+{
+    (void)state;
+    for (unsigned count = POLICY_STEPS_MAX - 3; count <= POLICY_STEPS_MAX; count++) {
+        AUTO_BUF(text, 1 << 20);
+        AUTO_OF(policy) *policy = NULL;
+        struct policy_errors errors;
+        for (unsigned i = 0; i < count; i++)
+            buf_addf(&text, "%s device publish \"a\" when message.size = %u\n",
+                     i % 2 ? "allow" : "deny", i);
+        bool fits = count + 2 <= POLICY_STEPS_MAX;
+        assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy),
+                         fits ? RC_OK : RC_MALFORMED);
+    }
+}
+
+static void tells_each_of_many_rules_for_one_topic_once(void **state)
+{
+    AUTO_BUF(text, 4 << 20);
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    const struct policy_facts facts = { .device_id = BYTES("a") };
+    struct policy_session session;
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * POLICY_STEPS_MAX; i++)
+        buf_addf(&text, "allow device publish \"a\" when message.size = %u payload %u\n", i % 9,
+                 i % 9);
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_OK);
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    for (unsigned i = 0; i < 9; i++) {
+        struct policy_request request = { .action = POLICY_PUBLISH,
+                                          .resource = BYTES("a"),
+                                          .known = POLICY_KNOWS_SIZE,
+                                          .size = i };
+        assert_int_equal(policy_decide_request(&session, &request).line, i + 1);
+    }
+}
+
+/* More conditions than are worked out when a session is bound. */
+static void answers_any_number_of_conditions(void **state)
+{
+    AUTO_BUF(text, 1 << 20);
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    const struct policy_facts facts = { .device_id = BYTES("a"), .client_id = BYTES("c7") };
+    struct policy_session session;
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * POLICY_SLOTS_MAX; i++) {
+        buf_addf(&text, "allow device publish \"y/%u\" when client.id != \"c%u\"\n", i, i);
+        buf_addf(&text, "deny device publish \"u/%u\" when connection.tls = \"%u\"\n", i, i);
+    }
+    buf_addf(&text, "allow device publish \"u/#\"\n");
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_OK);
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    for (unsigned i = 0; i < 3 * POLICY_SLOTS_MAX; i++) {
+        buf_reset(&text);
+        buf_addf(&text, "y/%u", i);
+        assert_true(policy_decide(&session, POLICY_PUBLISH, buf_bytes(&text)).allowed ==
+                    (i != 7));
+        text.at[0] = 'u';
+        assert_int_equal(policy_decide(&session, POLICY_PUBLISH, buf_bytes(&text)).line,
+                         2 * i + 2);
+    }
+}
+
+static void knows_whether_time_changes_it(void **state)
+{
+    static const struct {
+        const char *text;
+        bool timed;
+    } CASES[] = {
+        { "allow device connect\n", false },
+        { "allow device connect when connection.tls = \"1.3\"\n", false },
+        { "allow device connect until 2027-01-01\n", true },
+        { "allow device connect when certificate.left > 1d\n", true },
+        { "allow device connect when not time.weekday = \"friday\"\n", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        AUTO_OF(policy) *policy = NULL;
+        struct policy_errors errors;
+        assert_int_equal(compile(CASES[i].text, &errors, &policy), RC_OK);
+        assert_true(policy_is_timed(policy) == CASES[i].timed);
     }
 }
 
@@ -184,6 +292,10 @@ int main(void)
         cmocka_unit_test(binds_only_ids_that_mean_nothing_else),
         cmocka_unit_test(binds_no_more_groups_than_it_has_room_for),
         cmocka_unit_test(refuses_rules_that_make_a_topic_slow),
+        cmocka_unit_test(refuses_conditions_that_make_a_topic_slow),
+        cmocka_unit_test(tells_each_of_many_rules_for_one_topic_once),
+        cmocka_unit_test(answers_any_number_of_conditions),
+        cmocka_unit_test(knows_whether_time_changes_it),
         cmocka_unit_test(refuses_more_denials_than_a_wildcard_may_visit),
         cmocka_unit_test(refuses_a_text_above_its_limits),
     };

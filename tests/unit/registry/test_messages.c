@@ -1,5 +1,7 @@
 #include "tests/unit/registry/samples.h"
 
+#include "registry/rights.h"
+
 static struct registry_question full_question(void)
 {
     struct registry_subject device = sample_device("dev-1");
@@ -30,6 +32,12 @@ static struct registry_question full_question(void)
         .only_check = true,
         .text = BYTES("allow"),
         .query = BYTES("\x01"),
+        .ids = BYTES("\x05"
+                     "dev-1\x05"
+                     "dev-2"),
+        .number = 8,
+        .open = true,
+        .why = "it is time",
     };
 
     return q;
@@ -62,6 +70,13 @@ static struct registry_answer full_answer(void)
                     .sinks = 2,
                     .exported = 7,
                     .trouble = "a spool was rolled back" },
+        .proposal = { .number = 8,
+                      .act = REGISTRY_ACT_REVOCATION,
+                      .state = REGISTRY_PROPOSAL_REJECTED,
+                      .author = "alice",
+                      .why = "lost",
+                      .decider = "bob" },
+        .counts = { 3, 2, 1 },
     };
 
     return a;
@@ -80,6 +95,7 @@ static void every_request_comes_back_as_it_was_and_no_shorter(void **state)
         AUTO_BUF(second, LINK_BODY_MAX);
         struct registry_question back;
 
+        assert_true(registry_right_of(ask) < REGISTRY_RIGHTS); /* somebody's */
         assert_int_equal(registry_question_write(ask, &q, &first), RC_OK);
         struct bytes whole = buf_bytes(&first);
         assert_true(whole.len <= protocol->kinds[i].request_max);
@@ -143,7 +159,11 @@ static void the_longest_bodies_fit_their_message(void **state)
         AUTO_BUF(answered, LINK_BODY_MAX);
         bool numbers = ask == REGISTRY_ASK_CERTIFICATE_LIST || ask == REGISTRY_ASK_DEVICE_SHOW;
 
-        a.list.len = numbers ? REGISTRY_CERTIFICATES_MAX : REGISTRY_LIST_MAX;
+        a.list.len = numbers                                  ? REGISTRY_CERTIFICATES_MAX
+                     : ask == REGISTRY_ASK_DEVICE_REVOKE_MANY ? REGISTRY_IDS_MAX
+                                                              : REGISTRY_LIST_MAX;
+        a.query.len =
+            ask == REGISTRY_ASK_PROPOSAL_SHOW ? REGISTRY_CONTENT_MAX : REGISTRY_LIST_MAX;
         a.log_numbers = (struct bytes){ ZEROS, REGISTRY_LOG_NUMBERS_MAX };
         assert_int_equal(registry_question_write(ask, &q, &asked), RC_OK);
         assert_true(asked.len <= protocol->kinds[i].request_max);
@@ -156,6 +176,74 @@ static void the_longest_bodies_fit_their_message(void **state)
     a.text.len++;
     buf_reset(&shown);
     assert_int_equal(registry_answer_write(REGISTRY_ASK_POLICY_SHOW, &a, &shown), RC_LIMIT);
+}
+
+static void add_ids(struct buf *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        AUTO_BUF(id, REGISTRY_ID_MAX);
+        buf_addf(&id, "d%0*zu", REGISTRY_ID_MAX - 1, i);
+        assert_int_equal(registry_ids_add(ids, buf_bytes(&id)), RC_OK);
+    }
+}
+
+static void so_many_ids_fit_and_each_is_one(void **state)
+{
+    struct registry_question q = full_question(), back;
+    size_t found = 0;
+    AUTO_BUF(ids, REGISTRY_IDS_BYTES);
+    AUTO_BUF(more, LINK_BODY_MAX);
+    AUTO_BUF(out, LINK_BODY_MAX);
+    char id[REGISTRY_ID_MAX + 1];
+
+    (void)state;
+    add_ids(&ids, REGISTRY_IDS_MAX);
+    q.ids = buf_bytes(&ids);
+    assert_int_equal(registry_question_write(REGISTRY_ASK_DEVICE_REVOKE_MANY, &q, &out), RC_OK);
+    assert_int_equal(
+        registry_question_read(REGISTRY_ASK_DEVICE_REVOKE_MANY, buf_bytes(&out), &back), RC_OK);
+    struct reader r = READER(back.ids);
+    for (; registry_ids_next(&r, id) == RC_OK; found++)
+        assert_int_equal(strlen(id), REGISTRY_ID_MAX);
+    assert_int_equal(found, REGISTRY_IDS_MAX);
+    for (size_t i = 0; i <= REGISTRY_IDS_MAX; i++)
+        buf_add(&more, BYTES("\x01"
+                             "a"));
+    assert_int_equal(registry_ids_count(buf_bytes(&more), &found), RC_LIMIT);
+    assert_int_equal(registry_ids_count(BYTES("\x02"
+                                              "a/"),
+                                        &found),
+                     RC_MALFORMED);
+    assert_int_equal(registry_ids_count(BYTES("\x00"), &found), RC_MALFORMED);
+    assert_int_equal(registry_ids_count(BYTES("\x03"
+                                              "ab"),
+                                        &found),
+                     RC_MALFORMED);
+}
+
+static void a_proposal_keeps_a_question_without_who_asked(void **state)
+{
+    struct registry_question q = full_question(), back = { .preamble.peer = "later" };
+    AUTO_BUF(first, LINK_BODY_MAX);
+    AUTO_BUF(second, LINK_BODY_MAX);
+
+    (void)state;
+    assert_int_equal(registry_question_write_body(REGISTRY_ASK_POLICY_APPLY, &q, &first),
+                     RC_OK);
+    memset(&q.preamble, 0, sizeof q.preamble);
+    assert_int_equal(registry_question_write_body(REGISTRY_ASK_POLICY_APPLY, &q, &second),
+                     RC_OK);
+    assert_true(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+    assert_int_equal(
+        registry_question_read_body(REGISTRY_ASK_POLICY_APPLY, buf_bytes(&first), &back),
+        RC_OK);
+    assert_string_equal(back.preamble.peer, "later");
+    assert_string_equal(back.why, "it is time");
+    assert_true(bytes_equal_text(back.text, "allow"));
+    buf_add_u8(&first, 0);
+    assert_int_equal(
+        registry_question_read_body(REGISTRY_ASK_POLICY_APPLY, buf_bytes(&first), &back),
+        RC_MALFORMED);
 }
 
 static void an_actor_who_is_not_known_has_no_fingerprint(void **state)
@@ -234,6 +322,8 @@ int main(void)
         cmocka_unit_test(every_request_comes_back_as_it_was_and_no_shorter),
         cmocka_unit_test(every_answer_comes_back_as_it_was_and_no_shorter),
         cmocka_unit_test(the_longest_bodies_fit_their_message),
+        cmocka_unit_test(so_many_ids_fit_and_each_is_one),
+        cmocka_unit_test(a_proposal_keeps_a_question_without_who_asked),
         cmocka_unit_test(an_actor_who_is_not_known_has_no_fingerprint),
         cmocka_unit_test(a_fault_names_the_field),
         cmocka_unit_test(lists_give_back_what_was_added),

@@ -1,7 +1,7 @@
 /* A witness against honest logs, forgetful ones, and two logs under one key. */
 #include "tests/support/folder.h"
-#include "tests/unit/audit/logs.h"
 #include "tests/unit/audit/signing.h"
+#include "tests/unit/audit/trees.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,47 +11,15 @@
 #include "base/file.h"
 #include "witness/judge.h"
 
-enum { LEAVES = 60, FORK = 25, WHEN = 1700000000 };
-
-/* Two trees that are one up to FORK. */
-struct tree {
-    struct logs *logs;
-    struct audit_hasher *hasher;
-    bool second;
-};
+enum { WHEN = 1700000000 };
 
 struct ground {
-    struct tree one, two;
+    struct trees_tree one, two;
     struct signing_pair signing;
     char path[32];
     int dir;
     struct witness_book *book;
 };
-
-static enum rc grow(struct store_txn *txn, void *with)
-{
-    const struct tree *tree = with;
-    struct journal_digest *digest = audit_hasher_digest(tree->hasher);
-    const struct audit_tree in = { AUDIT_NODES, digest };
-
-    for (uint64_t i = 0; i < LEAVES; i++) {
-        const uint8_t leaf[2] = { (uint8_t)i, tree->second && i >= FORK };
-        struct proof_hash hash = journal_proof_leaf(digest, BYTES_OF(leaf));
-        TRY(audit_tree_append(&in, txn, i, &hash));
-    }
-    return RC_OK;
-}
-
-static void plant(struct tree *tree, bool second)
-{
-    void *logs = NULL;
-
-    tree->second = second;
-    logs_set_up(&logs);
-    tree->logs = logs;
-    assert_int_equal(audit_hasher_new(&tree->hasher), RC_OK);
-    assert_int_equal(store_write(tree->logs->store, grow, tree), RC_OK);
-}
 
 static void reopen(struct ground *g)
 {
@@ -74,8 +42,8 @@ static int set_up(void **state)
     struct ground *g = calloc(1, sizeof *g);
     AUTO_BUF(key, 4096);
 
-    plant(&g->one, false);
-    plant(&g->two, true);
+    trees_plant(&g->one, false);
+    trees_plant(&g->two, true);
     signing_open(&g->signing);
     logs_folder(g->path, &g->dir);
     write_pem(&g->signing, &key);
@@ -90,49 +58,26 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct ground *g = *state;
-    void *one = g->one.logs, *two = g->two.logs;
 
     witness_book_close(g->book);
     close(g->dir);
     folder_remove(g->path);
-    audit_hasher_free(g->one.hasher);
-    audit_hasher_free(g->two.hasher);
+    trees_fell(&g->one);
+    trees_fell(&g->two);
     signing_close(&g->signing);
     free(g);
-    logs_tear_down(&one);
-    logs_tear_down(&two);
     return 0;
 }
 
 /* ---- Submitting ---- */
 
-struct proving {
-    const struct tree *tree;
-    uint64_t from, to;
-    struct proof_hash root, nodes[PROOF_NODES_MAX];
-    size_t count;
-};
-
-static enum rc prove(struct store_txn *txn, void *with)
-{
-    struct proving *p = with;
-    const struct audit_tree in = { AUDIT_NODES, audit_hasher_digest(p->tree->hasher) };
-
-    TRY(audit_tree_root(&in, txn, p->to, &p->root));
-    p->count = 0;
-    return p->from > p->to
-               ? RC_OK
-               : audit_tree_prove_consistency(&in, txn, p->from, p->to, p->nodes, &p->count);
-}
-
-static void write_body(const struct ground *g, const struct tree *tree, uint64_t from,
+static void write_body(const struct ground *g, const struct trees_tree *tree, uint64_t from,
                        uint64_t to, struct buf *body)
 {
-    struct proving proving = { .tree = tree, .from = from, .to = to };
+    const struct trees_proof proving = trees_prove(tree, from, to);
     struct audit_submission submission = { .old_size = from };
     AUTO_BUF(note, AUDIT_NOTE_MAX);
 
-    assert_int_equal(store_read(tree->logs->store, prove, &proving), RC_OK);
     signing_sign(&g->signing, to, &proving.root, &note);
     memcpy(submission.nodes, proving.nodes, proving.count * sizeof *proving.nodes);
     submission.count = proving.count;
@@ -155,7 +100,8 @@ static void clear(struct witness_answer *answer)
     buf_clear(&answer->body);
 }
 
-static unsigned submit(struct ground *g, const struct tree *tree, uint64_t from, uint64_t to)
+static unsigned submit(struct ground *g, const struct trees_tree *tree, uint64_t from,
+                       uint64_t to)
 {
     AUTO_BUF(body, AUDIT_SUBMISSION_MAX);
     AUTO_ANSWER(answer);
@@ -183,7 +129,7 @@ static void signs_what_grows_and_its_signature_verifies(void **state)
 
     audit_witness_write(audit_cosigner_witness(g->book->cosigner), &vkey);
     assert_int_equal(audit_witnesses_add(&set, buf_bytes(&vkey)), RC_OK);
-    for (uint64_t from = 0; from + 7 <= LEAVES; from += 7) {
+    for (uint64_t from = 0; from + 7 <= TREES_LEAVES; from += 7) {
         AUTO_BUF(note, AUDIT_NOTE_MAX);
         buf_reset(&body);
         write_body(g, &g->one, from, from + 7, &body);
@@ -252,21 +198,21 @@ static void signs_one_of_two_logs_under_one_key(void **state)
     AUTO_BUF(body, AUDIT_SUBMISSION_MAX);
     AUTO_ANSWER(answer);
 
-    assert_int_equal(submit(g, &g->one, 0, FORK), 200);
-    assert_int_equal(submit(g, &g->one, FORK, 40), 200);
+    assert_int_equal(submit(g, &g->one, 0, TREES_FORK), 200);
+    assert_int_equal(submit(g, &g->one, TREES_FORK, 40), 200);
     for (int again = 0; again < 2; again++) {
-        for (uint64_t to = 41; to <= LEAVES; to++)
+        for (uint64_t to = 41; to <= TREES_LEAVES; to++)
             assert_int_equal(submit(g, &g->two, 40, to), 422);
         buf_reset(&body);
         write_body(g, &g->two, 40, 40, &body);
         assert_int_equal(judge(g, buf_bytes(&body), &answer), 409);
         assert_true(answer.split_view);
         assert_true(says(&answer, "40\n"));
-        assert_int_equal(submit(g, &g->two, FORK, 40), 409);
+        assert_int_equal(submit(g, &g->two, TREES_FORK, 40), 409);
         assert_int_equal(submit(g, &g->two, 0, 50), 409);
         reopen(g);
     }
-    assert_int_equal(submit(g, &g->one, 40, LEAVES), 200);
+    assert_int_equal(submit(g, &g->one, 40, TREES_LEAVES), 200);
     AUTO_FD evidence = openat(g->dir, "evidence", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t files = 0;
     DIR *list = fdopendir(TAKE_FD(evidence));

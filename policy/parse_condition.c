@@ -1,0 +1,517 @@
+#include "policy/parse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 16, FIRST_ROOM = 64 };
+
+/* ---- Conditions that are equal are one ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t hash_value(uint64_t hash, const struct policy_value *value)
+{
+    hash = mix(mix(hash, value->type), (uint64_t)value->number + value->prefix);
+    for (size_t i = 0; value->type == POLICY_STRING && i < value->text.len; i++)
+        hash = mix(hash, value->text.at[i]);
+    for (size_t i = 0; i < sizeof value->address; i++)
+        hash = mix(hash, value->address[i]);
+    return hash;
+}
+
+static uint64_t hash_condition(const struct policy_rules *rules,
+                               const struct policy_condition *c)
+{
+    uint64_t hash = mix(mix(c->kind, c->left), c->right);
+
+    hash = mix(mix(mix(hash, c->fact), c->operator), c->value_count);
+    for (uint32_t i = 0; i < c->value_count; i++)
+        hash = hash_value(hash, &rules->values[c->first_value + i]);
+    return hash;
+}
+
+static bool is_equal(const struct policy_rules *rules, const struct policy_condition *a,
+                     const struct policy_condition *b)
+{
+    if (a->kind != b->kind || a->left != b->left || a->right != b->right ||
+        a->fact != b->fact || a->operator!= b->operator|| a->value_count != b->value_count)
+        return false;
+    for (uint32_t i = 0; i < a->value_count; i++) {
+        const struct policy_value *left = &rules->values[a->first_value + i];
+        const struct policy_value *right = &rules->values[b->first_value + i];
+        if (left->type != right->type || !policy_value_equal(left, right))
+            return false;
+    }
+    return true;
+}
+
+static uint32_t *find(struct policy_parser *parser, const struct policy_condition *c)
+{
+    const struct policy_rules *rules = parser->rules;
+    size_t slot = hash_condition(rules, c) & (parser->consed_count - 1);
+
+    while (parser->consed[slot] != POLICY_ALWAYS &&
+           !is_equal(rules, &rules->conditions[parser->consed[slot]], c))
+        slot = (slot + 1) & (parser->consed_count - 1);
+    return &parser->consed[slot];
+}
+
+static bool make_room(struct policy_parser *parser)
+{
+    const struct policy_rules *rules = parser->rules;
+
+    if (rules->condition_count * 2 < parser->consed_count)
+        return true;
+    size_t count = parser->consed_count == 0 ? FIRST_ROOM : parser->consed_count * 2;
+    uint32_t *slots = malloc(count * sizeof *slots);
+    if (slots == NULL) {
+        parser->rc = fault(RC_NOMEM, "policy conditions");
+        return false;
+    }
+    memset(slots, 0xff, count * sizeof *slots);
+    free(parser->consed);
+    parser->consed = slots;
+    parser->consed_count = count;
+    for (uint32_t i = 0; i < rules->condition_count; i++)
+        *find(parser, &rules->conditions[i]) = i;
+    return true;
+}
+
+/* Values of a condition that there is already are given back. */
+static bool cons(struct policy_parser *parser, const struct policy_condition *c,
+                 uint32_t *condition)
+{
+    struct policy_rules *rules = parser->rules;
+
+    if (!make_room(parser))
+        return false;
+    if (++parser->nodes > POLICY_NODES_OF_RULE_MAX)
+        return policy_token_complain(
+            &parser->tokens, &c->at,
+            fault(RC_MALFORMED, "a condition of more than %d tests", POLICY_NODES_OF_RULE_MAX));
+    uint32_t *slot = find(parser, c);
+    if (*slot == POLICY_ALWAYS) {
+        struct policy_condition *made =
+            POLICY_PARSE_ADD(parser, rules->conditions, rules->condition_count,
+                             parser->condition_room, POLICY_VALUES_MAX, "conditions");
+        if (made == NULL)
+            return false;
+        *made = *c;
+        *slot = (uint32_t)(rules->condition_count - 1);
+    } else {
+        rules->value_count -= c->value_count;
+    }
+    *condition = *slot;
+    return true;
+}
+
+static bool join(struct policy_parser *parser, enum policy_node_kind kind, uint32_t left,
+                 uint32_t right, const struct policy_place *at, uint32_t *condition)
+{
+    const struct policy_condition *l = &parser->rules->conditions[left];
+    const struct policy_condition *r = &parser->rules->conditions[right];
+    const struct policy_condition joined = { .kind = kind,
+                                             .left = left,
+                                             .right = right,
+                                             .scopes = l->scopes | r->scopes,
+                                             .claimed = l->claimed || r->claimed,
+                                             .at = *at };
+
+    return cons(parser, &joined, condition);
+}
+
+/* ---- Tests ---- */
+
+/* A day's name, or a weekday that never comes. */
+static enum rc check_value(enum policy_fact fact, const struct policy_value *value)
+{
+    static const char *const DAYS[] = { "monday", "tuesday",  "wednesday", "thursday",
+                                        "friday", "saturday", "sunday" };
+
+    if (fact != POLICY_TIME_WEEKDAY)
+        return RC_OK;
+    for (size_t i = 0; i < sizeof DAYS / sizeof *DAYS; i++)
+        if (bytes_equal_text(value->text, DAYS[i]))
+            return RC_OK;
+    return fault(RC_MALFORMED, "time.weekday is monday to sunday, in small letters");
+}
+
+static bool add_value(struct policy_parser *parser, struct policy_condition *test,
+                      const struct policy_token *token)
+{
+    struct policy_rules *rules = parser->rules;
+    const struct policy_fact_row *fact = policy_fact_get(test->fact);
+    struct policy_value value;
+
+    if (token->kind == POLICY_TORN)
+        return false;
+    enum rc rc = policy_literal_read(token, fact->type, &value);
+    if (rc != RC_OK)
+        rc = fault_while(rc, "%s (%s)", fact->name, policy_type_name(fact->type));
+    if (rc == RC_OK)
+        rc = check_value(test->fact, &value);
+    if (rc != RC_OK)
+        return policy_parse_complain(parser, &token->at, rc);
+    struct policy_value *made =
+        POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
+                         POLICY_VALUES_MAX, "values");
+    if (made == NULL)
+        return false;
+    *made = value;
+    test->value_count++;
+    return true;
+}
+
+static bool take_value(struct policy_parser *parser, struct policy_condition *test)
+{
+    if (!add_value(parser, test, &parser->tokens.next))
+        return false;
+    policy_token_advance(&parser->tokens);
+    return true;
+}
+
+static bool take_listed(struct policy_parser *parser, struct policy_condition *test)
+{
+    do {
+        if (!take_value(parser, test))
+            return false;
+    } while (policy_token_take(&parser->tokens, ","));
+    return policy_token_take(&parser->tokens, "}") ||
+           policy_token_want(&parser->tokens, "a comma or }");
+}
+
+static bool take_members(struct policy_parser *parser, struct policy_condition *test)
+{
+    if (policy_token_take(&parser->tokens, "{"))
+        return take_listed(parser, test);
+    const struct policy_set *set = parser->tokens.next.kind == POLICY_WORD
+                                       ? policy_parse_find_set(parser, parser->tokens.next.text)
+                                       : NULL;
+    if (set == NULL)
+        return policy_token_want(&parser->tokens, "{ or the name of a set that stands above");
+    for (size_t i = 0; i < set->count; i++)
+        if (!add_value(parser, test, &parser->members[set->first + i]))
+            return false;
+    policy_token_advance(&parser->tokens);
+    return true;
+}
+
+/* Equal sets are equal conditions, in whatever order they are written. */
+static bool sort_members(struct policy_parser *parser, struct policy_condition *test)
+{
+    struct policy_rules *rules = parser->rules;
+    size_t kept = policy_condition_sort(&rules->values[test->first_value], test->value_count);
+
+    rules->value_count -= test->value_count - kept;
+    test->value_count = (uint32_t)kept;
+    return true;
+}
+
+static bool take_between(struct policy_parser *parser, struct policy_condition *test)
+{
+    struct policy_place at = parser->tokens.next.at;
+
+    if (!take_value(parser, test))
+        return false;
+    if (!policy_token_take(&parser->tokens, "and"))
+        return policy_token_want(&parser->tokens, "and");
+    if (!take_value(parser, test))
+        return false;
+    const struct policy_value *low = &parser->rules->values[test->first_value];
+    if (test->fact != POLICY_TIME_OF_DAY && policy_value_compare(low, low + 1) > 0)
+        return policy_token_complain(
+            &parser->tokens, &at,
+            fault(RC_MALFORMED, "nothing is between these two: the greater one stands first"));
+    return true;
+}
+
+static bool has_order(enum policy_type type)
+{
+    return type == POLICY_NUMBER || type == POLICY_TIME || type == POLICY_DURATION ||
+           type == POLICY_VERSION;
+}
+
+static bool wants_order(struct policy_parser *parser, const struct policy_condition *test,
+                        const struct policy_place *at)
+{
+    const struct policy_fact_row *fact = policy_fact_get(test->fact);
+
+    return has_order(fact->type) ||
+           policy_token_complain(&parser->tokens, at,
+                                 fault(RC_MALFORMED,
+                                       "%s (%s): nothing is greater or smaller than it",
+                                       fact->name, policy_type_name(fact->type)));
+}
+
+static bool take_starts(struct policy_parser *parser, struct policy_condition *test,
+                        const struct policy_place *at)
+{
+    const struct policy_fact_row *fact = policy_fact_get(test->fact);
+
+    test->operator= POLICY_STARTS_WITH;
+    if (!policy_token_take(&parser->tokens, "with"))
+        return policy_token_want(&parser->tokens, "with");
+    if (fact->type != POLICY_STRING)
+        return policy_token_complain(&parser->tokens, at,
+                                     fault(RC_MALFORMED, "%s (%s): only a text starts with",
+                                           fact->name, policy_type_name(fact->type)));
+    return take_value(parser, test);
+}
+
+static bool take_comparison(struct policy_parser *parser, struct policy_condition *test)
+{
+    static const struct {
+        const char *mark;
+        enum policy_operator operator;
+    } MARKS[] = { { "=", POLICY_EQUAL }, { "!=", POLICY_NOT_EQUAL },
+                  { "<", POLICY_BELOW }, { "<=", POLICY_AT_MOST },
+                  { ">", POLICY_ABOVE }, { ">=", POLICY_AT_LEAST } };
+    struct policy_place at = parser->tokens.next.at;
+
+    for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+        if (!policy_token_take(&parser->tokens, MARKS[i].mark))
+            continue;
+        test->operator= MARKS[i].operator;
+        return (i < 2 || wants_order(parser, test, &at)) && take_value(parser, test);
+    }
+    if (policy_token_take(&parser->tokens, "between")) {
+        test->operator= POLICY_BETWEEN;
+        return wants_order(parser, test, &at) && take_between(parser, test);
+    }
+    if (policy_token_take(&parser->tokens, "starts"))
+        return take_starts(parser, test, &at);
+    return policy_token_want(&parser->tokens,
+                             "= != < <= > >= in, not in, between, starts with, is known");
+}
+
+/* `is known`, `in ...`, both also with not; *negated tells of it. */
+static bool take_operator(struct policy_parser *parser, struct policy_condition *test,
+                          bool *negated)
+{
+    struct policy_tokens *tokens = &parser->tokens;
+
+    if (policy_token_take(tokens, "is")) {
+        test->operator= POLICY_IS_KNOWN;
+        *negated = policy_token_take(tokens, "not");
+        return policy_token_take(tokens, "known") || policy_token_want(tokens, "known");
+    }
+    *negated = policy_token_take(tokens, "not");
+    if (policy_token_take(tokens, "in")) {
+        test->operator= POLICY_IN;
+        return take_members(parser, test) && sort_members(parser, test);
+    }
+    return *negated ? policy_token_want(tokens, "in") : take_comparison(parser, test);
+}
+
+static bool is_comparison(const struct policy_tokens *tokens)
+{
+    static const char *const WORDS[] = { "=",  "!=", "<",       "<=",     ">",
+                                         ">=", "in", "between", "starts", "is" };
+
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (policy_token_is(tokens, WORDS[i]))
+            return true;
+    return policy_token_is(tokens, "not");
+}
+
+static bool take_fact(struct policy_parser *parser, enum policy_fact *fact)
+{
+    *fact = POLICY_FACTS;
+    if (parser->tokens.next.kind == POLICY_WORD)
+        *fact = policy_fact_by_name(parser->tokens.next.text);
+    if (*fact == POLICY_FACTS)
+        return policy_token_want(&parser->tokens, "a fact such as connection.address");
+    policy_token_advance(&parser->tokens);
+    return true;
+}
+
+/* A boolean fact may stand by itself. */
+static bool add_true(struct policy_parser *parser, struct policy_condition *test)
+{
+    static const struct policy_value TRUE = { .type = POLICY_BOOLEAN, .number = 1 };
+    struct policy_rules *rules = parser->rules;
+    struct policy_value *made =
+        POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
+                         POLICY_VALUES_MAX, "values");
+
+    if (made == NULL)
+        return false;
+    *made = TRUE;
+    test->operator= POLICY_EQUAL;
+    test->value_count = 1;
+    return true;
+}
+
+static bool take_test(struct policy_parser *parser, uint32_t *condition)
+{
+    struct policy_condition test = { .kind = POLICY_TEST,
+                                     .first_value = (uint32_t)parser->rules->value_count,
+                                     .at = parser->tokens.next.at };
+    bool negated = false;
+
+    if (!take_fact(parser, &test.fact))
+        return false;
+    const struct policy_fact_row *fact = policy_fact_get(test.fact);
+    test.scopes = 1U << fact->scope;
+    test.claimed = fact->claimed;
+    bool bare = fact->type == POLICY_BOOLEAN && !is_comparison(&parser->tokens);
+    if (!(bare ? add_true(parser, &test) : take_operator(parser, &test, &negated)) ||
+        !cons(parser, &test, condition))
+        return false;
+    return !negated || join(parser, POLICY_NOT, *condition, *condition, &test.at, condition);
+}
+
+/* ---- or, and, not ---- */
+
+static bool take_any(struct policy_parser *parser, uint32_t *condition);
+static bool take_one(struct policy_parser *parser, uint32_t *condition);
+
+static bool take_inner(struct policy_parser *parser, uint32_t *condition)
+{
+    struct policy_place at = parser->tokens.next.at;
+
+    if (policy_token_take(&parser->tokens, "not"))
+        return take_one(parser, condition) &&
+               join(parser, POLICY_NOT, *condition, *condition, &at, condition);
+    if (!policy_token_take(&parser->tokens, "("))
+        return take_test(parser, condition);
+    return take_any(parser, condition) &&
+           (policy_token_take(&parser->tokens, ")") || policy_token_want(&parser->tokens, ")"));
+}
+
+static bool take_one(struct policy_parser *parser, uint32_t *condition)
+{
+    if (++parser->depth > DEPTH_MAX)
+        return policy_token_complain(&parser->tokens, &parser->tokens.next.at,
+                                     fault(RC_MALFORMED,
+                                           "more than %d parentheses or nots within each other",
+                                           DEPTH_MAX));
+    bool taken = take_inner(parser, condition);
+    parser->depth--;
+    return taken;
+}
+
+static bool take_all(struct policy_parser *parser, uint32_t *condition)
+{
+    if (!take_one(parser, condition))
+        return false;
+    while (policy_token_is(&parser->tokens, "and")) {
+        struct policy_place at = parser->tokens.next.at;
+        uint32_t right = 0;
+        policy_token_advance(&parser->tokens);
+        if (!take_one(parser, &right) ||
+            !join(parser, POLICY_AND, *condition, right, &at, condition))
+            return false;
+    }
+    return true;
+}
+
+static bool take_any(struct policy_parser *parser, uint32_t *condition)
+{
+    if (!take_all(parser, condition))
+        return false;
+    while (policy_token_is(&parser->tokens, "or")) {
+        struct policy_place at = parser->tokens.next.at;
+        uint32_t right = 0;
+        policy_token_advance(&parser->tokens);
+        if (!take_all(parser, &right) ||
+            !join(parser, POLICY_OR, *condition, right, &at, condition))
+            return false;
+    }
+    return true;
+}
+
+bool policy_parse_condition(struct policy_parser *parser, uint32_t *condition)
+{
+    parser->depth = 0;
+    return take_any(parser, condition);
+}
+
+bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
+                        int64_t until_ms, uint32_t *condition)
+{
+    struct policy_rules *rules = parser->rules;
+    struct policy_condition test = { .kind = POLICY_TEST,
+                                     .fact = POLICY_TIME_NOW,
+                                     .operator= POLICY_BELOW,
+                                     .first_value = (uint32_t)rules->value_count,
+                                     .value_count = 1,
+                                     .scopes = 1U << POLICY_OF_CLOCK,
+                                     .at = *at };
+    struct policy_value *value =
+        POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
+                         POLICY_VALUES_MAX, "values");
+    uint32_t before = 0;
+
+    if (value == NULL)
+        return false;
+    *value = (struct policy_value){ .type = POLICY_TIME, .number = until_ms };
+    if (!cons(parser, &test, &before))
+        return false;
+    if (*condition != POLICY_ALWAYS)
+        return join(parser, POLICY_AND, *condition, before, &test.at, condition);
+    *condition = before;
+    return true;
+}
+
+/* ---- What an expectation takes as given ---- */
+
+/* What a test gives is one value that the fact can have, and given once. */
+static enum rc check_given(const struct policy_rules *rules,
+                           const struct policy_expectation *expectation,
+                           const struct policy_given *given)
+{
+    const struct policy_fact_row *fact = policy_fact_get(given->fact);
+
+    TRY(check_value(given->fact, &given->value));
+    if (fact->in_topic && !policy_name_is(given->value.text))
+        return fault(RC_MALFORMED, "%s is 1 to %d letters, digits and . _ : -", fact->name,
+                     POLICY_NAME_MAX);
+    if (given->value.type == POLICY_ADDRESS && given->value.prefix < 128)
+        return fault(RC_MALFORMED, "%s is one address, not a network", fact->name);
+    if (given->fact == policy_fact_of(expectation->principal))
+        return fault(RC_MALFORMED, "%s is named already", fact->name);
+    for (uint32_t i = 0; i < expectation->given_count; i++)
+        if (rules->given[expectation->first_given + i].fact == given->fact)
+            return fault(RC_MALFORMED, "%s is given twice", fact->name);
+    return RC_OK;
+}
+
+static bool take_given(struct policy_parser *parser, struct policy_expectation *expectation)
+{
+    struct policy_place at = parser->tokens.next.at;
+    struct policy_rules *rules = parser->rules;
+    struct policy_given given;
+
+    if (!take_fact(parser, &given.fact))
+        return false;
+    if (!policy_token_take(&parser->tokens, "="))
+        return policy_token_want(&parser->tokens, "=");
+    if (!policy_literal_take(&parser->tokens, policy_fact_get(given.fact)->type, &given.value))
+        return false;
+    enum rc rc = check_given(rules, expectation, &given);
+    if (rc != RC_OK)
+        return policy_token_complain(&parser->tokens, &at, rc);
+    struct policy_given *made =
+        POLICY_PARSE_ADD(parser, rules->given, rules->given_count, parser->given_room,
+                         POLICY_VALUES_MAX, "given facts");
+    if (made == NULL)
+        return false;
+    *made = given;
+    expectation->given_count++;
+    return true;
+}
+
+bool policy_parse_given(struct policy_parser *parser, struct policy_expectation *expectation)
+{
+    expectation->first_given = (uint32_t)parser->rules->given_count;
+    do {
+        if (!take_given(parser, expectation))
+            return false;
+    } while (policy_token_take(&parser->tokens, ","));
+    return true;
+}
