@@ -3,7 +3,7 @@
 #include "bench/load_traffic.h"
 #include "bench/run.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* Clients connect, publish at QoS 1 to each other, and leave; then whatever still waits is sent
@@ -11,7 +11,7 @@
 enum { PAIRS = 32, CLIENTS = 2 * PAIRS, AT_ONCE = 8, SETTLE_MS = 2500, PASSES = 10 };
 enum { MESSAGES = 4000, PAYLOAD = 64, WINDOW = 32 };
 
-static const int64_t PATIENCE_NS = 10000000000;
+static const int64_t PATIENCE_NS = 60000000000, SLICE_NS = 10000000;
 
 struct costs {
     struct run_line connect, connect_door, publish, publish_door;
@@ -61,13 +61,22 @@ static enum rc connect_all(const struct subject *subject, struct load_crowd *cro
     return RC_OK;
 }
 
+static bool has_sent_all(const struct load_traffic *traffic)
+{
+    return traffic->counts.sent == (uint64_t)PAIRS * MESSAGES;
+}
+
 static enum rc publish_all(struct load_traffic *traffic)
 {
-    const int64_t forever = INT64_C(3600000000000);
+    int64_t end = load_clock_ns() + PATIENCE_NS;
 
     TRY(load_traffic_subscribe(traffic));
-    TRY(load_traffic_run(traffic, forever)); /* until each has sent its last */
+    while (!has_sent_all(traffic) && load_clock_ns() < end)
+        TRY(load_traffic_run(traffic, SLICE_NS));
     TRY(load_traffic_drain(traffic, PATIENCE_NS));
+    if (!has_sent_all(traffic))
+        return fault(RC_BUSY, "%lu messages were sent, not all",
+                     (unsigned long)traffic->counts.sent);
     if (load_traffic_lost(traffic) + traffic->counts.doubled + traffic->counts.refused > 0)
         return fault(RC_CORRUPT, "messages were lost, doubled or refused");
     return RC_OK;
@@ -112,10 +121,12 @@ static void take_turn(struct run *run, const struct subject *subject, struct cos
     load_crowd_close(&crowd);
 }
 
-/* The one without is in the floor's place. */
+/* The one without is in the floor's place; its folder lies in the other's, which goes last. */
 static enum rc start_without(const struct run *run, struct subject_world *world,
                              struct subject *subject)
 {
+    if (setenv("TMPDIR", run->world.folder, true) != 0)
+        return fault_errno("TMPDIR");
     TRY(subject_world_open(CLIENTS, world));
     AUTO_BUF(programs, SUBJECT_PATH_MAX - 1);
     const char *text = NULL;
