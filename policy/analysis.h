@@ -172,6 +172,7 @@ struct policy_diff_entry {
     unsigned actions;
     struct policy_area *areas;
     size_t area_count;
+    struct bytes example;       /* one of the fewest levels; empty where areas have no filter */
     struct bytes before, after; /* conditions: "always", "never", "if ..." */
     uint64_t devices;           /* of the fleet's, for which it is so */
 };

@@ -124,6 +124,17 @@ static enum rc add_news(void *with, uint32_t colour)
     return RC_OK;
 }
 
+static enum rc find_example(struct policy_differ *d, struct policy_topics set,
+                            enum policy_action action, struct bytes *example)
+{
+    AUTO_BUF(topic, POLICY_TOPIC_MAX);
+
+    if (policy_action_resource(action) == POLICY_NOTHING)
+        return RC_OK;
+    TRY(policy_language_witness(d->study.language, set, &topic));
+    return policy_arena_copy(&d->study.arena, buf_bytes(&topic), example);
+}
+
 static enum rc add_entry(struct policy_differ *d, const struct policy_class *class,
                          uint32_t colour, struct policy_topics set, unsigned actions)
 {
@@ -136,8 +147,9 @@ static enum rc add_entry(struct policy_differ *d, const struct policy_class *cla
     TRY(policy_arena_copy(&d->study.arena, class->name, &made.name));
     for (size_t i = 0; i < class->group_count; i++)
         TRY(policy_arena_copy(&d->study.arena, class->groups[i], &made.groups[i]));
-    TRY(policy_describe_areas(&d->study, set, (enum policy_action)__builtin_ctz(actions),
-                              &made.areas, &made.area_count));
+    enum policy_action action = (enum policy_action)__builtin_ctz(actions);
+    TRY(policy_describe_areas(&d->study, set, action, &made.areas, &made.area_count));
+    TRY(find_example(d, set, action, &made.example));
     if (changed.change != POLICY_OTHER_DUTIES && (changed.before != 0 || changed.after != 0)) {
         TRY(policy_describe_sense(&d->study, changed.before, &made.before));
         TRY(policy_describe_sense(&d->study, changed.after, &made.after));

@@ -138,9 +138,27 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
         show(pair, "newly denied, and is not told", device, action, topic);
 }
 
+/* For who is of the class, the example is one of the topics. */
+static void examples_are_right(const struct pair *pair)
+{
+    for (size_t i = 0; i < pair->diff.count; i++) {
+        const struct policy_diff_entry *entry = &pair->diff.at[i];
+        enum policy_action action = (enum policy_action)__builtin_ctz(entry->actions);
+        struct bytes id = entry->name.len > 0 ? entry->name : BYTES("x");
+        AUTO_BUF(topic, 256);
+        if (action == POLICY_CONNECT || entry->asker != POLICY_BY_DEVICE)
+            continue;
+        struct bytes example = bind(entry->example, id, &topic);
+        if (!entry_holds(entry, id, action, example))
+            show(pair, "no example", &world_devices[0], action, example);
+    }
+}
+
 static void entries_are_right(struct pair *pair)
 {
     uint64_t moved = 0;
+
+    examples_are_right(pair);
 
     for (size_t d = 0; d < WORLD_DEVICES; d++) {
         const struct world_topics *topics = world_topics_for(&world_devices[d]);
