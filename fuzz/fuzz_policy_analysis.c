@@ -52,6 +52,32 @@ static void check_one(const struct policy *policy, const struct policy_reach_ent
     policy_derivation_clear(&derivation);
 }
 
+/* Of a name, what applies is what decides. */
+static void check_name(const struct policy *policy, enum policy_action action,
+                       struct bytes resource)
+{
+    const struct policy_request request = { .action = action,
+                                            .resource = resource,
+                                            .known = POLICY_KNOWS_QOS | POLICY_KNOWS_NOW,
+                                            .qos = 1 };
+    struct policy_derivation derivation = { 0 };
+    struct policy_session session;
+    bool allows = false, denies = false;
+    AUTO_BUF(text, 1 << 22);
+
+    if (policy_bind(policy, &DEVICE, &session) != RC_OK ||
+        policy_derive(&session, &request, &derivation) != RC_OK)
+        return;
+    for (size_t i = 0; i < derivation.count; i++) {
+        allows = allows || (derivation.at[i].applies && derivation.at[i].allows);
+        denies = denies || (derivation.at[i].applies && !derivation.at[i].allows);
+    }
+    if (derivation.decision.allowed != (allows && !denies))
+        abort();
+    policy_derivation_write(&derivation, &text);
+    policy_derivation_clear(&derivation);
+}
+
 static void check_all(const struct policy *policy)
 {
     struct policy_findings findings = { 0 };
@@ -65,6 +91,9 @@ static void check_all(const struct policy *policy)
         policy_reach_write(&reach, &text);
     for (size_t i = 0; i < reach.count && i < 8; i++)
         check_one(policy, &reach.at[i]);
+    check_name(policy, POLICY_PUBLISH, BYTES("a/b"));
+    check_name(policy, POLICY_RECEIVE, BYTES("a/d/x"));
+    check_name(policy, POLICY_CONNECT, (struct bytes){ NULL, 0 });
     if (policy_diff(policy, policy, &FLEET, &diff) == RC_OK && diff.count > 0)
         abort();
     policy_findings_clear(&findings);
