@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLOTS = 256, NOBODY = UINT32_MAX, NEVER = UINT32_MAX - 1, ANY_GUARD = UINT32_MAX };
+enum { FIRST_SLOTS = 256, NOBODY = UINT32_MAX, NEVER = UINT32_MAX - 1 };
 
 struct set {
     uint32_t first, count; /* of voices */
@@ -337,8 +337,23 @@ struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts)
 static bool has(const struct policy_voices *voices, enum policy_effect effect, uint32_t guard)
 {
     for (size_t i = 0; i < voices->count; i++)
-        if (voices->at[i].effect == effect &&
-            (guard == ANY_GUARD || voices->at[i].guard == guard))
+        if (voices->at[i].effect == effect && voices->at[i].guard == guard)
+            return true;
+    return false;
+}
+
+/* Can it ever allow? What is denied under the same condition is never allowed under it; nor is
+ * anything that is always denied. */
+static bool is_live(const struct policy_voices *voices, const struct policy_voice *voice)
+{
+    return voice->effect == POLICY_ALLOW && !has(voices, POLICY_DENY, POLICY_SURE) &&
+           !has(voices, POLICY_DENY, voice->guard);
+}
+
+static bool has_live(const struct policy_voices *voices)
+{
+    for (size_t i = 0; i < voices->count; i++)
+        if (is_live(voices, &voices->at[i]))
             return true;
     return false;
 }
@@ -350,12 +365,13 @@ enum rc policy_verdicts_sense(struct policy_verdicts *verdicts, uint32_t colour,
     bool sure = has(&voices, POLICY_ALLOW, POLICY_SURE);
 
     *sense = 0;
-    if (has(&voices, POLICY_DENY, POLICY_SURE) || !has(&voices, POLICY_ALLOW, ANY_GUARD))
+    if (!has_live(&voices))
         return RC_OK;
     verdicts->made_count = 0;
     for (size_t i = 0; i < voices.count; i++) {
         struct policy_voice voice = voices.at[i];
-        if (voice.effect == POLICY_ALLOW && sure && voice.guard != POLICY_SURE)
+        if (voice.effect == POLICY_ALLOW &&
+            (!is_live(&voices, &voice) || (sure && voice.guard != POLICY_SURE)))
             continue;
         voice.rule = POLICY_NO_RULE;
         voice.duties = 0;
@@ -393,7 +409,7 @@ enum rc policy_verdicts_duty(struct policy_verdicts *verdicts, uint32_t colour, 
     verdicts->made_count = 0;
     for (size_t i = 0; i < voices.count; i++) {
         struct policy_voice voice = { POLICY_ALLOW, voices.at[i].guard, POLICY_NO_RULE, 0 };
-        if (voices.at[i].effect != POLICY_ALLOW)
+        if (!is_live(&voices, &voices.at[i]))
             continue;
         struct policy_obligations here = duties_under(verdicts, &voices, voice.guard);
         if (voice.guard != POLICY_SURE)

@@ -337,6 +337,9 @@ static const struct diff_row {
       "(3 devices)\n" },
     { "allow device publish \"a\"\n", "allow device publish \"a\" limit 1/s\n",
       "with other obligations: device: publish \"a\" (3 devices)\n" },
+    { "allow device publish \"a\" when message.qos = 1\ndeny device publish \"+\" when "
+      "message.qos = 1\n",
+      "", "no request is decided otherwise\n" },
     { "allow device publish \"a\" payload 5\n",
       "allow device publish \"a\" payload 5\nallow device publish \"a\" when message.qos = 1 "
       "payload 9\n",

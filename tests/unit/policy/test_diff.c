@@ -89,7 +89,7 @@ struct pair {
     struct policy_diff diff;
     bool conditions;
     bool moved[WORLD_DEVICES]; /* some request of the device is decided otherwise */
-    uint64_t counts[1000];     /* of world_devices for which an entry is so */
+    uint64_t counts[1000];     /* of devices for which an entry is so */
 };
 
 static void show(const struct pair *pair, const char *what, const struct policy_facts *device,
@@ -144,7 +144,7 @@ static void examples_are_right(const struct pair *pair)
     for (size_t i = 0; i < pair->diff.count; i++) {
         const struct policy_diff_entry *entry = &pair->diff.at[i];
         enum policy_action action = (enum policy_action)__builtin_ctz(entry->actions);
-        struct bytes id = entry->name.len > 0 ? entry->name : BYTES("x");
+        struct bytes id = entry->name.len > 0 ? entry->name : BYTES("other");
         AUTO_BUF(topic, 256);
         if (action == POLICY_CONNECT || entry->asker != POLICY_BY_DEVICE)
             continue;
@@ -159,7 +159,6 @@ static void entries_are_right(struct pair *pair)
     uint64_t moved = 0;
 
     examples_are_right(pair);
-
     for (size_t d = 0; d < WORLD_DEVICES; d++) {
         const struct world_topics *topics = world_topics_for(&world_devices[d]);
         bool so[1000] = { false };
@@ -174,8 +173,7 @@ static void entries_are_right(struct pair *pair)
     if (pair->conditions)
         return;
     if (pair->diff.devices != moved)
-        show(pair, "another count of world_devices", &world_devices[0], POLICY_CONNECT,
-             BYTES(""));
+        show(pair, "another count of devices", &world_devices[0], POLICY_CONNECT, BYTES(""));
     for (size_t i = 0; i < pair->diff.count; i++)
         if (pair->diff.at[i].asker == POLICY_BY_DEVICE &&
             pair->diff.at[i].devices != pair->counts[i])
