@@ -4,7 +4,7 @@
 
 #include "audit/log_state.h"
 
-enum { PLACES = 32 /* as many have a bit each */, LOW = 0x41 };
+enum { PLACES = AUDIT_INDEX_VALUE /* as many have a bit each */, LOW = 0x41, OCTETS = 256 };
 
 static unsigned table(const struct audit_log *log)
 {
@@ -28,17 +28,23 @@ static void add_place(struct audit_places *places, uint8_t at)
     places->bits[at / 64] |= (uint64_t)1 << at % 64;
 }
 
-static void write_places(const struct audit_places *places, struct buf *value)
+/* How many octets of value it takes. */
+static size_t write_places(const struct audit_places *places, uint8_t value[PLACES])
 {
     unsigned count = 0;
+    size_t len = 0;
 
     for (unsigned i = 0; i < 4; i++)
         count += (unsigned)__builtin_popcountll(places->bits[i]);
-    for (unsigned at = 0; count < PLACES && at < AUDIT_SPAN; at++)
-        if (audit_places_has(places, at))
-            buf_add_u8(value, (uint8_t)at);
-    for (unsigned at = 0; count >= PLACES && at < AUDIT_SPAN; at += 8)
-        buf_add_u8(value, (uint8_t)(places->bits[at / 64] >> at % 64));
+    if (count < PLACES) {
+        for (unsigned i = 0; i < 4; i++)
+            for (uint64_t bits = places->bits[i]; bits != 0; bits &= bits - 1)
+                value[len++] = (uint8_t)(64 * i + (unsigned)__builtin_ctzll(bits));
+        return len;
+    }
+    for (; len < PLACES; len++)
+        value[len] = (uint8_t)(places->bits[len / 8] >> 8 * (len % 8));
+    return len;
 }
 
 static void read_places(struct bytes value, struct audit_places *places)
@@ -85,14 +91,13 @@ enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
                         enum audit_index_level level, uint64_t number, struct audit_facet facet,
                         const struct audit_places *places)
 {
-    uint8_t key[AUDIT_INDEX_KEY];
-    AUTO_BUF(value, AUDIT_INDEX_VALUE);
+    uint8_t key[AUDIT_INDEX_KEY], value[PLACES];
 
     audit_index_key(level, number, facet, key);
-    write_places(places, &value);
-    if (value.len == 0)
+    size_t len = write_places(places, value);
+    if (len == 0)
         return store_txn_remove(txn, table(log), BYTES_OF(key));
-    return store_txn_put(txn, table(log), BYTES_OF(key), buf_bytes(&value));
+    return store_txn_put(txn, table(log), BYTES_OF(key), (struct bytes){ value, len });
 }
 
 enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint64_t far,
@@ -142,7 +147,7 @@ enum rc audit_index_reach(struct audit_log *log, struct store_txn *txn, uint64_t
 enum rc audit_index_items(struct audit_log *log, struct audit_index_item **items)
 {
     if (log->items == NULL)
-        log->items = calloc(AUDIT_INDEX_ITEMS, sizeof *log->items);
+        log->items = calloc(2 * (size_t)AUDIT_INDEX_ITEMS, sizeof *log->items);
     *items = log->items;
     return log->items == NULL ? fault(RC_NOMEM, "audit log: an index") : RC_OK;
 }
@@ -156,6 +161,43 @@ int audit_index_compare(const void *left, const void *right)
     if (a->hash != b->hash)
         return a->hash < b->hash ? -1 : 1;
     return (a->at > b->at) - (a->at < b->at);
+}
+
+/* By one octet of the key, the least first; what is alike in it stays in order. */
+static uint8_t octet_of(const struct audit_index_item *item, unsigned pass)
+{
+    if (pass == 4)
+        return item->kind;
+    return (uint8_t)(item->hash >> 8 * pass);
+}
+
+static void sort_by(unsigned pass, const struct audit_index_item *from,
+                    struct audit_index_item *to, size_t count)
+{
+    size_t next[OCTETS] = { 0 }, begin = 0;
+
+    for (size_t i = 0; i < count; i++)
+        next[octet_of(&from[i], pass)]++;
+    for (size_t i = 0; i < OCTETS; i++) {
+        size_t some = next[i];
+        next[i] = begin;
+        begin += some;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[next[octet_of(&from[i], pass)]++] = from[i];
+}
+
+struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count)
+{
+    struct audit_index_item *from = log->items, *to = log->items + AUDIT_INDEX_ITEMS;
+
+    for (unsigned pass = 0; pass < 5; pass++) {
+        struct audit_index_item *sorted = to;
+        sort_by(pass, from, to, count);
+        to = from;
+        from = sorted;
+    }
+    return from;
 }
 
 enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
@@ -172,22 +214,70 @@ enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
     return RC_OK;
 }
 
+static struct audit_kept *kept_at(const struct audit_log *log, uint64_t index)
+{
+    return log->kept == NULL ? NULL : &log->kept[index % AUDIT_SPAN];
+}
+
+/* Without memory for it the record is read again. */
+void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
+                      const struct audit_record *record)
+{
+    struct reader r = READER(leaf);
+
+    if (log->kept == NULL)
+        log->kept = calloc(AUDIT_SPAN, sizeof *log->kept);
+    struct audit_kept *kept = kept_at(log, index);
+    if (kept == NULL)
+        return;
+    kept->index = index;
+    reader_copy(&r, kept->leaf, sizeof kept->leaf);
+    audit_facets_of(record, &kept->facets);
+    kept->valid = reader_done(&r);
+}
+
+void audit_index_drop(struct audit_log *log, uint64_t index)
+{
+    struct audit_kept *kept = kept_at(log, index);
+
+    if (kept != NULL && kept->index == index)
+        *kept = (struct audit_kept){ 0 };
+}
+
+static enum rc facets_at(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         struct audit_facets *facets)
+{
+    const struct audit_kept *kept = kept_at(log, index);
+    struct audit_record record;
+    struct bytes leaf;
+    bool bare = false;
+
+    if (kept != NULL && kept->valid && kept->index == index) {
+        TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
+        if (!bare && bytes_equal(leaf, BYTES_OF(kept->leaf))) {
+            *facets = kept->facets;
+            return RC_OK;
+        }
+    }
+    TRY(audit_log_record(log, txn, index, &record));
+    audit_facets_of(&record, facets);
+    return RC_OK;
+}
+
 enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block)
 {
     struct audit_index_item *items = NULL;
     struct audit_facets facets;
-    struct audit_record record;
     size_t count = 0;
 
     TRY(audit_index_items(log, &items));
     for (unsigned at = 0; at < AUDIT_SPAN; at++) {
-        TRY(audit_log_record(log, txn, block * AUDIT_SPAN + at, &record));
-        audit_facets_of(&record, &facets);
+        TRY(facets_at(log, txn, block * AUDIT_SPAN + at, &facets));
         for (size_t i = 0; i < facets.count; i++)
             items[count++] =
                 (struct audit_index_item){ facets.at[i].hash, facets.at[i].kind, (uint8_t)at };
     }
-    qsort(items, count, sizeof *items, audit_index_compare);
+    items = audit_index_sort(log, count);
     TRY(audit_index_put_items(log, txn, AUDIT_INDEX_BLOCK, block, items, count));
     TRY(audit_span_widen_far(log, txn, block));
     return audit_index_reach(log, txn, block);

@@ -57,11 +57,17 @@ struct audit_index_item {
 enum { AUDIT_INDEX_ITEMS = 256 * AUDIT_FACETS_MAX };
 /* Room for that many, kept. */
 enum rc audit_index_items(struct audit_log *log, struct audit_index_item **items);
+/* So many of them by kind, then hash; those alike as they were. Where they are now. */
+struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count);
 int audit_index_compare(const void *left, const void *right);
 enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
                               enum audit_index_level level, uint64_t number,
                               const struct audit_index_item *items, size_t count);
 
+/* A record that is appended, and one that is stripped: spares the block a look at it. */
+void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
+                      const struct audit_record *record);
+void audit_index_drop(struct audit_log *log, uint64_t index);
 /* The block is whole, and has been appended to. */
 enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block);
 /* Every whole block from *low on can be looked up; UINT64_MAX: none, and it never began. */

@@ -56,6 +56,7 @@ void audit_log_free(struct audit_log *log)
     buf_clear(&log->stored);
     buf_clear(&log->opened);
     free(log->items);
+    free(log->kept);
     explicit_bzero(log->salts, sizeof log->salts);
     free(log);
 }
@@ -122,6 +123,7 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     TRY(audit_tree_append(&tree, txn, at, &leaf));
     TRY(audit_span_widen(log, txn, at, record->wall_ms));
     TRY(audit_made_add(log, txn, at, record));
+    audit_index_keep(log, at, entry.leaf, record);
     if (index != NULL)
         *index = at;
     if (at % AUDIT_SPAN == AUDIT_SPAN - 1)
@@ -253,6 +255,7 @@ enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t i
     buf_reset(&log->record);
     TRY(audit_leaf_record(&parts, &log->record, &record));
     TRY(audit_record_read_head((struct bytes){ leaf.at, AUDIT_HEAD }, &head));
+    audit_index_drop(log, index);
     TRY(audit_index_forget(log, txn, index, &record, &head));
     return store_txn_put(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), buf_bytes(&leaf));
 }

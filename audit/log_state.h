@@ -7,6 +7,15 @@
 
 enum { AUDIT_SPAN = 256, AUDIT_FAR_BLOCKS = 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
 
+/* By what a record is found, from when it is appended until its block is whole: held against
+ * the stored leaf before it is believed, since a transaction may have come to nothing. */
+struct audit_kept {
+    bool valid;
+    uint64_t index;
+    uint8_t leaf[AUDIT_LEAF];
+    struct audit_facets facets;
+};
+
 struct audit_log {
     unsigned first_table;
     unsigned far_blocks; /* AUDIT_FAR_BLOCKS; tests make do with fewer */
@@ -17,6 +26,7 @@ struct audit_log {
     struct audit_sealing *sealing;
     struct buf stored, opened;      /* an entry as it lies there, and one that was read */
     struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
+    struct audit_kept *kept;        /* AUDIT_SPAN of them; NULL: none */
 };
 
 /* The record with this index as it lies there, also if it is being erased; its commitment is

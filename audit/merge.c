@@ -1,7 +1,5 @@
 #include "audit/log_state.h"
 
-#include <stdlib.h>
-
 /* Of each block so many keys a step: of all together no more than there is room for. */
 enum { KEYS_OF_BLOCK = 16, CURSOR = 0x42 };
 
@@ -112,7 +110,7 @@ enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t
     TRY(get_place(log, txn, far, &from));
     for (unsigned at = 0; at < log->far_blocks; at++)
         TRY(read_block(&m, far * log->far_blocks + at, from));
-    qsort(m.items, m.count, sizeof *m.items, audit_index_compare);
+    m.items = audit_index_sort(log, m.count); /* blocks ascend already */
     while (m.cut && m.count > 0 && audit_index_compare(&m.items[m.count - 1], &m.last) > 0)
         m.count--;
     TRY(audit_index_put_items(log, txn, AUDIT_INDEX_FAR, far, m.items, m.count));

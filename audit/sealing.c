@@ -8,7 +8,9 @@
 enum { NEXT = 0, BY_NUMBER = 1, BY_SUBJECT = 2, KNOWN = 3 }; /* rows of AUDIT_KEYS */
 enum { LIVE = 1, DOOMED = 2 };
 enum { SEALED = 255 }; /* first octet of a stored entry; a leaf's is its record's version */
-enum { OPEN_KEYS = 128, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
+/* Several times the records of a block of the index, which are read once more when it is whole.
+ */
+enum { OPEN_KEYS = 1024, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
 enum { WRAPPED = STORE_SEAL_KEY + STORE_SEAL_OVERHEAD, MARK = 16 };
 
 static const uint8_t CURRENT[8] = { 255, 255, 255, 255, 255, 255, 255, 255 };

@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/tile_verify.h"
 #include "base/file.h"
 
 #define MAGIC BYTES("touchmark audit 1\n")
 
-static const char RECORDS[] = "records", CHECKPOINT[] = "checkpoint";
+static const char RECORDS[] = "records", CHECKPOINT[] = "checkpoint", TILES[] = "tile";
 enum { ROW_HEAD = 4 + PROOF_HASH, ROW_MAX = ROW_HEAD + AUDIT_ENTRY_MAX, PART = 64 * 1024 };
 
 struct audit_export {
@@ -296,30 +297,64 @@ static enum rc check_older(const struct audit_checkpoint *older,
     return RC_OK;
 }
 
+/* The newer checkpoint and, if there is one, the older, with whose signatures; no origins. */
+static enum rc read_checkpoints(int dir, const struct audit_checkpoint_key *key,
+                                const struct audit_witnesses *witnesses, struct bytes since,
+                                struct audit_verified *made, struct audit_checkpoint *older)
+{
+    AUTO_BUF(note, AUDIT_NOTE_MAX);
+    struct bytes bytes;
+
+    TRY(file_read(dir, CHECKPOINT, &note));
+    TRY(buf_done(&note, &bytes));
+    TRY(audit_checkpoint_verify(key, bytes, &made->checkpoint));
+    TRY(audit_cosignature_demand(witnesses, bytes));
+    TRY(audit_cosignature_count(witnesses, bytes, &made->witnesses));
+    if (since.len > 0) {
+        enum rc rc = audit_checkpoint_verify(key, since, older);
+        if (rc != RC_OK)
+            return fault_while(rc, "the older checkpoint");
+        TRY(check_older(older, &made->checkpoint));
+        older->origin = BYTES("");
+    }
+    made->checkpoint.origin = BYTES("");
+    return RC_OK;
+}
+
+static bool is_there(int dir, const char *name)
+{
+    return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum rc verify_records(int dir, const struct audit_checkpoint *since,
+                              struct audit_verified *made)
+{
+    AUTO_OF(audit_verifier) *v = NULL;
+    struct audit_verified found;
+
+    TRY(audit_verifier_new(since, &v));
+    TRY(feed_file(v, dir));
+    TRY(audit_verifier_finish(v, &made->checkpoint, &found));
+    made->erased = found.erased;
+    return RC_OK;
+}
+
 enum rc audit_verify(int dir, const struct audit_checkpoint_key *key,
                      const struct audit_witnesses *witnesses, struct bytes since,
                      struct audit_verified *verified)
 {
-    AUTO_OF(audit_verifier) *v = NULL;
-    AUTO_BUF(note, AUDIT_NOTE_MAX);
-    struct audit_checkpoint checkpoint, older;
-    struct bytes bytes;
-    size_t signers = 0;
+    struct audit_verified made = { 0 };
+    struct audit_checkpoint older = { 0 };
+    const struct audit_checkpoint *since_met = since.len > 0 ? &older : NULL;
 
-    TRY(file_read(dir, CHECKPOINT, &note));
-    TRY(buf_done(&note, &bytes));
-    TRY(audit_checkpoint_verify(key, bytes, &checkpoint));
-    TRY(audit_cosignature_demand(witnesses, bytes));
-    TRY(audit_cosignature_count(witnesses, bytes, &signers));
-    if (since.len > 0) {
-        enum rc rc = audit_checkpoint_verify(key, since, &older);
-        if (rc != RC_OK)
-            return fault_while(rc, "the older checkpoint");
-        TRY(check_older(&older, &checkpoint));
-    }
-    TRY(audit_verifier_new(since.len > 0 ? &older : NULL, &v));
-    TRY(feed_file(v, dir));
-    TRY(audit_verifier_finish(v, &checkpoint, verified));
-    verified->witnesses = signers;
+    TRY(read_checkpoints(dir, key, witnesses, since, &made, &older));
+    bool tiles = is_there(dir, TILES);
+    made.leaves_only = tiles && !is_there(dir, RECORDS);
+    made.records = made.checkpoint.size;
+    if (!made.leaves_only)
+        TRY(verify_records(dir, since_met, &made));
+    if (tiles)
+        TRY(audit_tile_verify(dir, &made.checkpoint, since_met));
+    *verified = made;
     return RC_OK;
 }

@@ -1,4 +1,4 @@
-/* An exported log: a folder of two files that anyone can verify with the checkpoint key alone.
+/* A copy of the log: a folder of files that anyone can verify with the checkpoint key alone.
  */
 #pragma once
 
@@ -7,9 +7,10 @@
 #include "audit/leaf.h"
 
 /*
- * "records": "touchmark audit 1\n", then for each record: length u32 of its entry, the
- * leaf's hash, the entry (leaf.h). "checkpoint": the signed note over exactly these records.
- * The leaf's hash says nothing that the entry does not; it tells which record was changed.
+ * As exported. "records": "touchmark audit 1\n", then for each record: length u32 of its entry,
+ * the leaf's hash, the entry (leaf.h). "checkpoint": the signed note over exactly these
+ * records. The leaf's hash says nothing that the entry does not; it tells which record was
+ * changed.
  */
 struct audit_export;
 /* Begin in an empty folder; borrowed. RC_EXISTS. */
@@ -22,15 +23,18 @@ AUTO_STRUCT(audit_export, audit_export_free)
 
 struct audit_verified {
     uint64_t records, erased;
+    bool leaves_only; /* tiles alone: no bodies, so nobody knows which were erased */
     size_t witnesses; /* of those that were named, who signed the checkpoint */
     struct audit_checkpoint checkpoint; /* without its origin */
 };
 
 /*
- * Recompute every commitment, leaf and the tree, and hold them against the checkpoint. since: a
- * note kept from earlier, or empty; the log must begin with all that it covers, so truncation
- * and rollback show. Without as many witnesses' signatures as they demand the checkpoint is
- * nothing. RC_DENIED and RC_MALFORMED name the first record that is wrong. RC_IO.
+ * A folder of "checkpoint" and of "records", or "tile" (tile_file.h), or both: then both are
+ * verified. Recompute every commitment, leaf and the tree, and hold them against the
+ * checkpoint. since: a note kept from earlier, or empty; the log must begin with all that it
+ * covers, so truncation and rollback show. Without as many witnesses' signatures as they demand
+ * the checkpoint is nothing. RC_DENIED and RC_MALFORMED name the first record or tile that is
+ * wrong. RC_IO.
  */
 enum rc audit_verify(int dir, const struct audit_checkpoint_key *key,
                      const struct audit_witnesses *witnesses, struct bytes since,

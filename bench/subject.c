@@ -49,14 +49,19 @@ enum rc subject_world_open(size_t clients, struct subject_world *world)
     return load_identities_read(path, clients, &world->clients);
 }
 
-void subject_world_close(struct subject_world *world)
+void subject_remove_folder(const char *folder)
 {
     enum { DESCRIPTORS = 16 };
 
+    nftw(folder, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+}
+
+void subject_world_close(struct subject_world *world)
+{
     load_identities_clear(&world->clients);
     load_identities_clear(&world->devices);
     if (world->folder[0] != 0 && strstr(world->folder, "touchmark-bench-") != NULL)
-        nftw(world->folder, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+        subject_remove_folder(world->folder);
     world->folder[0] = 0;
 }
 

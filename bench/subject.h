@@ -33,6 +33,8 @@ struct subject {
 /* Makes the folder (under TMPDIR or /tmp) and its identities. */
 enum rc subject_world_open(size_t clients, struct subject_world *world);
 void subject_world_close(struct subject_world *world);
+/* With all that is in it. */
+void subject_remove_folder(const char *folder);
 
 /* RC_NOT_FOUND if its program is not there: fault_text() says which. */
 enum rc subject_start(struct subject_world *world, enum subject_kind kind,

@@ -92,19 +92,24 @@ static enum rc read_witnesses(const struct cli_call *call, struct audit_witnesse
 static enum rc tell(const struct cli_call *call, const struct audit_verified *verified)
 {
     AUTO_BUF(hex, 2 * PROOF_HASH + 1);
+    AUTO_BUF(what, 64);
     AUTO(json_value) *answer = NULL;
-    const char *root = NULL;
+    const char *root = NULL, *told = NULL;
 
     text_add_hex(&hex, BYTES_OF(verified->checkpoint.root.at));
     TRY(buf_text(&hex, &root));
-    answer = json_pack("{s:b, s:I, s:I, s:s, s:I}", "verified", 1, "records",
+    answer = json_pack("{s:b, s:I, s:I, s:b, s:s, s:I}", "verified", 1, "records",
                        (json_int_t)verified->records, "erased", (json_int_t)verified->erased,
-                       "root", root, "witnesses", (json_int_t)verified->witnesses);
+                       "leaves_only", (int)verified->leaves_only, "root", root, "witnesses",
+                       (json_int_t)verified->witnesses);
+    if (verified->leaves_only)
+        buf_addf(&what, "leaves in tiles (no bodies)");
+    else
+        buf_addf(&what, "records (%" PRIu64 " erased)", verified->erased);
+    TRY(buf_text(&what, &told));
     return cli_show_line(
-        call, answer,
-        "Verified: %" PRIu64 " records (%" PRIu64
-        " erased), all under the signed root %s%s%s\n",
-        verified->records, verified->erased, root,
+        call, answer, "Verified: %" PRIu64 " %s, all under the signed root %s%s%s\n",
+        verified->records, told, root,
         call->values[SINCE] == NULL ? "" : ", and it continues the earlier checkpoint",
         call->values[WITNESS] == NULL ? "" : ", which as many witnesses as demanded have seen");
 }
@@ -243,9 +248,9 @@ const struct cli_command CLI_AUDIT_VERIFY = {
     .summary = "prove that nothing in the log was changed",
     .teaching =
         "Every record is hashed anew, and the tree of all of them held against the "
-        "signed checkpoint.\nWith DIR, an exported copy: needs no server and no trust in "
-        "one, only the public key.\nWithout, the log is fetched first. The first wrong "
-        "record is named (status 3 or 7).\n"
+        "signed checkpoint.\nWith DIR, an exported copy, or one of the log's tiles (which "
+        "have no bodies): needs no\nserver and no trust in one, only the public key. Without, "
+        "the log is fetched first.\nThe first wrong record or tile is named (status 3 or 7).\n"
         "\n"
         "What lacks its end is whole in itself: give --since a checkpoint kept "
         "elsewhere.\n"

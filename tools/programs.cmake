@@ -122,3 +122,22 @@ function(bench_smoke)
     set_tests_properties(bench_${name} PROPERTIES LABELS release TIMEOUT 120 RUN_SERIAL TRUE)
   endforeach()
 endfunction()
+
+# A second set of the programs, in audit_off/bin, whose broker drops its audit records.
+function(bench_without_audit user)
+  set(folder ${CMAKE_BINARY_DIR}/audit_off/bin)
+  add_executable(broker_without_audit daemon/broker_main.c bench/audit_off.c)
+  target_include_directories(broker_without_audit PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(broker_without_audit PRIVATE daemon ${BELOW_DAEMON})
+  set_target_properties(broker_without_audit PROPERTIES
+    OUTPUT_NAME touchmark-broker RUNTIME_OUTPUT_DIRECTORY ${folder})
+  foreach(call broker_witness audit_spool_add audit_spool_commit)
+    target_link_options(broker_without_audit PRIVATE LINKER:--wrap=${call})
+  endforeach()
+  foreach(name touchmark touchmarkd touchmark-signer touchmark-authority touchmark-exporter)
+    list(APPEND copies $<TARGET_FILE:${name}>)
+  endforeach()
+  add_custom_target(others_without_audit DEPENDS programs broker_without_audit
+    COMMAND ${CMAKE_COMMAND} -E copy_if_different ${copies} ${folder})
+  add_dependencies(${user} others_without_audit)
+endfunction()

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import os
+import shutil
 import signal
 import struct
 
@@ -153,6 +154,30 @@ def test_they_are_served_while_the_authority_is_away(running):
     finally:
         os.kill(pid, signal.SIGCONT)
     running.wait_healthy()
+
+
+def test_a_copy_of_the_folder_is_verified_with_the_key_alone(running, tmp_path):
+    size, _ = wait_checkpoint(running, 257)
+    copy, key = tmp_path / "copy", running.folder / "operator/checkpoints.pub.pem"
+    older = tmp_path / "older"
+    older.write_bytes(fetch(running, "checkpoint").body)
+    running.add_device("one-more")
+    wait_checkpoint(running, size + 1)
+    running.running.stop()
+    shutil.copytree(running.folder / "tiles", copy)
+    running.start()
+    told = place.touchmark("audit", "verify", copy, "--key", key, "--since", older).stdout
+    assert " leaves in tiles (no bodies), all under the signed root " in told and "continues" in told
+    for name in ("tile/entries/000", "tile/0/000", "tile/1/000.p/1"):
+        octets = (copy / name).read_bytes()
+        changed = bytearray(octets)
+        changed[31] ^= 4
+        (copy / name).write_bytes(changed)
+        refused = place.touchmark("audit", "verify", copy, "--key", key, check=False)
+        assert refused.returncode in (3, 7) and name in refused.stderr
+        (copy / name).write_bytes(octets)
+    (copy / "tile/0/000").unlink()
+    assert "tile/0/000: is missing" in place.touchmark("audit", "verify", copy, "--key", key, check=False).stderr
 
 
 def test_missing_and_damaged_ones_are_made_again_at_the_next_start(running):

@@ -1,4 +1,10 @@
 """Two verifiers that share no code: `touchmark audit verify`, and docs/verify_audit.py with only Python and openssl."""
+import argparse
+import base64
+import hashlib
+import importlib.util
+import os
+import random
 import shutil
 import struct
 import subprocess
@@ -11,6 +17,7 @@ import world
 
 SCRIPT = place.SOURCE / "docs/verify_audit.py"
 MAGIC = len(b"touchmark audit 1\n")
+MANY = 10_000
 
 
 class Logs:
@@ -73,6 +80,38 @@ def rows(octets):
     return found
 
 
+def load_script():
+    spec = importlib.util.spec_from_file_location("verify_audit", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def many(logs, tmp_path_factory):
+    """A log of 10,000 records and a key of its own: the rows of the other one, again and again, under a tree of their own."""
+    made, script = Logs(tmp_path_factory.mktemp("many")), load_script()
+    records = (logs.whole / "records").read_bytes()
+    spans = rows(records)
+    repeated = [records[slice(*spans[number % len(spans)])] for number in range(MANY)]
+    tree = script.Tree()
+    for row in repeated:
+        tree.add(row[4:36])
+    root = base64.b64encode(tree.root()).decode()
+    lines = (logs.whole / "checkpoint").read_text().split("\n")
+    text = "\n".join([lines[0], str(MANY), root, lines[3], ""])
+    key, pem, signed = made.folder / "key", made.key, made.folder / "signed"
+    world.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+    pem.write_bytes(world.run("openssl", "ec", "-in", key, "-pubout").stdout)
+    world.run("openssl", "dgst", "-sha256", "-sign", key, "-out", signed, input=text.encode())
+    spki = world.run("openssl", "pkey", "-pubin", "-in", pem, "-outform", "DER").stdout
+    signature = base64.b64encode(script.sha256(spki)[:4] + signed.read_bytes()).decode()
+    made.whole.mkdir()
+    (made.whole / "records").write_bytes(records[:MAGIC] + b"".join(repeated))
+    (made.whole / "checkpoint").write_text(f"{text}\n— {lines[0]} {signature}\n")
+    return made
+
+
 def test_the_script_is_short_and_has_only_the_standard_library():
     text = SCRIPT.read_text()
     assert len(text.splitlines()) < 200
@@ -106,6 +145,40 @@ def test_both_see_a_changed_bit_wherever_it_is(logs):
         changed[at] ^= 1 << number % 7
         (folder / "checkpoint").write_bytes(changed)
         assert not both(logs, folder), at
+
+
+def told_by_script(script, logs, folder):
+    """What its main() would say, without a process: the reason, or None if it verified."""
+    args = argparse.Namespace(folder=folder, key=logs.key, since=None, witness=None, quorum=None)
+    try:
+        script.verify(args)
+    except (script.Wrong, OSError, ValueError) as wrong:
+        return str(wrong)
+    return None
+
+
+def test_both_see_bits_at_random_among_ten_thousand_records(many):
+    """150 bits of the records by the script, 15 of them by both; of the checkpoint a bit of each octet by the script."""
+    seed = int(os.environ.get("TOUCHMARK_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"TOUCHMARK_SEED={seed}")
+    dice, script, folder = random.Random(seed), load_script(), many.copy("changed")
+    assert both(many, folder)
+    records, note = (folder / "records").read_bytes(), (folder / "checkpoint").read_bytes()
+    for number in range(150):
+        at, bit = dice.randrange(len(records)), dice.randrange(8)
+        changed = bytearray(records)
+        changed[at] ^= 1 << bit
+        (folder / "records").write_bytes(changed)
+        assert told_by_script(script, many, folder), (at, bit)
+        assert number % 10 or not both(many, folder), (at, bit)
+    (folder / "records").write_bytes(records)
+    for at in range(len(note)):
+        changed = bytearray(note)
+        changed[at] ^= 1 << dice.randrange(8)
+        (folder / "checkpoint").write_bytes(changed)
+        assert told_by_script(script, many, folder), (at, changed[at])
+    (folder / "checkpoint").write_bytes(note)
+    assert told_by_script(script, many, folder) is None
 
 
 def test_both_see_truncation(logs):
@@ -160,8 +233,6 @@ def test_both_refuse_another_key_and_no_key(logs, tmp_path):
 
 def test_both_demand_witnesses(logs):
     name, key = "witness.example/nobody", "A" * 43 + "="
-    import base64
-    import hashlib
     typed = b"\4" + base64.b64decode(key)
     vkey = f"{name}+{hashlib.sha256(name.encode() + chr(10).encode() + typed).digest()[:4].hex()}+" + \
         base64.b64encode(typed).decode()

@@ -237,6 +237,17 @@ static enum rc strip(struct store_txn *txn, void *with)
     return audit_log_strip(log, txn, stripping->index, buf_bytes(&copy));
 }
 
+static void keep_head(struct audit_record *record)
+{
+    struct audit_record head = { .action = record->action,
+                                 .decision = record->decision,
+                                 .wall_ms = record->wall_ms,
+                                 .source = record->source };
+
+    memcpy(head.correlation, record->correlation, sizeof head.correlation);
+    *record = head;
+}
+
 /* By what is gone they are found no more, by what is left they are: in blocks, merged or not,
  * and in the last one. */
 static void erased_records_are_found_by_their_heads_alone(void **state)
@@ -255,14 +266,59 @@ static void erased_records_are_found_by_their_heads_alone(void **state)
         if (i == 250)
             assert_int_equal(store_write(w->logs->store, index_all, w), RC_OK);
         assert_int_equal(store_write(w->logs->store, strip, &stripping), RC_OK);
-        struct audit_record head = { .action = record->action,
-                                     .decision = record->decision,
-                                     .wall_ms = record->wall_ms,
-                                     .source = record->source };
-        memcpy(head.correlation, record->correlation, sizeof head.correlation);
-        *record = head;
+        keep_head(record);
     }
     assert_true(check_many(w, 150, 3) > 50);
+}
+
+/* In pieces, and some of them for nothing: with other records at the same places. */
+struct piece {
+    struct searches_adding adding, after;
+    size_t from, to, shift;
+    enum rc ends;
+};
+
+static enum rc add_piece(struct store_txn *txn, void *with)
+{
+    struct piece *piece = with;
+    struct searches_adding adding = piece->adding;
+
+    for (size_t i = piece->from; i < piece->to; i++)
+        TRY(searches_add(&adding, txn, &adding.w->records[i + piece->shift]));
+    if (piece->ends != RC_OK)
+        return fault(piece->ends, "undone");
+    piece->after = adding;
+    return RC_OK;
+}
+
+static void write_piece(struct searches *w, struct piece *piece, size_t to)
+{
+    struct piece undone = *piece;
+
+    undone.to = to;
+    undone.shift = 7;
+    undone.ends = RC_BUSY;
+    assert_int_equal(store_write(w->logs->store, add_piece, &undone), RC_BUSY);
+    piece->to = to;
+    assert_int_equal(store_write(w->logs->store, add_piece, piece), RC_OK);
+    piece->from = to;
+    piece->adding = piece->after;
+}
+
+static void finds_what_was_appended_and_not_what_was_undone(void **state)
+{
+    struct searches *w = *state;
+    struct piece piece = { .adding = { .w = w } };
+
+    searches_fill(w, SEARCHES_RECORDS);
+    w->count = 1000;
+    for (size_t to = 100; to <= w->count; to += 100) {
+        write_piece(w, &piece, to);
+        struct stripping stripping = { w, to - 3 }; /* its block is not whole yet */
+        assert_int_equal(store_write(w->logs->store, strip, &stripping), RC_OK);
+        keep_head(&w->records[to - 3]);
+    }
+    assert_true(check_many(w, 120, 9) > 50);
 }
 
 int main(void)
@@ -277,6 +333,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_mix_looks_at_no_record_that_lacks_a_term,
                                         searches_set_up, searches_tear_down),
         cmocka_unit_test_setup_teardown(erased_records_are_found_by_their_heads_alone,
+                                        searches_set_up, searches_tear_down),
+        cmocka_unit_test_setup_teardown(finds_what_was_appended_and_not_what_was_undone,
                                         searches_set_up, searches_tear_down),
         cmocka_unit_test_setup_teardown(finds_at_every_length_of_the_log, searches_set_up,
                                         searches_tear_down),

@@ -98,11 +98,12 @@ static void detects_every_changed_bit_of_the_records(void **state)
     struct bytes note = buf_bytes(&g->note), records = buf_bytes(&g->records);
     size_t at;
 
-    /* Every bit of the first records, and of every later octet one bit, in turn. */
+    /* Every bit of the first records, and of every fifth later octet one bit, in turn; every
+     * bit of all: test_bits.c, where no sanitizer slows it down. */
     assert_int_equal(verify_bytes(g, records, note), RC_OK);
     for (at = 0; at < records.len; at++)
         for (unsigned bit = 0; bit < 8; bit++) {
-            if (at > 2500 && bit != at % 8)
+            if (at > 2500 && bit * 5 != at % 40)
                 continue;
             g->records.at[at] ^= (uint8_t)(1 << bit);
             assert_int_not_equal(verify_bytes(g, records, note), RC_OK);
