@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -98,30 +100,57 @@ void broker_connection_end(struct connection *connection)
 }
 
 /*
+ * What the client's end has acknowledged since the connection began (tcpi_bytes_acked, RFC
+ * 4898). What the kernel took from us says nothing of the client: its buffer grows by itself.
+ */
+static uint64_t acknowledged(const struct connection *connection)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof info;
+
+    if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return 0;
+    return info.tcpi_bytes_acked;
+}
+
+static void begin_patience(struct connection *connection)
+{
+    connection->acknowledged = acknowledged(connection);
+    connection->patience_ms = read_by_ms(connection);
+    broker_connection_alarm(connection, connection->patience_ms);
+}
+
+/*
  * A slow link gets its whole answer; who reads nothing, or next to nothing, does not stay.
  * While so much waits for him that nothing more is taken from libmicrohttpd, its giving up is
  * not seen either.
  */
-static void renew_patience(struct connection *connection, size_t taken)
+static void renew_patience(struct connection *connection, size_t sent)
 {
     int64_t until = read_by_ms(connection);
 
     if (connection->stream == NULL)
         return;
     if (connection->state == CONNECTION_ENDING) {
-        if (taken > 0)
+        if (sent > 0)
             connection->patience_ms =
                 until < connection->answered_by_ms ? until : connection->answered_by_ms;
-        return;
-    }
-    connection->taken += taken;
-    if (connection->out.len == 0) {
+    } else if (connection->out.len == 0) {
         connection->patience_ms = INT64_MAX;
-    } else if (connection->patience_ms == INT64_MAX || connection->taken >= PROGRESS) {
-        connection->taken = 0;
-        connection->patience_ms = until;
-        broker_connection_alarm(connection, until);
+    } else if (connection->patience_ms == INT64_MAX) {
+        begin_patience(connection);
     }
+}
+
+/* HTTP's reader has had his time: false if he has not taken enough in it, and is let go of. */
+static bool goes_on_reading(struct connection *connection)
+{
+    if (connection->stream == NULL || now_ms(connection) < connection->patience_ms)
+        return true;
+    if (acknowledged(connection) < connection->acknowledged + PROGRESS)
+        return false;
+    begin_patience(connection);
+    return true;
 }
 
 void broker_connection_free(struct connection *connection)
@@ -377,7 +406,7 @@ static enum rc on_due(struct loop_timer *timer)
     }
     if (connection->client != NULL)
         broker_mqtt_session_tick(connection->client->session, now_ms(connection));
-    if (connection->stream != NULL && now_ms(connection) >= connection->patience_ms) {
+    if (!goes_on_reading(connection)) {
         broker_connection_close(connection);
         return RC_OK;
     }

@@ -54,7 +54,7 @@ struct connection {
     struct loop_timer timer; /* armed for the earliest of what may be due, or earlier */
     int64_t patience_ms;     /* end of handshake, look-up, farewell, or a will's delay; while it
                                 is open, of HTTP's reader */
-    size_t taken;            /* by that one, of what waits, since his time began */
+    uint64_t acknowledged;   /* octets, by that one, when his time began */
     int64_t answered_by_ms;  /* an answer over HTTP that is ending has left by then, or never */
     struct ssl_st *tls;
     struct broker_identity identity;
