@@ -7,12 +7,22 @@
 
 enum { SUBJECT_PROCESSES_MAX = 16, SUBJECT_PATH_MAX = 512, SUBJECT_NAME_MAX = 64 };
 
+/*
+ * What clients may do: all of bench/# ; or only publish and subscribe to bench/ID, by one rule
+ * that names the id as a fact, or by a rule (a user, a role) for each client of the world.
+ */
+enum subject_rules { SUBJECT_OPEN, SUBJECT_ONE_RULE, SUBJECT_OWN_RULES };
+/* Who keeps mosquitto's rules, if not open; the latter knows no facts. */
+enum subject_judge { SUBJECT_ACL_FILE, SUBJECT_DYNAMIC_SECURITY };
+
 /* What all subjects of a run share: a temporary folder with a CA, and many clients under it. */
 struct subject_world {
     char folder[SUBJECT_PATH_MAX];
     char programs[SUBJECT_PATH_MAX]; /* where this program stands */
     struct load_identities clients;
     struct load_identities devices; /* the same ids, enrolled with ours when it first starts */
+    enum subject_rules rules;       /* set before the subjects start */
+    enum subject_judge judge;
 };
 
 enum subject_kind { SUBJECT_FLOOR, SUBJECT_PEER, SUBJECT_OURS, SUBJECT_KINDS };
@@ -28,6 +38,7 @@ struct subject {
     char ca_path[SUBJECT_PATH_MAX];
     const struct load_identities *clients; /* the world's */
     char folder[SUBJECT_PATH_MAX];
+    char url[SUBJECT_PATH_MAX]; /* of our operator door; empty if it is not ours */
 };
 
 /* Makes the folder (under TMPDIR or /tmp) and its identities. */
@@ -40,6 +51,10 @@ void subject_remove_folder(const char *folder);
 enum rc subject_start(struct subject_world *world, enum subject_kind kind,
                       struct subject *subject);
 void subject_stop(struct subject *subject);
+
+/* Ours only: make this text the active policy; and wait until every door follows. */
+enum rc subject_apply_policy(const struct subject *subject, struct bytes text);
+enum rc subject_wait_followed(const struct subject *subject);
 
 /* Processor time of all its processes (or of its door only) since they began. */
 double subject_cpu_us(const struct subject *subject);

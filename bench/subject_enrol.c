@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <openssl/pkcs7.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,9 @@
 AUTO_TYPE(CURL, curl_easy_cleanup)
 AUTO_TYPE(X509_REQ, X509_REQ_free)
 AUTO_TYPE(PKCS7, PKCS7_free)
+AUTO_TYPE(json_t, json_decref)
 
-enum { ANSWER_MAX = 256 * 1024, WAIT_MS = 30000, NAP_MS = 20 };
+enum { ANSWER_MAX = 256 * 1024, POLICY_ANSWER_MAX = 32 * 1024 * 1024, WAIT_MS = 30000, NAP_MS = 20 };
 
 struct question {
     const char *path, *type;
@@ -92,6 +94,38 @@ static enum rc add_device(CURL *curl, const struct subject_operator *by, const c
     buf_addf(&body, "{\"id\":\"%s\"}", id);
     const struct question question = { "/v1/devices", "application/json", buf_bytes(&body) };
     return ask(curl, by, &question, &answer);
+}
+
+static enum rc find_active(CURL *curl, const struct subject_operator *by, json_t **version)
+{
+    const struct question question = { .path = "/v1/policies/active",
+                                       .type = "application/json" };
+    AUTO_BUF(answer, POLICY_ANSWER_MAX);
+
+    TRY(ask(curl, by, &question, &answer));
+    AUTO(json_t) *active = json_loadb((const char *)answer.at, answer.len, 0, NULL);
+    *version = json_incref(json_object_get(active, "version"));
+    return *version != NULL ? RC_OK : fault(RC_MALFORMED, "the active policy has no version");
+}
+
+enum rc subject_post_policy(const struct subject_operator *by, struct bytes text)
+{
+    AUTO(CURL) *curl = NULL;
+    AUTO_BUF(answer, ANSWER_MAX);
+    json_t *version = NULL;
+
+    TRY(connect_as(by, &curl));
+    TRY(find_active(curl, by, &version));
+    AUTO(json_t) *body =
+        json_pack("{s:s%, s:o}", "text", (const char *)text.at, text.len, "replaces", version);
+    char *packed = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (packed == NULL)
+        return fault(RC_NOMEM, "policy");
+    const struct question question = { "/v1/policies", "application/json",
+                                       bytes_of_text(packed) };
+    enum rc rc = ask(curl, by, &question, &answer);
+    free(packed);
+    return rc;
 }
 
 static enum rc write_request(const char *id, EVP_PKEY *key, struct buf *out)

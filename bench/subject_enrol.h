@@ -12,5 +12,7 @@ struct subject_operator {
 /* Make keys and certificates with the ids of the pattern. On failure out is untouched. */
 enum rc subject_enrol(const struct subject_operator *by, const struct load_identities *pattern,
                       struct load_identities *out);
+/* Make it the active policy, whichever is active now. */
+enum rc subject_post_policy(const struct subject_operator *by, struct bytes text);
 /* Until every door has followed all changes. */
 enum rc subject_wait_doors(const struct subject_operator *by);

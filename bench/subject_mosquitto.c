@@ -1,4 +1,5 @@
 #include "bench/subject_internal.h"
+#include "bench/subject_rules.h"
 
 #include "base/file.h"
 #include "base/own.h"
@@ -56,6 +57,7 @@ static enum rc write_config(const struct subject_world *world, const struct subj
                     "persistence false\n"
                     "log_type error\n"
                     "log_dest stderr\n");
+    TRY(subject_rules_mosquitto(world, subject->folder, &text));
     /* Otherwise it becomes a user that cannot read the temporary folder. */
     if (geteuid() == 0)
         buf_addf(&text, "user root\n");

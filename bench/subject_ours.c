@@ -1,5 +1,6 @@
 #include "bench/subject_enrol.h"
 #include "bench/subject_internal.h"
+#include "bench/subject_rules.h"
 
 #include "base/file.h"
 #include "base/own.h"
@@ -22,13 +23,10 @@ static const char *const PROGRAMS[] = { "touchmark", "touchmarkd", "touchmark-si
 static const char SETTINGS[] =
     "\n[device-door]\nout_most = 16M\nqueue_most = 32768\nqueue_bytes = 64M\n"
     "\n[sandbox]\nlocked_memory = optional\n";
-static const char POLICY[] = "allow device connect\n"
-                             "allow device publish, subscribe \"bench/#\"\n";
 
 struct ours {
     char bin[SUBJECT_PATH_MAX], place[SUBJECT_PATH_MAX], log[SUBJECT_PATH_MAX];
-    char ca[SUBJECT_PATH_MAX], certificate[SUBJECT_PATH_MAX], key[SUBJECT_PATH_MAX];
-    char profile[SUBJECT_PATH_MAX], url[SUBJECT_PATH_MAX];
+    char ca[SUBJECT_PATH_MAX], url[SUBJECT_PATH_MAX];
 };
 
 static enum rc find_programs(const struct ours *ours)
@@ -49,10 +47,7 @@ static enum rc find_paths(const struct subject_world *world, const struct subjec
     TRY(subject_path(ours->bin, world->programs, "bin"));
     TRY(subject_path(ours->place, subject->folder, "place"));
     TRY(subject_path(ours->log, subject->folder, "log"));
-    TRY(subject_path(ours->ca, ours->place, "ca/root.pem"));
-    TRY(subject_path(ours->certificate, ours->place, "operator/admin.pem"));
-    TRY(subject_path(ours->key, ours->place, "operator/admin.key"));
-    return subject_path(ours->profile, ours->place, "operator/operator.conf");
+    return subject_path(ours->ca, ours->place, "ca/root.pem");
 }
 
 /* Run touchmark with these words to its end; RC_IO if it was not content. */
@@ -218,15 +213,47 @@ static enum rc run(struct subject *subject, struct ours *ours)
     return find_processes(subject);
 }
 
-static enum rc apply_policy(const struct ours *ours, const char *folder)
-{
-    char path[SUBJECT_PATH_MAX];
+struct admin {
+    char ca[SUBJECT_PATH_MAX], certificate[SUBJECT_PATH_MAX], key[SUBJECT_PATH_MAX];
+    struct subject_operator by;
+};
 
-    TRY(append(folder, "policy", POLICY));
-    TRY(subject_path(path, folder, "policy"));
-    const char *const words[] = { "policy",      "apply",    path,      "--profile",
-                                  ours->profile, "--server", ours->url, NULL };
-    return touchmark(ours, words);
+static enum rc find_admin(const struct subject *subject, struct admin *admin)
+{
+    TRY(subject_path(admin->ca, subject->folder, "place/ca/root.pem"));
+    TRY(subject_path(admin->certificate, subject->folder, "place/operator/admin.pem"));
+    TRY(subject_path(admin->key, subject->folder, "place/operator/admin.key"));
+    admin->by = (struct subject_operator){ subject->url, admin->ca, admin->certificate,
+                                           admin->key };
+    return RC_OK;
+}
+
+enum rc subject_apply_policy(const struct subject *subject, struct bytes text)
+{
+    struct admin admin;
+
+    TRY(find_admin(subject, &admin));
+    return subject_post_policy(&admin.by, text);
+}
+
+enum rc subject_wait_followed(const struct subject *subject)
+{
+    struct admin admin;
+
+    TRY(find_admin(subject, &admin));
+    return subject_wait_doors(&admin.by);
+}
+
+static enum rc begin(struct subject_world *world, const struct subject *subject)
+{
+    struct admin admin;
+    AUTO_BUF(policy, SUBJECT_RULES_MAX);
+
+    TRY(find_admin(subject, &admin));
+    TRY(subject_rules_policy(world, SUBJECT_EACH, &policy));
+    TRY(subject_post_policy(&admin.by, buf_bytes(&policy)));
+    TRY(subject_enrol(&admin.by, &world->clients, &world->devices));
+    return subject_wait_doors(&admin.by);
 }
 
 enum rc subject_start_ours(struct subject_world *world, struct subject *subject)
@@ -236,17 +263,14 @@ enum rc subject_start_ours(struct subject_world *world, struct subject *subject)
     memcpy(subject->name, "touchmark", sizeof "touchmark");
     TRY(find_paths(world, subject, &ours));
     TRY(find_programs(&ours));
-    const struct subject_operator admin = { ours.url, ours.ca, ours.certificate, ours.key };
     bool first = access(ours.place, F_OK) != 0;
     if (first)
         TRY(init(&ours));
     TRY(run(subject, &ours));
-    TRY(subject_wait_doors(&admin));
-    if (first) {
-        TRY(apply_policy(&ours, subject->folder));
-        TRY(subject_enrol(&admin, &world->clients, &world->devices));
-        TRY(subject_wait_doors(&admin));
-    }
+    memcpy(subject->url, ours.url, sizeof subject->url);
+    TRY(subject_wait_followed(subject));
+    if (first)
+        TRY(begin(world, subject));
     memcpy(subject->ca_path, ours.ca, sizeof ours.ca);
     subject->clients = &world->devices;
     return RC_OK;
