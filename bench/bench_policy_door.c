@@ -16,10 +16,13 @@ enum { LIVE = 64, AT_ONCE = 16, PAYLOAD = 64, IN_FLIGHT = 1000, VERSIONS = 5 };
 static const int64_t WARM_NS = 100000000, PATIENCE_NS = 5000000000, MS = 1000000;
 static const int64_t SWITCH_NS = 60000000000, TURN_NS = 1000000, SETTLE_NS = 1000000000;
 static const char WHAT[] =
-    "Processor time of a delivered message of 64 bytes (64 clients to themselves, QoS 0 and 1)\n"
-    "where each of 10,000 clients (--quick 200, default 2,000, --full 10,000) has a rule of its\n"
+    "Processor time of a delivered message of 64 bytes (64 clients to themselves, QoS 0 and "
+    "1)\n"
+    "where each of 10,000 clients (--quick 200, default 2,000, --full 10,000) has a rule of "
+    "its\n"
     "own, or one rule names the client, beside mosquitto with an ACL file and with its\n"
-    "dynamic-security plugin for the same clients; and, ours alone, with as many live sessions:\n"
+    "dynamic-security plugin for the same clients; and, ours alone, with as many live "
+    "sessions:\n"
     "a version that changes nothing, and one that ends every other session.";
 
 /* ---- Publishing ---- */
@@ -229,9 +232,8 @@ static enum rc switch_and_cut(const struct subject *subject, struct load_crowd *
     if (ends.at_ns == NULL)
         return fault(RC_NOMEM, "ends");
     crowd->outer = (struct load_handler){ .live = note_live, .ended = note_end, .with = &ends };
-    enum rc rc = pthread_create(&thread, NULL, give, &giving) == 0
-                     ? RC_OK
-                     : fault(RC_NOMEM, "a thread");
+    enum rc rc =
+        pthread_create(&thread, NULL, give, &giving) == 0 ? RC_OK : fault(RC_NOMEM, "a thread");
     if (rc == RC_OK) {
         rc = turn_until(crowd->load, &ends, crowd->count / 2);
         pthread_join(thread, NULL);

@@ -15,7 +15,12 @@ AUTO_TYPE(X509_REQ, X509_REQ_free)
 AUTO_TYPE(PKCS7, PKCS7_free)
 AUTO_TYPE(json_t, json_decref)
 
-enum { ANSWER_MAX = 256 * 1024, POLICY_ANSWER_MAX = 32 * 1024 * 1024, WAIT_MS = 30000, NAP_MS = 20 };
+enum {
+    ANSWER_MAX = 256 * 1024,
+    POLICY_ANSWER_MAX = 32 * 1024 * 1024,
+    WAIT_MS = 30000,
+    NAP_MS = 20
+};
 
 struct question {
     const char *path, *type;

@@ -223,8 +223,8 @@ static enum rc find_admin(const struct subject *subject, struct admin *admin)
     TRY(subject_path(admin->ca, subject->folder, "place/ca/root.pem"));
     TRY(subject_path(admin->certificate, subject->folder, "place/operator/admin.pem"));
     TRY(subject_path(admin->key, subject->folder, "place/operator/admin.key"));
-    admin->by = (struct subject_operator){ subject->url, admin->ca, admin->certificate,
-                                           admin->key };
+    admin->by =
+        (struct subject_operator){ subject->url, admin->ca, admin->certificate, admin->key };
     return RC_OK;
 }
 

@@ -105,6 +105,7 @@ static void meet(struct policy_walk *walk, uint32_t start, bool doubtful)
         if ((doubtful && posting->effect == POLICY_ALLOW) || !is_worth(walk, posting) ||
             !policy_walk_applies(walk, posting))
             continue;
+        __builtin_prefetch(&walk->session->policy->told[posting->rule]); /* at the end */
         if (posting->effect == POLICY_DENY)
             walk->verdict.rule[POLICY_DENY] = posting->rule;
         else

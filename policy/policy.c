@@ -1,4 +1,5 @@
 #include "policy/bound.h"
+#include "policy/room.h"
 #include "policy/source.h"
 
 #include <stdlib.h>
@@ -73,7 +74,7 @@ static enum rc note_told(struct policy *policy)
 {
     const struct policy_rules *rules = &policy->rules;
 
-    policy->told = calloc(rules->count + 1, sizeof *policy->told);
+    policy->told = policy_room((rules->count + 1) * sizeof *policy->told);
     if (policy->told == NULL)
         return fault(RC_NOMEM, "policy rules");
     for (size_t i = 0; i < rules->count; i++)

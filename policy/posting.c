@@ -1,5 +1,7 @@
 #include "policy/posting.h"
 
+#include "policy/room.h"
+
 #include <stdlib.h>
 
 enum { FIRST_ROOM = 64 };
@@ -146,7 +148,7 @@ enum rc policy_posting_add(struct policy_postings *postings, const struct policy
 enum rc policy_posting_pack(const struct policy_postings *postings,
                             struct policy_posting **packed, uint32_t **starts)
 {
-    struct policy_posting *all = malloc((postings->count + 1) * sizeof *all);
+    struct policy_posting *all = policy_room((postings->count + 1) * sizeof *all);
     uint32_t *first = malloc((postings->end_count + 1) * sizeof *first);
     uint32_t count = 0;
 

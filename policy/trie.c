@@ -1,9 +1,11 @@
 #include "policy/trie.h"
 
+#include "policy/room.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 64, WALKED_AHEAD = 3 };
 
 void policy_trie_clear(struct policy_trie *trie)
 {
@@ -50,17 +52,38 @@ static bool is_child(const struct policy_node *child, uint32_t node,
     return child->parent == node && bytes_equal(policy_trie_level(child), level->text);
 }
 
+static size_t first_slot(const struct policy_trie *trie, uint32_t node,
+                         const struct policy_level *level)
+{
+    uint64_t mixed = (level->hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+
+    return (mixed ^ mixed >> 32) & (trie->slot_count - 1);
+}
+
 /* Where the child by this level is, or would go. */
 static size_t find_slot(const struct policy_trie *trie, uint32_t node,
                         const struct policy_level *level)
 {
-    uint64_t mixed = (level->hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
-    size_t at = (mixed ^ mixed >> 32) & (trie->slot_count - 1);
+    size_t at = first_slot(trie, node, level);
 
     while (trie->slots[at] != POLICY_NONE &&
            !is_child(&trie->nodes[trie->slots[at]], node, level))
         at = (at + 1) & (trie->slot_count - 1);
     return at;
+}
+
+/* What is likely to be walked next comes while this one is compared: an only child mostly lies
+ * behind its parent. */
+static uint32_t find_among(const struct policy_trie *trie, uint32_t node,
+                           const struct policy_level *level)
+{
+    uint32_t likely = trie->slots[first_slot(trie, node, level)];
+
+    if (likely == POLICY_NONE)
+        return POLICY_NONE;
+    for (uint32_t i = 0; i < WALKED_AHEAD && likely + i < trie->count; i++)
+        __builtin_prefetch(&trie->nodes[likely + i]);
+    return trie->slots[find_slot(trie, node, level)];
 }
 
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
@@ -69,7 +92,7 @@ uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
     uint32_t only = trie->nodes[node].literal;
 
     if (only == POLICY_MANY)
-        return trie->slots[find_slot(trie, node, level)];
+        return find_among(trie, node, level);
     if (only != POLICY_NONE && is_child(&trie->nodes[only], node, level))
         return only;
     return POLICY_NONE;
@@ -311,18 +334,20 @@ static void add_cost(struct policy_cost *above, const struct policy_cost *cost,
         above->literal_steps = cost->steps;
 }
 
-/* Nodes on lines of their own, now that they grow no more. */
-static enum rc align_nodes(struct policy_trie *trie)
+/* Where they stay, now that they grow no more. */
+static enum rc settle(struct policy_trie *trie)
 {
-    struct policy_node *nodes =
-        aligned_alloc(sizeof(struct policy_node), trie->count * sizeof(struct policy_node));
+    size_t slots_bytes = trie->slot_count * sizeof *trie->slots;
+    struct policy_node *nodes = policy_room_move(trie->nodes, trie->count * sizeof *nodes);
 
     if (nodes == NULL)
         return fault(RC_NOMEM, "policy index");
-    memcpy(nodes, trie->nodes, trie->count * sizeof *nodes);
-    free(trie->nodes);
     trie->nodes = nodes;
     trie->room = trie->count;
+    uint32_t *slots = policy_room_move(trie->slots, slots_bytes);
+    if (slots == NULL)
+        return fault(RC_NOMEM, "policy index");
+    trie->slots = slots;
     return RC_OK;
 }
 
@@ -346,7 +371,7 @@ enum rc policy_trie_close(struct policy_trie *trie, const uint8_t *tests)
 {
     uint32_t *starts = NULL;
 
-    TRY(align_nodes(trie));
+    TRY(settle(trie));
     trie->costs = calloc(trie->count, sizeof *trie->costs);
     if (trie->costs == NULL)
         return fault(RC_NOMEM, "policy index");
