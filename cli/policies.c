@@ -11,110 +11,12 @@ enum { PATH_LEN_MAX = 1024, REPORT_MAX = 64 * 1024 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* ---- policy check ---- */
-
-enum { SERVER_CHECK };
-static const struct cli_option CHECK_OPTIONS[] = {
-    [SERVER_CHECK] = { "--server-check", NULL, "ask the server, too" },
-};
-
-/* line:column: text, as compilers and editors have it; and {"accepted":..,"errors":[..]}. */
-static enum rc report(const struct cli_call *call, const char *file,
-                      const struct policy_errors *errors, const struct policy *policy)
-{
-    AUTO(json_value) *answer = json_object();
-    json_t *list = json_array();
-
-    (void)json_object_set_new(answer, "accepted", json_boolean(policy != NULL));
-    (void)json_object_set_new(answer, "errors", list);
-    for (size_t i = 0; i < errors->count; i++) {
-        const struct policy_error *one = &errors->at[i];
-        (void)json_array_append_new(
-            list, json_sprintf("line %u column %u: %s", one->line, one->column, one->text));
-        fprintf(call->messages, "%s:%u:%u: %s\n", file, one->line, one->column, one->text);
-    }
-    if (policy != NULL)
-        return cli_show_line(call, answer, "%s: %zu rules, accepted\n", file,
-                             policy_rule_count(policy));
-    return call->json ? cli_show_line(call, answer, "%s", "") : RC_OK;
-}
-
-static enum rc check_here(const struct cli_call *call, struct bytes text)
-{
-    AUTO_OF(policy) *policy = NULL;
-    struct policy_errors errors = { 0 };
-    enum rc rc = policy_compile(text, 0, &errors, &policy);
-
-    if (rc == RC_NOMEM)
-        return rc;
-    if (rc != RC_OK)
-        rc = fault_while(rc, "%s", call->words[0]);
-    enum rc told = report(call, call->words[0], &errors, policy);
-    return rc != RC_OK ? fault(rc, "%s is refused", call->words[0]) : told;
-}
+/* ---- policy apply ---- */
 
 static json_t *text_body(struct bytes text)
 {
     return json_pack("{s:o}", "text", json_stringn((const char *)text.at, text.len));
 }
-
-static enum rc check_there(const struct cli_call *call, struct bytes text)
-{
-    CLI_REMOTE(remote);
-    AUTO(json_value) *body = text_body(text);
-    AUTO(json_value) *answer = NULL;
-    const json_t *errors = NULL, *one = NULL;
-    size_t i = 0;
-
-    if (body == NULL)
-        return fault(RC_MALFORMED, "%s: not UTF-8", call->words[0]);
-    TRY(cli_remote_open(call, &remote));
-    TRY(cli_remote_post(&remote, "/v1/policies/check", body, &answer));
-    if (json_is_true(json_object_get(answer, "accepted")))
-        return call->json ? cli_show_line(call, answer, "%s", "")
-                          : cli_show_line(call, answer, "%s: accepted by the server\n",
-                                          call->words[0]);
-    errors = json_object_get(answer, "errors");
-    json_array_foreach(errors, i, one)
-    {
-        AUTO_BUF(line, REPORT_MAX);
-        cli_show_value(one, &line);
-        fprintf(call->messages, "%s: %.*s\n", call->words[0], BYTES_FMT(buf_bytes(&line)));
-    }
-    if (call->json)
-        TRY(cli_show_line(call, answer, "%s", ""));
-    return fault(RC_MALFORMED, "the server refuses %s", call->words[0]);
-}
-
-static enum rc check_policy(const struct cli_call *call)
-{
-    AUTO_BUF(text, POLICY_TEXT_MAX);
-
-    TRY(file_read(AT_FDCWD, call->words[0], &text));
-    if (call->values[SERVER_CHECK] != NULL)
-        return check_there(call, buf_bytes(&text));
-    return check_here(call, buf_bytes(&text));
-}
-
-const struct cli_command CLI_POLICY_CHECK = {
-    .name = "policy check",
-    .arguments = "FILE",
-    .words_least = 1,
-    .words_most = 1,
-    .summary = "say whether a policy would be accepted, and all that is wrong with it",
-    .teaching = "Needs no server: the compiler is the same. Errors are FILE:LINE:COLUMN: what "
-                "was found and\nwhat was expected. With --server-check the server is asked "
-                "instead, which may be another\nversion.\n"
-                "\n"
-                "Example:\n  touchmark policy check plant.policy && touchmark policy apply "
-                "plant.policy\n",
-    .options = CHECK_OPTIONS,
-    .option_count = COUNT(CHECK_OPTIONS),
-    .run = check_policy,
-    .remote = true,
-};
-
-/* ---- policy apply ---- */
 
 enum { REPLACES, WHY };
 static const struct cli_option APPLY_OPTIONS[] = {

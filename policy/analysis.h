@@ -179,6 +179,7 @@ struct policy_diff_entry {
 struct policy_diff {
     struct policy_diff_entry *at;
     size_t count;
+    bool counted;     /* there was a fleet: else devices say nothing */
     uint64_t devices; /* of the fleet's, for which anything changes */
     struct policy_arena *arena;
 };

@@ -151,6 +151,7 @@ enum rc policy_diff(const struct policy *old, const struct policy *new,
 
     if (rc == RC_OK) {
         *diff = d.diff;
+        diff->counted = fleet != NULL;
         diff->arena = TAKE(d.study.arena);
     }
     for (size_t side = 0; side < POLICY_SIDES; side++)

@@ -18,7 +18,7 @@ static void write_who(const struct policy_diff_entry *entry, struct buf *out)
         buf_addf(out, "%s \"%.*s\"", i == 0 ? " in" : ",", BYTES_FMT(entry->groups[i]));
 }
 
-static void write_entry(const struct policy_diff_entry *entry, struct buf *out)
+static void write_entry(const struct policy_diff_entry *entry, bool counted, struct buf *out)
 {
     static const char *const CHANGES[] = {
         [POLICY_NEWLY_ALLOWED] = "newly allowed",
@@ -40,7 +40,7 @@ static void write_entry(const struct policy_diff_entry *entry, struct buf *out)
     if (entry->after.len > 0)
         buf_addf(out, ": %.*s; before: %.*s", BYTES_FMT(entry->after),
                  BYTES_FMT(entry->before));
-    if (entry->asker == POLICY_BY_DEVICE)
+    if (entry->asker == POLICY_BY_DEVICE && counted)
         buf_addf(out, " (%" PRIu64 " device%s)", entry->devices,
                  entry->devices == 1 ? "" : "s");
     buf_addf(out, "\n");
@@ -49,7 +49,7 @@ static void write_entry(const struct policy_diff_entry *entry, struct buf *out)
 void policy_diff_write(const struct policy_diff *diff, struct buf *out)
 {
     for (size_t i = 0; i < diff->count; i++)
-        write_entry(&diff->at[i], out);
+        write_entry(&diff->at[i], diff->counted, out);
     if (diff->count == 0)
         buf_addf(out, "no request is decided otherwise\n");
 }
