@@ -80,7 +80,7 @@ enum rc cli_command_put(const struct cli_call *call, const struct buf *text)
     struct bytes bytes;
 
     TRY(buf_done(text, &bytes));
-    if (fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
+    if (bytes.len > 0 && fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
         return fault_errno("write the answer");
     return RC_OK;
 }

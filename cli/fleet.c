@@ -113,12 +113,6 @@ static enum rc size_of(void *with, struct bytes group, uint64_t *devices)
     return RC_OK;
 }
 
-bool cli_fleet_connects_for(enum policy_action action)
-{
-    return action == POLICY_PUBLISH || action == POLICY_SUBSCRIBE || action == POLICY_RECEIVE ||
-           action == POLICY_RETAIN || action == POLICY_WILL;
-}
-
 struct policy_fleet cli_fleet_devices(struct cli_fleet *fleet)
 {
     return (struct policy_fleet){ each, fleet };

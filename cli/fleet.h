@@ -25,9 +25,6 @@ struct cli_fleet {
 enum rc cli_fleet_read(struct cli_remote *remote, struct cli_fleet *fleet);
 void cli_fleet_clear(struct cli_fleet *fleet);
 
-/* Is the action one that a device must be connected for? */
-bool cli_fleet_connects_for(enum policy_action action);
-
 /* For policy_who() and policy_diff(), and for policy_check(). Both borrow. */
 struct policy_fleet cli_fleet_devices(struct cli_fleet *fleet);
 struct policy_groups cli_fleet_groups(struct cli_fleet *fleet);

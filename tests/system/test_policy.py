@@ -1,8 +1,10 @@
 """What a policy means, asked of a running system: its devices, its versions, and what its door really decides."""
 import json
+import re
 
 import pytest
 
+import mqtt
 import place
 import world
 
@@ -52,3 +54,106 @@ def test_a_check_knows_which_groups_are_empty(running, work):
     assert told(running, "policy", "check", "--server-check", file)["warnings"] == 0
     running.touchmark("device", "revoke", "late-1")
     assert told(running, "policy", "check", "--server-check", file)["warnings"] == 1
+
+
+# ---- policy can, reach, who: the same that the door says ----
+
+JUDGED = """allow device connect
+deny device "banned" connect
+allow group "pumps" publish "plant/${device.id}/#"
+allow device publish "small" when message.size <= 10 and message.qos = 1
+deny device publish "plant/+/secret"
+allow device "pump-2" publish "plant/#" when certificate.left > 1s and connection.protocol = "mqtt"
+allow device publish "near" when connection.address in { 127.0.0.0/8 }
+allow device publish "over-https" when connection.protocol = "https"
+allow group "screens" subscribe "plant/+/state"
+deny group "recalled" publish "#"
+"""
+DEVICES = {"pump-1": ["pumps"], "pump-2": ["pumps"], "screen-1": ["screens"], "old-1": ["pumps", "recalled"]}
+TOPICS = ["plant/pump-1/flow", "plant/pump-2/flow", "plant/pump-1/secret", "small", "near", "over-https", "elsewhere"]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    with world.world(policy=JUDGED) as made:
+        made.version = told(made, "policy", "show")["version"]
+        made.credentials = {name: made.enrol(name, *groups) for name, groups in DEVICES.items()}
+        made.credentials["banned"] = made.enrol("banned")
+        yield made
+
+
+def at_the_door(judged, name, topic):
+    """(decision, line) that the audit log has of one publication."""
+    credential = judged.credentials[name]
+    with mqtt.Client(judged.ports["mqtts"], world.tls_context(judged.root, credential), name) as client:
+        client.connect()
+        client.publish(topic, b"12345", qos=1)
+    record = judged.wait_audit(device=name, action="publish", topic=topic)
+    return record["decision"], record.get("rule")
+
+
+def test_can_says_what_the_door_does(judged):
+    for name in DEVICES:
+        for topic in TOPICS:
+            done = judged.touchmark("policy", "can", name, "publish", topic, "--qos", 1, "--size", 5, "--address",
+                                    "127.0.0.1", "--json", check=False)
+            answer = json.loads(done.stdout)
+            said = ("allowed" if answer["can"] else "denied", answer["decision"]["line"])
+            assert at_the_door(judged, name, topic) == said, (name, topic, answer)
+            assert done.returncode == (0 if answer["can"] else 9)
+            assert answer["groups"] == DEVICES[name] and answer["decision"]["version"] == judged.version
+
+
+def matches(wanted, topic):
+    """MQTT 4.7, for topics that do not begin with $."""
+    pattern = "/".join("[^/]*" if level == "+" else re.escape(level) for level in wanted.split("/"))
+    return re.fullmatch(re.sub(r"/?\\#$", "(/.*)?", pattern), topic) is not None
+
+
+def holds(entry, topic):
+    return "publish" in entry["actions"] and matches(entry["filter"], topic) and \
+        not any(matches(one, topic) for one in entry["except"])
+
+
+def test_reach_and_who_have_all_that_the_door_allows(judged):
+    for topic in TOPICS:
+        may = {row["device"]: row["sure"] for row in told(judged, "policy", "who", "publish", topic)["devices"]}
+        assert "banned" not in may
+        for name in DEVICES:
+            decision, _ = at_the_door(judged, name, topic)
+            assert decision == "denied" if name not in may else decision == "allowed" or not may[name], (name, topic)
+            reach = [entry for entry in told(judged, "policy", "reach", name)["reach"] if holds(entry, topic)]
+            assert bool(reach) == (name in may), (name, topic)
+
+
+def test_a_device_that_may_not_connect_can_nothing(judged):
+    done = judged.touchmark("policy", "can", "banned", "publish", "near", "--address", "127.0.0.1", check=False)
+    assert done.returncode == 9
+    assert "allowed by line 7" in done.stdout and "but it may not connect: denied by line 2" in done.stdout
+    assert "may not connect" in judged.touchmark("policy", "reach", "banned").stderr
+    assert judged.touchmark("policy", "can", "banned", "connect", check=False).returncode == 9
+
+
+def test_a_device_that_is_suspended_can_nothing_until_it_is_resumed(judged):
+    ask = ["policy", "can", "pump-1", "publish", "plant/pump-1/flow"]
+    assert told(judged, *ask)["state"] == "active"
+    judged.touchmark("device", "suspend", "pump-1")
+    done = judged.touchmark(*ask, check=False)
+    assert done.returncode == 9 and "no door lets it in: it is suspended" in done.stdout
+    assert "suspended" in judged.touchmark("policy", "reach", "pump-1").stderr
+    assert "suspended" in judged.touchmark("policy", "who", "publish", "plant/pump-1/flow").stdout
+    judged.touchmark("device", "resume", "pump-1")
+    assert told(judged, *ask)["can"] is True
+
+
+def test_a_candidate_is_asked_instead(judged, work):
+    file = written(work, 'allow device connect\nallow group "screens" publish "near"\n')
+    rows = told(judged, "policy", "who", "publish", "near", "--policy", file)["devices"]
+    assert [(row["device"], row["sure"], row["rules"][0]["line"]) for row in rows] == [("screen-1", True, 2)]
+    assert told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", file, status=9)["can"] is False
+    assert told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", file, "--groups", "screens")["can"]
+    assert "There are no devices" in judged.touchmark("policy", "who", "publish", "no", "--policy", file).stderr
+    assert told(judged, "policy", "who", "connect", "--policy", file)["devices"][0]["sure"] is True
+    first = told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", 1, status=9)
+    assert first["decision"]["version"] == 1
+    assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
