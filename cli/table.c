@@ -53,6 +53,7 @@ static const struct cli_command *const COMMANDS[] = {
     &CLI_POLICY_CAN,
     &CLI_POLICY_REACH,
     &CLI_POLICY_WHO,
+    &CLI_POLICY_DIFF,
     &CLI_POLICY_APPLY,
     &CLI_POLICY_SHOW,
     &CLI_POLICY_LIST,

@@ -157,3 +157,36 @@ def test_a_candidate_is_asked_instead(judged, work):
     first = told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", 1, status=9)
     assert first["decision"]["version"] == 1
     assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
+
+
+# ---- policy diff ----
+
+def test_a_difference_is_told_with_the_devices_that_it_concerns(running, work):
+    same = written(work, "# said otherwise\n" + POLICY.replace("publish, subscribe", "subscribe, publish"))
+    done = running.touchmark("policy", "diff", "active", same)
+    assert done.stdout == "no request is decided otherwise\n"
+    less = written(work, POLICY + 'deny group "pumps" publish "devices/+/orders"\n')
+    done = running.touchmark("policy", "diff", "active", less, check=False)
+    assert done.returncode == 9 and "something changes for 2 of the devices" in done.stdout
+    assert 'newly denied: device in "pumps": publish "devices/${device.id}/orders" (2 devices)' in done.stdout
+    answer = told(running, "policy", "diff", less, "active", status=9)
+    assert answer["same"] is False and answer["devices"] == 2
+    assert [(one["change"], one["groups"], one["devices"]) for one in answer["changes"]] == \
+        [("newly-allowed", ["pumps"], 2)]
+
+
+def test_versions_and_files_are_compared(running, work):
+    running.apply_policy(POLICY + 'allow device "pump-1" publish "extra"\n')
+    now = told(running, "policy", "show")["version"]
+    answer = told(running, "policy", "diff", now - 1, now, status=9)
+    assert [(one["name"], one["areas"][0]["filter"], one["devices"]) for one in answer["changes"]] == \
+        [("pump-1", "extra", 1)]
+    assert told(running, "policy", "diff", now, "active")["same"] is True
+    file = written(work, POLICY)
+    assert told(running, "policy", "diff", now - 1, file)["same"] is True
+    without = told(running, "policy", "diff", file, written(work, "", "empty.policy"), status=9)
+    assert without["devices"] is None and all(one["devices"] is None for one in without["changes"])
+    counted = told(running, "policy", "diff", file, work / "empty.policy", "--count", status=9)
+    assert counted["devices"] == 3
+    assert running.touchmark("policy", "diff", now, now + 1, check=False).returncode == 4
+    running.apply_policy(POLICY)
