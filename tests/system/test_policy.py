@@ -190,3 +190,45 @@ def test_versions_and_files_are_compared(running, work):
     assert counted["devices"] == 3
     assert running.touchmark("policy", "diff", now, now + 1, check=False).returncode == 4
     running.apply_policy(POLICY)
+
+
+# ---- versions, and back to one of them ----
+
+def test_versions_keep_their_author_and_reason(running, work):
+    file = written(work, POLICY + 'allow device "pump-1" publish "extra"\n')
+    version = told(running, "policy", "apply", file, "--why", "pumps tell more")["version"]
+    row = told(running, "policy", "list")["policies"][-1]
+    assert (row["version"], row["author"], row["why"], row["active"]) == (version, "admin", "pumps tell more", True)
+    assert told(running, "policy", "show", version)["why"] == "pumps tell more"
+    assert "pumps tell more" in running.touchmark("policy", "list").stdout
+    running.touchmark("policy", "apply", written(work, POLICY))
+    rows = told(running, "policy", "list")["policies"]
+    assert [one["why"] for one in rows[-2:]] == ["pumps tell more", ""] and rows[0]["author"] == ""
+
+
+def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
+    before = told(running, "policy", "show")
+    bad = told(running, "policy", "apply", written(work, "allow device connect\n"))["version"]
+    done = running.touchmark("policy", "rollback", "--reason", "pumps fell silent")
+    assert done.stdout == f"Version {bad - 1} is in force again, as version {bad + 1}, in place of {bad}.\n"
+    now = told(running, "policy", "show")
+    assert (now["text"], now["version"], now["author"]) == (before["text"], bad + 1, "admin")
+    assert now["why"] == f"version {bad - 1} again: pumps fell silent"
+    record = running.wait_audit(action="policy.apply")
+    assert (record["target"], record["reason"]) == (f"policy {bad + 1}", now["why"])
+    assert told(running, "policy", "diff", bad - 1, "active")["same"] is True
+    assert told(running, "policy", "rollback")["why"] == f"version {bad} again"  # twice: what was there
+    assert told(running, "policy", "rollback", bad - 1)["version"] == bad + 3
+    assert running.touchmark("policy", "rollback", "active", check=False).returncode == 5
+    assert running.touchmark("policy", "rollback", bad + 9, check=False).returncode == 4
+    assert running.touchmark("policy", "rollback", "x", check=False).returncode in (4, 7)
+    assert running.touchmark("policy", "rollback", "--reason", "x" * 200, check=False).returncode == 7
+    assert told(running, "policy", "show")["version"] == bad + 3
+
+
+def test_versions_outlive_a_restart(running):
+    rows = told(running, "policy", "list")["policies"]
+    assert [one["version"] for one in rows] == list(range(1, len(rows) + 1)) and any(one["why"] for one in rows)
+    running.running.stop()
+    running.start()
+    assert told(running, "policy", "list")["policies"] == rows
