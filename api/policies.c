@@ -6,9 +6,9 @@
 
 static json_t *policy_json(const struct registry_policy *policy)
 {
-    return json_pack("{s:o, s:s, s:o, s:b}", "version", api_answer_number(policy->version),
+    return json_pack("{s:o, s:s, s:o, s:b, s:s}", "version", api_answer_number(policy->version),
                      "author", policy->author, "made", api_answer_time(policy->made_ms),
-                     "active", (int)policy->active);
+                     "active", (int)policy->active, "why", policy->why);
 }
 
 /* A line an error. */

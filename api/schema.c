@@ -124,6 +124,7 @@ static const struct api_member POLICY_SUMMARY[] = {
     { "author", "string", "" },
     { "made", "time", "" },
     { "active", "boolean", "" },
+    { "why", "string", "as its author said; empty if he did not" },
 };
 static const struct api_member POLICIES[] = {
     { "policies", "[PolicySummary", "" },
@@ -131,11 +132,11 @@ static const struct api_member POLICIES[] = {
 };
 static const struct api_member POLICY[] = {
     { "version", "integer", "" }, { "author", "string", "" }, { "made", "time", "" },
-    { "active", "boolean", "" },  { "text", "string", "" },
+    { "active", "boolean", "" },  { "why", "string", "" },    { "text", "string", "" },
 };
 static const struct api_member POLICY_APPLIED[] = {
-    { "version", "integer", "" }, { "author", "string", "" },    { "made", "time", "" },
-    { "active", "boolean", "" },  { "sequence", "integer", "" },
+    { "version", "integer", "" }, { "author", "string", "" }, { "made", "time", "" },
+    { "active", "boolean", "" },  { "why", "string", "" },    { "sequence", "integer", "" },
 };
 static const struct api_member POLICY_ERRORS[] = {
     { "error", "ErrorDetail", "" },

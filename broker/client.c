@@ -3,6 +3,7 @@
 
 #include "broker/client_state.h"
 #include "broker/metrics.h"
+#include "registry/judged.h"
 
 enum { TIMED_MS = 1000 }; /* how often a policy that asks for the time is asked again */
 
@@ -143,16 +144,13 @@ static struct bytes tls_of(const struct broker_peer *peer)
                : (struct bytes){ NULL, 0 };
 }
 
-static struct policy_facts facts_of(const struct connection *connection)
+/* The connection outlives the session, the subject does not. */
+static void add_connection(struct policy_facts *facts, const struct connection *connection)
 {
-    return (struct policy_facts){
-        .device_id = bytes_of_text(connection->identity.id),
-        .certificate_ends_ms = connection->identity.expires_s * 1000,
-        .connection_address = host_of(&connection->peer),
-        .connection_tls = tls_of(&connection->peer),
-        .connection_protocol = BYTES("mqtt"),
-        .connection_door = BYTES("device"),
-    };
+    facts->device_id = bytes_of_text(connection->identity.id);
+    facts->certificate_ends_ms = connection->identity.expires_s * 1000;
+    facts->connection_address = host_of(&connection->peer);
+    facts->connection_tls = tls_of(&connection->peer);
 }
 
 /* A lease that ends, and rules that ask for the time, are looked after by the connection's
@@ -177,11 +175,8 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
     struct worker *worker = client->connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
 
-    for (size_t i = 0; i < subject->groups.count; i++)
-        groups[i] = bytes_of_text(subject->groups.names[i]);
-    client->facts = facts_of(client->connection);
-    client->facts.groups = groups;
-    client->facts.group_count = subject->groups.count;
+    client->facts = registry_judged_device(subject, groups);
+    add_connection(&client->facts, client->connection);
     client->bound = worker->policy != NULL &&
                     policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
     client->facts.groups = NULL; /* they are bound */

@@ -1,5 +1,6 @@
 #include "cli/audit_pages.h"
 #include "cli/commands.h"
+#include "cli/fleet.h"
 
 #include <string.h>
 
@@ -23,22 +24,14 @@ static enum rc judge(const struct policy *policy, const json_t *device, struct b
 {
     static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
                                                   POLICY_WILL };
-    struct bytes groups[POLICY_GROUPS_MAX];
-    struct policy_facts facts = { .device_id = bytes_of_text(cli_audit_text(device, "id")),
-                                  .groups = groups };
+    struct cli_judged judged;
     struct policy_session session;
-    const json_t *group = NULL;
-    size_t i = 0;
 
-    json_array_foreach(json_object_get(device, "groups"), i, group)
-    {
-        if (facts.group_count < POLICY_GROUPS_MAX)
-            groups[facts.group_count++] = bytes_of_text(json_string_value(group));
-    }
-    TRY(policy_bind(policy, &facts, &session));
+    TRY(cli_judged_read(device, &judged));
+    TRY(policy_bind(policy, &judged.facts, &session));
     if (!policy_decide(&session, POLICY_CONNECT, topic).allowed)
         return RC_OK;
-    for (i = 0; i < COUNT(ACTIONS); i++) {
+    for (size_t i = 0; i < COUNT(ACTIONS); i++) {
         struct policy_decision decided = policy_decide(&session, ACTIONS[i], topic);
         if (!decided.allowed)
             continue;

@@ -17,6 +17,7 @@ static const struct {
     { CLI_EXIT_BUSY, "in use or not reachable now; try again" },
     { CLI_EXIT_MALFORMED, "a file or value breaks its format" },
     { CLI_EXIT_PROPOSED, "a proposal now: done when another administrator approves it" },
+    { CLI_EXIT_NO, "answered, and the answer is no: denied, not the same, warnings" },
 };
 
 const char *cli_command_exit_meaning(int status)
@@ -79,7 +80,7 @@ enum rc cli_command_put(const struct cli_call *call, const struct buf *text)
     struct bytes bytes;
 
     TRY(buf_done(text, &bytes));
-    if (fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
+    if (bytes.len > 0 && fwrite(bytes.at, 1, bytes.len, call->out) != bytes.len)
         return fault_errno("write the answer");
     return RC_OK;
 }

@@ -62,6 +62,7 @@ enum cli_exit {
     CLI_EXIT_BUSY = 6,      /* try again: in use, or not reachable now */
     CLI_EXIT_MALFORMED = 7, /* a file or value breaks its format */
     CLI_EXIT_PROPOSED = 8,  /* not done yet: another administrator must approve it */
+    CLI_EXIT_NO = 9,        /* asked and answered: no, not the same, not without warnings */
 };
 int cli_command_exit(enum rc rc);
 /* The option's value, or `otherwise` if it was not given. */

@@ -7,114 +7,16 @@
 #include "base/file.h"
 #include "policy/policy.h"
 
-enum { PATH_LEN_MAX = 1024, REPORT_MAX = 64 * 1024 };
+enum { PATH_LEN_MAX = 1024, WHY_MAX = 1024 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* ---- policy check ---- */
-
-enum { SERVER_CHECK };
-static const struct cli_option CHECK_OPTIONS[] = {
-    [SERVER_CHECK] = { "--server-check", NULL, "ask the server, too" },
-};
-
-/* line:column: text, as compilers and editors have it; and {"accepted":..,"errors":[..]}. */
-static enum rc report(const struct cli_call *call, const char *file,
-                      const struct policy_errors *errors, const struct policy *policy)
-{
-    AUTO(json_value) *answer = json_object();
-    json_t *list = json_array();
-
-    (void)json_object_set_new(answer, "accepted", json_boolean(policy != NULL));
-    (void)json_object_set_new(answer, "errors", list);
-    for (size_t i = 0; i < errors->count; i++) {
-        const struct policy_error *one = &errors->at[i];
-        (void)json_array_append_new(
-            list, json_sprintf("line %u column %u: %s", one->line, one->column, one->text));
-        fprintf(call->messages, "%s:%u:%u: %s\n", file, one->line, one->column, one->text);
-    }
-    if (policy != NULL)
-        return cli_show_line(call, answer, "%s: %zu rules, accepted\n", file,
-                             policy_rule_count(policy));
-    return call->json ? cli_show_line(call, answer, "%s", "") : RC_OK;
-}
-
-static enum rc check_here(const struct cli_call *call, struct bytes text)
-{
-    AUTO_OF(policy) *policy = NULL;
-    struct policy_errors errors = { 0 };
-    enum rc rc = policy_compile(text, 0, &errors, &policy);
-
-    if (rc == RC_NOMEM)
-        return rc;
-    if (rc != RC_OK)
-        rc = fault_while(rc, "%s", call->words[0]);
-    enum rc told = report(call, call->words[0], &errors, policy);
-    return rc != RC_OK ? fault(rc, "%s is refused", call->words[0]) : told;
-}
+/* ---- policy apply ---- */
 
 static json_t *text_body(struct bytes text)
 {
     return json_pack("{s:o}", "text", json_stringn((const char *)text.at, text.len));
 }
-
-static enum rc check_there(const struct cli_call *call, struct bytes text)
-{
-    CLI_REMOTE(remote);
-    AUTO(json_value) *body = text_body(text);
-    AUTO(json_value) *answer = NULL;
-    const json_t *errors = NULL, *one = NULL;
-    size_t i = 0;
-
-    if (body == NULL)
-        return fault(RC_MALFORMED, "%s: not UTF-8", call->words[0]);
-    TRY(cli_remote_open(call, &remote));
-    TRY(cli_remote_post(&remote, "/v1/policies/check", body, &answer));
-    if (json_is_true(json_object_get(answer, "accepted")))
-        return call->json ? cli_show_line(call, answer, "%s", "")
-                          : cli_show_line(call, answer, "%s: accepted by the server\n",
-                                          call->words[0]);
-    errors = json_object_get(answer, "errors");
-    json_array_foreach(errors, i, one)
-    {
-        AUTO_BUF(line, REPORT_MAX);
-        cli_show_value(one, &line);
-        fprintf(call->messages, "%s: %.*s\n", call->words[0], BYTES_FMT(buf_bytes(&line)));
-    }
-    if (call->json)
-        TRY(cli_show_line(call, answer, "%s", ""));
-    return fault(RC_MALFORMED, "the server refuses %s", call->words[0]);
-}
-
-static enum rc check_policy(const struct cli_call *call)
-{
-    AUTO_BUF(text, POLICY_TEXT_MAX);
-
-    TRY(file_read(AT_FDCWD, call->words[0], &text));
-    if (call->values[SERVER_CHECK] != NULL)
-        return check_there(call, buf_bytes(&text));
-    return check_here(call, buf_bytes(&text));
-}
-
-const struct cli_command CLI_POLICY_CHECK = {
-    .name = "policy check",
-    .arguments = "FILE",
-    .words_least = 1,
-    .words_most = 1,
-    .summary = "say whether a policy would be accepted, and all that is wrong with it",
-    .teaching = "Needs no server: the compiler is the same. Errors are FILE:LINE:COLUMN: what "
-                "was found and\nwhat was expected. With --server-check the server is asked "
-                "instead, which may be another\nversion.\n"
-                "\n"
-                "Example:\n  touchmark policy check plant.policy && touchmark policy apply "
-                "plant.policy\n",
-    .options = CHECK_OPTIONS,
-    .option_count = COUNT(CHECK_OPTIONS),
-    .run = check_policy,
-    .remote = true,
-};
-
-/* ---- policy apply ---- */
 
 enum { REPLACES, WHY };
 static const struct cli_option APPLY_OPTIONS[] = {
@@ -186,20 +88,115 @@ const struct cli_command CLI_POLICY_APPLY = {
     .remote = true,
 };
 
+static enum rc get_version(struct cli_remote *remote, const char *version, json_t **answer)
+{
+    AUTO_BUF(path, PATH_LEN_MAX);
+    const char *text = NULL;
+
+    buf_addf(&path, "/v1/policies/");
+    cli_remote_add_segment(&path, version);
+    TRY(buf_text(&path, &text));
+    return cli_remote_get(remote, text, answer);
+}
+
+/* ---- policy rollback ---- */
+
+enum { ROLLBACK_REASON };
+static const struct cli_option ROLLBACK_OPTIONS[] = {
+    [ROLLBACK_REASON] = { "--reason", "TEXT",
+                          "kept with the version, for the audit log, and for who approves it" },
+};
+
+/* The version that is asked for, or else the one before the active one. */
+static enum rc find_earlier(const struct cli_call *call, struct cli_remote *remote,
+                            json_int_t active, json_t **earlier)
+{
+    AUTO_BUF(before, 32);
+    const char *word = NULL;
+
+    buf_addf(&before, "%" JSON_INTEGER_FORMAT, active - 1);
+    TRY(buf_text(&before, &word));
+    if (call->word_count == 0 && active <= 1)
+        return fault(RC_NOT_FOUND, "there is no version before version 1");
+    TRY(get_version(remote, call->word_count > 0 ? call->words[0] : word, earlier));
+    if (json_integer_value(json_object_get(*earlier, "version")) == active)
+        return fault(RC_EXISTS, "version %" JSON_INTEGER_FORMAT " is active already", active);
+    return json_is_string(json_object_get(*earlier, "text"))
+               ? RC_OK
+               : fault(RC_IO, "the server's answer has no policy");
+}
+
+/* What apply would send with the earlier text. */
+static enum rc rollback_body(const struct cli_call *call, const json_t *earlier,
+                             json_int_t active, json_t **body)
+{
+    const char *reason = call->values[ROLLBACK_REASON], *text = NULL;
+    AUTO_BUF(why, WHY_MAX);
+
+    buf_addf(&why, "version %" JSON_INTEGER_FORMAT " again%s%s",
+             json_integer_value(json_object_get(earlier, "version")),
+             reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+    TRY(buf_text(&why, &text));
+    *body =
+        json_pack("{s:O, s:I}", "text", json_object_get(earlier, "text"), "replaces", active);
+    return *body == NULL ? fault(RC_NOMEM, "policy") : cli_proposals_add_why(*body, text);
+}
+
+static enum rc roll_back(const struct cli_call *call)
+{
+    CLI_REMOTE(remote);
+    AUTO(json_value) *active = NULL;
+    AUTO(json_value) *earlier = NULL;
+    AUTO(json_value) *body = NULL;
+    AUTO(json_value) *answer = NULL;
+    AUTO_BUF(what, WHY_MAX);
+    const char *name = NULL;
+
+    TRY(cli_remote_open(call, &remote));
+    TRY(get_version(&remote, "active", &active));
+    json_int_t version = json_integer_value(json_object_get(active, "version"));
+    TRY(find_earlier(call, &remote, version, &earlier));
+    TRY(rollback_body(call, earlier, version, &body));
+    TRY(cli_remote_post(&remote, "/v1/policies", body, &answer));
+    buf_addf(&what, "Version %" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(earlier, "version")));
+    TRY(buf_text(&what, &name));
+    if (cli_proposals_is(answer))
+        return cli_proposals_tell(call, name, answer);
+    return cli_show_line(call, answer,
+                         "%s is in force again, as version %" JSON_INTEGER_FORMAT
+                         ", in place of %" JSON_INTEGER_FORMAT ".\n",
+                         name, json_integer_value(json_object_get(answer, "version")), version);
+}
+
+const struct cli_command CLI_POLICY_ROLLBACK = {
+    .name = "policy rollback",
+    .arguments = "[VERSION]",
+    .words_most = 1,
+    .summary = "put an earlier version in force again, as a new version",
+    .teaching =
+        "Without VERSION the one before the active one, so that doing it twice gives back what "
+        "was there. It is\napplied as any policy: compiled again, under four eyes if they are "
+        "set (status 8), in the audit log, and\nnot if somebody else's became active meanwhile "
+        "(status 5). Its reason begins with `version N again`.\nBefore it, policy diff active "
+        "VERSION shows what it would change.\n"
+        "\n"
+        "Example:\n  touchmark policy rollback --reason \"pumps lost their orders\"\n",
+    .options = ROLLBACK_OPTIONS,
+    .option_count = COUNT(ROLLBACK_OPTIONS),
+    .run = roll_back,
+    .remote = true,
+};
+
 /* ---- policy show, policy list ---- */
 
 static enum rc show_policy(const struct cli_call *call)
 {
     CLI_REMOTE(remote);
-    AUTO_BUF(path, PATH_LEN_MAX);
     AUTO(json_value) *answer = NULL;
-    const char *text = NULL;
 
-    buf_addf(&path, "/v1/policies/");
-    cli_remote_add_segment(&path, call->word_count > 0 ? call->words[0] : "active");
-    TRY(buf_text(&path, &text));
     TRY(cli_remote_open(call, &remote));
-    TRY(cli_remote_get(&remote, text, &answer));
+    TRY(get_version(&remote, call->word_count > 0 ? call->words[0] : "active", &answer));
     const char *policy = json_string_value(json_object_get(answer, "text"));
     return policy == NULL ? fault(RC_IO, "the server's answer has no policy")
                           : cli_show_line(call, answer, "%s", policy);
@@ -218,10 +215,8 @@ const struct cli_command CLI_POLICY_SHOW = {
 static enum rc list_policies(const struct cli_call *call)
 {
     static const struct cli_show_column COLUMNS[] = {
-        { "VERSION", "version" },
-        { "ACTIVE", "active" },
-        { "MADE", "made" },
-        { "AUTHOR", "author" },
+        { "VERSION", "version" }, { "ACTIVE", "active" }, { "MADE", "made" },
+        { "AUTHOR", "author" },   { "WHY", "why" },
     };
     CLI_REMOTE(remote);
     AUTO(json_value) *answer = NULL;
@@ -234,8 +229,11 @@ static enum rc list_policies(const struct cli_call *call)
 const struct cli_command CLI_POLICY_LIST = {
     .name = "policy list",
     .arguments = "",
-    .summary = "list all versions of the policy",
-    .teaching = "Example:\n  touchmark policy list\n",
+    .summary = "list all versions of the policy: whose, when, why, and which is active",
+    .teaching = "They are kept for ever. The second under four eyes is in the log: audit list "
+                "--action policy.apply\n"
+                "\n"
+                "Example:\n  touchmark policy list\n",
     .run = list_policies,
     .remote = true,
 };

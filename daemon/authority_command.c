@@ -118,9 +118,13 @@ static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_reque
 
     const char *author =
         request->proposal.number != 0 ? request->proposal.author : request->actor.id;
-    TRY(registry_policy_put(txn, bytes_of_text(author), q->version, q->text, request->now_ms,
-                            &told->version));
+    const struct registry_policy_new new = { .author = bytes_of_text(author),
+                                             .text = q->text,
+                                             .why = bytes_of_text(q->why),
+                                             .replaces = q->version };
+    TRY(registry_policy_put(txn, &new, request->now_ms, &told->version));
     memcpy(told->author, author, strlen(author) + 1);
+    memcpy(told->why, q->why, sizeof told->why);
     memcpy(request->said, q->why, sizeof q->why);
     told->made_ms = request->now_ms;
     told->active = true;

@@ -63,10 +63,7 @@ static enum rc show_policy(struct store_txn *txn, struct daemon_authority_reques
     TRY(registry_policy_get(txn, request->question.version, &row));
     buf_reset(&request->text);
     buf_add(&request->text, row.text);
-    *told = (struct registry_policy){ .version = row.version,
-                                      .made_ms = row.made_ms,
-                                      .active = row.active };
-    memcpy(told->author, row.author.at, row.author.len);
+    registry_list_tell_policy(&row, told);
     request->answer.text = buf_bytes(&request->text);
     return RC_OK;
 }

@@ -21,14 +21,22 @@ void policy_explain_rule(const struct policy_decision *decision, struct buf *out
     add_line(decision->line, decision->file, out);
 }
 
+static void explain_version(const struct policy_decision *decision, struct buf *out)
+{
+    if (decision->version != 0)
+        buf_addf(out, " of version %" PRIu64, decision->version);
+}
+
 void policy_explain(const struct policy_decision *decision, struct buf *out)
 {
     if (!decision->by_rule) {
-        buf_addf(out, "no rule of version %" PRIu64 " allows it", decision->version);
+        buf_addf(out, "no rule");
+        explain_version(decision, out);
+        buf_addf(out, " allows it");
         return;
     }
     policy_explain_rule(decision, out);
-    buf_addf(out, " of version %" PRIu64, decision->version);
+    explain_version(decision, out);
     if (decision->too_large)
         buf_addf(out, ": a message has %" PRIu64 " octets at most",
                  decision->obligations.payload);

@@ -211,7 +211,8 @@ struct policy_decision policy_decide(const struct policy_session *session,
 struct policy_decision policy_decide_subscribe(const struct policy_session *session,
                                                struct bytes filter);
 
-/* "allowed by line 3 of version 7", "no rule of version 7 allows it". */
+/* "allowed by line 3 of version 7", "no rule of version 7 allows it"; of a version 0, which has
+ * no number yet, "allowed by line 3". */
 void policy_explain(const struct policy_decision *decision, struct buf *out);
 
 /*

@@ -44,8 +44,9 @@
 #define POLICY                                                                                 \
     NUMBER("version", policy.version), { "author", REGISTRY_FIELD_ID, AT(policy.author), 0 },  \
         NUMBER("made", policy.made_ms),                                                        \
+        { "active", REGISTRY_FIELD_FLAG, AT(policy.active), 0 },                               \
     {                                                                                          \
-        "active", REGISTRY_FIELD_FLAG, AT(policy.active), 0                                    \
+        "why", REGISTRY_FIELD_TEXT, AT(policy.why), REGISTRY_LABEL_MAX                         \
     }
 #define TEXT                                                                                   \
     {                                                                                          \
@@ -225,6 +226,7 @@ static const struct registry_field POLICY_ITEM[] = {
     { "author", REGISTRY_FIELD_ID, offsetof(struct registry_policy, author), 0 },
     { "made", REGISTRY_FIELD_U64, offsetof(struct registry_policy, made_ms), 0 },
     { "active", REGISTRY_FIELD_FLAG, offsetof(struct registry_policy, active), 0 },
+    { "why", REGISTRY_FIELD_TEXT, offsetof(struct registry_policy, why), REGISTRY_LABEL_MAX },
 };
 
 bool registry_answer_add_policy(struct buf *list, const struct registry_policy *policy)

@@ -49,6 +49,7 @@ struct registry_policy {
     char author[REGISTRY_ID_MAX + 1]; /* the operator; "" for the first one's maker */
     int64_t made_ms;
     bool active;
+    char why[REGISTRY_LABEL_MAX + 1]; /* as its author said, or "" */
 };
 
 enum { REGISTRY_TROUBLE_MAX = 250 };

@@ -113,18 +113,26 @@ enum rc registry_list_certificates(struct store_txn *txn,
     return walk(txn, REGISTRY_BY_SUBJECT, &range, &page, take_certificate, next);
 }
 
+void registry_list_tell_policy(const struct registry_policy_row *row,
+                               struct registry_policy *told)
+{
+    *told = (struct registry_policy){ .version = row->version,
+                                      .made_ms = row->made_ms,
+                                      .active = row->active };
+    memcpy(told->author, row->author.at, row->author.len);
+    if (row->why.len > 0)
+        memcpy(told->why, row->why.at, row->why.len);
+}
+
 static enum rc take_policy(struct store_txn *txn, struct bytes key, struct bytes value,
                            struct page *page, enum taken *taken)
 {
     struct registry_policy_row row;
-    struct registry_policy policy = { 0 };
+    struct registry_policy policy;
 
     (void)value;
     TRY(registry_policy_get(txn, store_key_read_number(key), &row));
-    policy.version = row.version;
-    policy.made_ms = row.made_ms;
-    policy.active = row.active;
-    memcpy(policy.author, row.author.at, row.author.len);
+    registry_list_tell_policy(&row, &policy);
     *taken = registry_answer_add_policy(page->list, &policy) ? TAKEN : NO_ROOM;
     return RC_OK;
 }

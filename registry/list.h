@@ -18,5 +18,8 @@ enum rc registry_list_certificates(struct store_txn *txn,
                                    struct buf *next);
 enum rc registry_list_policies(struct store_txn *txn, const struct registry_question *question,
                                struct buf *list, struct buf *next);
+/* A row as it is told, without its text. */
+void registry_list_tell_policy(const struct registry_policy_row *row,
+                               struct registry_policy *told);
 enum rc registry_list_proposals(struct store_txn *txn, const struct registry_question *question,
                                 struct buf *list, struct buf *next);

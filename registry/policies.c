@@ -34,34 +34,49 @@ enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
                      (unsigned long long)read.version);
     TRY(rc);
     TRY(read_row(value.bytes, &read));
+    rc = store_txn_get(txn, REGISTRY_POLICY_WHYS, BYTES_OF(key.at), &value);
+    if (rc != RC_NOT_FOUND)
+        TRY(rc);
+    if (rc == RC_OK)
+        read.why = value.bytes;
     *policy = read;
     return RC_OK;
 }
 
-enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
-                            struct bytes text, int64_t now_ms, uint64_t *version)
+static enum rc check_new(const struct registry_policy_new *new, uint64_t active)
+{
+    if (new->text.len > REGISTRY_POLICY_MAX)
+        return fault(RC_LIMIT, "a policy of %zu octets, at most %d", new->text.len,
+                     REGISTRY_POLICY_MAX);
+    if (new->author.len > 0)
+        TRY(registry_id_check(new->author));
+    if (new->why.len > REGISTRY_LABEL_MAX)
+        return fault(RC_LIMIT, "why: at most %d octets", REGISTRY_LABEL_MAX);
+    if (new->replaces != active)
+        return fault(RC_EXISTS, "version %llu is active, not %llu: look at it first",
+                     (unsigned long long)active, (unsigned long long)new->replaces);
+    return RC_OK;
+}
+
+enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_new *new,
+                            int64_t now_ms, uint64_t *version)
 {
     uint64_t active = 0;
     AUTO_BUF(row, STORE_VALUE_MAX);
     AUTO_BUF(change, STORE_VALUE_MAX);
 
-    if (text.len > REGISTRY_POLICY_MAX)
-        return fault(RC_LIMIT, "a policy of %zu octets, at most %d", text.len,
-                     REGISTRY_POLICY_MAX);
-    if (author.len > 0)
-        TRY(registry_id_check(author));
     TRY(registry_fact_number(txn, BYTES("policy"), &active));
-    if (replaces != active)
-        return fault(RC_EXISTS, "version %llu is active, not %llu: look at it first",
-                     (unsigned long long)active, (unsigned long long)replaces);
+    TRY(check_new(new, active));
     struct store_number key = store_key_number(active + 1);
     buf_add_u64(&row, (uint64_t)now_ms);
-    buf_add_sized16(&row, author);
-    buf_add(&row, text);
+    buf_add_sized16(&row, new->author);
+    buf_add(&row, new->text);
     TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
+    if (new->why.len > 0)
+        TRY(store_txn_insert(txn, REGISTRY_POLICY_WHYS, BYTES_OF(key.at), new->why));
     TRY(registry_fact_put_number(txn, BYTES("policy"), active + 1));
     buf_add_u64(&change, active + 1);
-    buf_add(&change, text);
+    buf_add(&change, new->text);
     TRY(store_feed_add(txn, REGISTRY_CHANGE_POLICY, buf_bytes(&change)));
     *version = active + 1;
     return RC_OK;
@@ -81,5 +96,6 @@ enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64
     TRY(registry_authorities_put(txn, first->authorities));
     TRY(registry_subject_add_active(txn, &first->operator, now_ms));
     TRY(registry_certificate_register(txn, &first->certificate, now_ms));
-    return registry_policy_put(txn, BYTES(""), 0, first->policy, now_ms, &version);
+    return registry_policy_put(
+        txn, &(const struct registry_policy_new){ .text = first->policy }, now_ms, &version);
 }

@@ -26,6 +26,7 @@ enum registry_table {
     REGISTRY_CRLS,         /* issuing key's name, 0, number of the part u32 -> its octets */
     REGISTRY_PROPOSALS,    /* number -> its form */
     REGISTRY_PROPOSED,     /* number -> its content */
+    REGISTRY_POLICY_WHYS,  /* version -> why it was made; not there: nobody said */
     REGISTRY_TABLES
 };
 const struct store_table *registry_tables(void);
@@ -165,15 +166,20 @@ enum rc registry_token_end_all(struct store_txn *txn, uint64_t *ended);
 
 /* ---- Policies and single facts ---- */
 
-/* The next version, active at once; replaces must be the active one (RC_EXISTS: read again). */
-enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
-                            struct bytes text, int64_t now_ms, uint64_t *version);
-/* version 0: the active one. RC_NOT_FOUND. author and text are borrowed from the transaction.
- */
+/* The next version, active at once; replaces must be the active one (RC_EXISTS: read again).
+ * why: empty, or a label. All versions are kept, for ever. */
+struct registry_policy_new {
+    struct bytes author, text, why;
+    uint64_t replaces;
+};
+enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_new *new,
+                            int64_t now_ms, uint64_t *version);
+/* version 0: the active one. RC_NOT_FOUND. author, text and why are borrowed from the
+ * transaction. */
 struct registry_policy_row {
     uint64_t version;
     int64_t made_ms;
-    struct bytes author, text;
+    struct bytes author, text, why;
     bool active;
 };
 enum rc registry_policy_get(struct store_txn *txn, uint64_t version,

@@ -19,6 +19,7 @@ static const struct store_table TABLES[] = {
     [REGISTRY_CRLS] = { "crls", STORE_KEY_BYTES, REGISTRY_CRL_PART },
     [REGISTRY_PROPOSALS] = { "proposals", STORE_KEY_NUMBER, FORM_MAX },
     [REGISTRY_PROPOSED] = { "proposed", STORE_KEY_NUMBER, REGISTRY_CONTENT_MAX },
+    [REGISTRY_POLICY_WHYS] = { "policy_whys", STORE_KEY_NUMBER, REGISTRY_LABEL_MAX },
 };
 
 const struct store_table *registry_tables(void)

@@ -271,6 +271,7 @@ def test_a_policy_goes_its_way(running, work):
     done = place.touchmark("policy", "check", bad, check=False)
     assert done.returncode == 7 and f"{bad}:2:7: " in done.stderr
     assert told(running, "policy", "check", good, "--server-check")["accepted"] is True
+    assert "accepted by the server, too" in running.touchmark("policy", "check", good, "--server-check").stdout
     assert running.touchmark("policy", "check", bad, "--server-check", check=False).returncode == 7
     before = told(running, "policy", "show")["version"]
     applied = told(running, "policy", "apply", good)

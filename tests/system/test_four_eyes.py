@@ -163,6 +163,19 @@ def test_a_stale_proposal_is_named_and_withdrawn(running, work):
     assert [rows[number] for number in numbers] == ["withdrawn", "approved"]
 
 
+def test_a_rollback_waits_for_another_administrator_too(running):
+    before = told(running, "policy", "show")
+    number = proposed(running, "policy", "rollback", "--reason", "pumps fell silent")
+    assert told(running, "policy", "show") == before
+    assert bob(running, "proposal", "approve", number).returncode == 0
+    after = told(running, "policy", "show")
+    why = f"version {before['version'] - 1} again: pumps fell silent"
+    assert (after["version"], after["author"], after["why"]) == (before["version"] + 1, "admin", why)
+    assert after["text"] == told(running, "policy", "show", before["version"] - 1)["text"]
+    record = acts(running, "policy.apply")[0]
+    assert (record["actor"]["id"], record["reason"]) == ("bob", f"proposal {number} of admin; {why}")
+
+
 def test_exactly_the_proposed_devices_are_revoked_across_a_restart(running, work):
     for name in ("p-1", "p-2"):
         running.add_device(name, "pumps")

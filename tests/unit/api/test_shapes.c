@@ -170,7 +170,7 @@ static void fill(const struct api_route *route, struct registry_answer *answer,
     struct registry_subject device =
         world_subject(REGISTRY_DEVICE, "dev-1", REGISTRY_ROLE_NONE);
     struct registry_certificate one = world_certificate(7, REGISTRY_DEVICE, "dev-1");
-    const struct registry_policy policy = { 3, "ada", 1, true };
+    const struct registry_policy policy = { 3, "ada", 1, true, "calmer pumps" };
 
     *answer = (struct registry_answer){ .subject = device,
                                         .sequence = 5,

@@ -128,8 +128,11 @@ static enum rc compare(struct store_txn *txn, void *with)
 
 static enum rc do_policy(struct store_txn *txn, struct act *act)
 {
-    return registry_policy_put(txn, BYTES("root"), act->count, act->text, act->now_ms,
-                               &act->version);
+    const struct registry_policy_new new = {
+        .author = BYTES("root"), .text = act->text, .why = act->why, .replaces = act->count
+    };
+
+    return registry_policy_put(txn, &new, act->now_ms, &act->version);
 }
 
 /* A random change; most are refused, as they may be. */

@@ -275,7 +275,7 @@ static void lists_give_back_what_was_added(void **state)
 {
     struct registry_subject device = sample_device("dev-1"), device_back;
     struct registry_certificate one = sample_certificate(4, "dev-1"), one_back;
-    struct registry_policy policy = { 3, "root", 55, true }, policy_back;
+    struct registry_policy policy = { 3, "root", 55, true, "calmer" }, policy_back;
     struct registry_change change = { REGISTRY_CHANGE_CRL, BYTES("body") }, change_back;
     uint64_t sequence = 0;
     AUTO_BUF(list, REGISTRY_LIST_MAX);
@@ -293,6 +293,7 @@ static void lists_give_back_what_was_added(void **state)
     assert_int_equal(registry_answer_next_policy(&r, &policy_back), RC_OK);
     assert_int_equal(policy_back.version, 3);
     assert_true(policy_back.active);
+    assert_string_equal(policy_back.why, "calmer");
     assert_int_equal(registry_answer_next_change(&r, &sequence, &change_back), RC_OK);
     assert_int_equal(sequence, 42);
     assert_int_equal(change_back.kind, REGISTRY_CHANGE_CRL);

@@ -226,8 +226,11 @@ static void another_fingerprint_of_what_we_know_is_altered_in_every_state(void *
 
 static enum rc do_policy(struct store_txn *txn, struct act *act)
 {
-    return registry_policy_put(txn, BYTES("root"), act->count, act->text, act->now_ms,
-                               &act->version);
+    const struct registry_policy_new new = {
+        .author = BYTES("root"), .text = act->text, .why = act->why, .replaces = act->count
+    };
+
+    return registry_policy_put(txn, &new, act->now_ms, &act->version);
 }
 
 static enum rc do_show_policy(struct store_txn *txn, struct act *act)
@@ -237,7 +240,8 @@ static enum rc do_show_policy(struct store_txn *txn, struct act *act)
     TRY(registry_policy_get(txn, act->version, &row));
     act->count = row.version;
     act->known = row.active;
-    return bytes_equal(row.text, act->text) ? RC_OK : RC_MALFORMED;
+    return bytes_equal(row.text, act->text) && bytes_equal(row.why, act->why) ? RC_OK
+                                                                              : RC_MALFORMED;
 }
 
 static void a_policy_replaces_the_one_that_its_author_saw(void **state)
@@ -250,14 +254,19 @@ static void a_policy_replaces_the_one_that_its_author_saw(void **state)
     assert_int_equal(world_do(w, &put), RC_OK);
     assert_int_equal(put.version, 1);
     put.text = BYTES("second");
+    put.why = BYTES("the first was empty");
     assert_int_equal(world_do(w, &put), RC_EXISTS);
     put.count = 1;
+    put.why.len = REGISTRY_LABEL_MAX + 1;
+    assert_int_equal(world_do(w, &put), RC_LIMIT);
+    put.why = BYTES("the first was empty");
     assert_int_equal(world_do(w, &put), RC_OK);
     show.version = 1;
     assert_int_equal(world_do(w, &show), RC_OK);
     assert_false(show.known);
     show.version = 0;
     show.text = BYTES("second");
+    show.why = BYTES("the first was empty");
     assert_int_equal(world_do(w, &show), RC_OK);
     assert_int_equal(show.count, 2);
     assert_true(show.known);

@@ -62,7 +62,7 @@ struct act {
     uint8_t secret[32], attempt[REGISTRY_ATTEMPT];
     int64_t now_ms;
     uint64_t count, version;
-    struct bytes text;
+    struct bytes text, why;
     uint8_t reason;
     bool known;
 };

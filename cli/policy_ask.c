@@ -1,0 +1,349 @@
+#include "cli/analysis.h"
+#include "cli/asked.h"
+#include "cli/commands.h"
+#include "cli/compile.h"
+#include "cli/fleet.h"
+
+#include <string.h>
+
+#include "audit/json.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+/* Questions about one device: can, reach. */
+
+enum { PATH_LEN_MAX = 1024, TEXT_MAX = 64 * 1024 * 1024, SIZE_MOST = 1 << 30 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Both begin with these. */
+enum { POLICY, GROUPS, COMMON };
+#define COMMON_OPTIONS                                                                         \
+    [POLICY] = { "--policy", "FILE", "this policy, or this version (the active one)" },        \
+    [GROUPS] = { "--groups", "LIST",                                                           \
+                 "as if it were in these groups, with commas; it need not exist" }
+
+struct asking {
+    const struct cli_call *call;
+    struct cli_source source;
+    struct policy *policy;
+    struct cli_judged judged;
+    const char *state; /* NULL: it was not looked for */
+    json_t *shown;     /* as the API has it */
+    json_t *answer;
+};
+
+/* ---- Who is asked about ---- */
+
+/* Of a device with one good certificate, that it will show; of several nobody knows which. */
+static void add_certificate(struct asking *a)
+{
+    const json_t *one = NULL, *certificates = json_object_get(a->shown, "certificates");
+    int64_t ends_ms = 0;
+    size_t i = 0, good = 0;
+
+    json_array_foreach(certificates, i, one)
+    {
+        const char *state = json_string_value(json_object_get(one, "state"));
+        const char *ends = json_string_value(json_object_get(one, "not_after"));
+        if (state == NULL || strcmp(state, "active") != 0 || ends == NULL)
+            continue;
+        good++;
+        if (clock_read_rfc3339(bytes_of_text(ends), &ends_ms) != RC_OK)
+            good++;
+    }
+    if (good == 1)
+        a->judged.facts.certificate_ends_ms = ends_ms;
+}
+
+static enum rc find_device(struct asking *a)
+{
+    AUTO_BUF(path, PATH_LEN_MAX);
+    const char *wanted = NULL;
+
+    buf_addf(&path, "/v1/devices/");
+    cli_remote_add_segment(&path, a->call->words[0]);
+    TRY(buf_text(&path, &wanted));
+    TRY(cli_source_open(&a->source));
+    TRY(cli_remote_get(&a->source.remote, wanted, &a->shown));
+    const json_t *device = json_object_get(a->shown, "device");
+    TRY(cli_judged_read(device, &a->judged));
+    a->state = json_string_value(json_object_get(device, "state"));
+    add_certificate(a);
+    return RC_OK;
+}
+
+static enum rc open_all(struct asking *a)
+{
+    const char *policy = cli_command_value(a->call, POLICY, "active");
+    const char *groups = a->call->values[GROUPS];
+
+    a->answer = json_object();
+    TRY(cli_compile(&a->source, policy, &a->policy));
+    if (groups != NULL)
+        TRY(cli_judged_say(a->call->words[0], groups, &a->judged));
+    else
+        TRY(find_device(a));
+    json_t *names = json_array();
+    for (size_t i = 0; i < a->judged.device.groups.count; i++)
+        (void)json_array_append_new(names, json_string(a->judged.device.groups.names[i]));
+    (void)json_object_set_new(a->answer, "device", json_string(a->judged.device.id));
+    (void)json_object_set_new(a->answer, "state",
+                              a->state == NULL ? json_null() : json_string(a->state));
+    (void)json_object_set_new(a->answer, "groups", names);
+    return RC_OK;
+}
+
+static void close_all(struct asking *a)
+{
+    policy_unref(a->policy);
+    json_decref(a->shown);
+    json_decref(a->answer);
+    cli_source_close(&a->source);
+}
+
+/* Why no door lets it in, whatever the policy says; NULL: it would. */
+static const char *kept_out(const struct asking *a)
+{
+    const char *state = a->state == NULL ? "" : a->state;
+
+    return strcmp(state, "suspended") == 0 ? "suspended"
+           : strcmp(state, "revoked") == 0 ? "revoked"
+                                           : NULL;
+}
+
+/* ---- policy can ---- */
+
+enum { QOS = COMMON, SIZE, RETAIN, ADDRESS, AT };
+static const struct cli_option CAN_OPTIONS[] = {
+    COMMON_OPTIONS,
+    [QOS] = { "--qos", "N", "of the message: 0, 1 or 2 (not known)" },
+    [SIZE] = { "--size", "OCTETS", "of its payload (not known)" },
+    [RETAIN] = { "--retain", "YES", "yes or no: is it to be retained? (not known)" },
+    [ADDRESS] = { "--address", "IP", "from which the device connects (not known)" },
+    [AT] = { "--at", "TIME", "when, 2026-11-27T12:00:00Z (now)" },
+};
+
+static enum rc read_message(const struct cli_call *call, struct policy_request *request)
+{
+    const char *qos = call->values[QOS], *size = call->values[SIZE];
+    const char *retain = call->values[RETAIN];
+    uint64_t number = 0;
+
+    if (qos != NULL) {
+        if (text_read_u64(bytes_of_text(qos), 2, &number) != RC_OK)
+            return fault(RC_MALFORMED, "--qos %s: 0, 1 or 2", qos);
+        request->qos = (unsigned)number;
+        request->known |= POLICY_KNOWS_QOS;
+    }
+    if (size != NULL) {
+        if (text_read_u64(bytes_of_text(size), SIZE_MOST, &request->size) != RC_OK)
+            return fault(RC_MALFORMED, "--size %s: octets, at most %d", size, SIZE_MOST);
+        request->known |= POLICY_KNOWS_SIZE;
+    }
+    if (retain != NULL) {
+        request->retain = strcmp(retain, "yes") == 0;
+        if (!request->retain && strcmp(retain, "no") != 0)
+            return fault(RC_MALFORMED, "--retain %s: yes or no", retain);
+        request->known |= POLICY_KNOWS_RETAIN;
+    }
+    return RC_OK;
+}
+
+static enum rc read_request(const struct cli_call *call, struct policy_request *request)
+{
+    const struct clock clock = clock_system();
+    struct cli_asked asked;
+
+    TRY(cli_asked_read(call, 1, &asked));
+    *request = (struct policy_request){
+        .action = asked.action,
+        .resource = asked.resource,
+        .known = POLICY_KNOWS_NOW,
+        .now_ms = clock_wall_ms(&clock),
+    };
+    TRY(read_message(call, request));
+    if (call->values[AT] == NULL)
+        return RC_OK;
+    enum rc rc = clock_read_rfc3339(bytes_of_text(call->values[AT]), &request->now_ms);
+    return rc == RC_OK ? RC_OK : fault_while(rc, "--at %s", call->values[AT]);
+}
+
+struct told {
+    struct policy_derivation derivation;
+    struct policy_decision connect; /* of cli_asked_connects() */
+    bool connects, can;
+};
+
+static void add_obligations(const struct policy_obligations *o, struct buf *out)
+{
+    if (o->rate > 0)
+        buf_addf(out, "at most %u in %lld ms, %u at once\n", o->rate, (long long)o->rate_ms,
+                 o->burst);
+    if (o->payload_limited)
+        buf_addf(out, "at most %llu octets each\n", (unsigned long long)o->payload);
+    if (o->lease_ms > 0)
+        buf_addf(out, "the session ends %lld ms after it was opened\n", (long long)o->lease_ms);
+    if (o->until_ms != 0) {
+        buf_addf(out, "until ");
+        clock_add_rfc3339(out, o->until_ms);
+        buf_addf(out, "\n");
+    }
+    if (o->log_full)
+        buf_addf(out, "each is a record of its own\n");
+}
+
+static enum rc tell_can(const struct asking *a, const struct told *told)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    policy_derivation_write(&told->derivation, &text);
+    if (told->derivation.decision.allowed)
+        add_obligations(&told->derivation.decision.obligations, &text);
+    if (!told->connects) {
+        buf_addf(&text, "but it may not connect: ");
+        policy_explain(&told->connect, &text);
+        buf_addf(&text, "\n");
+    }
+    if (kept_out(a) != NULL)
+        buf_addf(&text, "but no door lets it in: it is %s\n", kept_out(a));
+    return cli_command_put(a->call, &text);
+}
+
+static enum rc show_can(struct asking *a, const struct policy_request *request,
+                        const struct told *told)
+{
+    const struct policy_derivation *derivation = &told->derivation;
+
+    if (!a->call->json)
+        return tell_can(a, told);
+    json_t *connect = cli_asked_connects(request->action)
+                          ? cli_analysis_decision(&told->connect)
+                          : json_null();
+    AUTO(json_value) *rest = json_pack(
+        "{s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "can", (int)told->can, "action",
+        policy_action_name(request->action), "resource",
+        request->resource.len == 0 ? json_null() : audit_json_text(request->resource),
+        "decision", cli_analysis_decision(&derivation->decision), "connect", connect, "rules",
+        cli_analysis_derivation(derivation), "nearest",
+        derivation->nearest.len == 0 ? json_null() : audit_json_text(derivation->nearest));
+    if (rest == NULL || json_object_update(a->answer, rest) != 0)
+        return fault(RC_NOMEM, "an answer");
+    return cli_show_line(a->call, a->answer, "%s", "");
+}
+
+static enum rc decide(struct asking *a, const struct policy_request *request, struct told *told)
+{
+    struct policy_request connect = *request;
+    struct policy_session session;
+
+    connect.action = POLICY_CONNECT;
+    a->judged.facts.connection_address = bytes_of_text(cli_command_value(a->call, ADDRESS, ""));
+    if (a->judged.facts.connection_address.len == 0)
+        a->judged.facts.connection_address = (struct bytes){ NULL, 0 };
+    TRY(policy_bind(a->policy, &a->judged.facts, &session));
+    TRY(policy_derive(&session, request, &told->derivation));
+    told->connect = policy_decide_request(&session, &connect);
+    told->connects = !cli_asked_connects(request->action) || told->connect.allowed;
+    told->can = told->derivation.decision.allowed && told->connects && kept_out(a) == NULL;
+    if (!told->can)
+        *a->call->status = CLI_EXIT_NO;
+    return RC_OK;
+}
+
+static enum rc can(const struct cli_call *call)
+{
+    struct asking a = { .call = call, .source.call = call };
+    struct policy_request request;
+    struct told told = { 0 };
+
+    TRY(read_request(call, &request));
+    enum rc rc = open_all(&a);
+    if (rc == RC_OK)
+        rc = decide(&a, &request, &told);
+    if (rc == RC_OK)
+        rc = show_can(&a, &request, &told);
+    policy_derivation_clear(&told.derivation);
+    close_all(&a);
+    return rc;
+}
+
+const struct cli_command CLI_POLICY_CAN = {
+    .name = "policy can",
+    .arguments = "DEVICE ACTION [TOPIC]",
+    .words_least = 2,
+    .words_most = 3,
+    .summary = "say whether a device may do something, and why",
+    .teaching =
+        "Decides as the door would, with what the registry knows of the device, and shows "
+        "every rule that has\nto do with it, each test of its condition and what the fact is, "
+        "and which rule decides. What is not\nsaid by an option is not known: that helps no "
+        "allow and hinders no deny. No is status 9: denied, or\nit may not connect, or it is "
+        "suspended or revoked.\n"
+        "\n"
+        "Example:\n  touchmark policy can pump-7 publish plant/pump-7/flow --qos 1\n  "
+        "touchmark policy can pump-7 publish plant/pump-7/flow --policy new.policy\n",
+    .options = CAN_OPTIONS,
+    .option_count = COUNT(CAN_OPTIONS),
+    .run = can,
+    .remote = true,
+};
+
+/* ---- policy reach ---- */
+
+static const struct cli_option REACH_OPTIONS[] = { COMMON_OPTIONS };
+
+static enum rc show_reach(struct asking *a, const struct policy_reach *reach)
+{
+    AUTO_BUF(text, TEXT_MAX);
+    bool connects = false;
+
+    (void)json_object_set_new(a->answer, "reach", cli_analysis_reach(reach));
+    if (a->call->json)
+        return cli_show_line(a->call, a->answer, "%s", "");
+    for (size_t i = 0; i < reach->count; i++)
+        connects |= (reach->at[i].actions & 1U << POLICY_CONNECT) != 0;
+    if (kept_out(a) != NULL)
+        fprintf(a->call->messages, "No door lets it in: it is %s.\n", kept_out(a));
+    if (reach->count == 0)
+        fprintf(a->call->messages, "It may do nothing.\n");
+    else if (!connects)
+        fprintf(a->call->messages, "It may not connect, and so do none of this over MQTT.\n");
+    policy_reach_write(reach, &text);
+    return cli_command_put(a->call, &text);
+}
+
+static enum rc reach_of(const struct cli_call *call)
+{
+    struct asking a = { .call = call, .source.call = call };
+    struct policy_reach reach = { 0 };
+    enum rc rc = open_all(&a);
+
+    if (rc == RC_OK)
+        rc = policy_reach(a.policy, &a.judged.facts, &reach);
+    if (rc == RC_OK)
+        rc = show_reach(&a, &reach);
+    policy_reach_clear(&reach);
+    close_all(&a);
+    return rc;
+}
+
+const struct cli_command CLI_POLICY_REACH = {
+    .name = "policy reach",
+    .arguments = "DEVICE",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "show everything that a device may do, as the fewest filters",
+    .teaching =
+        "Exact on topics: \"plant/#\" except \"plant/secret/+\" is just that. What is not "
+        "known "
+        "before the device\nconnects and sends stays open: a condition on it stands behind the "
+        "filter. With --policy and\n--groups no server is needed.\n"
+        "\n"
+        "Example:\n  touchmark policy reach pump-7\n  touchmark policy reach pump-7 --policy "
+        "new.policy --groups pumps\n",
+    .options = REACH_OPTIONS,
+    .option_count = COUNT(REACH_OPTIONS),
+    .run = reach_of,
+    .remote = true,
+};

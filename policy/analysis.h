@@ -1,0 +1,194 @@
+/* What a policy means, worked out from its rules alone: for people who write, review and change
+ * policies. Slow beside a decision, and bounded: RC_LIMIT says what was too much. */
+#pragma once
+
+#include "policy/policy.h"
+
+/*
+ * Exact on topics (and routes, profiles, devices), since filters are regular languages; with
+ * topics of any length, as policy_decide_request() judges subscriptions. Careful on conditions:
+ * they are taken as what may hold or not, the same only if written the same, and every result
+ * that rests on one says so. A rule with a fact in its resource that nobody knows here counts
+ * as one on condition, too.
+ *
+ * Results own their memory and borrow nothing, but who is told by a callback borrows for the
+ * call. Threads: as policy_decide_request(), each call by itself.
+ */
+struct policy_arena;
+
+/* All that the filter matches but what one of the exceptions does. Of an action that is done to
+ * nothing the filter is empty. May have ${fact} in it, of who asks. */
+struct policy_area {
+    struct bytes filter;
+    struct bytes *except;
+    size_t except_count;
+};
+
+/* A rule as people find it. */
+struct policy_where {
+    uint32_t rule; /* its place in the text, from 0 */
+    unsigned line, column;
+    struct bytes file; /* empty: the policy itself */
+};
+
+enum { POLICY_AREAS_MAX = 20000 }; /* of one result, with exceptions */
+
+/* The devices there are. Visits must each be passed on, and what they return must end it. */
+struct policy_fleet {
+    enum rc (*each)(void *with,
+                    enum rc (*visit)(void *visitor, const struct policy_facts *device),
+                    void *visitor);
+    void *with;
+};
+
+/* ---- What looks wrong in a policy ---- */
+
+enum policy_concern {
+    POLICY_SHADOWED,    /* without this rule, or this resource of it, all would be the same */
+    POLICY_NEVER,       /* it can never apply */
+    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in */
+    POLICY_OPEN,        /* it lets in every device alike, or everyone */
+    POLICY_WIDE,        /* its wildcards are wider than what it is for */
+    POLICY_CLAIMED,     /* it lets in by what the client says of itself */
+};
+struct policy_finding {
+    enum policy_concern concern;
+    bool grave; /* else: worth a look */
+    struct policy_where where;
+    struct bytes resource; /* of the rule; empty if it is not about one */
+    struct bytes text;     /* a sentence */
+};
+struct policy_findings {
+    struct policy_finding *at; /* by rule */
+    size_t count;
+    struct policy_arena *arena;
+};
+/* How many devices the registry has in a group. */
+struct policy_groups {
+    enum rc (*size)(void *with, struct bytes group, uint64_t *devices);
+    void *with;
+};
+/*
+ * Exact on topics: a rule is called shadowed only if others of the same policy decide all that
+ * it does, for all that it is for, under no more conditions and with the same duties. Of rules
+ * that shadow each other, the last are told. groups NULL: empty groups are not looked for.
+ */
+enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
+                     struct policy_findings *findings);
+void policy_findings_clear(struct policy_findings *findings);
+/* "line 3: "a/b": all of it is allowed by line 2" */
+void policy_findings_write(const struct policy_findings *findings, struct buf *out);
+
+/* ---- What one who asks may do ---- */
+
+struct policy_reach_entry {
+    unsigned actions; /* set of 1 << enum policy_action */
+    struct policy_area area;
+    bool sure;                  /* else: if */
+    struct bytes condition;     /* "if message.size < 1024 unless client.id = "x"" */
+    struct policy_where *rules; /* that allow some of it */
+    size_t rule_count;
+};
+struct policy_reach {
+    struct policy_reach_entry *at;
+    size_t count;
+    struct policy_arena *arena;
+};
+/* RC_DENIED: as policy_bind(). Facts that are not known are open: both answers are possible. Of
+ * subscriptions: filters all of whose topics are in the areas of a kind. */
+enum rc policy_reach(const struct policy *policy, const struct policy_facts *facts,
+                     struct policy_reach *reach);
+void policy_reach_clear(struct policy_reach *reach);
+void policy_reach_write(const struct policy_reach *reach, struct buf *out);
+
+/* ---- Why one request is decided as it is ---- */
+
+enum policy_answer { POLICY_IS_NOT, POLICY_IS_SO, POLICY_IS_OPEN /* nobody knows */ };
+
+struct policy_derived_test {
+    struct bytes test; /* "message.qos = 1" */
+    struct bytes fact; /* what it is: "0"; "not known" */
+    enum policy_answer answer;
+};
+/* A rule for who asks and for the action, whose resource has to do with what was asked for. */
+struct policy_derived_rule {
+    struct policy_where where;
+    bool allows;           /* else: denies */
+    struct bytes resource; /* as written */
+    bool in_part;          /* of a subscription: some of its topics, not all */
+    enum policy_answer matches, condition;
+    struct policy_derived_test *tests; /* of the condition, in the order of the text */
+    size_t test_count;
+    bool applies, decides;
+};
+struct policy_derivation {
+    struct policy_decision decision;
+    struct policy_derived_rule *at;
+    size_t count;
+    struct bytes nearest; /* of a denial: as policy_explain_denial() */
+    struct policy_arena *arena;
+};
+/* The session and its policy are borrowed for the call; decision.file is the policy's. */
+enum rc policy_derive(const struct policy_session *session,
+                      const struct policy_request *request,
+                      struct policy_derivation *derivation);
+void policy_derivation_clear(struct policy_derivation *derivation);
+void policy_derivation_write(const struct policy_derivation *derivation, struct buf *out);
+
+/* ---- Who may do one thing ---- */
+
+struct policy_who_entry {
+    struct bytes device;
+    bool sure;
+    const struct policy_where *rules; /* that allow some of it */
+    size_t rule_count;
+};
+/* Tells each device that may, or may under some condition. resource: as of a policy_request. */
+enum rc policy_who(const struct policy *policy, enum policy_action action,
+                   struct bytes resource, const struct policy_fleet *fleet,
+                   enum rc (*each)(void *with, const struct policy_who_entry *entry),
+                   void *with);
+void policy_who_write(const struct policy_who_entry *entry, struct buf *out);
+
+/* ---- What a new policy changes ---- */
+
+enum policy_change {
+    POLICY_NEWLY_ALLOWED,
+    POLICY_NEWLY_DENIED,
+    POLICY_MORE_ALLOWED, /* under some condition */
+    POLICY_MORE_DENIED,  /* likewise */
+    POLICY_MAY_DIFFER,   /* conditions changed: nobody can say to what effect */
+    POLICY_OTHER_DUTIES, /* as allowed as before, with another limit, payload, lease, log */
+};
+
+/* For who is of this kind, has this name (empty: any), and is in these groups (of this role).
+ * What holds for any name, or with fewer groups, is not told again for one, or with more. */
+struct policy_diff_entry {
+    enum policy_change change;
+    enum policy_asker asker;
+    struct bytes name;
+    struct bytes groups[2];
+    size_t group_count;
+    unsigned actions;
+    struct policy_area *areas;
+    size_t area_count;
+    struct bytes example;       /* one of the fewest levels; empty where areas have no filter */
+    struct bytes before, after; /* conditions: "always", "never", "if ..." */
+    uint64_t devices;           /* of the fleet's, for which it is so */
+};
+struct policy_diff {
+    struct policy_diff_entry *at;
+    size_t count;
+    bool counted;     /* there was a fleet: else devices say nothing */
+    uint64_t devices; /* of the fleet's, for which anything changes */
+    struct policy_arena *arena;
+};
+/*
+ * No entry: no request is decided otherwise, whoever asks, in whatever groups, with whatever
+ * name, nor with other duties (other rules may be told). Where no conditions are, an entry
+ * means that some request is. fleet NULL: nothing is counted.
+ */
+enum rc policy_diff(const struct policy *old, const struct policy *new,
+                    const struct policy_fleet *fleet, struct policy_diff *diff);
+void policy_diff_clear(struct policy_diff *diff);
+void policy_diff_write(const struct policy_diff *diff, struct buf *out);

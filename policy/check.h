@@ -1,0 +1,25 @@
+/* Between the parts of policy_check(); inside policy/check*.c only. */
+#pragma once
+
+#include "policy/describe.h"
+
+struct policy_checker {
+    struct policy_study study;
+    const struct policy_rules *rules;
+    struct policy_parts *parts; /* by rule */
+    bool *gone;                 /* rules that would not be missed */
+    struct policy_name_list {
+        struct bytes *at;
+        size_t count;
+    } empty; /* groups that nobody is in, sorted */
+    struct policy_findings findings;
+};
+
+enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
+                         bool grave, uint32_t rule, struct bytes resource, struct buf *text);
+/* What each rule does that others do not. */
+enum rc policy_check_shadows(struct policy_checker *checker);
+/* Is there nothing that could be known, or not known, by which the rule applies? Tried with all
+ * values that its condition tells apart; false where these are too many. */
+bool policy_check_is_impossible(const struct policy_rules *rules,
+                                const struct policy_rule *rule);

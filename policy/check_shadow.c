@@ -1,0 +1,317 @@
+#include "policy/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Who it is for ---- */
+
+/* Every class that the rule is for: what is said of all in it counts, no more. */
+static struct policy_class class_of(const struct policy_rule *rule, bool *named)
+{
+    struct policy_class class = { .asker = POLICY_BY_DEVICE };
+
+    *named = false;
+    for (unsigned asker = 0; asker < POLICY_ASKERS; asker++) {
+        const struct policy_kind kind = policy_kind_of((enum policy_asker)asker);
+        if (rule->principal != kind.any && rule->principal != kind.one &&
+            rule->principal != kind.group)
+            continue;
+        class.asker = (enum policy_asker)asker;
+        *named = rule->principal == kind.one;
+    }
+    if (*named)
+        class.name = rule->name;
+    return class;
+}
+
+static struct policy_subject subject_of(const struct policy_rule *rule)
+{
+    enum policy_resource kind =
+        policy_action_resource((enum policy_action)__builtin_ctz(rule->actions));
+    struct policy_subject subject = { .slot = kind };
+
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
+        if (policy_action_resource(action) == kind)
+            subject.actions |= 1U << action;
+    return subject;
+}
+
+/* ---- What others say of its topics ---- */
+
+struct looking {
+    struct policy_checker *checker;
+    uint32_t place;
+    const struct policy_rule *rule;
+    struct policy_class class;
+    struct policy_subject subject;
+    struct policy_topics set, map;
+    uint32_t guard;
+};
+
+static enum rc add_part(struct looking *looking, enum policy_principal principal,
+                        struct bytes name)
+{
+    struct policy_checker *checker = looking->checker;
+    const struct policy_language_op op = policy_verdicts_both(checker->study.verdicts);
+    struct policy_topics part;
+
+    TRY(policy_parts_within(checker->parts, principal, name, &looking->class, looking->subject,
+                            looking->set, &part));
+    return policy_language_apply(checker->study.language, &op, looking->map, part,
+                                 &looking->map);
+}
+
+static enum rc add_parts(struct looking *looking, bool named)
+{
+    static const struct bytes NOBODY = { NULL, 0 };
+    const struct policy_kind kind = policy_kind_of(looking->class.asker);
+    const struct policy_rule *rule = looking->rule;
+    struct policy_members members = { NULL, 0 };
+
+    TRY(add_part(looking, POLICY_ANYONE, NOBODY));
+    if (rule->principal == POLICY_ANYONE)
+        return RC_OK;
+    TRY(add_part(looking, kind.any, NOBODY));
+    if (rule->principal != kind.any)
+        TRY(add_part(looking, rule->principal, rule->name));
+    if (named && looking->class.asker == POLICY_BY_DEVICE)
+        members = policy_parts_members(looking->checker->rules, rule->name);
+    for (size_t i = 0; i < members.count; i++)
+        TRY(add_part(looking, POLICY_GROUP, members.at[i].group));
+    return RC_OK;
+}
+
+static enum rc find_set(struct looking *looking)
+{
+    AUTO_BUF(resource, 2 * POLICY_TOPIC_MAX);
+    bool open = false;
+
+    TRY(policy_parts_bind(looking->rule, &looking->class, &resource, &open));
+    const struct policy_guard guard = { looking->checker->rules, looking->rule->condition,
+                                        open ? looking->rule->filter
+                                             : (struct bytes){ NULL, 0 } };
+    TRY(policy_verdicts_guard(looking->checker->study.verdicts, &guard, &looking->guard));
+    return policy_language_filter(looking->checker->study.language, buf_bytes(&resource), true,
+                                  1, &looking->set);
+}
+
+/* ---- What is left for it to do ---- */
+
+enum left { LEFT, LEFT_BY_PERMITS, LEFT_BY_DENIALS };
+
+/* Does the other one do for this action what the rule does? */
+static bool is_cover(const struct looking *looking, const struct policy_voice *voice,
+                     enum policy_action action)
+{
+    const struct policy_checker *checker = looking->checker;
+    const struct policy_rule *other = &checker->rules->at[voice->rule];
+
+    if (voice->rule == looking->place || checker->gone[voice->rule] ||
+        !(other->actions & policy_subject_of(action).actions) ||
+        (voice->guard != POLICY_SURE && voice->guard != looking->guard))
+        return false;
+    if (voice->effect == POLICY_DENY)
+        return true; /* under the condition of a permit, it takes all of it away */
+    return looking->rule->effect == POLICY_ALLOW &&
+           policy_verdicts_is_as_strict(&other->obligations, &looking->rule->obligations);
+}
+
+/* Denials first: of what is denied anyhow, nothing is allowed. */
+static const struct policy_voice *find_cover(const struct looking *looking,
+                                             struct policy_voices voices,
+                                             enum policy_action action)
+{
+    const struct policy_voice *found = NULL;
+
+    for (size_t i = 0; i < voices.count; i++)
+        if (is_cover(looking, &voices.at[i], action) &&
+            (found == NULL || voices.at[i].effect == POLICY_DENY))
+            found = &voices.at[i];
+    return found;
+}
+
+enum { COVERS_MAX = 4 };
+
+struct judged {
+    struct looking *looking;
+    bool alive, permits, denials; /* some of it is left to do; is done by such others */
+    size_t count;
+    struct cover {
+        struct policy_where where;
+        bool denies;
+    } covers[COVERS_MAX + 1];
+};
+
+static void add_cover(struct judged *judged, const struct policy_voice *voice)
+{
+    const struct policy_where where =
+        policy_describe_rule(judged->looking->checker->rules, voice->rule);
+
+    if (voice->effect == POLICY_DENY)
+        judged->denials = true;
+    else
+        judged->permits = true;
+    for (size_t i = 0; i < judged->count; i++)
+        if (judged->covers[i].where.rule == where.rule)
+            return;
+    size_t place = judged->count;
+    if (judged->count <= COVERS_MAX)
+        judged->count++;
+    else
+        place = COVERS_MAX; /* "and others" */
+    for (; place > 0 && judged->covers[place - 1].where.rule > where.rule; place--)
+        judged->covers[place] = judged->covers[place - 1];
+    judged->covers[place] = (struct cover){ where, voice->effect == POLICY_DENY };
+}
+
+static enum rc judge_colour(void *with, uint32_t colour)
+{
+    struct judged *judged = with;
+    const struct looking *looking = judged->looking;
+    struct policy_voices voices = policy_verdicts_get(looking->checker->study.verdicts, colour);
+
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+        if (!(looking->rule->actions & 1U << action))
+            continue;
+        const struct policy_voice *cover = find_cover(looking, voices, action);
+        if (cover == NULL)
+            judged->alive = true;
+        else
+            add_cover(judged, cover);
+    }
+    return RC_OK;
+}
+
+/* ---- Telling ---- */
+
+static void add_lines(const struct judged *judged, bool only_denials, struct buf *text)
+{
+    uint32_t own = judged->looking->rule->number;
+    const char *comma = "";
+
+    for (size_t i = 0; i < judged->count && i < COVERS_MAX; i++) {
+        const struct cover *cover = &judged->covers[i];
+        if (only_denials && !cover->denies)
+            continue;
+        buf_addf(text, "%s", comma);
+        comma = ", ";
+        if (cover->where.rule == own)
+            buf_addf(text, "another part of this rule");
+        else
+            policy_describe_write_where(&cover->where, text);
+    }
+    if (judged->count > COVERS_MAX)
+        buf_addf(text, "%s", *comma == '\0' ? "others" : " and others");
+}
+
+static enum rc tell_shadow(const struct judged *judged)
+{
+    const struct looking *looking = judged->looking;
+    bool allow = looking->rule->effect == POLICY_ALLOW;
+    bool never = allow && !judged->permits;
+    AUTO_BUF(text, 4096);
+
+    if (never)
+        buf_addf(&text, "it never applies: all of it is denied by ");
+    else if (judged->denials && allow)
+        buf_addf(&text, "all of it is allowed, or denied anyhow, by ");
+    else
+        buf_addf(&text, "all of it is %s by ", allow ? "allowed" : "denied");
+    add_lines(judged, false, &text);
+    return policy_check_add(looking->checker, never ? POLICY_NEVER : POLICY_SHADOWED, never,
+                            looking->place, looking->rule->filter, &text);
+}
+
+/* ---- What denials leave of a wildcard ---- */
+
+static enum rc is_left(void *with, uint32_t left, uint32_t right, uint32_t *made)
+{
+    const struct looking *looking = with;
+    struct policy_voices voices = policy_verdicts_get(looking->checker->study.verdicts, right);
+
+    *made = 0;
+    for (enum policy_action action = 0; left != 0 && action < POLICY_ACTIONS; action++) {
+        if (!(looking->rule->actions & 1U << action))
+            continue;
+        const struct policy_voice *cover = find_cover(looking, voices, action);
+        if (cover == NULL || cover->effect != POLICY_DENY)
+            *made = 1;
+    }
+    return RC_OK;
+}
+
+enum { LEFT_MAX = 3 };
+
+static enum rc add_piece(void *with, const struct policy_piece *piece)
+{
+    struct buf *text = with;
+
+    if (piece->except_count > 0)
+        return fault(RC_LIMIT, "no simple filter");
+    buf_addf(text, text->len == 0 ? "\"" : ", \"");
+    buf_add(text, piece->filter);
+    buf_addf(text, "\"");
+    return RC_OK;
+}
+
+/* Only where filters say it better: else the rule and its denials are how it is said. */
+static enum rc tell_rest(struct looking *looking, const struct judged *judged)
+{
+    struct policy_study *study = &looking->checker->study;
+    const struct policy_language_op op = { is_left, looking, POLICY_ZERO_STAYS,
+                                           POLICY_ZERO_STAYS, POLICY_SAME_ASKED };
+    struct policy_topics rest;
+    AUTO_BUF(filters, 4096);
+    AUTO_BUF(text, 8192);
+
+    TRY(policy_language_apply(study->language, &op, looking->set, looking->map, &rest));
+    enum rc rc = policy_language_describe(study->language, rest, LEFT_MAX, add_piece, &filters);
+    if (rc == RC_LIMIT || policy_language_equal(rest, looking->set))
+        return RC_OK;
+    TRY(rc);
+    buf_addf(&text, "all of it but %.*s is denied by ", BYTES_FMT(buf_bytes(&filters)));
+    add_lines(judged, true, &text);
+    return policy_check_add(looking->checker, POLICY_WIDE, false, looking->place,
+                            looking->rule->filter, &text);
+}
+
+/* ---- All rules ---- */
+
+static enum rc check_rule(struct policy_checker *checker, uint32_t place)
+{
+    struct policy_mark mark = policy_language_mark(checker->study.language);
+    struct looking looking = { .checker = checker,
+                               .place = place,
+                               .rule = &checker->rules->at[place] };
+    struct judged judged = { .looking = &looking };
+    bool named = false;
+
+    looking.class = class_of(looking.rule, &named);
+    looking.subject = subject_of(looking.rule);
+    TRY(find_set(&looking));
+    TRY(add_parts(&looking, named));
+    TRY(policy_language_colours(checker->study.language, looking.map, judge_colour, &judged));
+    if (!judged.alive) {
+        checker->gone[place] = true;
+        TRY(tell_shadow(&judged));
+    } else if (judged.denials && looking.rule->effect == POLICY_ALLOW) {
+        TRY(tell_rest(&looking, &judged));
+    }
+    policy_language_return(checker->study.language, mark);
+    policy_language_rest(checker->study.language);
+    return RC_OK;
+}
+
+/* Of two that do the same, the second is one too many; so the last are asked first. */
+enum rc policy_check_shadows(struct policy_checker *checker)
+{
+    for (unsigned asker = 0; asker < POLICY_ASKERS; asker++)
+        for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+            const struct policy_rule rule = { .actions = 1U << action };
+            TRY(policy_parts_keep(checker->parts, (enum policy_asker)asker, subject_of(&rule)));
+        }
+    for (uint32_t place = (uint32_t)checker->rules->count; place-- > 0;)
+        if (!checker->gone[place])
+            TRY(check_rule(checker, place));
+    return RC_OK;
+}

@@ -1,0 +1,234 @@
+"""What a policy means, asked of a running system: its devices, its versions, and what its door really decides."""
+import json
+import re
+
+import pytest
+
+import mqtt
+import place
+import world
+
+POLICY = """allow device connect
+allow device publish, subscribe "devices/${device.id}/#"
+allow group "screens" subscribe "devices/+/state"
+deny group "recalled" publish "devices/+/orders"
+"""
+
+
+@pytest.fixture(scope="module")
+def running():
+    with world.world(policy=POLICY) as made:
+        for name, *groups in (("pump-1", "pumps"), ("pump-2", "pumps"), ("screen-1", "screens"), ("gone-1", "pumps")):
+            made.add_device(name, *groups)
+        made.touchmark("device", "revoke", "gone-1")
+        yield made
+
+
+@pytest.fixture
+def work(tmp_path):
+    return tmp_path
+
+
+def told(running, *words, status=0):
+    done = running.touchmark(*words, "--json", check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def written(work, text, name="new.policy"):
+    (work / name).write_text(text)
+    return work / name
+
+
+# ---- policy check ----
+
+def test_a_check_knows_which_groups_are_empty(running, work):
+    file = written(work, POLICY)
+    assert "no warnings" in place.touchmark("policy", "check", file).stdout
+    done = running.touchmark("policy", "check", "--server-check", "--strict", file, check=False)
+    assert done.returncode == 9 and "accepted by the server, too, 1 warning\n" in done.stdout
+    assert f'{file}:4:1: warning: no device is in the group "recalled"' in done.stderr
+    found = told(running, "policy", "check", "--server-check", file)["findings"]
+    assert [(one["line"], one["concern"]) for one in found if one["warning"]] == [(4, "empty-group")]
+    running.add_device("late-1", "recalled")
+    assert told(running, "policy", "check", "--server-check", file)["warnings"] == 0
+    running.touchmark("device", "revoke", "late-1")
+    assert told(running, "policy", "check", "--server-check", file)["warnings"] == 1
+
+
+# ---- policy can, reach, who: the same that the door says ----
+
+JUDGED = """allow device connect
+deny device "banned" connect
+allow group "pumps" publish "plant/${device.id}/#"
+allow device publish "small" when message.size <= 10 and message.qos = 1
+deny device publish "plant/+/secret"
+allow device "pump-2" publish "plant/#" when certificate.left > 1s and connection.protocol = "mqtt"
+allow device publish "near" when connection.address in { 127.0.0.0/8 }
+allow device publish "over-https" when connection.protocol = "https"
+allow group "screens" subscribe "plant/+/state"
+deny group "recalled" publish "#"
+"""
+DEVICES = {"pump-1": ["pumps"], "pump-2": ["pumps"], "screen-1": ["screens"], "old-1": ["pumps", "recalled"]}
+TOPICS = ["plant/pump-1/flow", "plant/pump-2/flow", "plant/pump-1/secret", "small", "near", "over-https", "elsewhere"]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    with world.world(policy=JUDGED) as made:
+        made.version = told(made, "policy", "show")["version"]
+        made.credentials = {name: made.enrol(name, *groups) for name, groups in DEVICES.items()}
+        made.credentials["banned"] = made.enrol("banned")
+        yield made
+
+
+def at_the_door(judged, name, topic):
+    """(decision, line) that the audit log has of one publication."""
+    credential = judged.credentials[name]
+    with mqtt.Client(judged.ports["mqtts"], world.tls_context(judged.root, credential), name) as client:
+        client.connect()
+        client.publish(topic, b"12345", qos=1)
+    record = judged.wait_audit(device=name, action="publish", topic=topic)
+    return record["decision"], record.get("rule")
+
+
+def test_can_says_what_the_door_does(judged):
+    for name in DEVICES:
+        for topic in TOPICS:
+            done = judged.touchmark("policy", "can", name, "publish", topic, "--qos", 1, "--size", 5, "--address",
+                                    "127.0.0.1", "--json", check=False)
+            answer = json.loads(done.stdout)
+            said = ("allowed" if answer["can"] else "denied", answer["decision"]["line"])
+            assert at_the_door(judged, name, topic) == said, (name, topic, answer)
+            assert done.returncode == (0 if answer["can"] else 9)
+            assert answer["groups"] == DEVICES[name] and answer["decision"]["version"] == judged.version
+
+
+def matches(wanted, topic):
+    """MQTT 4.7, for topics that do not begin with $."""
+    pattern = "/".join("[^/]*" if level == "+" else re.escape(level) for level in wanted.split("/"))
+    return re.fullmatch(re.sub(r"/?\\#$", "(/.*)?", pattern), topic) is not None
+
+
+def holds(entry, topic):
+    return "publish" in entry["actions"] and matches(entry["filter"], topic) and \
+        not any(matches(one, topic) for one in entry["except"])
+
+
+def test_reach_and_who_have_all_that_the_door_allows(judged):
+    for topic in TOPICS:
+        may = {row["device"]: row["sure"] for row in told(judged, "policy", "who", "publish", topic)["devices"]}
+        assert "banned" not in may
+        for name in DEVICES:
+            decision, _ = at_the_door(judged, name, topic)
+            assert decision == "denied" if name not in may else decision == "allowed" or not may[name], (name, topic)
+            reach = [entry for entry in told(judged, "policy", "reach", name)["reach"] if holds(entry, topic)]
+            assert bool(reach) == (name in may), (name, topic)
+
+
+def test_a_device_that_may_not_connect_can_nothing(judged):
+    done = judged.touchmark("policy", "can", "banned", "publish", "near", "--address", "127.0.0.1", check=False)
+    assert done.returncode == 9
+    assert "allowed by line 7" in done.stdout and "but it may not connect: denied by line 2" in done.stdout
+    assert "may not connect" in judged.touchmark("policy", "reach", "banned").stderr
+    assert judged.touchmark("policy", "can", "banned", "connect", check=False).returncode == 9
+
+
+def test_a_device_that_is_suspended_can_nothing_until_it_is_resumed(judged):
+    ask = ["policy", "can", "pump-1", "publish", "plant/pump-1/flow"]
+    assert told(judged, *ask)["state"] == "active"
+    judged.touchmark("device", "suspend", "pump-1")
+    done = judged.touchmark(*ask, check=False)
+    assert done.returncode == 9 and "no door lets it in: it is suspended" in done.stdout
+    assert "suspended" in judged.touchmark("policy", "reach", "pump-1").stderr
+    assert "suspended" in judged.touchmark("policy", "who", "publish", "plant/pump-1/flow").stdout
+    judged.touchmark("device", "resume", "pump-1")
+    assert told(judged, *ask)["can"] is True
+
+
+def test_a_candidate_is_asked_instead(judged, work):
+    file = written(work, 'allow device connect\nallow group "screens" publish "near"\n')
+    rows = told(judged, "policy", "who", "publish", "near", "--policy", file)["devices"]
+    assert [(row["device"], row["sure"], row["rules"][0]["line"]) for row in rows] == [("screen-1", True, 2)]
+    assert told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", file, status=9)["can"] is False
+    assert told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", file, "--groups", "screens")["can"]
+    assert "There are no devices" in judged.touchmark("policy", "who", "publish", "no", "--policy", file).stderr
+    assert told(judged, "policy", "who", "connect", "--policy", file)["devices"][0]["sure"] is True
+    first = told(judged, "policy", "can", "pump-1", "publish", "near", "--policy", 1, status=9)
+    assert first["decision"]["version"] == 1
+    assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
+
+
+# ---- policy diff ----
+
+def test_a_difference_is_told_with_the_devices_that_it_concerns(running, work):
+    same = written(work, "# said otherwise\n" + POLICY.replace("publish, subscribe", "subscribe, publish"))
+    done = running.touchmark("policy", "diff", "active", same)
+    assert done.stdout == "no request is decided otherwise\n"
+    less = written(work, POLICY + 'deny group "pumps" publish "devices/+/orders"\n')
+    done = running.touchmark("policy", "diff", "active", less, check=False)
+    assert done.returncode == 9 and "something changes for 2 of the devices" in done.stdout
+    assert 'newly denied: device in "pumps": publish "devices/${device.id}/orders" (2 devices)' in done.stdout
+    answer = told(running, "policy", "diff", less, "active", status=9)
+    assert answer["same"] is False and answer["devices"] == 2
+    assert [(one["change"], one["groups"], one["devices"]) for one in answer["changes"]] == \
+        [("newly-allowed", ["pumps"], 2)]
+
+
+def test_versions_and_files_are_compared(running, work):
+    running.apply_policy(POLICY + 'allow device "pump-1" publish "extra"\n')
+    now = told(running, "policy", "show")["version"]
+    answer = told(running, "policy", "diff", now - 1, now, status=9)
+    assert [(one["name"], one["areas"][0]["filter"], one["devices"]) for one in answer["changes"]] == \
+        [("pump-1", "extra", 1)]
+    assert told(running, "policy", "diff", now, "active")["same"] is True
+    file = written(work, POLICY)
+    assert told(running, "policy", "diff", now - 1, file)["same"] is True
+    without = told(running, "policy", "diff", file, written(work, "", "empty.policy"), status=9)
+    assert without["devices"] is None and all(one["devices"] is None for one in without["changes"])
+    counted = told(running, "policy", "diff", file, work / "empty.policy", "--count", status=9)
+    assert counted["devices"] == 3
+    assert running.touchmark("policy", "diff", now, now + 1, check=False).returncode == 4
+    running.apply_policy(POLICY)
+
+
+# ---- versions, and back to one of them ----
+
+def test_versions_keep_their_author_and_reason(running, work):
+    file = written(work, POLICY + 'allow device "pump-1" publish "extra"\n')
+    version = told(running, "policy", "apply", file, "--why", "pumps tell more")["version"]
+    row = told(running, "policy", "list")["policies"][-1]
+    assert (row["version"], row["author"], row["why"], row["active"]) == (version, "admin", "pumps tell more", True)
+    assert told(running, "policy", "show", version)["why"] == "pumps tell more"
+    assert "pumps tell more" in running.touchmark("policy", "list").stdout
+    running.touchmark("policy", "apply", written(work, POLICY))
+    rows = told(running, "policy", "list")["policies"]
+    assert [one["why"] for one in rows[-2:]] == ["pumps tell more", ""] and rows[0]["author"] == ""
+
+
+def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
+    before = told(running, "policy", "show")
+    bad = told(running, "policy", "apply", written(work, "allow device connect\n"))["version"]
+    done = running.touchmark("policy", "rollback", "--reason", "pumps fell silent")
+    assert done.stdout == f"Version {bad - 1} is in force again, as version {bad + 1}, in place of {bad}.\n"
+    now = told(running, "policy", "show")
+    assert (now["text"], now["version"], now["author"]) == (before["text"], bad + 1, "admin")
+    assert now["why"] == f"version {bad - 1} again: pumps fell silent"
+    record = running.wait_audit(action="policy.apply")
+    assert (record["target"], record["reason"]) == (f"policy {bad + 1}", now["why"])
+    assert told(running, "policy", "diff", bad - 1, "active")["same"] is True
+    assert told(running, "policy", "rollback")["why"] == f"version {bad} again"  # twice: what was there
+    assert told(running, "policy", "rollback", bad - 1)["version"] == bad + 3
+    assert running.touchmark("policy", "rollback", "active", check=False).returncode == 5
+    assert running.touchmark("policy", "rollback", bad + 9, check=False).returncode == 4
+    assert running.touchmark("policy", "rollback", "x", check=False).returncode in (4, 7)
+    assert running.touchmark("policy", "rollback", "--reason", "x" * 200, check=False).returncode == 7
+    assert told(running, "policy", "show")["version"] == bad + 3
+
+
+def test_versions_outlive_a_restart(running):
+    rows = told(running, "policy", "list")["policies"]
+    assert [one["version"] for one in rows] == list(range(1, len(rows) + 1)) and any(one["why"] for one in rows)
+    running.running.stop()
+    running.start()
+    assert told(running, "policy", "list")["policies"] == rows

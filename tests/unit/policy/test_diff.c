@@ -1,0 +1,214 @@
+/*
+ * Differences of policies against an interpreter that goes through all requests of a small
+ * world with both: whatever differs is told, with its kind, and each entry counts just the
+ * devices for which it is so.
+ *
+ * test_policy_diff [SEED [ROUNDS]] looks further than the tests do.
+ */
+#include "tests/support/check.h"
+#include "tests/support/policy_world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned rounds = 40;
+
+static bool is_same_duty(const struct policy_decision *a, const struct policy_decision *b)
+{
+    const struct policy_obligations *x = &a->obligations, *y = &b->obligations;
+
+    return x->rate == y->rate && x->burst == y->burst && x->log_full == y->log_full;
+}
+
+static bool is_in(const struct policy_facts *device, const struct world_policy *old,
+                  const struct world_policy *new, struct bytes group)
+{
+    unsigned sides = 0;
+
+    for (size_t i = 0; i < device->group_count; i++)
+        if (bytes_equal(device->groups[i], group))
+            return true;
+    for (size_t i = 0; i < old->rules.member_count; i++)
+        if (bytes_equal(old->rules.members[i].device, device->device_id) &&
+            bytes_equal(old->rules.members[i].group, group))
+            sides |= 1;
+    for (size_t i = 0; i < new->rules.member_count; i++)
+        if (bytes_equal(new->rules.members[i].device, device->device_id) &&
+            bytes_equal(new->rules.members[i].group, group))
+            sides |= 2;
+    return sides == 3;
+}
+
+static bool is_of(const struct policy_diff_entry *entry, const struct policy_facts *device,
+                  const struct world_policy *old, const struct world_policy *new)
+{
+    if (entry->asker != POLICY_BY_DEVICE ||
+        (entry->name.len > 0 && !bytes_equal(entry->name, device->device_id)))
+        return false;
+    for (size_t i = 0; i < entry->group_count; i++)
+        if (!is_in(device, old, new, entry->groups[i]))
+            return false;
+    return true;
+}
+
+/* The area's filter for this device. */
+static struct bytes bind(struct bytes filter, struct bytes id, struct buf *out)
+{
+    static const char FACT[] = "${device.id}";
+    struct bytes fact = bytes_of_text(FACT);
+
+    while (filter.len > 0) {
+        bool here = bytes_start_with(filter, fact);
+        size_t len = here ? fact.len : 1;
+        buf_add(out, here ? id : (struct bytes){ filter.at, 1 });
+        filter = (struct bytes){ filter.at + len, filter.len - len };
+    }
+    return buf_bytes(out);
+}
+
+static bool entry_holds(const struct policy_diff_entry *entry, struct bytes id,
+                        enum policy_action action, struct bytes topic)
+{
+    bool held = false;
+
+    for (size_t i = 0; !held && i < entry->area_count; i++) {
+        AUTO_BUF(filter, 256);
+        const struct policy_area *area = &entry->areas[i];
+        const struct policy_area bound = { .filter = bind(area->filter, id, &filter) };
+        held = world_holds(&bound, action, topic);
+        for (size_t e = 0; held && e < area->except_count; e++) {
+            AUTO_BUF(except, 256);
+            held = !policy_topic_match(bind(area->except[e], id, &except), topic);
+        }
+    }
+    return held;
+}
+
+struct pair {
+    struct world_policy old, new;
+    struct policy_diff diff;
+    bool conditions;
+    bool moved[WORLD_DEVICES]; /* some request of the device is decided otherwise */
+    uint64_t counts[1000];     /* of devices for which an entry is so */
+};
+
+static void show(const struct pair *pair, const char *what, const struct policy_facts *device,
+                 enum policy_action action, struct bytes topic)
+{
+    AUTO_BUF(text, 256 * 1024);
+
+    policy_diff_write(&pair->diff, &text);
+    fail_msg("%s: %.*s in %zu groups %s %.*s\nOLD\n%sNEW\n%sDIFF\n%.*s", what,
+             BYTES_FMT(device->device_id), device->group_count, policy_action_name(action),
+             BYTES_FMT(topic), pair->old.text, pair->new.text, BYTES_FMT(buf_bytes(&text)));
+}
+
+/* Each way in which a message may be must be as the entries say, and if it differs some entry
+ * says so. */
+static void diff_is_right(struct pair *pair, size_t which_device, enum policy_action action,
+                          struct bytes topic, bool *so)
+{
+    const struct policy_facts *device = &world_devices[which_device];
+    unsigned told = 0;
+    bool same = true, allowed = true, denied = true;
+
+    for (unsigned which = 0; which < (pair->conditions ? WORLD_REQUESTS : 1); which++) {
+        struct policy_decision old = world_decide(&pair->old, device, action, topic, which);
+        struct policy_decision new = world_decide(&pair->new, device, action, topic, which);
+        same = same && old.allowed == new.allowed &&is_same_duty(&old, &new);
+        allowed = allowed && !old.allowed && new.allowed;
+        denied = denied && old.allowed && !new.allowed;
+    }
+    for (size_t i = 0; i < pair->diff.count; i++) {
+        const struct policy_diff_entry *entry = &pair->diff.at[i];
+        if (!is_of(entry, device, &pair->old, &pair->new) || !(entry->actions & 1U << action) ||
+            !entry_holds(entry, device->device_id, action, topic))
+            continue;
+        told |= 1U << entry->change;
+        so[i] = so[i] || (entry->change == POLICY_NEWLY_ALLOWED && allowed) ||
+                (entry->change == POLICY_NEWLY_DENIED && denied) ||
+                (entry->change == POLICY_OTHER_DUTIES && !same && !allowed && !denied);
+    }
+    pair->moved[which_device] = pair->moved[which_device] || !same;
+    if (!same && told == 0)
+        show(pair, "differs, and is not told", device, action, topic);
+    if (!pair->conditions && allowed && !(told & 1U << POLICY_NEWLY_ALLOWED))
+        show(pair, "newly allowed, and is not told", device, action, topic);
+    if (!pair->conditions && denied && !(told & 1U << POLICY_NEWLY_DENIED))
+        show(pair, "newly denied, and is not told", device, action, topic);
+}
+
+/* For who is of the class, the example is one of the topics. */
+static void examples_are_right(const struct pair *pair)
+{
+    for (size_t i = 0; i < pair->diff.count; i++) {
+        const struct policy_diff_entry *entry = &pair->diff.at[i];
+        enum policy_action action = (enum policy_action)__builtin_ctz(entry->actions);
+        struct bytes id = entry->name.len > 0 ? entry->name : BYTES("other");
+        AUTO_BUF(topic, 256);
+        if (action == POLICY_CONNECT || entry->asker != POLICY_BY_DEVICE)
+            continue;
+        struct bytes example = bind(entry->example, id, &topic);
+        if (!entry_holds(entry, id, action, example))
+            show(pair, "no example", &world_devices[0], action, example);
+    }
+}
+
+static void entries_are_right(struct pair *pair)
+{
+    uint64_t moved = 0;
+
+    examples_are_right(pair);
+    for (size_t d = 0; d < WORLD_DEVICES; d++) {
+        const struct world_topics *topics = world_topics_for(&world_devices[d]);
+        bool so[1000] = { false };
+        for (size_t a = 0; a < WORLD_ACTIONS; a++)
+            for (size_t t = 0; t < (world_actions[a] == POLICY_CONNECT ? 1 : topics->count);
+                 t++)
+                diff_is_right(pair, d, world_actions[a], bytes_of_text(topics->text[t]), so);
+        for (size_t i = 0; i < pair->diff.count; i++)
+            pair->counts[i] += so[i];
+        moved += pair->moved[d];
+    }
+    if (pair->conditions)
+        return;
+    if (pair->diff.devices != moved)
+        show(pair, "another count of devices", &world_devices[0], POLICY_CONNECT, BYTES(""));
+    for (size_t i = 0; i < pair->diff.count; i++)
+        if (pair->diff.at[i].asker == POLICY_BY_DEVICE &&
+            pair->diff.at[i].devices != pair->counts[i])
+            show(pair, "another count of an entry", &world_devices[0], POLICY_CONNECT,
+                 BYTES(""));
+}
+
+static void diff_tells_all_that_changes(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < rounds; round++) {
+        struct pair *pair = calloc(1, sizeof *pair);
+        assert_non_null(pair);
+        pair->conditions = round % 3 == 2;
+        world_make(&pair->old, pair->conditions);
+        world_change(&pair->old, &pair->new, pair->conditions);
+        if (policy_diff(pair->old.policy, pair->new.policy, &world_fleet, &pair->diff) != RC_OK)
+            fail_msg("%s: %s\n%s", fault_reason(), pair->old.text, pair->new.text);
+        assert_true(pair->diff.count < 1000);
+        entries_are_right(pair);
+        policy_diff_clear(&pair->diff);
+        world_clear(&pair->old);
+        world_clear(&pair->new);
+        free(pair);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest TESTS[] = {
+        cmocka_unit_test(diff_tells_all_that_changes),
+    };
+
+    world_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 20261127);
+    if (argc > 2)
+        rounds = (unsigned)strtoul(argv[2], NULL, 10);
+    return cmocka_run_group_tests(TESTS, world_set_up, NULL);
+}
