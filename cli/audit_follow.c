@@ -2,9 +2,15 @@
 #include "cli/audit_pages.h"
 #include "cli/commands.h"
 
+#include <sys/random.h>
 #include <time.h>
 
-enum { PATH_LEN_MAX = 8 * 1024, LINE_MAX_LEN = 8 * 1024, AGAIN_S = 1 };
+enum {
+    PATH_LEN_MAX = 8 * 1024,
+    LINE_MAX_LEN = 8 * 1024,
+    AGAIN_LEAST_MS = 1000,
+    AGAIN_MOST_MS = 30000
+};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -79,27 +85,59 @@ static enum rc ask(const struct cli_call *call, struct cli_remote *remote, struc
     return RC_OK;
 }
 
-/* Once a while is told of, and goes by: the log does not lose what comes meanwhile. */
-static void wait_for_it(const struct cli_call *call, bool *told)
-{
-    const struct timespec again = { .tv_sec = AGAIN_S };
+/* ---- While there is no answer ---- */
 
-    if (!*told)
-        fprintf(call->messages, "touchmark: %s; trying again\n", fault_text());
-    *told = true;
-    (void)nanosleep(&again, NULL);
+struct patience {
+    const struct cli_call *call;
+    enum rc told;    /* why there is none, as it was told last; RC_OK: there was one */
+    int64_t wait_ms; /* the next one */
+};
+
+/* Between half and the whole: those who were sent away together do not come back together. */
+static int64_t draw(int64_t most_ms)
+{
+    uint32_t drawn = 0;
+
+    if (getrandom(&drawn, sizeof drawn, GRND_NONBLOCK) != sizeof drawn)
+        return most_ms;
+    return most_ms / 2 + (int64_t)(drawn % (uint32_t)(most_ms / 2 + 1));
 }
 
-/* Where it begins is settled first, so that nothing is missed while the server is away. */
-static enum rc find_start(const struct cli_call *call, struct cli_remote *remote,
-                          struct buf *from)
+/* The server is away, or too many follow: that goes by, and the log does not lose what comes
+ * meanwhile. Each reason is told once. RC_OK: ask again. */
+static enum rc wait_for_it(struct patience *patience, enum rc rc)
+{
+    const int64_t wait_ms = draw(patience->wait_ms);
+    const struct timespec again = { .tv_sec = wait_ms / 1000,
+                                    .tv_nsec = wait_ms % 1000 * 1000000 };
+
+    if (rc != RC_BUSY && rc != RC_LIMIT)
+        return rc;
+    if (rc != patience->told)
+        fprintf(patience->call->messages, "touchmark: %s; trying again\n", fault_text());
+    patience->told = rc;
+    patience->wait_ms =
+        2 * patience->wait_ms < AGAIN_MOST_MS ? 2 * patience->wait_ms : AGAIN_MOST_MS;
+    (void)nanosleep(&again, NULL);
+    return RC_OK;
+}
+
+static void go_on(struct patience *patience, const char *from)
+{
+    if (patience->told != RC_OK)
+        fprintf(patience->call->messages, "touchmark: goes on from record %s\n", from);
+    patience->told = RC_OK;
+    patience->wait_ms = AGAIN_LEAST_MS;
+}
+
+/* ---- Following ---- */
+
+static enum rc find_newest(const struct cli_call *call, struct cli_remote *remote,
+                           struct buf *from)
 {
     AUTO(json_value) *answer = NULL;
 
-    if (call->values[FROM] != NULL) {
-        buf_addf(from, "%s", call->values[FROM]);
-        return RC_OK;
-    }
+    (void)call;
     TRY(cli_remote_get(remote, "/v1/audit?limit=1", &answer));
     const json_t *newest = json_array_get(json_object_get(answer, "records"), 0);
     buf_addf(from, "%" JSON_INTEGER_FORMAT,
@@ -107,28 +145,49 @@ static enum rc find_start(const struct cli_call *call, struct cli_remote *remote
     return RC_OK;
 }
 
+static enum rc until_answered(struct patience *patience, struct cli_remote *remote,
+                              struct buf *from,
+                              enum rc (*ask_once)(const struct cli_call *call,
+                                                  struct cli_remote *remote, struct buf *from))
+{
+    AUTO_BUF(before, 32);
+    const char *text = NULL;
+    enum rc rc;
+
+    buf_add(&before, buf_bytes(from));
+    while ((rc = ask_once(patience->call, remote, from)) != RC_OK)
+        TRY(wait_for_it(patience, rc));
+    TRY(buf_text(before.len > 0 ? &before : from, &text));
+    go_on(patience, text);
+    return RC_OK;
+}
+
+/* Where it begins is settled first, so that nothing is missed while the server is away. */
+static enum rc find_start(struct patience *patience, struct cli_remote *remote,
+                          struct buf *from)
+{
+    const char *given = patience->call->values[FROM];
+
+    if (given == NULL)
+        return until_answered(patience, remote, from, find_newest);
+    buf_addf(from, "%s", given);
+    return RC_OK;
+}
+
 static enum rc follow(const struct cli_call *call)
 {
+    struct patience patience = { .call = call, .wait_ms = AGAIN_LEAST_MS };
     CLI_REMOTE(remote);
     AUTO_BUF(from, 32);
     uint64_t most = 0;
-    bool told = false;
 
     if (call->values[TIMES] != NULL &&
         text_read_u64(bytes_of_text(call->values[TIMES]), 1000000, &most) != RC_OK)
         return fault(RC_MALFORMED, "--answers %s: a number is expected", call->values[TIMES]);
     TRY(cli_remote_open(call, &remote));
-    TRY(find_start(call, &remote, &from));
-    for (uint64_t answers = 0; most == 0 || answers < most;) {
-        enum rc rc = ask(call, &remote, &from);
-        if (rc == RC_BUSY) {
-            wait_for_it(call, &told);
-            continue;
-        }
-        TRY(rc);
-        told = false;
-        answers++;
-    }
+    TRY(find_start(&patience, &remote, &from));
+    for (uint64_t answers = 0; most == 0 || answers < most; answers++)
+        TRY(until_answered(&patience, &remote, &from, ask));
     return RC_OK;
 }
 
@@ -137,12 +196,13 @@ const struct cli_command CLI_AUDIT_FOLLOW = {
     .arguments = "",
     .summary = "show records of the audit log as they are written",
     .teaching =
-        "All that is given must hold. Each record is shown once, in the log's order, also when "
-        "the server\nwas away for a while; --json has each as a line of JSON. It ends at "
-        "Ctrl-C, "
-        "and when who follows\nmay no longer read. That somebody follows is in the log, too, "
+        "All that is given must hold. Each record is shown once, in the log's order; --json "
+        "has "
+        "each as a\nline of JSON. When the server is away, or too many follow, that is said "
         "and "
-        "not shown here: see audit list.\n"
+        "tried again after a\nsecond, doubling up to half a minute; it goes on behind the last "
+        "record that was shown. It ends\nat Ctrl-C, and when who follows may no longer read. "
+        "That somebody follows is in the log, too, and\nnot shown here: see audit list.\n"
         "\n"
         "Example:\n"
         "  touchmark audit follow --decision denied\n"

@@ -263,6 +263,13 @@ static enum rc set_credentials(CURL *curl, const struct secret *credentials)
     return check(code);
 }
 
+/* libcurl has one code for what TLS refuses and for a connection that ended or broke while it
+ * was being set up: its own words (7.88) tell them apart. */
+static bool is_lost(const char *why)
+{
+    return strstr(why, "SSL_connect: ") != NULL || strstr(why, "unexpected eof") != NULL;
+}
+
 static enum rc tell_failure(const struct cli_client *client, CURLcode code,
                             const struct buf *body)
 {
@@ -282,6 +289,8 @@ static enum rc tell_failure(const struct cli_client *client, CURLcode code,
     case CURLE_SSL_CACERT_BADFILE:
         return fault(RC_MALFORMED, "authorities: %s", why);
     case CURLE_SSL_CONNECT_ERROR:
+        if (is_lost(why))
+            break;
         return fault(RC_DENIED, "%s: TLS: %s", client->server, why);
     /* With TLS 1.3 a refused client certificate shows at the first read. */
     case CURLE_RECV_ERROR:

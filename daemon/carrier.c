@@ -7,6 +7,7 @@
 #include "integration/witness.h"
 #include "registry/answer.h"
 
+/* While there is something to be looked for; the log's growing says when. */
 enum { LOOK_MS = 1000 };
 
 struct carried {
@@ -24,9 +25,17 @@ struct daemon_carrier {
     struct link *authority;
     struct loop_timer look;
     bool looking;
+    uint64_t records, offered; /* in the log; and in the tree of the newest checkpoint */
 };
 
 static void pump(struct carried *carried);
+
+/* No memory for it: when the log is heard of next, at most ten seconds later. */
+static void look_soon(struct daemon_carrier *carrier)
+{
+    if (carrier->look.loop == NULL)
+        (void)loop_arm(carrier->setup.loop, &carrier->look, LOOK_MS);
+}
 
 /* ---- Asking the authority ---- */
 
@@ -78,8 +87,10 @@ static void on_proof(void *with, const struct link_reply *reply)
     struct registry_answer answer;
 
     carried->asking = false;
-    if (reply->rc == RC_CLOSED || reply->rc == RC_BUSY)
+    if (reply->rc == RC_CLOSED || reply->rc == RC_BUSY) {
+        look_soon(carried->carrier);
         return; /* asked again when the authority is back, or with the next look */
+    }
     enum rc rc = read_reply(REGISTRY_ASK_AUDIT_PROOF, reply, &answer);
     if (rc == RC_OK)
         rc = take_proof(carried, answer.query);
@@ -95,8 +106,10 @@ static void on_cosigned(void *with, const struct link_reply *reply)
     struct registry_answer answer;
 
     carried->asking = false;
-    if (reply->rc == RC_CLOSED || reply->rc == RC_BUSY)
+    if (reply->rc == RC_CLOSED || reply->rc == RC_BUSY) {
+        look_soon(carried->carrier);
         return;
+    }
     if (read_reply(REGISTRY_ASK_AUDIT_COSIGN, reply, &answer) != RC_OK) {
         integration_witness_fail(carried->witness);
         return;
@@ -112,7 +125,7 @@ static void pump(struct carried *carried)
     uint64_t from, to;
     struct bytes lines;
 
-    if (carried->asking)
+    if (carried->asking || carried->carrier->authority == NULL)
         return;
     if (integration_witness_proves(carried->witness, &from, &to)) {
         buf_add_u8(&query, 2);
@@ -125,7 +138,11 @@ static void pump(struct carried *carried)
         buf_add(&query, lines);
         carried->asking = ask(carried->carrier, REGISTRY_ASK_AUDIT_COSIGN, buf_bytes(&query),
                               on_cosigned, carried);
+    } else {
+        return;
     }
+    if (!carried->asking)
+        look_soon(carried->carrier);
 }
 
 static void on_wants(void *with)
@@ -135,41 +152,57 @@ static void on_wants(void *with)
 
 /* ---- The newest checkpoint ---- */
 
+static void offer(struct daemon_carrier *carrier, struct bytes answer)
+{
+    struct reader r = READER(answer);
+    uint64_t size = reader_u64(&r);
+
+    for (size_t i = 0; i < carrier->count; i++)
+        if (integration_witness_offer(carrier->witnesses[i].witness, r.left) != RC_OK)
+            return; /* whatever it is, it is no checkpoint: witnesses are late, as status says
+                     */
+    carrier->offered = size;
+}
+
 static void on_checkpoint(void *with, const struct link_reply *reply)
 {
     struct daemon_carrier *carrier = with;
     struct registry_answer answer;
 
     carrier->looking = false;
-    if (read_reply(REGISTRY_ASK_AUDIT_CHECKPOINT, reply, &answer) != RC_OK)
-        return; /* there is none yet; looked for again */
-    struct reader r = READER(answer.query);
-    reader_u64(&r);
-    for (size_t i = 0; i < carrier->count; i++)
-        if (integration_witness_offer(carrier->witnesses[i].witness, r.left) != RC_OK)
-            return; /* whatever it is, it is no checkpoint: witnesses are late, as status says
-                     */
+    if (read_reply(REGISTRY_ASK_AUDIT_CHECKPOINT, reply, &answer) == RC_OK)
+        offer(carrier, answer.query);
+    if (carrier->offered < carrier->records)
+        look_soon(carrier); /* it is about to be signed */
 }
 
 static void look_now(struct daemon_carrier *carrier)
 {
     AUTO_BUF(query, sizeof(uint64_t));
 
+    if (carrier->authority == NULL)
+        return;
     for (size_t i = 0; i < carrier->count; i++)
         pump(&carrier->witnesses[i]);
     buf_add_u64(&query, UINT64_MAX);
-    if (!carrier->looking && carrier->count > 0)
+    if (!carrier->looking)
         carrier->looking = ask(carrier, REGISTRY_ASK_AUDIT_CHECKPOINT, buf_bytes(&query),
                                on_checkpoint, carrier);
+    if (!carrier->looking)
+        look_soon(carrier);
 }
 
 static enum rc look(struct loop_timer *timer)
 {
-    struct daemon_carrier *carrier =
-        (void *)((char *)timer - offsetof(struct daemon_carrier, look));
+    look_now((void *)((char *)timer - offsetof(struct daemon_carrier, look)));
+    return RC_OK;
+}
 
-    look_now(carrier);
-    return loop_arm(carrier->setup.loop, &carrier->look, LOOK_MS);
+void daemon_carrier_heard(struct daemon_carrier *carrier, uint64_t records)
+{
+    carrier->records = records;
+    if (carrier->count > 0 && carrier->look.loop == NULL)
+        look_now(carrier);
 }
 
 /* ---- What is told ---- */
@@ -195,11 +228,19 @@ static void on_told(void *with)
     struct integration_witness_status status;
 
     integration_witness_status(carried->witness, &status);
-    if (status.health.state == carried->told)
-        return;
-    log_change(carried, &status);
+    bool changed = status.health.state != carried->told;
+    if (changed)
+        log_change(carried, &status);
     carried->told = status.health.state;
-    carried->carrier->setup.news(carried->carrier->setup.with);
+    carried->carrier->setup.news(carried->carrier->setup.with, changed);
+}
+
+bool daemon_carrier_is_well(const struct daemon_carrier *carrier)
+{
+    for (size_t i = 0; i < carrier->count; i++)
+        if (carrier->witnesses[i].told != INTEGRATION_UP)
+            return false;
+    return true;
 }
 
 void daemon_carrier_report(const struct daemon_carrier *carrier,
@@ -260,16 +301,11 @@ enum rc daemon_carrier_new(const struct daemon_carrier_setup *setup,
     return RC_OK;
 }
 
-enum rc daemon_carrier_start(struct daemon_carrier *carrier)
-{
-    return carrier->count == 0 ? RC_OK : loop_arm(carrier->setup.loop, &carrier->look, 0);
-}
-
 void daemon_carrier_attach(struct daemon_carrier *carrier, struct link *authority)
 {
     carrier->authority = authority;
-    if (authority != NULL)
-        look_now(carrier);
+    carrier->records = carrier->offered = 0; /* it may be another log */
+    loop_disarm(&carrier->look);
 }
 
 size_t daemon_carrier_count(const struct daemon_carrier *carrier)

@@ -11,7 +11,12 @@
 #include "integration/syslog.h"
 #include "registry/answer.h"
 
-enum { TICK_MS = 1000, HOST_ROOM = 256 };
+/*
+ * Nothing is done while nothing happens: the authority says when the log has grown, and the
+ * tick sleeps while all sinks are up and what they have had is told. News goes out at once;
+ * what comes within GATHER_MS of it goes out together after that, with one sync.
+ */
+enum { TICK_MS = 1000, ASLEEP_MS = 3600000, GATHER_MS = 50, HOST_ROOM = 256 };
 
 struct sink {
     struct daemon_exporter *exporter;
@@ -20,8 +25,10 @@ struct sink {
     struct integration_outlet outlet; /* until it is started */
     struct integration_delivery *delivery;
     struct integration_delivery_want asked; /* of the authority, while asking */
-    bool asking, at_end;                    /* at_end: there was nothing more */
-    enum integration_state told;            /* in our log */
+    uint64_t size;                          /* of the log, as far as we knew then */
+    uint64_t ended;                         /* it had nothing more when it had this size */
+    bool asking;
+    enum integration_state told; /* in our log */
 };
 
 struct daemon_exporter {
@@ -31,11 +38,20 @@ struct daemon_exporter {
     size_t sink_count;
     struct daemon_carrier *carrier; /* to witnesses */
     struct link *authority;
-    struct loop_timer tick;
-    bool reporting, news;
+    uint64_t size; /* of the log, as the authority said last; 0 before that */
+    struct loop_timer tick, gather;
+    bool reporting, news, listening;
+    bool soon; /* the tick is at most TICK_MS away */
 };
 
 static void pump(struct sink *sink);
+
+/* From within the tick it may find no memory: the tick arms itself at its end. */
+static void tick_soon(struct daemon_exporter *exporter)
+{
+    exporter->soon =
+        exporter->soon || loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS) == RC_OK;
+}
 
 /* ---- What the authority is told ---- */
 
@@ -61,8 +77,10 @@ static void on_reported(void *with, const struct link_reply *reply)
     struct daemon_exporter *exporter = with;
 
     exporter->reporting = false;
-    if (reply->rc != RC_OK)
-        exporter->news = true; /* with the next tick */
+    if (reply->rc == RC_OK)
+        return;
+    exporter->news = true;
+    tick_soon(exporter);
 }
 
 static bool has_ways(const struct daemon_exporter *exporter)
@@ -84,12 +102,13 @@ static void report(struct daemon_exporter *exporter)
     daemon_carrier_report(exporter->carrier, &all);
     integration_report_write(&all, &text);
     question.query = buf_bytes(&text);
-    if (registry_question_write(REGISTRY_ASK_EXPORTED, &question, &body) != RC_OK ||
+    exporter->news =
+        registry_question_write(REGISTRY_ASK_EXPORTED, &question, &body) != RC_OK ||
         link_ask(exporter->authority, REGISTRY_ASK_EXPORTED, buf_bytes(&body), -1, on_reported,
-                 exporter) != RC_OK)
-        return; /* with the next tick */
-    exporter->reporting = true;
-    exporter->news = false;
+                 exporter) != RC_OK;
+    exporter->reporting = !exporter->news;
+    if (exporter->news)
+        tick_soon(exporter);
 }
 
 static void log_change(struct sink *sink, const struct integration_delivery_status *status)
@@ -105,12 +124,14 @@ static void log_change(struct sink *sink, const struct integration_delivery_stat
                   LOG_TEXT_FIELD("reason", status->why));
 }
 
-static void on_witness(void *with)
+static void on_witness(void *with, bool changed)
 {
     struct daemon_exporter *exporter = with;
 
     exporter->news = true;
-    report(exporter);
+    tick_soon(exporter);
+    if (changed)
+        report(exporter);
 }
 
 static void on_told(void *with)
@@ -119,6 +140,7 @@ static void on_told(void *with)
     struct integration_delivery_status status;
 
     sink->exporter->news = true;
+    tick_soon(sink->exporter);
     integration_delivery_status(sink->delivery, &status);
     if (status.state == sink->told)
         return;
@@ -164,7 +186,7 @@ static enum rc take_page(struct sink *sink, struct bytes page)
     if (want.unsure && page.len == 0)
         return fault(RC_NOT_FOUND, "the log ends before record %llu",
                      (unsigned long long)(want.next - 1));
-    sink->at_end = true;
+    sink->ended = sink->size;
     while (!reader_done(&r) && !r.broken) {
         uint64_t index = reader_u64(&r);
         uint32_t len = reader_u32(&r);
@@ -179,7 +201,7 @@ static enum rc take_page(struct sink *sink, struct bytes page)
                          (unsigned long long)index, (unsigned long long)next);
         } else {
             TRY(give_entry(sink, index, leaf, entry));
-            sink->at_end = false;
+            sink->ended = 0;
             next = index + 1;
         }
     }
@@ -200,7 +222,7 @@ static void took_page(struct sink *sink, enum rc rc)
         log_write(sink->exporter->setup.log, DAEMON_EVENT_EXPORTER_BEGINS_AGAIN,
                   LOG_TEXT_FIELD("sink", sink->name), LOG_TEXT_FIELD("reason", fault_text()));
         integration_delivery_begin_again(sink->delivery);
-        sink->at_end = false;
+        sink->ended = 0;
     } else if (rc != RC_OK) {
         integration_delivery_fail(sink->delivery);
     }
@@ -214,8 +236,10 @@ static void on_page(void *with, const struct link_reply *reply)
     struct registry_answer answer;
 
     sink->asking = false;
-    if (reply->rc != RC_OK)
-        return; /* asked again with the next tick, or when the authority is back */
+    if (reply->rc != RC_OK) {
+        tick_soon(sink->exporter); /* asks again, if the authority is there */
+        return;
+    }
     if (!integration_delivery_wants(sink->delivery, &now) || !is_same(&now, &sink->asked)) {
         pump(sink); /* another try began meanwhile */
         return;
@@ -224,24 +248,37 @@ static void on_page(void *with, const struct link_reply *reply)
     took_page(sink, rc == RC_OK ? take_page(sink, answer.query) : rc);
 }
 
+/* What it was given last is held against the log at once; more is asked for when there is. */
+static bool is_to_ask(const struct sink *sink, struct integration_delivery_want *want)
+{
+    const struct daemon_exporter *exporter = sink->exporter;
+
+    if (exporter->authority == NULL || sink->asking ||
+        !integration_delivery_wants(sink->delivery, want))
+        return false;
+    return want->unsure || (want->next < exporter->size && sink->ended != exporter->size);
+}
+
 static void pump(struct sink *sink)
 {
-    struct link *authority = sink->exporter->authority;
+    struct daemon_exporter *exporter = sink->exporter;
     struct registry_question question = { 0 };
     struct integration_delivery_want want;
     AUTO_BUF(first, sizeof(uint64_t));
     AUTO_BUF(body, LINK_BODY_MAX);
 
-    if (authority == NULL || sink->asking ||
-        !integration_delivery_wants(sink->delivery, &want) || (sink->at_end && !want.unsure))
+    if (!is_to_ask(sink, &want))
         return;
     buf_add_u64(&first, want.unsure ? want.next - 1 : want.next);
     question.query = buf_bytes(&first);
     if (registry_question_write(REGISTRY_ASK_AUDIT_ENTRIES, &question, &body) != RC_OK ||
-        link_ask(authority, REGISTRY_ASK_AUDIT_ENTRIES, buf_bytes(&body), -1, on_page, sink) !=
-            RC_OK)
-        return; /* with the next tick */
+        link_ask(exporter->authority, REGISTRY_ASK_AUDIT_ENTRIES, buf_bytes(&body), -1, on_page,
+                 sink) != RC_OK) {
+        tick_soon(exporter);
+        return;
+    }
     sink->asked = want;
+    sink->size = exporter->size;
     sink->asking = true;
 }
 
@@ -250,22 +287,120 @@ static void on_wants(void *with)
     pump(with);
 }
 
+/* ---- How far the log is ---- */
+
+static void take_size(struct daemon_exporter *exporter, uint64_t size)
+{
+    exporter->size = size;
+    for (size_t i = 0; i < exporter->sink_count; i++) {
+        exporter->sinks[i].ended = 0;
+        pump(&exporter->sinks[i]);
+    }
+    daemon_carrier_heard(exporter->carrier, size);
+}
+
+static enum rc read_size(const struct link_reply *reply, uint64_t *size)
+{
+    struct registry_answer answer;
+    struct audit_page page;
+
+    if (reply->rc != RC_OK)
+        return reply->rc;
+    TRY(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply->body, &answer));
+    TRY(audit_page_read(answer.query, &page));
+    *size = page.next;
+    audit_page_clear(&page);
+    return RC_OK;
+}
+
+static void on_heard(void *with, const struct link_reply *reply)
+{
+    struct daemon_exporter *exporter = with;
+    uint64_t size = 0;
+
+    exporter->listening = false;
+    if (read_size(reply, &size) == RC_OK &&
+        loop_arm(exporter->setup.loop, &exporter->gather, GATHER_MS) == RC_OK)
+        take_size(exporter, size);
+    else
+        tick_soon(exporter);
+}
+
+/* Answered when the log is not of the size that we know, or after ten seconds. */
+static void listen_on(struct daemon_exporter *exporter)
+{
+    static const struct audit_query ALL = { .most = 1 };
+    struct registry_question question = { 0 };
+    AUTO_BUF(query, sizeof(uint64_t) + AUDIT_QUERY_MAX);
+    AUTO_BUF(body, LINK_BODY_MAX);
+
+    if (exporter->authority == NULL || exporter->listening || exporter->gather.loop != NULL ||
+        !has_ways(exporter))
+        return;
+    buf_add_u64(&query, exporter->size);
+    audit_query_write(&ALL, &query);
+    question.query = buf_bytes(&query);
+    if (registry_question_write(REGISTRY_ASK_AUDIT_WATCH, &question, &body) != RC_OK ||
+        link_ask(exporter->authority, REGISTRY_ASK_AUDIT_WATCH, buf_bytes(&body), -1, on_heard,
+                 exporter) != RC_OK)
+        tick_soon(exporter);
+    else
+        exporter->listening = true;
+}
+
+static enum rc gathered(struct loop_timer *timer)
+{
+    listen_on((void *)((char *)timer - offsetof(struct daemon_exporter, gather)));
+    return RC_OK;
+}
+
+/* ---- What was put off ---- */
+
+static bool is_well(const struct daemon_exporter *exporter)
+{
+    struct integration_delivery_status status;
+
+    for (size_t i = 0; i < exporter->sink_count; i++) {
+        integration_delivery_status(exporter->sinks[i].delivery, &status);
+        if (status.state != INTEGRATION_UP)
+            return false;
+    }
+    return daemon_carrier_is_well(exporter->carrier);
+}
+
+/* How long it fails is told each time. */
 static enum rc tick(struct loop_timer *timer)
 {
     struct daemon_exporter *exporter =
         (void *)((char *)timer - offsetof(struct daemon_exporter, tick));
+    bool well = is_well(exporter);
 
+    exporter->soon = false;
     for (size_t i = 0; i < exporter->sink_count; i++) {
-        struct sink *sink = &exporter->sinks[i];
-        integration_delivery_nudge(sink->delivery);
-        sink->at_end = false;
-        pump(sink);
+        integration_delivery_nudge(exporter->sinks[i].delivery);
+        pump(&exporter->sinks[i]);
     }
-    report(exporter);
-    return loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS);
+    listen_on(exporter);
+    if (exporter->news || !well)
+        report(exporter);
+    exporter->soon = exporter->soon || exporter->news || !well;
+    return loop_arm(exporter->setup.loop, &exporter->tick,
+                    exporter->soon ? TICK_MS : ASLEEP_MS);
 }
 
 /* ---- The channel ---- */
+
+static void detach(struct daemon_exporter *exporter)
+{
+    struct link *authority = exporter->authority;
+
+    exporter->authority = NULL; /* its replies ask for nothing more */
+    if (exporter->carrier != NULL)
+        daemon_carrier_attach(exporter->carrier, NULL);
+    link_close(authority);
+    loop_disarm(&exporter->gather);
+    exporter->size = 0; /* it may be another log */
+}
 
 static void on_closed(void *with)
 {
@@ -273,25 +408,20 @@ static void on_closed(void *with)
 
     log_write(exporter->setup.log, DAEMON_EVENT_EXPORTER_AUTHORITY_GONE,
               LOG_TEXT_FIELD("reason", fault_text()));
-    daemon_carrier_attach(exporter->carrier, NULL);
-    link_close(exporter->authority);
-    exporter->authority = NULL;
+    detach(exporter);
 }
 
 enum rc daemon_exporter_attach(struct daemon_exporter *exporter, int authority)
 {
-    daemon_carrier_attach(exporter->carrier, NULL);
-    link_close(exporter->authority);
-    exporter->authority = NULL;
+    detach(exporter);
     TRY(link_open(exporter->setup.loop, authority, registry_door_protocol(), on_closed,
                   exporter, &exporter->authority));
-    for (size_t i = 0; i < exporter->sink_count; i++) {
-        exporter->sinks[i].at_end = false;
-        pump(&exporter->sinks[i]);
-    }
     daemon_carrier_attach(exporter->carrier, exporter->authority);
+    for (size_t i = 0; i < exporter->sink_count; i++)
+        pump(&exporter->sinks[i]);
+    listen_on(exporter);
     report(exporter);
-    return RC_OK;
+    return RC_OK; /* what of this found no memory is tried again with the tick */
 }
 
 /* ---- Life ---- */
@@ -382,6 +512,7 @@ enum rc daemon_exporter_new(const struct daemon_exporter_setup *setup,
         return fault(RC_NOMEM, "the exporter");
     made->setup = *setup;
     made->tick.due = tick;
+    made->gather.due = gathered;
     TRY(find_host(made));
     TRY(make_carrier(made));
     for (size_t i = 0; i < DAEMON_CONFIG_SINKS; i++)
@@ -399,21 +530,18 @@ enum rc daemon_exporter_start(struct daemon_exporter *exporter)
             TRY(integration_delivery_start(sink->delivery, &sink->outlet));
         sink->outlet.kind = NULL;
     }
-    TRY(daemon_carrier_start(exporter->carrier));
-    return has_ways(exporter) ? loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS)
-                              : RC_OK;
+    if (has_ways(exporter))
+        TRY(loop_arm(exporter->setup.loop, &exporter->tick, TICK_MS));
+    exporter->soon = true;
+    return RC_OK;
 }
 
 void daemon_exporter_free(struct daemon_exporter *exporter)
 {
     if (exporter == NULL)
         return;
+    detach(exporter);
     loop_disarm(&exporter->tick);
-    struct link *authority = exporter->authority;
-    exporter->authority = NULL; /* its replies ask for nothing more */
-    if (exporter->carrier != NULL)
-        daemon_carrier_attach(exporter->carrier, NULL);
-    link_close(authority);
     daemon_carrier_free(exporter->carrier);
     for (size_t i = 0; i < exporter->sink_count; i++) {
         struct sink *sink = &exporter->sinks[i];

@@ -118,7 +118,7 @@ bool registry_channel_asks(enum registry_channel channel, enum registry_ask ask)
 {
     static const enum registry_ask EXPORTERS[] = {
         REGISTRY_ASK_AUDIT_ENTRIES, REGISTRY_ASK_AUDIT_CHECKPOINT, REGISTRY_ASK_AUDIT_PROOF,
-        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,
+        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,     REGISTRY_ASK_AUDIT_WATCH,
     };
 
     if (channel != REGISTRY_EXPORTER)

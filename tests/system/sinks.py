@@ -1,6 +1,8 @@
 """Sinks of the audit log that are files, and what must be in them."""
 import json
 import os
+import pathlib
+import time
 
 import place
 
@@ -35,3 +37,25 @@ def assert_all_there(indexes, records):
     first = list(dict.fromkeys(indexes))
     assert first == sorted(first)
     return len(indexes) - len(first)
+
+
+def switches(pid):
+    """How often a process has waited for something, all its threads."""
+    told = (line.split() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+            for line in (task / "status").read_text().splitlines())
+    return sum(int(words[1]) for words in told if words[0] == "voluntary_ctxt_switches:")
+
+
+def assert_it_rests(made, *, most, after=3):
+    """The exporter, when all went out: it turns at most so often in 12 s, while the log does not grow."""
+    wait_exported(made)
+    time.sleep(after)  # what it tells of the last of them goes out
+    records = wait_exported(made)
+    pid, = made.running.pids("exporter")
+    before = switches(pid)
+    time.sleep(12)
+    turns = switches(pid) - before
+    grown = made.api("GET", "/v1/status")["audit_records"] - records
+    assert grown == 0, f"the log grew by itself: {made.audit(limit=1 + grown)}"
+    print(f"{turns} turns in 12 s")
+    assert turns <= most, f"{turns} turns in 12 s"

@@ -1,13 +1,16 @@
 """Questions to the audit log that one record does not answer, against real doors and real clients."""
+import contextlib
 import json
 import os
 import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
 import place
+import relay
 import world
 from devices import client, publish
 
@@ -159,6 +162,107 @@ def test_records_are_followed_as_they_are_written_and_over_a_restart(running):
             assert json.loads(process.stdout.readline())["device"] == "followed-2"
         finally:
             process.kill()
+
+
+class Follower:
+    """audit follow, with what it says in files."""
+
+    def __init__(self, running, path, *words, port=None):
+        self.out, self.told = path.with_suffix(".out"), path.with_suffix(".told")
+        with open(self.out, "wb") as out, open(self.told, "wb") as told:
+            self.process = subprocess.Popen(
+                [place.BIN / "touchmark", "audit", "follow", "--json", *map(str, words), "--profile",
+                 running.folder / "operator/operator.conf", "--server",
+                 f"https://127.0.0.1:{port or running.ports['operator']}"], stdout=out, stderr=told)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.kill()
+        self.process.wait(30)
+
+    def seen(self):
+        whole = self.out.read_text().rpartition("\n")[0]
+        return [json.loads(line)["index"] for line in whole.splitlines()]
+
+    def says(self):
+        return self.told.read_text()
+
+    def wait_says(self, text):
+        place.wait_for(f"the word {text!r}", lambda: text in self.says() or self.process.poll() is not None, 90)
+        assert self.process.poll() is None and text in self.says(), self.says()
+
+
+def test_what_follows_outlives_those_it_follows(running, tmp_path):
+    """Door and authority die again and again, alone and together: no record is missed, and none shown twice."""
+    start = running.audit()[0]["index"] + 1
+    added = []
+    with Follower(running, tmp_path / "one", "--from", start, "--action", "device.add") as one:
+        for turn, victims in enumerate([["operator-door"], ["authority"], ["operator-door", "authority"]] * 2):
+            pids = [running.running.pids(victim)[0] for victim in victims]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            place.wait_for("others", lambda: all(set(running.running.pids(victim)) - set(pids) for victim in victims), 60)
+            running.wait_healthy()
+            for number in range(3):
+                added.append(f"outlives-{turn}-{number}")
+                running.add_device(added[-1])
+            place.wait_for("all so far", lambda: len(one.seen()) >= len(added) or one.process.poll() is not None, 90)
+        wanted = sorted(record["index"] for record in running.audit(action="device.add") if record["index"] >= start)
+        assert len(wanted) == len(added)
+        time.sleep(1)
+        assert one.process.poll() is None, one.says()
+        assert one.seen() == wanted
+    said = one.says().splitlines()
+    # libcurl asks again by itself when a connection that it kept is gone: a door's death is not told.
+    assert any("HTTP 503" in line and "trying again" in line for line in said), said
+    assert any("goes on from record" in line for line in said), said
+
+
+def test_connections_may_break_anywhere(running, tmp_path):
+    """Refused, ended before TLS is up, and within an answer: told once each time, and it goes on behind what it has shown."""
+    start = running.audit()[0]["index"] + 1
+    wanted = ("--from", start, "--action", "device.add")
+    with contextlib.ExitStack() as stack:
+        between = stack.enter_context(relay.Relay(running.ports["operator"]))
+        ways = [("refuse", 0), ("hang-up", 0), ("tear", 0), ("tear", 100), ("tear", 500)]
+        one = stack.enter_context(Follower(running, tmp_path / "one", *wanted, port=between.port))
+        for turn, (mode, after) in enumerate(ways):
+            running.add_device(f"before-{turn}")
+            place.wait_for("the one before", lambda: len(one.seen()) == 2 * turn + 1, 90)
+            between.become(mode, after)
+            running.add_device(f"meanwhile-{turn}")
+            place.wait_for("words of it", lambda: one.says().count("is not reachable now") > turn, 90)
+            assert mode == "refuse" or between.torn > 0
+            between.become("pass")
+            place.wait_for("the one meanwhile", lambda: len(one.seen()) == 2 * turn + 2, 90)
+        assert one.process.poll() is None
+        assert one.seen() == sorted(record["index"] for record in running.audit(action="device.add")
+                                    if record["index"] >= start)
+        assert one.says().count("goes on from record") == turn + 1
+    print(one.says())
+
+
+def test_one_follower_too_many_waits_for_a_place(running, tmp_path):
+    """Four of one operator follow; a fifth is told so, tries again, and misses nothing once one has gone."""
+    start = running.audit()[0]["index"] + 1
+    with contextlib.ExitStack() as stack:
+        four = [stack.enter_context(Follower(running, tmp_path / f"{number}", "--action", "system.restore"))
+                for number in range(4)]
+        first = running.wait_audit(action="log.read", want=lambda record: record["target"].startswith("follow "))
+        assert first
+        time.sleep(1)
+        late = stack.enter_context(Follower(running, tmp_path / "late", "--from", start, "--action", "device.add"))
+        late.wait_says("follows the log 4 times already")
+        running.add_device("while-it-waits")
+        four[0].process.kill()
+        late.wait_says("goes on from record")
+        running.add_device("when-it-follows")
+        place.wait_for("both", lambda: len(late.seen()) == 2, 60)
+        assert late.seen() == sorted(record["index"] for record in running.audit(action="device.add")
+                                     if record["index"] >= start)
+        assert all(each.process.poll() is None for each in four[1:])
 
 
 def test_following_is_in_the_log_and_does_not_follow_itself(running):

@@ -158,20 +158,3 @@ def test_following_begins_at_the_first_record_and_filters(running):
     lines = running.touchmark("audit", "follow", "--from", "0", "--answers", "1", "--json", "--topic",
                               "plant/+/state", "--peer", "127.0.0.0/8").stdout.splitlines()
     assert {json.loads(line)["action"] for line in lines} == {"publish", "subscribe"}
-
-
-def test_one_operator_follows_four_times_at_most(running):
-    """Of five one is sent away, whichever asks while the others wait."""
-    followers = [subprocess.Popen(
-        [place.BIN / "touchmark", "audit", "follow", "--action", "system.restore", "--profile",
-         running.folder / "operator/operator.conf", "--server", f"https://127.0.0.1:{running.ports['operator']}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
-    try:
-        gone = place.wait_for("a refusal", lambda: next(
-            (follower for follower in followers if follower.poll() is not None), None), 60)
-        assert gone.returncode not in (0, None) and "limit" in gone.communicate()[1]
-        assert len([follower for follower in followers if follower.poll() is None]) == 4
-    finally:
-        for follower in followers:
-            follower.kill()
-            follower.communicate(timeout=30)

@@ -122,6 +122,27 @@ def test_a_full_file_is_renamed_by_its_last_index():
             assert sinks.lines_of(path)[-1]["index"] == int(path.suffix[1:]) - 1
 
 
+def test_a_record_leaves_at_once_and_waiting_costs_nothing():
+    """It is told of the end of the log, it does not look for it."""
+    def wanted(work, _):
+        return {"sink-1": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
+    with system(wanted) as made:
+        path = made.work / "out/audit.jsonl"
+        sinks.wait_exported(made)
+        took = []
+        for number in range(9):
+            name = f"dev-{number}"
+            begun = time.monotonic()
+            made.add_device(name)
+            while f'"{name}"' not in path.read_text():
+                assert time.monotonic() < begun + 10
+                time.sleep(0.005)
+            took.append(time.monotonic() - begun)
+        print(f"from the question to the file, in ms: {[round(1000 * each) for each in sorted(took)]}")
+        assert sorted(took)[len(took) // 2] < 0.4  # this may be a slow machine
+        sinks.assert_it_rests(made, most=12)  # a question waits for 10 s; that costs a few turns
+
+
 # ---- A syslog receiver ----
 
 def syslog(at, work, **more):

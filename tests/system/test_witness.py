@@ -19,6 +19,7 @@ import pytest
 
 import forge
 import place
+import sinks
 import trail
 import witness
 import world
@@ -416,6 +417,24 @@ def test_a_wrong_signature_is_refused_and_recorded():
         assert impostor.count > 1
         assert any("witness=witness-1 " in line for line in running.running.events("exporter.witness-fails"))
         assert not running.running.events("exporter.witness-up")
+
+
+def test_waiting_costs_nothing_and_each_checkpoint_is_carried():
+    """The exporter asks when it is told that the log grew, not each second."""
+    with watched() as made:
+        def wait_signed():
+            records = status(made)["audit_records"]
+            place.wait_for("both", lambda: all(each.signed()[0] >= records for each in made.witnesses), 30)
+        wait_signed()
+        sinks.assert_it_rests(made, most=24)  # it hears of the log and looks at its checkpoint, each 10 s
+        took = []
+        for number in range(5):
+            begun = time.monotonic()
+            made.add_device(f"carried-{number}")
+            wait_signed()
+            took.append(time.monotonic() - begun)
+        print(f"from the question to both signatures, in s: {[round(each, 2) for each in took]}")
+        assert sorted(took)[len(took) // 2] < 5  # a checkpoint a second; this may be a slow machine
 
 
 def test_one_whom_the_settings_do_not_name_is_of_no_use():

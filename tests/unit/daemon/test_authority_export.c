@@ -191,13 +191,13 @@ static void a_report_of_other_sinks_is_refused(void **state)
     assert_int_equal(tell(w, &report), RC_OK);
 }
 
-/* Every request of the protocol, in every actor's name: five pass: those that read the log,
+/* Every request of the protocol, in every actor's name: six pass: those that read the log,
  * the report, and what witnesses signed. */
 static void the_exporter_asks_for_the_log_and_nothing_else(void **state)
 {
     static const enum registry_ask PASS[] = {
         REGISTRY_ASK_AUDIT_ENTRIES, REGISTRY_ASK_AUDIT_CHECKPOINT, REGISTRY_ASK_AUDIT_PROOF,
-        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,
+        REGISTRY_ASK_EXPORTED,      REGISTRY_ASK_AUDIT_COSIGN,     REGISTRY_ASK_AUDIT_WATCH,
     };
     const struct link_protocol *protocol = registry_door_protocol();
     struct world *w = *state;

@@ -47,12 +47,12 @@ static uint32_t id_of(enum registry_ask ask, unsigned number)
            number;
 }
 
-static void send_question(struct world *w, uint8_t actor, enum registry_ask ask,
-                          unsigned number, struct registry_question q)
+static void send_through(struct world *w, enum registry_channel channel, uint8_t actor,
+                         enum registry_ask ask, unsigned number, struct registry_question q)
 {
     AUTO_BUF(body, LINK_BODY_MAX);
 
-    q.preamble.actor.known = true;
+    q.preamble.actor.known = actor != 0;
     memset(q.preamble.actor.fingerprint.at, actor, REGISTRY_FINGERPRINT);
     q.preamble.correlation[0] = 7;
     q.preamble.correlation[1] = (uint8_t)number;
@@ -62,7 +62,13 @@ static void send_question(struct world *w, uint8_t actor, enum registry_ask ask,
         .id = id_of(ask, number),
         .body = buf_bytes(&body),
     };
-    assert_int_equal(link_message_send(w->doors[REGISTRY_OPERATOR_DOOR], &message, -1), RC_OK);
+    assert_int_equal(link_message_send(w->doors[channel], &message, -1), RC_OK);
+}
+
+static void send_question(struct world *w, uint8_t actor, enum registry_ask ask,
+                          unsigned number, struct registry_question q)
+{
+    send_through(w, REGISTRY_OPERATOR_DOOR, actor, ask, number, q);
 }
 
 static void follow(struct world *w, uint8_t actor, unsigned number, uint64_t from)
@@ -85,15 +91,15 @@ struct reply {
 };
 
 /* RC_BUSY: none comes soon. */
-static enum rc receive(struct world *w, struct reply *reply)
+static enum rc receive_from(struct world *w, enum registry_channel channel, struct reply *reply)
 {
     struct link_message message;
     struct bytes datagram;
 
     for (int waited = 0; waited < SOON_MS; waited += 10) {
         int fd = -1;
-        enum rc rc = link_message_receive(w->doors[REGISTRY_OPERATOR_DOOR], reply->room,
-                                          sizeof reply->room, &datagram, &fd);
+        enum rc rc = link_message_receive(w->doors[channel], reply->room, sizeof reply->room,
+                                          &datagram, &fd);
         if (rc == RC_OK) {
             assert_int_equal(
                 link_message_read(registry_door_protocol(), true, datagram, false, &message),
@@ -107,6 +113,11 @@ static enum rc receive(struct world *w, struct reply *reply)
         usleep(10000);
     }
     return RC_BUSY;
+}
+
+static enum rc receive(struct world *w, struct reply *reply)
+{
+    return receive_from(w, REGISTRY_OPERATOR_DOOR, reply);
 }
 
 static void expect_refused(struct world *w, unsigned number, enum rc rc, const char *says)
@@ -189,6 +200,87 @@ static void record_0_is_a_place_to_begin(void **state)
     audit_page_clear(&page);
 }
 
+/* ---- The exporter ---- */
+
+static void listen_from(struct world *w, unsigned number, uint64_t from)
+{
+    const struct audit_query query = { .most = 1 };
+    AUTO_BUF(asked, 8 + AUDIT_QUERY_MAX);
+
+    buf_add_u64(&asked, from);
+    audit_query_write(&query, &asked);
+    send_through(w, REGISTRY_EXPORTER, 0, REGISTRY_ASK_AUDIT_WATCH, number,
+                 (struct registry_question){ .query = buf_bytes(&asked) });
+}
+
+/* How large it is told that the log is, and no more than that; UINT64_MAX: it waits. */
+static uint64_t heard(struct world *w)
+{
+    static struct reply reply;
+    struct registry_answer answer = { 0 };
+    struct audit_page page;
+    struct audit_hit hit;
+
+    if (receive_from(w, REGISTRY_EXPORTER, &reply) == RC_BUSY)
+        return UINT64_MAX;
+    assert_int_equal(reply.rc, RC_OK);
+    assert_int_equal(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply.body, &answer),
+                     RC_OK);
+    assert_int_equal(audit_page_read(answer.query, &page), RC_OK);
+    const uint64_t size = page.next;
+    assert_int_equal(audit_page_next(&page, &hit), RC_NOT_FOUND);
+    audit_page_clear(&page);
+    return size;
+}
+
+/* What comes at a start is in it; the question that stands waits for more. */
+static uint64_t wait_for_its_end(struct world *w)
+{
+    uint64_t size = 0, more = 0;
+
+    for (listen_from(w, 0, 0); (more = heard(w)) != UINT64_MAX; size = more)
+        listen_from(w, 0, more);
+    assert_true(size > 0);
+    return size;
+}
+
+static void the_exporter_is_told_of_any_record_and_gets_none(void **state)
+{
+    static struct reply reply;
+    struct world *w = *state;
+    uint64_t size = wait_for_its_end(w);
+
+    /* That somebody follows the log is a record, and of no interest to those who follow. */
+    follow(w, ADMIN, 0, UINT64_MAX);
+    assert_int_equal(heard(w), size + 1);
+    assert_int_equal(receive(w, &reply), RC_BUSY);
+    /* Who knows of a longer one knows another log. */
+    listen_from(w, 0, size + 2);
+    assert_int_equal(heard(w), size + 1);
+    listen_from(w, 0, size + 1);
+    assert_int_equal(heard(w), UINT64_MAX);
+}
+
+static void the_exporter_takes_no_followers_place_and_needs_none(void **state)
+{
+    static struct reply reply;
+    struct world *w = *state;
+
+    begin_with_operators(w);
+    uint64_t size = wait_for_its_end(w);
+    for (unsigned i = 1; i < ALL; i++)
+        listen_from(w, i, size);
+    for (unsigned i = 0; i < ALL; i++)
+        follow(w, operator_of(i / EACH), i, UINT64_MAX);
+    assert_int_equal(receive(w, &reply), RC_BUSY);
+    follow(w, operator_of(OPERATORS - 1), ALL, UINT64_MAX);
+    expect_refused(w, ALL, RC_BUSY, "16 follow the log already");
+    for (unsigned i = 0; i < ALL; i++)
+        assert_in_range(heard(w), size + 1, size + ALL); /* each of them is a record */
+    listen_from(w, 0, 0);
+    assert_int_equal(heard(w), size + ALL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -197,6 +289,8 @@ int main(void)
         TEST(one_operator_gets_a_part_and_all_together_no_more),
         TEST(who_may_not_read_is_refused_and_counts_for_nobody),
         TEST(record_0_is_a_place_to_begin),
+        TEST(the_exporter_is_told_of_any_record_and_gets_none),
+        TEST(the_exporter_takes_no_followers_place_and_needs_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
