@@ -135,14 +135,15 @@ static void enrolled(void *with, enum rc rc, const struct registry_answer *answe
                      struct bytes reason)
 {
     struct api_request *request = with;
-    bool token = request->counted;
+    bool token = request->counted, by_policy = registry_is_policy_denial(rc, reason);
 
-    count_end(request, rc); /* also of a peer that did not wait for the answer */
+    /* Also of a peer that did not wait for the answer; a policy judges good tokens only. */
+    count_end(request, by_policy ? RC_BUSY : rc);
     if (!api_request_resume(request))
         return;
     if (rc != RC_OK) {
         /* RFC 9110 11.6.1: credentials that are no good. The authority has recorded why. */
-        if (token && rc == RC_DENIED)
+        if (token && rc == RC_DENIED && !by_policy)
             api_request_refuse_as(request, 401, rc, reason);
         else
             api_request_refuse(request, rc, reason);

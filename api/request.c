@@ -81,12 +81,15 @@ static void tell_door(struct api_request *request, unsigned status, const char *
     setup->refused(setup->with, &request->peer, text, status, reason);
 }
 
-/* What was wrong with an input is told to operators and lines, never why it was denied. */
-static bool may_know(const struct api_request *request, enum rc rc)
+/* What was wrong with an input is told to operators and lines, never why it was denied, but by
+ * which rule of the policy. */
+static bool may_know(const struct api_request *request, enum rc rc, const char *detail)
 {
     bool known = request->peer.actor.known && (request->peer.kind == REGISTRY_OPERATOR ||
                                                request->peer.kind == REGISTRY_LINE);
 
+    if (registry_is_policy_denial(rc, bytes_of_text(detail)))
+        return true; /* its credentials were good: the authority asks the policy last */
     return known &&
            (rc == RC_MALFORMED || rc == RC_EXISTS || rc == RC_NOT_FOUND || rc == RC_LIMIT);
 }
@@ -95,7 +98,8 @@ static void refuse_as(struct api_request *request, unsigned status, enum rc rc,
                       const char *detail)
 {
     api_answer_error(&request->answer, status, api_answer_code(rc),
-                     BYTES_OF(request->peer.correlation), may_know(request, rc) ? detail : "");
+                     BYTES_OF(request->peer.correlation),
+                     may_know(request, rc, detail) ? detail : "");
     if (status == 401 && request->route != NULL && request->route->token)
         api_answer_header(&request->answer, "WWW-Authenticate",
                           "Basic realm=\"touchmark\", charset=\"UTF-8\"");

@@ -5,9 +5,9 @@
 #include "audit/log.h"
 
 /*
- * Acts that agree in action, decision, kind of fault and actor (of nobody: peer, without its
- * port) are one flood. The first of a window go into the log as they are. Those that follow are
- * counted in a row of AUDIT_FLOODS, in the transaction that refuses them, so that what was
+ * Acts that agree in action, decision, kind of fault, rule and actor (of nobody: peer, without
+ * its port) are one flood. The first of a window go into the log as they are. Those that follow
+ * are counted in a row of AUDIT_FLOODS, in the transaction that refuses them, so that what was
  * counted outlives whatever happens, as a record would. When the window is over the count
  * becomes one record, in all else as the last one that was told one by one.
  *

@@ -371,6 +371,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);
+    policy_unref(authority->policy);
     buf_clear(&authority->authorities);
     free(authority);
 }

@@ -14,6 +14,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     struct registry_subject subject;
 
     request->actor = (struct registry_subject){ 0 };
+    request->denied = (struct policy_decision){ 0 };
     if (!registry_right_passes(right, request->channel))
         return refuse(right, "not through this door");
     if (right == REGISTRY_RIGHT_NONE || request->channel == REGISTRY_EXPORTER)
@@ -29,6 +30,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     TRY(registry_subject_get(txn, certificate.kind, bytes_of_text(certificate.subject),
                              &subject));
     request->actor = subject;
+    request->shown = certificate;
     enum registry_verdict verdict =
         registry_verdict_of(&certificate, &subject, request->now_ms / 1000);
     if (verdict != REGISTRY_ACCEPTED)
@@ -38,7 +40,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     if (!registry_right_held(right, subject.kind, subject.role))
         return fault(RC_DENIED, "%s: not a right of %s %s", registry_right_name(right),
                      registry_kind_name(subject.kind), subject.id);
-    return RC_OK;
+    return daemon_authority_judge_call(txn, request, request->ask, &request->question);
 }
 
 static bool issues(enum registry_ask ask)
@@ -51,6 +53,7 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
                                 enum rc rc, const char *reason)
 {
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
+    const bool is_judged = rc == RC_DENIED && request->denied.version != 0;
     const struct daemon_authority_event event = {
         .action = request->ended == NULL ? request->request.kind->name : "recover",
         .ask = request->ended != NULL ? (enum registry_ask)0
@@ -68,7 +71,8 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
                                                    : request->question.id,
         .certificate = issues(request->ask) ? &request->row : &request->about,
         .token = request->question.token_id,
-        .policy_version = request->answer.policy.version,
+        .policy_version = is_judged ? request->denied.version : request->answer.policy.version,
+        .rule = is_judged && request->denied.by_rule ? request->denied.line : 0,
         .rc = rc,
         .reason = reason,
         .now_ms = request->now_ms,

@@ -196,6 +196,8 @@ static enum rc append(void *with, struct store_txn *txn,
         add_certificate(&record, event->certificate);
     if ((row->fields & AUDIT_POLICY_FIELD) != 0)
         record.policy_version = event->policy_version;
+    if (record.policy_version != 0)
+        record.rule = event->rule;
     text_add_escaped(&reason, bytes_of_text(event->reason));
     record.reason = buf_bytes(&reason);
     if (record.reason.len > AUDIT_REASON_MAX)

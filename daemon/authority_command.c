@@ -59,8 +59,10 @@ static enum rc device_state(struct store_txn *txn, struct daemon_authority_reque
 {
     const struct registry_question *q = &request->question;
 
-    if (q->state == REGISTRY_REVOKED)
+    if (q->state == REGISTRY_REVOKED) {
+        TRY(daemon_authority_judge_revocation(txn, request, q->id));
         say_reason(request);
+    }
     return registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(q->id), q->state,
                                    q->reason, request->now_ms);
 }
@@ -94,6 +96,8 @@ static enum rc certificate_revoke(struct store_txn *txn,
     request->about = one;
     set_target(request, one.kind, one.subject);
     request->kind = one.kind;
+    if (one.kind == REGISTRY_DEVICE)
+        TRY(daemon_authority_judge_revocation(txn, request, one.subject));
     say_reason(request);
     return registry_certificate_revoke(txn, &q->fingerprint, q->reason, request->now_ms);
 }

@@ -21,6 +21,11 @@ static const char *const PROFILES[DAEMON_AUTHORITY_KINDS] = {
     [REGISTRY_DOOR] = "door",
 };
 
+const char *daemon_authority_profile(enum registry_kind kind)
+{
+    return PROFILES[kind];
+}
+
 static enum rc set_subject(struct daemon_authority_request *request, enum registry_kind kind,
                            struct bytes id)
 {
@@ -113,17 +118,29 @@ static enum rc check_who(struct store_txn *txn, struct daemon_authority_request 
                        bytes_of_text(registry_channel_name(request->channel)));
 }
 
+/* A door's own is nobody's act, and a recovery is made at the machine. */
+static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    if (request->ask == REGISTRY_ASK_DOOR || request->ended != NULL)
+        return RC_OK;
+    return daemon_authority_judge_issue(
+        txn, request, request->ask == REGISTRY_ASK_REENROL ? POLICY_RENEW : POLICY_ENROLL);
+}
+
 static enum rc check(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     request->actor = (struct registry_subject){ 0 };
+    request->denied = (struct policy_decision){ 0 };
     TRY(check_who(txn, request));
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
-        return registry_certificate_check_key(txn, request->kind, bytes_of_text(request->id),
-                                              request->csr.key_hash);
-    return registry_certificate_check(txn, request->kind, bytes_of_text(request->id),
-                                      request->csr.key_hash, request->now_ms);
+        TRY(registry_certificate_check_key(txn, request->kind, bytes_of_text(request->id),
+                                           request->csr.key_hash));
+    else
+        TRY(registry_certificate_check(txn, request->kind, bytes_of_text(request->id),
+                                       request->csr.key_hash, request->now_ms));
+    return judge(txn, request);
 }
 
 /* ---- Registering ---- */
@@ -154,6 +171,7 @@ static enum rc enter(struct store_txn *txn, struct store_job *job)
         TRY(registry_token_consume(txn, request->question.token_id, request->attempt));
     else
         TRY(check_who(txn, request));
+    TRY(judge(txn, request));
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
         TRY(add_operator(txn, request));
     TRY(registry_certificate_register(txn, &row, request->now_ms));

@@ -165,6 +165,7 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
     };
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     TRY(find_act(row->act)->check(txn, request, q));
+    TRY(daemon_authority_judge_revocations(txn, request, q->ids));
     memcpy(proposal->author, request->actor.id, sizeof proposal->author);
     memcpy(proposal->why, q->why, sizeof proposal->why);
     memcpy(proposal->hash, request->content_hash, sizeof proposal->hash);
@@ -295,6 +296,8 @@ static enum rc approve(struct store_txn *txn, struct store_job *job)
                                        &request->question.preamble.actor.fingerprint));
     TRY(daemon_authority_check_actor(
         txn, request, registry_right_of(registry_act_get(request->proposal.act)->ask)));
+    TRY(daemon_authority_judge_call(txn, request, registry_act_get(request->proposal.act)->ask,
+                                    &asked));
     enum rc rc = find_act(request->proposal.act)->check(txn, request, &asked);
     if (rc != RC_OK)
         return fault_while(rc, "proposal %" PRIu64 " is stale", request->decides);

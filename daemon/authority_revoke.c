@@ -93,6 +93,7 @@ enum rc daemon_authority_revoke_many(struct store_txn *txn,
 
     if (request->question.ids.len == 0)
         return fault(RC_MALFORMED, "devices: none is named");
+    TRY(daemon_authority_judge_revocations(txn, request, request->question.ids));
     say_why(request, &text);
     TRY(buf_text(&text, &why));
     request->as = AUDIT_DEVICE_REVOKE;

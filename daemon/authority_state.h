@@ -8,6 +8,7 @@
 #include "pki/certificate.h"
 #include "pki/request.h"
 #include "pki/template.h"
+#include "policy/policy.h"
 #include "registry/answer.h"
 #include "store/queue.h"
 
@@ -132,6 +133,8 @@ struct daemon_authority {
     int64_t started_ms;
     bool ending;
 
+    struct policy *policy; /* the active one when it was last asked; NULL: none, or no policy */
+
     struct keys_client *signer;
     bool issues;
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
@@ -197,6 +200,8 @@ struct daemon_authority_request {
     enum audit_action as;              /* in the audit log; 0: what the question says */
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
+    struct registry_certificate shown; /* by the actor */
+    struct policy_decision denied;     /* version 0: no rule denied it */
 
     /* Proposals */
     uint64_t decides; /* the number of the one that is approved or rejected */
@@ -259,6 +264,32 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
 /* Append the audit record of this request. */
 enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
                                 enum rc rc, const char *reason);
+
+/* ---- authority_judge.c: what the active policy says to what roles and tokens allow ---- */
+
+/*
+ * Each: RC_DENIED, as REGISTRY_POLICY_SAYS tells it, if a rule denies it to the actor of the
+ * latest check, or if there is no active policy that compiles; in the committing transaction.
+ * What registry_right_is_kept() is not judged.
+ */
+
+/* The route that this is asked by; nothing if there is none. */
+enum rc daemon_authority_judge_call(struct store_txn *txn,
+                                    struct daemon_authority_request *request,
+                                    enum registry_ask ask,
+                                    const struct registry_question *question);
+/* POLICY_ENROLL or POLICY_RENEW of request->kind, id and csr; by the device itself if there is
+ * no actor. */
+enum rc daemon_authority_judge_issue(struct store_txn *txn,
+                                     struct daemon_authority_request *request,
+                                     enum policy_action action);
+enum rc daemon_authority_judge_revocation(struct store_txn *txn,
+                                          struct daemon_authority_request *request,
+                                          const char *device);
+/* Of each that a DEVICE_REVOKE_MANY names. */
+enum rc daemon_authority_judge_revocations(struct store_txn *txn,
+                                           struct daemon_authority_request *request,
+                                           struct bytes ids);
 
 /* ---- authority_command.c: all that needs no signature ---- */
 void daemon_authority_command(struct daemon_authority_request *request);
@@ -323,6 +354,8 @@ void daemon_authority_unfollow(struct daemon_authority_request *request);
 void daemon_authority_wake(struct daemon_authority *authority);
 /* ---- authority_enrol.c: ENROL, REENROL, OPERATOR_ADD, DOOR ---- */
 void daemon_authority_enrol(struct daemon_authority_request *request);
+/* Of a subject's certificates. */
+const char *daemon_authority_profile(enum registry_kind kind);
 
 /* ---- authority_spool.c: SPOOL ---- */
 void daemon_authority_spool(struct daemon_authority_request *request);

@@ -45,6 +45,8 @@ static const struct policy_fact_row FACTS[POLICY_FACTS] = {
                                 "is it to be kept?" },
     [POLICY_MESSAGE_CONTENT_TYPE] = { "message.content_type", POLICY_STRING, R, true, false,
                                       "as the client says" },
+    [POLICY_REQUEST_KEY] = { "request.key", POLICY_STRING, R, false, false,
+                             "kind of the key that a certificate is asked for: p-256" },
     [POLICY_TIME_NOW] = { "time.now", POLICY_TIME, C, false, false, "UTC" },
     [POLICY_TIME_OF_DAY] = { "time.of_day", POLICY_DURATION, C, false, false,
                              "since midnight, UTC: 06:30" },

@@ -190,6 +190,7 @@ struct policy_request {
     bool retain;
     int64_t now_ms;            /* wall clock */
     struct bytes content_type; /* at NULL: not known */
+    struct bytes key;          /* kind of the key in a request for a certificate; likewise */
 };
 
 /*

@@ -134,6 +134,8 @@ static struct policy_value of_request(const struct policy_request *request,
         return number_of(request, POLICY_KNOWS_RETAIN, POLICY_BOOLEAN, request->retain);
     if (fact == POLICY_MESSAGE_CONTENT_TYPE)
         return read_text(request->content_type, POLICY_STRING);
+    if (fact == POLICY_REQUEST_KEY)
+        return read_text(request->key, POLICY_STRING);
     if (fact == POLICY_TIME_NOW && request->known & POLICY_KNOWS_NOW)
         return (struct policy_value){ .type = POLICY_TIME, .number = request->now_ms };
     return (struct policy_value){ .type = POLICY_UNKNOWN };

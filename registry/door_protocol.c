@@ -1,5 +1,7 @@
 #include "registry/door_protocol.h"
 
+#include <string.h>
+
 #include "registry/answer.h"
 
 /* A preamble, and what else a request without byte strings may hold at most. */
@@ -69,4 +71,22 @@ static const struct link_protocol PROTOCOL = {
 const struct link_protocol *registry_door_protocol(void)
 {
     return &PROTOCOL;
+}
+
+struct bytes registry_peer_host(const char *peer)
+{
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    bool brackets = len > 1 && peer[0] == '[';
+
+    return (struct bytes){ (const uint8_t *)peer + brackets, len - 2 * brackets };
+}
+
+struct bytes registry_peer_tls(const char *tls)
+{
+    struct bytes text = bytes_of_text(tls);
+
+    return bytes_start_with(text, BYTES("TLSv1.")) && text.len > 6
+               ? (struct bytes){ text.at + 4, 3 }
+               : (struct bytes){ NULL, 0 };
 }

@@ -67,6 +67,11 @@ struct registry_actor {
 
 enum { REGISTRY_CORRELATION = 16, REGISTRY_PEER_MAX = 64, REGISTRY_TLS_MAX = 64 };
 
+/* "192.0.2.1" of "192.0.2.1:55000", "::1" of "[::1]:55000"; borrowed. */
+struct bytes registry_peer_host(const char *peer);
+/* "1.3" of "TLSv1.3 TLS_AES_256_GCM_SHA384"; at NULL if it is none such. Borrowed. */
+struct bytes registry_peer_tls(const char *tls);
+
 struct registry_preamble {
     uint8_t correlation[REGISTRY_CORRELATION];
     struct registry_actor actor;

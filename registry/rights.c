@@ -107,6 +107,21 @@ bool registry_right_held(enum registry_right right, enum registry_kind kind,
     return right < REGISTRY_RIGHTS && (RIGHTS[right].holders & holder(kind, role)) != 0;
 }
 
+bool registry_is_policy_denial(enum rc rc, struct bytes reason)
+{
+    return rc == RC_DENIED && bytes_start_with(reason, BYTES(REGISTRY_POLICY_SAYS));
+}
+
+bool registry_right_is_kept(enum registry_right right, enum registry_kind kind,
+                            enum registry_role role)
+{
+    if (holder(kind, role) != ADMIN)
+        return false;
+    return right == REGISTRY_RIGHT_POLICY_READ || right == REGISTRY_RIGHT_POLICY_WRITE ||
+           right == REGISTRY_RIGHT_PROPOSAL_READ || right == REGISTRY_RIGHT_PROPOSAL_WRITE ||
+           right == REGISTRY_RIGHT_AUDIT_READ || right == REGISTRY_RIGHT_RENEW;
+}
+
 const char *registry_channel_name(enum registry_channel channel)
 {
     if (channel == REGISTRY_EXPORTER)

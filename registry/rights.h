@@ -5,9 +5,9 @@
 
 /*
  * The API's rights come from roles (SPINE): a deny-all policy does not lock out the first
- * operator; the policy text judges devices' messages. A request needs three yeses: of its
- * channel, of its actor as the registry knows him in the committing transaction, and of what it
- * is about.
+ * operator. A request needs four yeses: of its channel, of its actor as the registry knows him
+ * in the committing transaction, of what it is about, and no rule of the active policy that
+ * denies it (docs/policy-language.md, "Acts and certificates").
  */
 enum registry_right {
     REGISTRY_RIGHT_NONE,  /* the door's own business: no actor */
@@ -38,6 +38,19 @@ enum registry_right registry_right_of(enum registry_ask ask);
 /* role counts for operators only. */
 bool registry_right_held(enum registry_right right, enum registry_kind kind,
                          enum registry_role role);
+
+/*
+ * What the active policy denies although the right is held is told with this before it:
+ * "policy: denied by line 3 of version 7".
+ */
+#define REGISTRY_POLICY_SAYS "policy: "
+bool registry_is_policy_denial(enum rc rc, struct bytes reason);
+/*
+ * What no policy takes from an administrator: the means to see, check, apply and roll back
+ * policies, alone or as one of two, to read the audit log, and to renew his certificate for it.
+ */
+bool registry_right_is_kept(enum registry_right right, enum registry_kind kind,
+                            enum registry_role role);
 
 /*
  * The two doors and the exporter. What the device door cannot ask, nobody can through it, and

@@ -55,6 +55,8 @@ static struct policy_value of_request(const struct policy_request *r, enum polic
         return number(r->known & POLICY_KNOWS_RETAIN, POLICY_BOOLEAN, r->retain);
     case POLICY_MESSAGE_CONTENT_TYPE:
         return text(r->content_type);
+    case POLICY_REQUEST_KEY:
+        return text(r->key);
     case POLICY_TIME_NOW:
         return number(timed, POLICY_TIME, r->now_ms);
     case POLICY_TIME_OF_DAY:

@@ -82,7 +82,7 @@ static unsigned policies_compiled;
 static inline enum rc check_policy(struct bytes text, struct buf *errors)
 {
     policies_compiled++;
-    if (bytes_start_with(text, BYTES("good")))
+    if (bytes_start_with(text, BYTES("# good")))
         return RC_OK;
     buf_addf(errors, "line 1 column 1: not good");
     return fault(RC_MALFORMED, "not good");
@@ -156,7 +156,7 @@ static inline enum rc fill(struct store_txn *txn, void *with)
     struct registry_first first = { .operator= { .id = "first", .role = REGISTRY_ADMIN },
                                     .certificate = operators(ADMIN),
                                     .authorities = buf_bytes(&w->authorities),
-                                    .policy = BYTES("good") };
+                                    .policy = BYTES("# good") };
     struct registry_subject auditor = { .kind = REGISTRY_OPERATOR,
                                         .id = "looker",
                                         .role = REGISTRY_AUDITOR };

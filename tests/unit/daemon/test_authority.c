@@ -107,7 +107,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
     struct world *w = *state;
 
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        struct registry_question q = { .text = BYTES("good") };
+        struct registry_question q = { .text = BYTES("# good") };
         AUTO_TOLD(told);
         assert_int_equal(ask_as(w, ROWS[i].channel, ROWS[i].actor, ROWS[i].ask, &q,
                                 &told.answer, &told.reply),
@@ -131,7 +131,7 @@ static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_false(told.answer.accepted);
     assert_int_equal(count_audit(w, AUDIT_POLICY_CHECK, AUDIT_DENIED), 1);
-    q.text = BYTES("good two");
+    q.text = BYTES("# good two");
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
     assert_true(told.answer.accepted);
     assert_int_equal(told.answer.policy.version, 0);
@@ -142,7 +142,7 @@ static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_EXISTS);
     q.version = 0;
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_SHOW, q, &told), RC_OK);
-    assert_true(bytes_equal_text(told.answer.text, "good two"));
+    assert_true(bytes_equal_text(told.answer.text, "# good two"));
     assert_string_equal(told.answer.policy.author, "first");
 }
 

@@ -197,7 +197,7 @@ static void a_policy_is_in_force_when_another_administrator_says_so(void **state
     struct world *w = *state;
     AUTO_TOLD(shown);
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     assert_int_equal(active_policy(w), 1);
     assert_int_equal(count_audit(w, AUDIT_PROPOSAL_MAKE, AUDIT_ALLOWED), 1);
     assert_int_equal(count_audit(w, AUDIT_POLICY_APPLY, AUDIT_ALLOWED), 0);
@@ -214,7 +214,7 @@ static void a_policy_is_in_force_when_another_administrator_says_so(void **state
     assert_string_equal(line.reason, "policy in place of version 1; of first; I looked");
     assert_int_equal(
         as(w, ADMIN, REGISTRY_ASK_POLICY_SHOW, (struct registry_question){ 0 }, &shown), RC_OK);
-    assert_true(bytes_equal_text(shown.answer.text, "good two"));
+    assert_true(bytes_equal_text(shown.answer.text, "# good two"));
     assert_string_equal(shown.answer.policy.author, "first");
 }
 
@@ -223,7 +223,7 @@ static void one_person_is_not_two(void **state)
     struct world *w = *state;
     static const uint8_t NOT_THE_SECOND[] = { ADMIN, FIRSTS_OTHER, AUDITOR, STRANGER, 0 };
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     for (size_t i = 0; i < sizeof NOT_THE_SECOND; i++)
         assert_int_equal(approve(w, NOT_THE_SECOND[i], number), RC_DENIED);
     assert_int_equal(active_policy(w), 1);
@@ -260,7 +260,7 @@ static void a_second_who_was_revoked_meanwhile_is_none(void **state)
     struct registry_question gone = { .kind = REGISTRY_OPERATOR };
     AUTO_TOLD(told);
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     set_id(&gone, "second");
     assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
     assert_int_equal(approve(w, SECOND, number), RC_DENIED);
@@ -273,7 +273,7 @@ static void nor_is_an_author_who_was(void **state)
     struct registry_question gone = { .reason = 1 };
     AUTO_TOLD(told);
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     memset(gone.fingerprint.at, ADMIN, sizeof gone.fingerprint.at);
     assert_int_equal(as(w, SECOND, REGISTRY_ASK_CERTIFICATE_REVOKE, gone, &told), RC_OK);
     assert_int_equal(approve(w, SECOND, number), RC_DENIED);
@@ -286,7 +286,7 @@ static void it_is_done_once(void **state)
 {
     struct world *w = *state;
 
-    uint64_t number = propose(w, "good two", 1), other = propose(w, "good three", 1);
+    uint64_t number = propose(w, "# good two", 1), other = propose(w, "# good three", 1);
     assert_int_equal(approve(w, SECOND, number), RC_OK);
     assert_int_equal(approve(w, SECOND, number), RC_EXISTS);
     assert_int_equal(reject(w, SECOND, number), RC_EXISTS);
@@ -308,7 +308,7 @@ static void a_stale_or_wrong_text_is_no_proposal(void **state)
     struct world *w = *state;
     AUTO_TOLD(told);
 
-    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_POLICY_APPLY, policy("good", 7), &told),
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_POLICY_APPLY, policy("# good", 7), &told),
                      RC_EXISTS);
     assert_int_equal(as(w, ADMIN, REGISTRY_ASK_POLICY_APPLY, policy("bad", 1), &told), RC_OK);
     assert_false(told.answer.accepted);
@@ -321,7 +321,7 @@ static void what_waits_outlives_a_restart(void **state)
 {
     struct world *w = *state;
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     restart(w);
     assert_int_equal(state_of(w, number), REGISTRY_PROPOSAL_OPEN);
     assert_int_equal(approve(w, SECOND, number), RC_OK);
@@ -335,7 +335,7 @@ static void a_kill_in_the_middle_leaves_all_of_it_or_nothing(void **state)
 {
     struct world *w = *state;
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     stop(w);
     w->dies_at = "proposal-approve";
     start(w);
@@ -354,7 +354,7 @@ static void what_nobody_approves_expires_and_the_log_says_so(void **state)
 {
     struct world *w = *state;
 
-    uint64_t number = propose(w, "good two", 1);
+    uint64_t number = propose(w, "# good two", 1);
     *later_ms = LIFETIME_MS - 1;
     usleep(1200000);
     assert_int_equal(state_of(w, number), REGISTRY_PROPOSAL_OPEN);
@@ -548,8 +548,8 @@ static void administrators_and_auditors_see_what_waits(void **state)
     struct registry_question back = { 0 };
     AUTO_TOLD(told);
 
-    uint64_t number = propose(w, "good two", 1);
-    assert_int_equal(reject(w, SECOND, propose(w, "good three", 1)), RC_OK);
+    uint64_t number = propose(w, "# good two", 1);
+    assert_int_equal(reject(w, SECOND, propose(w, "# good three", 1)), RC_OK);
     assert_int_equal(as(w, AUDITOR, REGISTRY_ASK_PROPOSAL_LIST,
                         (struct registry_question){ .open = true }, &told),
                      RC_OK);
@@ -565,7 +565,7 @@ static void administrators_and_auditors_see_what_waits(void **state)
     assert_int_equal(
         registry_question_read_body(REGISTRY_ASK_POLICY_APPLY, told.answer.query, &back),
         RC_OK);
-    assert_true(bytes_equal_text(back.text, "good two"));
+    assert_true(bytes_equal_text(back.text, "# good two"));
     assert_int_equal(count_audit(w, AUDIT_POLICY_READ, AUDIT_ALLOWED), 2);
     assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE,
                             &(struct registry_question){ .number = number }, &told.answer,

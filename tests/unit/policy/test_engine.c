@@ -58,6 +58,7 @@ static void add_condition(struct buf *text, unsigned depth)
         "message.retain",
         "message.retain = false",
         "message.content_type = \"text/plain\"",
+        "request.key = \"p-256\"",
         "time.now >= 2026-06-01",
         "time.now < 2026-07-01T12:00Z",
         "time.of_day between 22:00 and 06:00",
@@ -322,6 +323,7 @@ static void make_request(struct policy_request *request, struct buf *resource)
         .retain = roll(2) == 0,
         .now_ms = JULY + ((int64_t)roll(3000) - 1500) * 1800000,
         .content_type = MAYBE("text/plain", "text/html", ""),
+        .key = MAYBE("p-256", "p-384"),
     };
     if (roll(3) == 0)
         request->action = POLICY_SUBSCRIBE;

@@ -1,0 +1,247 @@
+#include "daemon/authority_state.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "daemon/authority_route.h"
+#include "pki/name.h"
+#include "pki/oid.h"
+
+/*
+ * Roles and tokens say who may act at all (registry/rights.h); the active policy's denials say
+ * who may not. A rule that allows adds nothing, and where none applies roles have decided. The
+ * policy is the committing transaction's, so what it denies is not done from the moment on that
+ * it is active.
+ */
+struct judging {
+    struct policy_facts facts;
+    struct registry_subject device;
+    struct bytes groups[REGISTRY_GROUPS_MAX];
+    struct buf serial, fingerprint;
+};
+#define AUTO_JUDGING(name)                                                                     \
+    [[gnu::cleanup(judging_clear)]] struct judging name = {                                    \
+        .serial = BUF_MAX(2 * REGISTRY_SERIAL_MAX),                                            \
+        .fingerprint = BUF_MAX(2 * REGISTRY_FINGERPRINT)                                       \
+    }
+
+static void judging_clear(struct judging *judging)
+{
+    buf_clear(&judging->serial);
+    buf_clear(&judging->fingerprint);
+}
+
+/* ---- The policy ---- */
+
+/* Compiled once, as long as it is the same text under the same number: one that was undone with
+ * its transaction may have had the number, too. */
+static enum rc load(struct store_txn *txn, struct daemon_authority *authority)
+{
+    struct registry_policy_row active;
+    struct policy_errors errors;
+
+    TRY(registry_policy_get(txn, 0, &active));
+    if (authority->policy != NULL && policy_version(authority->policy) == active.version &&
+        bytes_equal(policy_text(authority->policy), active.text))
+        return RC_OK;
+    policy_unref(authority->policy);
+    authority->policy = NULL;
+    return policy_compile(active.text, active.version, &errors, &authority->policy);
+}
+
+/* ---- Facts ---- */
+
+/* Of the CAs that are ours. */
+static struct bytes issuer_name(const struct daemon_authority *authority,
+                                const uint8_t name_hash[32])
+{
+    struct reader r = READER(buf_bytes(&authority->authorities));
+    struct pki_certificate one;
+    uint8_t hash[32];
+    struct bytes name = { NULL, 0 };
+
+    while (r.left.len > 0 && !r.broken) {
+        struct bytes der = reader_sized32(&r, PKI_CERTIFICATE_MAX);
+        if (pki_certificate_read(der, &one) == RC_OK &&
+            pki_key_hash(one.subject, hash) == RC_OK &&
+            bytes_equal(BYTES_OF(hash), (struct bytes){ name_hash, sizeof hash }) &&
+            pki_name_find(one.subject, PKI_OID_COMMON_NAME, &name))
+            return name;
+    }
+    return (struct bytes){ NULL, 0 };
+}
+
+static void show_certificate(struct judging *judging,
+                             const struct daemon_authority_request *request)
+{
+    const struct registry_certificate *shown = &request->shown;
+
+    text_add_hex(&judging->serial, (struct bytes){ shown->serial, shown->serial_len });
+    text_add_hex(&judging->fingerprint, BYTES_OF(shown->fingerprint.at));
+    judging->facts.certificate_serial = buf_bytes(&judging->serial);
+    judging->facts.certificate_fingerprint = buf_bytes(&judging->fingerprint);
+    judging->facts.certificate_ends_ms = shown->not_after_s * 1000;
+    judging->facts.certificate_issuer = issuer_name(request->authority, shown->issuer_hash);
+}
+
+/* Who acts: without an actor, the device that its token is for. */
+static void name_actor(struct judging *judging, const struct daemon_authority_request *request)
+{
+    const struct registry_subject *actor = &request->actor;
+    struct bytes id = bytes_of_text(actor->id);
+
+    if (actor->kind == REGISTRY_OPERATOR) {
+        judging->facts.asker = POLICY_BY_OPERATOR;
+        judging->facts.operator_id = id;
+        judging->facts.operator_role = bytes_of_text(registry_role_name(actor->role));
+    } else if (actor->kind == REGISTRY_LINE) {
+        judging->facts.asker = POLICY_BY_LINE;
+        judging->facts.line_id = id;
+    } else {
+        judging->facts.asker = POLICY_BY_DEVICE;
+    }
+    if (actor->kind != 0)
+        show_certificate(judging, request);
+}
+
+/* Groups are a device's own: they do not make its operator a member. */
+static enum rc name_device(struct store_txn *txn, struct judging *judging, struct bytes id)
+{
+    struct registry_subject *device = &judging->device;
+
+    judging->facts.device_id = id;
+    judging->facts.device_profile = BYTES("device");
+    enum rc rc = registry_subject_get(txn, REGISTRY_DEVICE, id, device);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
+    TRY(rc);
+    for (size_t i = 0; i < device->groups.count; i++)
+        judging->groups[i] = bytes_of_text(device->groups.names[i]);
+    judging->facts.groups = judging->groups;
+    judging->facts.group_count = device->groups.count;
+    return RC_OK;
+}
+
+static enum rc gather(struct store_txn *txn, const struct daemon_authority_request *request,
+                      const char *device, struct judging *judging)
+{
+    const struct registry_preamble *preamble = &request->question.preamble;
+
+    judging->facts.connection_address = registry_peer_host(preamble->peer);
+    judging->facts.connection_tls = registry_peer_tls(preamble->tls);
+    judging->facts.connection_protocol = BYTES("https");
+    judging->facts.connection_door =
+        request->channel == REGISTRY_DEVICE_DOOR ? BYTES("device") : BYTES("operator");
+    name_actor(judging, request);
+    return device[0] == '\0' ? RC_OK : name_device(txn, judging, bytes_of_text(device));
+}
+
+/* ---- Judging ---- */
+
+/* Without a policy that compiles nobody knows what it denies. */
+static enum rc no_policy(enum rc rc)
+{
+    if (rc != RC_MALFORMED && rc != RC_LIMIT)
+        return rc;
+    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "the active one does not compile");
+}
+
+static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
+                     const char *device, struct policy_request *asked)
+{
+    AUTO_JUDGING(judging);
+    struct policy_session session;
+    AUTO_BUF(why, STORE_REASON_MAX);
+    const char *text = NULL;
+
+    enum rc rc = load(txn, request->authority);
+    if (rc != RC_OK)
+        return no_policy(rc);
+    TRY(gather(txn, request, device, &judging));
+    rc = policy_bind(request->authority->policy, &judging.facts, &session);
+    if (rc != RC_OK)
+        return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
+    asked->known |= POLICY_KNOWS_NOW;
+    asked->now_ms = request->now_ms;
+    struct policy_decision decided = policy_decide_request(&session, asked);
+    if (decided.allowed || !decided.by_rule)
+        return RC_OK;
+    request->denied = decided;
+    request->denied.file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
+    policy_explain(&decided, &why);
+    TRY(buf_text(&why, &text));
+    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "%s", text);
+}
+
+static bool is_kept(const struct daemon_authority_request *request, enum registry_right right)
+{
+    return request->channel == REGISTRY_OPERATOR_DOOR &&
+           registry_right_is_kept(right, request->actor.kind, request->actor.role);
+}
+
+/* The device that an act is about, as far as its question names one. */
+static const char *device_of(enum registry_ask ask, const struct registry_question *question)
+{
+    bool one = ask == REGISTRY_ASK_DEVICE_ADD || ask == REGISTRY_ASK_DEVICE_SHOW ||
+               ask == REGISTRY_ASK_DEVICE_STATE || ask == REGISTRY_ASK_TOKEN_NEW ||
+               (ask == REGISTRY_ASK_CERTIFICATE_LIST && question->kind == REGISTRY_DEVICE);
+
+    return one ? question->id : "";
+}
+
+enum rc daemon_authority_judge_call(struct store_txn *txn,
+                                    struct daemon_authority_request *request,
+                                    enum registry_ask ask,
+                                    const struct registry_question *question)
+{
+    if (is_kept(request, registry_right_of(ask)))
+        return RC_OK;
+    for (unsigned which = 0;; which++) {
+        struct policy_request asked = { .action = POLICY_CALL };
+        AUTO_BUF(route, DAEMON_ROUTE_MAX);
+        enum rc rc = daemon_authority_route(ask, question, which, &route);
+        if (rc == RC_NOT_FOUND)
+            return RC_OK;
+        TRY(rc);
+        TRY(buf_done(&route, &asked.resource));
+        TRY(judge(txn, request, device_of(ask, question), &asked));
+    }
+}
+
+enum rc daemon_authority_judge_issue(struct store_txn *txn,
+                                     struct daemon_authority_request *request,
+                                     enum policy_action action)
+{
+    struct policy_request asked = {
+        .action = action,
+        .resource = bytes_of_text(daemon_authority_profile(request->kind)),
+        .key = BYTES("p-256"), /* pki/request.h reads no other */
+    };
+
+    if (action == POLICY_RENEW && is_kept(request, REGISTRY_RIGHT_RENEW))
+        return RC_OK;
+    return judge(txn, request, request->kind == REGISTRY_DEVICE ? request->id : "", &asked);
+}
+
+enum rc daemon_authority_judge_revocation(struct store_txn *txn,
+                                          struct daemon_authority_request *request,
+                                          const char *device)
+{
+    struct policy_request asked = { .action = POLICY_REVOKE,
+                                    .resource = bytes_of_text(device) };
+
+    return judge(txn, request, device, &asked);
+}
+
+enum rc daemon_authority_judge_revocations(struct store_txn *txn,
+                                           struct daemon_authority_request *request,
+                                           struct bytes ids)
+{
+    struct reader r = READER(ids);
+    char id[REGISTRY_ID_MAX + 1];
+    enum rc rc = RC_OK;
+
+    while ((rc = registry_ids_next(&r, id)) == RC_OK)
+        TRY(daemon_authority_judge_revocation(txn, request, id));
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}

@@ -1,0 +1,409 @@
+/* What the active policy denies of acts and certificates: with the rule's name, in the log with
+ * version and rule, and without effect; and what no policy takes from an administrator. */
+#include "tests/unit/daemon/authority_world.h"
+
+#include "daemon/authority_route.h"
+#include "registry/rights.h"
+
+static enum rc as(struct world *w, uint8_t who, enum registry_ask ask,
+                  struct registry_question q, struct told *told)
+{
+    memcpy(q.preamble.peer, "192.0.2.7:55000", 16);
+    return ask_as(w, REGISTRY_OPERATOR_DOOR, who, ask, &q, &told->answer, &told->reply);
+}
+
+static struct registry_question about(const char *device)
+{
+    struct registry_question q = { 0 };
+
+    set_id(&q, device);
+    return q;
+}
+
+static enum rc try_it(struct world *w, uint8_t who, enum registry_ask ask,
+                      struct registry_question q)
+{
+    AUTO_TOLD(told);
+
+    return as(w, who, ask, q, &told);
+}
+
+/* Whatever version is active; the rules begin on line 2. */
+static uint64_t apply(struct world *w, const char *rules)
+{
+    struct registry_question q = { 0 };
+    AUTO_BUF(text, REGISTRY_POLICY_MAX);
+    AUTO_TOLD(told);
+
+    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_SHOW, q, &told), RC_OK);
+    q.version = told.answer.policy.version;
+    buf_addf(&text, "# good\n%s", rules);
+    q.text = buf_bytes(&text);
+    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);
+    assert_true(told.answer.accepted);
+    return told.answer.policy.version;
+}
+
+/* The newest denial of an action is this rule's. */
+static void expect_record(struct world *w, enum audit_action action, uint64_t version,
+                          unsigned line, const char *actor)
+{
+    const struct audit_query query = { .actions = audit_action_set_of(action),
+                                       .decisions = 1u << AUDIT_DENIED,
+                                       .most = 1 };
+    struct audit_page page;
+    struct audit_hit hit;
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
+    AUTO_TOLD(told);
+
+    audit_query_write(&query, &asked);
+    struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
+    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    assert_int_equal(audit_page_next(&page, &hit), RC_OK);
+    assert_int_equal(hit.record->policy_version, version);
+    assert_int_equal(hit.record->rule, line);
+    assert_true(bytes_equal_text(hit.record->actor, actor));
+    buf_addf(&reason, "policy: denied by line %u of version %u", line, (unsigned)version);
+    assert_true(bytes_equal(hit.record->reason, buf_bytes(&reason)));
+    audit_page_clear(&page);
+}
+
+static void expect_denial(enum rc rc, const char *rule)
+{
+    assert_int_equal(rc, RC_DENIED);
+    assert_non_null(strstr(fault_text(), rule));
+    assert_true(registry_is_policy_denial(rc, bytes_of_text(strstr(fault_text(), "policy: "))));
+}
+
+static enum registry_state state_of(struct world *w, const char *device)
+{
+    AUTO_TOLD(told);
+
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_DEVICE_SHOW, about(device), &told), RC_OK);
+    return told.answer.subject.state;
+}
+
+/* ---- Routes ---- */
+
+static void what_is_denied_is_not_done_and_says_which_rule(void **state)
+{
+    struct world *w = *state;
+
+    uint64_t version = apply(w, "deny operator \"first\" call \"POST /v1/devices/#\"\n");
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, about("dev-1")),
+                  "policy: denied by line 2 of version 2");
+    expect_record(w, AUDIT_DEVICE_ADD, version, 2, "first");
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_SHOW, about("dev-1")), RC_NOT_FOUND);
+    assert_int_equal(
+        try_it(w, ADMIN, REGISTRY_ASK_DEVICE_LIST, (struct registry_question){ 0 }), RC_OK);
+    version = apply(w, "\n\ndeny role \"auditor\", role \"admin\" call \"GET /v1/devices\"\n");
+    expect_denial(try_it(w, AUDITOR, REGISTRY_ASK_DEVICE_LIST, (struct registry_question){ 0 }),
+                  "policy: denied by line 4 of version 3");
+    expect_record(w, AUDIT_DEVICE_READ, version, 4, "looker");
+    add_device(w, "dev-1");
+}
+
+static void a_condition_asks_for_what_the_authority_knows(void **state)
+{
+    static const struct {
+        const char *rule;
+        enum rc one, other; /* a token for dev-1, and for dev-2 */
+    } ROWS[] = {
+        { "deny operator call \"#\" when device.id = \"dev-1\"", RC_DENIED, RC_OK },
+        { "deny operator call \"POST /v1/devices/dev-1/tokens\"", RC_DENIED, RC_OK },
+        { "deny operator call \"POST /v1/devices/+/resume\"", RC_OK, RC_OK },
+        { "deny operator call \"#\" when not connection.address in { 192.0.2.0/24 }", RC_OK,
+          RC_OK },
+        { "deny operator call \"#\" when connection.address in { 192.0.2.0/24 }", RC_DENIED,
+          RC_DENIED },
+        { "deny operator call \"#\" when connection.door != \"operator\"", RC_OK, RC_OK },
+        { "deny operator call \"#\" when operator.role = \"auditor\"", RC_OK, RC_OK },
+        { "deny operator call \"#\" when certificate.left < 1d", RC_OK, RC_OK },
+        { "deny operator call \"#\" when certificate.left < 2d", RC_DENIED, RC_DENIED },
+        { "deny operator call \"#\" when certificate.serial = \"a1\"", RC_DENIED, RC_DENIED },
+        { "deny operator call \"#\" when not certificate.fingerprint starts with \"a1a1\"",
+          RC_OK, RC_OK },
+        /* not known: it holds for who is denied */
+        { "deny operator call \"#\" when attestation.verdict != \"affirming\"", RC_DENIED,
+          RC_DENIED },
+        { "deny device call \"#\"", RC_OK, RC_OK },
+        { "deny line call \"#\"", RC_OK, RC_OK },
+    };
+    struct world *w = *state;
+
+    add_device(w, "dev-1");
+    add_device(w, "dev-2");
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        apply(w, ROWS[i].rule);
+        assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_TOKEN_NEW, about("dev-1")), ROWS[i].one);
+        assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_TOKEN_NEW, about("dev-2")),
+                         ROWS[i].other);
+        if (ROWS[i].other == RC_DENIED)
+            assert_non_null(strstr(fault_text(), "policy: denied by line 2 "));
+    }
+}
+
+static void a_rule_that_allows_gives_nothing_to_a_role(void **state)
+{
+    struct world *w = *state;
+
+    apply(w, "allow anyone call \"+/#\"\nallow anyone enroll, renew\nallow anyone revoke\n");
+    assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_DEVICE_ADD, about("dev-1")), RC_DENIED);
+    assert_null(strstr(fault_text(), "policy"));
+    assert_int_equal(try_it(w, 0, REGISTRY_ASK_DEVICE_ADD, about("dev-1")), RC_DENIED);
+    add_device(w, "dev-1");
+}
+
+/* ---- What is kept ---- */
+
+static const uint8_t ENTRIES_FROM_0[8];
+
+static void no_policy_locks_an_administrator_out(void **state)
+{
+    struct world *w = *state;
+    struct audit_query query = { .most = 10 };
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+
+    audit_query_write(&query, &asked);
+    apply(w, "deny anyone call \"+/#\"\ndeny anyone call \"#\"\n"
+             "deny anyone enroll, renew\ndeny anyone revoke\n");
+    const struct {
+        enum registry_ask ask;
+        struct registry_question question;
+        bool kept;
+    } rows[] = {
+        { .ask = REGISTRY_ASK_POLICY_SHOW, .kept = true },
+        { .ask = REGISTRY_ASK_POLICY_LIST, .kept = true },
+        { .ask = REGISTRY_ASK_AUDIT_LIST,
+          .question = { .query = buf_bytes(&asked) },
+          .kept = true },
+        { .ask = REGISTRY_ASK_AUDIT_ENTRIES,
+          .question = { .query = BYTES_OF(ENTRIES_FROM_0) },
+          .kept = true },
+        { .ask = REGISTRY_ASK_AUDIT_HOLD_LIST, .kept = true },
+        { .ask = REGISTRY_ASK_PROPOSAL_LIST, .kept = true },
+        { .ask = REGISTRY_ASK_POLICY_APPLY,
+          .question = { .text = BYTES("# good"), .only_check = true },
+          .kept = true },
+        { .ask = REGISTRY_ASK_DEVICE_LIST, .kept = false },
+        { .ask = REGISTRY_ASK_OPERATOR_LIST, .kept = false },
+        { .ask = REGISTRY_ASK_CERTIFICATE_LIST, .kept = false },
+        { .ask = REGISTRY_ASK_STATUS, .kept = false },
+        { .ask = REGISTRY_ASK_BACKUP, .kept = false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(try_it(w, ADMIN, rows[i].ask, rows[i].question),
+                         rows[i].kept ? RC_OK : RC_DENIED);
+        if (rows[i].ask != REGISTRY_ASK_POLICY_APPLY && rows[i].ask != REGISTRY_ASK_BACKUP)
+            expect_denial(try_it(w, AUDITOR, rows[i].ask, rows[i].question), "version 2");
+    }
+    /* and back */
+    apply(w, "");
+    assert_int_equal(
+        try_it(w, ADMIN, REGISTRY_ASK_DEVICE_LIST, (struct registry_question){ 0 }), RC_OK);
+}
+
+static enum rc break_policy(struct store_txn *txn, void *with)
+{
+    uint64_t version = 0;
+
+    (void)with;
+    return registry_policy_put(txn, BYTES("first"), 1, BYTES("no policy at all"),
+                               TBS_NOW_S * 1000, &version);
+}
+
+static void under_a_policy_that_does_not_compile_nothing_else_is_done(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", &token);
+    stop(w);
+    struct store *store = open_store(w);
+    assert_int_equal(store_write(store, break_policy, NULL), RC_OK);
+    store_close(store);
+    start(w);
+    expect_denial(enrol(w, &w->device, &token, &told), "the active one does not compile");
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, about("dev-2")),
+                  "does not compile");
+    apply(w, "");
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, about("dev-2")), RC_OK);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+}
+
+/* ---- Revocation ---- */
+
+static void one_device_that_may_not_be_revoked_keeps_all_that_were_named(void **state)
+{
+    struct world *w = *state;
+    AUTO_BUF(ids, REGISTRY_IDS_BYTES);
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    add_device(w, "dev-2");
+    new_token(w, "dev-1", &token);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    uint64_t version = apply(w, "deny operator revoke \"dev-1\"\n");
+    struct registry_question q = about("dev-1");
+    q.state = REGISTRY_REVOKED;
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, q), "line 2 of version 2");
+    expect_record(w, AUDIT_DEVICE_REVOKE, version, 2, "first");
+    assert_int_equal(registry_ids_add(&ids, BYTES("dev-2")), RC_OK);
+    assert_int_equal(registry_ids_add(&ids, BYTES("dev-1")), RC_OK);
+    q = (struct registry_question){ .ids = buf_bytes(&ids) };
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_REVOKE_MANY, q), "line 2 of version 2");
+    expect_record(w, AUDIT_DEVICE_REVOKE_MANY, version, 2, "first");
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_ACTIVE);
+    assert_int_equal(state_of(w, "dev-2"), REGISTRY_REGISTERED);
+    assert_int_equal(count_audit(w, AUDIT_DEVICE_REVOKE, AUDIT_ALLOWED), 0);
+
+    struct told shown = { .reply = BUF_MAX(LINK_BODY_MAX) };
+    struct registry_certificate one;
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_DEVICE_SHOW, about("dev-1"), &shown), RC_OK);
+    struct reader list = READER(shown.answer.list);
+    assert_int_equal(registry_answer_next_certificate(&list, &one), RC_OK);
+    q = (struct registry_question){ .fingerprint = one.fingerprint };
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_CERTIFICATE_REVOKE, q), "line 2 of version 2");
+    expect_record(w, AUDIT_CERTIFICATE_REVOKE, version, 2, "first");
+    told_clear(&shown);
+    q = about("dev-2");
+    q.state = REGISTRY_REVOKED;
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, q), RC_OK);
+}
+
+/* ---- Certificates ---- */
+
+static void a_token_is_not_used_up_by_a_denial(void **state)
+{
+    static const char *const RULES[] = {
+        "deny device \"dev-1\" enroll",
+        "deny device enroll \"device\"",
+        "deny group \"late\" enroll",
+        "deny anyone enroll when device.profile = \"device\"",
+        "deny device enroll when attestation.verdict != \"affirming\"",
+        "deny device enroll when time.now >= 2020-01-01",
+        "deny device enroll when request.key = \"p-256\"",
+    };
+    static const char *const OTHERS[] = {
+        "deny device \"dev-2\" enroll\ndeny operator, line enroll\ndeny device renew",
+        "deny device enroll \"operator\"",
+        "deny group \"early\" enroll",
+        "deny device enroll when request.key != \"p-256\"",
+    };
+    struct world *w = *state;
+    struct registry_question q = about("dev-1");
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    q.groups = (struct registry_groups){ .count = 1, .names = { "late" } };
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, q), RC_OK);
+    new_token(w, "dev-1", &token);
+    for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) {
+        uint64_t version = apply(w, RULES[i]);
+        expect_denial(enrol(w, &w->device, &token, &told), "policy: denied by line 2");
+        expect_record(w, AUDIT_CERTIFICATE_ISSUE, version, 2, "");
+        expect_record(w, AUDIT_TOKEN_USE, version, 2, "");
+    }
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_REGISTERED);
+    for (size_t i = 0; i + 1 < sizeof OTHERS / sizeof *OTHERS; i++)
+        apply(w, OTHERS[i]);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_ACTIVE);
+}
+
+static enum rc renew(struct world *w, const struct registry_fingerprint *shown)
+{
+    struct registry_question q = { .preamble.actor = { true, *shown } };
+    AUTO_BUF(csr, 4096);
+    AUTO_BUF(body, LINK_BODY_MAX);
+    AUTO_BUF(reply, LINK_BODY_MAX);
+
+    make_csr(&w->device, &csr);
+    q.der = buf_bytes(&csr);
+    assert_int_equal(registry_question_write(REGISTRY_ASK_REENROL, &q, &body), RC_OK);
+    return link_ask_and_wait(w->doors[REGISTRY_DEVICE_DOOR], registry_door_protocol(),
+                             REGISTRY_ASK_REENROL, buf_bytes(&body), -1, WAIT_MS, &reply);
+}
+
+static void renewing_is_its_own_act(void **state)
+{
+    struct world *w = *state;
+    struct registry_certificate one;
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", &token);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_DEVICE_SHOW, about("dev-1"), &told), RC_OK);
+    struct reader list = READER(told.answer.list);
+    assert_int_equal(registry_answer_next_certificate(&list, &one), RC_OK);
+    uint64_t version = apply(w, "deny device renew when certificate.left > 30d\n");
+    expect_denial(renew(w, &one.fingerprint), "policy: denied by line 2");
+    expect_record(w, AUDIT_CERTIFICATE_RENEW, version, 2, "dev-1");
+    apply(w, "deny device renew when certificate.issuer != \"Acme Devices\"\n"
+             "deny device enroll\ndeny operator renew\n"
+             "deny device renew when connection.door = \"operator\"\n");
+    assert_int_equal(renew(w, &one.fingerprint), RC_OK);
+    apply(w, "deny device renew when certificate.issuer = \"Acme Devices\"\n");
+    expect_denial(renew(w, &one.fingerprint), "policy: denied by line 2");
+}
+
+static void an_operator_enrols_what_no_rule_denies_him(void **state)
+{
+    struct world *w = *state;
+    struct registry_question q = about("dev-1");
+    AUTO_BUF(csr, 4096);
+
+    add_device(w, "dev-1");
+    make_csr(&w->device, &csr);
+    q.der = buf_bytes(&csr);
+    uint64_t version =
+        apply(w, "deny operator \"first\" enroll \"device\" when device.id = \"dev-1\"\n"
+                 "deny operator enroll \"line\"\n");
+    while (try_it(w, ADMIN, REGISTRY_ASK_ENROL, q) == RC_BUSY)
+        usleep(20000);
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_ENROL, q), "policy: denied by line 2");
+    expect_record(w, AUDIT_CERTIFICATE_ISSUE, version, 2, "first");
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_REGISTERED);
+    struct registry_question line = { .kind = REGISTRY_LINE, .der = q.der };
+    set_id(&line, "hall");
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_OPERATOR_ADD, line),
+                  "policy: denied by line 3");
+    expect_record(w, AUDIT_OPERATOR_ADD, version, 3, "first");
+    line.kind = REGISTRY_OPERATOR;
+    line.role = REGISTRY_AUDITOR;
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_OPERATOR_ADD, line), RC_OK);
+    apply(w, "deny device, line enroll\n");
+    q = about("dev-1");
+    AUTO_BUF(other, 4096);
+    struct soft_key key;
+    soft_key_make(&key, "another");
+    make_csr(&key, &other);
+    q.der = buf_bytes(&other);
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_ENROL, q), RC_OK);
+    soft_key_clear(&key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
+        TEST(what_is_denied_is_not_done_and_says_which_rule),
+        TEST(a_condition_asks_for_what_the_authority_knows),
+        TEST(a_rule_that_allows_gives_nothing_to_a_role),
+        TEST(no_policy_locks_an_administrator_out),
+        TEST(under_a_policy_that_does_not_compile_nothing_else_is_done),
+        TEST(one_device_that_may_not_be_revoked_keeps_all_that_were_named),
+        TEST(a_token_is_not_used_up_by_a_denial),
+        TEST(renewing_is_its_own_act),
+        TEST(an_operator_enrols_what_no_rule_denies_him),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
