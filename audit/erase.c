@@ -95,22 +95,27 @@ static enum rc walk_next(struct walk *walk, uint64_t *index)
     return RC_OK;
 }
 
-/* A device, an operator and a line can have the same id, and share a facet. */
+/* A device, an operator and a line can have the same id, and share a facet. What an operator or
+ * a line did to a device is his: nobody loses his traces with the device that he made. */
 static bool is_of(const struct audit_erasure *erasure, const struct audit_record *record)
 {
-    if (record->actor_kind == erasure->kind && bytes_equal(record->actor, erasure->id))
+    const struct audit_subject subject = audit_subject_of(record);
+
+    if (subject.kind == erasure->kind && bytes_equal(subject.id, erasure->id))
         return true;
-    return erasure->kind == AUDIT_DEVICE && bytes_equal(record->device, erasure->id);
+    return erasure->kind == AUDIT_DEVICE && record->actor_kind == AUDIT_DEVICE &&
+           bytes_equal(record->device, erasure->id);
 }
 
 /* The record with this index, opened even if its key is doomed; *found: it is one of these, and
- * there is something to erase. */
+ * there is something to erase. A bare one has no action. */
 static enum rc look_at(struct walk *walk, uint64_t index, struct bytes *entry,
                        struct audit_record *record, bool *found)
 {
     struct audit_entry parts;
 
     *found = false;
+    *record = (struct audit_record){ 0 };
     TRY(audit_log_get_doomed(walk->log, walk->txn, index, entry));
     TRY(audit_leaf_read(*entry, &parts));
     if (parts.erased)
@@ -198,7 +203,7 @@ enum rc audit_erase_begin(struct audit_log *log, struct store_txn *txn,
     struct walk walk = walk_of(log, txn, &made);
     TRY(check_holds(&walk));
     if (!walk.any)
-        return fault(RC_NOT_FOUND, "the audit log has no record of %s %.*s",
+        return fault(RC_NOT_FOUND, "the audit log has no record of %s %.*s to erase",
                      audit_actor_kind_name(kind), BYTES_FMT(id));
     TRY(audit_sealing_doom(log->sealing, txn, &subject, &made.key));
     *limit = made.limit;
@@ -237,6 +242,8 @@ static enum rc erase_some(struct walk *walk, unsigned most, uint64_t *next, uint
         TRY(look_at(walk, index, &entry, &record, &found));
         if (found)
             TRY(audit_log_strip(walk->log, walk->txn, index, entry));
+        else if (record.action != 0)
+            TRY(audit_log_reseal(walk->log, walk->txn, index, walk->of->key, entry, &record));
         *erased += found;
         *next = index + 1;
     }

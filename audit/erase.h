@@ -12,12 +12,13 @@
  *
  * What is erased: records that the subject acted in, or, of a device, that are about it, if
  * they are older than the beginning. What stays: their heads, the records of erasing, holding
- * and pruning (audit_action_stays()), and what others' records say of it in their texts.
+ * and pruning (audit_action_stays()), what operators and lines did to a device, and what
+ * others' records say of it in their texts.
  */
 enum { AUDIT_ERASE_LOOK_MOST = 20000, AUDIT_ERASURES_MAX = 128 };
 
 /*
- * The caller appends its log.erase right behind. RC_NOT_FOUND: the log knows nothing of it.
+ * The caller appends its log.erase right behind. RC_NOT_FOUND: there is nothing to erase.
  * RC_BUSY: it is being erased. RC_LIMIT: so are AUDIT_ERASURES_MAX others. RC_DENIED names a
  * hold: on the subject, on one of its records, or one that may cover a record behind the first
  * AUDIT_ERASE_LOOK_MOST.

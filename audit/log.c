@@ -242,6 +242,21 @@ enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_
     return audit_sealing_leaf(stored, leaf, bare);
 }
 
+enum rc audit_log_reseal(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         uint32_t number, struct bytes entry, const struct audit_record *record)
+{
+    struct store_number key = store_key_number(index);
+    struct bytes stored;
+
+    TRY(get_stored(log, txn, index, &stored));
+    if (number == 0 || audit_sealing_number(stored) != number)
+        return RC_OK;
+    buf_reset(&log->stored);
+    TRY(audit_sealing_close(log->sealing, txn, index, record, entry, &log->stored));
+    TRY(buf_done(&log->stored, &stored));
+    return store_txn_put(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored);
+}
+
 enum rc audit_log_strip(struct audit_log *log, struct store_txn *txn, uint64_t index,
                         struct bytes entry)
 {

@@ -58,6 +58,11 @@ enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint6
 /* The leaf alone, without its key. */
 enum rc audit_log_get_leaf(struct audit_log *log, struct store_txn *txn, uint64_t index,
                            struct bytes *leaf, bool *bare);
+/* If it lies under this key, which is to go, it lies under its subject's from now on. entry as
+ * below, record as it says. */
+enum rc audit_log_reseal(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         uint32_t number, struct bytes entry,
+                         const struct audit_record *record);
 /*
  * Of this record only the leaf stays, and of its facets those that the head has as well. entry
  * is as audit_log_get() or _get_doomed() gave it.

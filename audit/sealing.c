@@ -40,12 +40,10 @@ struct audit_subject audit_subject_of(const struct audit_record *record)
     if (record->action == AUDIT_LOG_ERASE || record->action == AUDIT_LOG_HOLD ||
         record->action == AUDIT_LOG_PRUNE)
         return (struct audit_subject){ AUDIT_SUBJECT_LOG, BYTES("log") };
-    if (record->actor_kind == AUDIT_DEVICE)
-        return (struct audit_subject){ AUDIT_DEVICE, record->actor };
+    if (record->actor_kind != AUDIT_NOBODY && record->actor_kind != AUDIT_PROCESS)
+        return (struct audit_subject){ (uint8_t)record->actor_kind, record->actor };
     if (record->device.len > 0)
         return (struct audit_subject){ AUDIT_DEVICE, record->device };
-    if (record->actor_kind == AUDIT_OPERATOR || record->actor_kind == AUDIT_LINE)
-        return (struct audit_subject){ (uint8_t)record->actor_kind, record->actor };
     return (struct audit_subject){ AUDIT_NOBODY, BYTES_OF(CURRENT) };
 }
 
@@ -383,6 +381,17 @@ enum rc audit_sealing_close(struct audit_sealing *sealing, struct store_txn *txn
     buf_add_u8(stored, SEALED);
     buf_add(stored, reader_take(&r, AUDIT_LEAF));
     return store_seal_add(seal, &place, r.left, stored);
+}
+
+uint32_t audit_sealing_number(struct bytes stored)
+{
+    struct reader r = READER(stored);
+    uint32_t number = 0;
+
+    if (reader_u8(&r) != SEALED)
+        return 0;
+    reader_take(&r, AUDIT_LEAF);
+    return store_seal_key_id(r.left, &number) == RC_OK ? number : 0;
 }
 
 enum rc audit_sealing_open(struct audit_sealing *sealing, struct store_txn *txn, uint64_t index,

@@ -25,10 +25,12 @@
  * A wrapped key is 32 octets sealed under the sealing key at its row 1. A number is never given
  * again. A record whose key is gone, or is to go, counts as erased.
  *
- * Whom a record is about: the device that acted, or that it speaks of; else the operator or
- * line that acted; else nobody, whose records share a window: a key for a day, which covers the
- * records from its first to the next one's. The acts of erasing, holding and pruning have a key
- * that is never destroyed.
+ * Whom a record is about: the device, operator or line that acted; where nobody known did, or
+ * a process, the device that it speaks of; else nobody, whose records share a window: a key for
+ * a day, which covers the records from its first to the next one's. So what somebody did to a
+ * device does not end with the device. The acts of erasing, holding and pruning have a key that
+ * is never destroyed. (A program older than this sealed under the device's key what operators
+ * and lines did to it: erase.c seals that anew.)
  */
 enum {
     AUDIT_STORED_MAX = 1 + AUDIT_ENTRY_MAX + STORE_SEAL_OVERHEAD,
@@ -64,6 +66,8 @@ enum rc audit_sealing_close(struct audit_sealing *sealing, struct store_txn *txn
 enum rc audit_sealing_open(struct audit_sealing *sealing, struct store_txn *txn, uint64_t index,
                            struct bytes stored, bool doomed, struct buf *room,
                            struct bytes *entry);
+/* The key that it lies under; 0: none, or it is bare. */
+uint32_t audit_sealing_number(struct bytes stored);
 /* The leaf of what the table holds: needs no key. */
 enum rc audit_sealing_leaf(struct bytes stored, struct bytes *leaf, bool *bare);
 

@@ -42,7 +42,7 @@ static enum rc need_reason(const char *reason)
 
 enum { ERASE_REASON = SUBJECTS, NO_WAIT };
 static const struct cli_option ERASE_OPTIONS[] = {
-    [DEVICE] = { "--device", "ID", "what it did, and what is about it" },
+    [DEVICE] = { "--device", "ID", "what it did, and what no operator or line did to it" },
     [OPERATOR] = { "--operator", "ID", "what this operator did" },
     [LINE] = { "--line", "ID", "what this factory station did" },
     [ERASE_REASON] = { "--reason", "TEXT", "why; it stays in the log" },

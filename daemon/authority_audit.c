@@ -190,7 +190,8 @@ static enum rc append(void *with, struct store_txn *txn,
     AUTO_BUF(reason, REASON_ROOM);
 
     add_actor(&record, event);
-    if (!bytes_equal_text(record.actor, event->device))
+    /* Of the device that acted, said once: an operator may have a device's id. */
+    if (record.actor_kind != AUDIT_DEVICE || !bytes_equal_text(record.actor, event->device))
         record.device = bytes_of_text(event->device);
     if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
         add_certificate(&record, event->certificate);

@@ -76,6 +76,20 @@ static bool is_own(const struct daemon_authority_request *request,
            (operators && strcmp(request->proposal.author, erasing->id) == 0);
 }
 
+/* Who may erase may also make himself a second id, act by that and erase it, or the first with
+ * it. Where erasing needs two, administrators are made at the machine alone. An auditor
+ * changes nothing. */
+static bool answers_for_good(const struct daemon_authority_request *request,
+                             const struct registry_subject *subject)
+{
+    const uint32_t by_two = UINT32_C(1) << REGISTRY_ACT_ERASURE;
+
+    if ((request->authority->setup.settings.four_eyes & by_two) != 0)
+        return false;
+    return subject->kind == REGISTRY_LINE ||
+           (subject->kind == REGISTRY_OPERATOR && subject->role == REGISTRY_ADMIN);
+}
+
 /* What one still does would be half erased, and half not. */
 static enum rc check_subject(struct store_txn *txn,
                              const struct daemon_authority_request *request,
@@ -89,6 +103,11 @@ static enum rc check_subject(struct store_txn *txn,
     if (rc == RC_NOT_FOUND)
         return RC_OK; /* one that the log knows by a door's word only */
     TRY(rc);
+    if (answers_for_good(request, &subject))
+        return fault(RC_DENIED,
+                     "what %s did, %s, is not erased by one alone: authority.four_eyes names "
+                     "no retention",
+                     subject.id, subject.kind == REGISTRY_LINE ? "a line" : "an administrator");
     if (subject.state != REGISTRY_ACTIVE)
         return RC_OK;
     return fault(RC_DENIED,

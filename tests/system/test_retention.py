@@ -6,11 +6,12 @@ import pytest
 
 import place
 import world
+from devices import client
 
 
 @pytest.fixture(scope="module")
 def running():
-    with world.world() as made:
+    with world.world(policy="allow device connect\n") as made:
         yield made
 
 
@@ -59,15 +60,15 @@ def test_a_devices_records_are_erased_and_the_log_verifies(running, tmp_path):
     told(running, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
 
     after = records(running, "--device", "gone-1")
-    assert {record["action"] for record in after} == {"log.erase"}
-    done, asked, denied = after
+    done, asked, denied = (record for record in after if record["action"] == "log.erase")
     assert denied["decision"] == "denied"
     assert asked["reason"] == "ticket 812" and asked["actor"] == {"kind": "operator", "id": "admin"}
     assert re.fullmatch(r"done: \d+ records", done["reason"])
     for old in before:
-        if old["action"] == "log.erase":
-            continue
         now = told(running, "audit", "show", old["index"])
+        if old["actor"]["kind"] == "operator":
+            assert now == old  # who did it, erasing or else, answers for it
+            continue
         assert now["erased"] is True and "actor" not in now and "gone-1" not in json.dumps(now)
         assert [now[name] for name in ("leaf", "time", "action", "decision")] == \
                [old[name] for name in ("leaf", "time", "action", "decision")]
@@ -77,20 +78,38 @@ def test_a_devices_records_are_erased_and_the_log_verifies(running, tmp_path):
     result = verified(running, tmp_path)
     assert result["verified"] is True and result["erased"] == int(re.search(r"\d+", done["reason"]).group())
     # What was asked about it is its asker's record.
-    named = {record["action"] for record in running.audit() if "gone-1" in json.dumps(record)}
-    assert "log.erase" in named and named <= {"log.erase", "log.read"}
+    named = [record for record in running.audit() if "gone-1" in json.dumps(record)]
+    assert {record["actor"]["kind"] for record in named if record["action"] != "log.erase"} == {"operator"}
+    assert {"log.erase", "device.add", "device.revoke"} <= {record["action"] for record in named}
 
 
 def test_its_later_records_are_read_again(running):
-    running.touchmark("device", "add", "again-1")
+    running.enrol("again-1")
+    running.touchmark("device", "suspend", "again-1")
     running.touchmark("audit", "erase", "--device", "again-1", "--reason", "a trial")
-    running.touchmark("device", "revoke", "again-1")
-    actions = [record["action"] for record in records(running, "--device", "again-1")]
-    assert actions == ["device.revoke", "log.erase", "log.erase"]
+    place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
+    assert running.audit(device="again-1", kind="device") == []
+    running.touchmark("device", "resume", "again-1", "--wait")
+    with client(running, "again-1"):
+        pass
+    running.wait_audit(device="again-1", kind="device", action="session.open")
+
+
+def test_nobody_ends_his_traces_through_a_device(running, tmp_path):
+    running.touchmark("operator", "add", "mallory", "--role", "admin", "--out", tmp_path / "mallory")
+    profile = ["--profile", tmp_path / "mallory/operator.conf",
+               "--server", f"https://127.0.0.1:{running.ports['operator']}"]
+    for words in (["device", "add", "x-1"], ["token", "new", "x-1"], ["device", "revoke", "x-1"]):
+        place.touchmark(*words, *profile)
+    assert place.touchmark("audit", "erase", "--device", "x-1", "--reason", "gdpr", *profile,
+                           check=False).returncode == 4
+    done = {record["action"] for record in records(running, "--actor", "mallory")}
+    assert {"device.add", "token.new", "device.revoke"} <= done
 
 
 def test_a_hold_prevents_it_until_it_is_removed(running):
-    running.touchmark("device", "add", "held-1")
+    running.enrol("held-1")
+    running.touchmark("device", "suspend", "held-1")
     number = str(told(running, "audit", "hold", "add", "--device", "held-1", "--reason", "case 4711")["number"])
     assert "case 4711" in running.touchmark("audit", "hold", "list").stdout
     text = refused(running, 3, "audit", "erase", "--device", "held-1", "--reason", "ticket 813")
@@ -105,8 +124,9 @@ def test_a_hold_prevents_it_until_it_is_removed(running):
 
 
 def test_a_hold_on_a_time_holds_who_acted_then(running):
-    running.touchmark("device", "add", "then-1")
-    begin = records(running, "--device", "then-1")[0]["time"]
+    running.enrol("then-1")
+    begin = records(running, "--device", "then-1", "--action", "certificate.issue")[0]["time"]
+    running.touchmark("device", "suspend", "then-1")
     number = str(told(running, "audit", "hold", "add", "--since", begin, "--until", begin,
                       "--reason", "that day")["number"])
     assert "that day" in refused(running, 3, "audit", "erase", "--device", "then-1", "--reason", "x")

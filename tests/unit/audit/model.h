@@ -44,8 +44,11 @@ static inline bool is_of(const struct audit_record *record, enum audit_actor_kin
 {
     if (stays(record))
         return false;
-    return (record->actor_kind == kind && bytes_equal(record->actor, id)) ||
-           (kind == AUDIT_DEVICE && bytes_equal(record->device, id));
+    if (record->actor_kind == AUDIT_OPERATOR || record->actor_kind == AUDIT_LINE)
+        return record->actor_kind == kind && bytes_equal(record->actor, id);
+    return kind == AUDIT_DEVICE &&
+           (bytes_equal(record->device, id) ||
+            (record->actor_kind == AUDIT_DEVICE && bytes_equal(record->actor, id)));
 }
 
 /* The subject under whose key it lies, as sealing.h says. */
@@ -54,9 +57,7 @@ static inline bool lies_under(const struct audit_record *record, enum audit_acto
 {
     if (!is_of(record, kind, id))
         return false;
-    if (kind == AUDIT_DEVICE)
-        return record->actor_kind != AUDIT_DEVICE || bytes_equal(record->actor, id);
-    return record->device.len == 0;
+    return record->actor_kind != AUDIT_DEVICE || bytes_equal(record->actor, id);
 }
 
 static inline bool held(const struct model *m, const struct audit_record *record)

@@ -1,5 +1,6 @@
 /* The authority's audit log as a whole: spools that doors push, what the signer refused,
  * checkpoints. */
+#include "tests/unit/daemon/found.h"
 #include "tests/unit/daemon/spools.h"
 
 #include "audit/verify.h"
@@ -101,25 +102,6 @@ static void a_batch_with_one_bad_record_is_refused_whole(void **state)
     assert_int_equal(sequence, 1);
 }
 
-/* Calls back for each record of an action. */
-static void each_hit(struct world *w, enum audit_action action,
-                     void (*each)(const struct audit_record *record, void *with), void *with)
-{
-    const struct audit_query query = { .actions = audit_action_set_of(action), .most = 100 };
-    struct audit_page page;
-    struct audit_hit hit;
-    AUTO_BUF(asked, AUDIT_QUERY_MAX);
-    AUTO_TOLD(told);
-
-    audit_query_write(&query, &asked);
-    struct registry_question q = { .query = buf_bytes(&asked) };
-    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
-    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
-    while (audit_page_next(&page, &hit) == RC_OK)
-        each(hit.record, with);
-    audit_page_clear(&page);
-}
-
 static void count_source(const struct audit_record *record, void *with)
 {
     unsigned *counts = with;
@@ -132,6 +114,8 @@ static void count_source(const struct audit_record *record, void *with)
 static void a_record_has_the_source_of_its_channel(void **state)
 {
     struct world *w = *state;
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_PUBLISH),
+                                       .most = 100 };
     unsigned counts[AUDIT_FROM_SIGNER + 1] = { 0 };
     uint64_t sequence = 0;
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
@@ -142,7 +126,7 @@ static void a_record_has_the_source_of_its_channel(void **state)
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
     add_record(&batch, "dev-1", "b");
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
-    each_hit(w, AUDIT_PUBLISH, count_source, counts);
+    each_found(w, &query, count_source, counts);
     assert_int_equal(counts[AUDIT_FROM_DEVICE_DOOR], 1);
     assert_int_equal(counts[AUDIT_FROM_OPERATOR_DOOR], 2);
 }
@@ -219,6 +203,8 @@ static void checkpoints_go_on_after_the_authority_was_killed(void **state)
 static void refused_signatures_are_in_the_log_once(void **state)
 {
     struct world *w = *state;
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_KEY_SIGN),
+                                       .most = 100 };
     unsigned counts[AUDIT_FROM_SIGNER + 1] = { 0 };
     const struct bytes bad = BYTES("\x30\x03\x02\x01\x00");
     struct keys_answers answers;
@@ -238,7 +224,7 @@ static void refused_signatures_are_in_the_log_once(void **state)
         add_device(w, life == 0 ? "dev-1" : "dev-2");
         wait_checkpoint(w, 4 + (unsigned)life, &note); /* with it, and so of this life */
         memset(counts, 0, sizeof counts);
-        each_hit(w, AUDIT_KEY_SIGN, count_source, counts);
+        each_found(w, &query, count_source, counts);
         assert_int_equal(counts[AUDIT_FROM_SIGNER], 3);
         stop(w);
     }

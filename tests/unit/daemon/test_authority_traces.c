@@ -1,0 +1,97 @@
+/* Who did what to whom stays to be found, whoever it was and whatever they are called. */
+#include "tests/unit/daemon/found.h"
+
+/* ---- Whom a record is about ---- */
+
+/* The administrator of this world is called so. */
+static void a_device_that_is_called_as_its_operator_is_found(void **state)
+{
+    struct world *w = *state;
+
+    add_device(w, "first");
+    assert_int_equal(count_found(w, (struct audit_query){ .device = BYTES("first") }), 1);
+}
+
+/* ---- Who answers for good ---- */
+
+enum { MALLORY = 0xa3 };
+
+static enum rc add_mallory(struct store_txn *txn, void *with)
+{
+    struct registry_subject mallory = { .kind = REGISTRY_OPERATOR,
+                                        .id = "mallory",
+                                        .role = REGISTRY_ADMIN };
+    struct registry_certificate its = operators(MALLORY);
+
+    (void)with;
+    memcpy(its.subject, mallory.id, sizeof its.subject);
+    TRY(registry_subject_add(txn, &mallory, TBS_NOW_S * 1000));
+    return registry_certificate_register(txn, &its, TBS_NOW_S * 1000);
+}
+
+/* He acted, and was revoked since. */
+static void have_mallory(struct world *w, uint32_t four_eyes)
+{
+    struct registry_question device = { 0 }, gone = { .kind = REGISTRY_OPERATOR };
+    AUTO_TOLD(told);
+
+    stop(w);
+    w->four_eyes = four_eyes;
+    w->proposal_lifetime_ms = 3600000;
+    struct store *store = open_store(w);
+    assert_int_equal(store_write(store, add_mallory, w), RC_OK);
+    store_close(store);
+    start(w);
+    set_id(&device, "x-1");
+    assert_int_equal(ask_as(w, REGISTRY_OPERATOR_DOOR, MALLORY, REGISTRY_ASK_DEVICE_ADD,
+                            &device, &told.answer, &told.reply),
+                     RC_OK);
+    set_id(&gone, "mallory");
+    assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
+}
+
+static enum rc erase_mallory(struct world *w, struct told *told)
+{
+    AUTO_BUF(asked, 64);
+
+    buf_add_u8(&asked, REGISTRY_OPERATOR);
+    buf_add_sized16(&asked, BYTES("mallory"));
+    buf_add_sized16(&asked, BYTES("gdpr"));
+    return admin(w, REGISTRY_ASK_AUDIT_ERASE,
+                 (struct registry_question){ .query = buf_bytes(&asked) }, told);
+}
+
+static void one_administrator_does_not_erase_another(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(told);
+
+    have_mallory(w, 0);
+    assert_int_equal(erase_mallory(w, &told), RC_DENIED);
+    assert_non_null(strstr(fault_text(), "what mallory did, an administrator, is not erased"));
+    assert_int_equal(count_found(w, (struct audit_query){ .actor = BYTES("mallory") }), 1);
+    assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_DENIED), 1);
+}
+
+static void two_may_propose_it(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(told);
+
+    have_mallory(w, UINT32_C(1) << REGISTRY_ACT_ERASURE);
+    assert_int_equal(erase_mallory(w, &told), RC_OK);
+    assert_true(told.answer.proposal.number > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_device_that_is_called_as_its_operator_is_found),
+        TEST(one_administrator_does_not_erase_another),
+        TEST(two_may_propose_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
