@@ -207,11 +207,13 @@ static void no_policy_locks_an_administrator_out(void **state)
 
 static enum rc break_policy(struct store_txn *txn, void *with)
 {
+    const struct registry_policy_new broken = { .author = BYTES("first"),
+                                                .text = BYTES("no policy at all"),
+                                                .replaces = 1 };
     uint64_t version = 0;
 
     (void)with;
-    return registry_policy_put(txn, BYTES("first"), 1, BYTES("no policy at all"),
-                               TBS_NOW_S * 1000, &version);
+    return registry_policy_put(txn, &broken, TBS_NOW_S * 1000, &version);
 }
 
 static void under_a_policy_that_does_not_compile_nothing_else_is_done(void **state)
