@@ -124,35 +124,6 @@ bool broker_client_within(struct client *client, enum audit_action action, struc
     return false;
 }
 
-/* "192.0.2.1" of "192.0.2.1:55000", "::1" of "[::1]:55000". */
-static struct bytes host_of(const struct broker_peer *peer)
-{
-    const char *colon = strrchr(peer->address, ':');
-    size_t len = colon == NULL ? strlen(peer->address) : (size_t)(colon - peer->address);
-    bool brackets = len > 1 && peer->address[0] == '[';
-
-    return (struct bytes){ (const uint8_t *)peer->address + brackets, len - 2 * brackets };
-}
-
-/* "1.3" of "TLSv1.3 TLS_AES_256_GCM_SHA384". */
-static struct bytes tls_of(const struct broker_peer *peer)
-{
-    struct bytes text = bytes_of_text(peer->tls);
-
-    return bytes_start_with(text, BYTES("TLSv1.")) && text.len > 6
-               ? (struct bytes){ text.at + 4, 3 }
-               : (struct bytes){ NULL, 0 };
-}
-
-/* The connection outlives the session, the subject does not. */
-static void add_connection(struct policy_facts *facts, const struct connection *connection)
-{
-    facts->device_id = bytes_of_text(connection->identity.id);
-    facts->certificate_ends_ms = connection->identity.expires_s * 1000;
-    facts->connection_address = host_of(&connection->peer);
-    facts->connection_tls = tls_of(&connection->peer);
-}
-
 /* A lease that ends, and rules that ask for the time, are looked after by the connection's
  * alarm. */
 static void wake_up(struct client *client, int64_t lease_ms)
@@ -172,11 +143,14 @@ static void wake_up(struct client *client, int64_t lease_ms)
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided)
 {
-    struct worker *worker = client->connection->worker;
+    const struct connection *connection = client->connection;
+    const struct worker *worker = connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
 
     client->facts = registry_judged_device(subject, groups);
-    add_connection(&client->facts, client->connection);
+    client->facts.device_id = bytes_of_text(connection->identity.id); /* it outlives subject */
+    registry_judged_connect(&client->facts, connection->peer.address, connection->peer.tls,
+                            connection->identity.expires_s);
     client->bound = worker->policy != NULL &&
                     policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
     client->facts.groups = NULL; /* they are bound */
