@@ -312,3 +312,29 @@ def test_sessions_of_before_a_restart_are_not_open(live, work):
     live.start()
     answer = told(live, "policy", "impact", written(work, ""))
     assert (answer["sessions"], answer["losses"]) == (0, [])
+
+
+# ---- what is asked wrongly, and by whom ----
+
+def test_an_error_in_an_imported_file_names_it(running, work):
+    file = written(work, 'import "shared"\nfile "shared"\nallow device publish "x" nonsense\n')
+    done = running.touchmark("policy", "apply", file, check=False)
+    assert done.returncode == 7 and 'shared line 1 column 26: found "nonsense"' in done.stderr
+
+
+def test_an_auditor_asks_everything_and_puts_nothing_in_force(running, work):
+    running.touchmark("operator", "add", "otto", "--role", "auditor", "--out", work / "otto")
+    before = told(running, "policy", "show")
+
+    def as_otto(*words):
+        return place.touchmark(*words, "--profile", work / "otto/operator.conf", "--server",
+                               f"https://127.0.0.1:{running.ports['operator']}", check=False).returncode
+    file = written(work, POLICY)
+    assert as_otto("policy", "can", "pump-1", "connect") == 0
+    assert as_otto("policy", "reach", "pump-1") == 0
+    assert as_otto("policy", "who", "connect") == 0
+    assert as_otto("policy", "diff", "active", file) in (0, 9)
+    assert as_otto("policy", "impact", file) in (0, 9)
+    assert as_otto("policy", "check", "--server-check", file) == 3
+    assert as_otto("policy", "rollback") == 3
+    assert told(running, "policy", "show") == before
