@@ -7,6 +7,7 @@
 
 #include "audit/json.h"
 #include "base/file.h"
+#include "registry/question.h"
 
 enum { REPORT_MAX = 64 * 1024, LINE_LEN_MAX = 16 * 1024 };
 
@@ -54,6 +55,10 @@ static enum rc refuse(const struct checking *c, enum rc rc, const char *by)
 static enum rc compile_here(struct checking *c, struct policy **policy)
 {
     struct policy_errors errors = { 0 };
+
+    if (c->text.len == 0 || c->text.len > REGISTRY_POLICY_MAX)
+        return fault(RC_MALFORMED, "%s has %zu octets; a policy has 1 to %d", c->path,
+                     c->text.len, REGISTRY_POLICY_MAX);
     enum rc rc = policy_compile(c->text, 0, &errors, policy);
 
     if (rc == RC_NOMEM)
