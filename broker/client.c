@@ -124,15 +124,6 @@ bool broker_client_within(struct client *client, enum audit_action action, struc
     return false;
 }
 
-/* The connection outlives the session, the subject does not. */
-static void add_connection(struct policy_facts *facts, const struct connection *connection)
-{
-    facts->device_id = bytes_of_text(connection->identity.id);
-    facts->certificate_ends_ms = connection->identity.expires_s * 1000;
-    facts->connection_address = registry_peer_host(connection->peer.address);
-    facts->connection_tls = registry_peer_tls(connection->peer.tls);
-}
-
 /* A lease that ends, and rules that ask for the time, are looked after by the connection's
  * alarm. */
 static void wake_up(struct client *client, int64_t lease_ms)
@@ -152,11 +143,14 @@ static void wake_up(struct client *client, int64_t lease_ms)
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided)
 {
-    struct worker *worker = client->connection->worker;
+    const struct connection *connection = client->connection;
+    const struct worker *worker = connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
 
     client->facts = registry_judged_device(subject, groups);
-    add_connection(&client->facts, client->connection);
+    client->facts.device_id = bytes_of_text(connection->identity.id); /* it outlives subject */
+    registry_judged_connect(&client->facts, connection->peer.address, connection->peer.tls,
+                            connection->identity.expires_s);
     client->bound = worker->policy != NULL &&
                     policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
     client->facts.groups = NULL; /* they are bound */

@@ -19,6 +19,12 @@ static enum rc read_action(const char *word, enum policy_action *action)
 static enum rc read_resource(const char *word, struct cli_asked *asked)
 {
     asked->resource = bytes_of_text(word);
+    if (asked->action == POLICY_SUBSCRIBE &&
+        bytes_start_with(asked->resource, BYTES("$share/")))
+        return fault(RC_MALFORMED,
+                     "%s: no door has shared subscriptions; ask for the filter "
+                     "behind $share/NAME/",
+                     word);
     enum rc rc = asked->action == POLICY_SUBSCRIBE ? policy_topic_check_filter(asked->resource)
                                                    : policy_topic_check_name(asked->resource);
     return rc == RC_OK ? RC_OK : fault_while(rc, "%s", word);

@@ -7,6 +7,7 @@
 
 #include "audit/json.h"
 #include "base/file.h"
+#include "registry/question.h"
 
 enum { REPORT_MAX = 64 * 1024, LINE_LEN_MAX = 16 * 1024 };
 
@@ -24,7 +25,7 @@ struct checking {
     const char *path;
     struct bytes text;
     struct cli_source source;
-    json_t *answer; /* {"accepted","rules","errors","findings","warnings"} */
+    json_t *answer; /* {"accepted","rules","errors","findings","warnings","unfinished"} */
 };
 
 /* ---- Errors: ours, then the server's ---- */
@@ -54,6 +55,10 @@ static enum rc refuse(const struct checking *c, enum rc rc, const char *by)
 static enum rc compile_here(struct checking *c, struct policy **policy)
 {
     struct policy_errors errors = { 0 };
+
+    if (c->text.len == 0 || c->text.len > REGISTRY_POLICY_MAX)
+        return fault(RC_MALFORMED, "%s has %zu octets; a policy has 1 to %d", c->path,
+                     c->text.len, REGISTRY_POLICY_MAX);
     enum rc rc = policy_compile(c->text, 0, &errors, policy);
 
     if (rc == RC_NOMEM)
@@ -110,6 +115,9 @@ static enum rc tell_sum(const struct checking *c, size_t warnings)
     AUTO_BUF(sum, LINE_LEN_MAX);
     size_t rules = (size_t)json_integer_value(json_object_get(c->answer, "rules"));
 
+    (void)json_object_set_new(c->answer, "warnings", audit_json_number(warnings));
+    if (warnings > 0 && c->call->values[STRICT] != NULL)
+        *c->call->status = CLI_EXIT_NO;
     buf_addf(&sum, "%zu rule%s, accepted%s, ", rules, rules == 1 ? "" : "s",
              c->source.open ? " by the server, too" : "");
     if (warnings == 0)
@@ -129,10 +137,18 @@ static enum rc tell_findings(struct checking *c, const struct policy_findings *f
             tell_finding(c, &findings->at[i]);
     }
     (void)json_object_set_new(c->answer, "findings", cli_analysis_findings(findings));
-    (void)json_object_set_new(c->answer, "warnings", audit_json_number(warnings));
-    if (warnings > 0 && c->call->values[STRICT] != NULL)
-        *c->call->status = CLI_EXIT_NO;
     return tell_sum(c, warnings);
+}
+
+/* It is a good policy for the doors: what it means is too much to be worked out. */
+static enum rc tell_unfinished(struct checking *c)
+{
+    (void)json_object_set_new(c->answer, "findings", json_null());
+    (void)json_object_set_new(c->answer, "unfinished", json_string(fault_text()));
+    if (!c->call->json)
+        fprintf(c->call->messages, "%s: warning: it could not be looked through: %s\n", c->path,
+                fault_text());
+    return tell_sum(c, 1);
 }
 
 static enum rc look(struct checking *c, const struct policy *policy)
@@ -144,8 +160,11 @@ static enum rc look(struct checking *c, const struct policy *policy)
     if (c->source.open)
         TRY(cli_fleet_read(&c->source.remote, &fleet));
     groups = cli_fleet_groups(&fleet);
-    TRY(policy_check(policy, c->source.open ? &groups : NULL, &findings));
-    enum rc rc = tell_findings(c, &findings);
+    enum rc rc = policy_check(policy, c->source.open ? &groups : NULL, &findings);
+    if (rc == RC_LIMIT)
+        return tell_unfinished(c);
+    if (rc == RC_OK)
+        rc = tell_findings(c, &findings);
     policy_findings_clear(&findings);
     return rc;
 }

@@ -91,8 +91,11 @@ static enum rc show(const struct cli_call *call, json_t *answer)
     json_t *row = NULL;
     size_t i = 0;
 
-    if (!call->json)
-        json_array_foreach(json_object_get(answer, "devices"), i, row) add_lines(row);
+    json_array_foreach(json_object_get(answer, "devices"), i, row)
+    {
+        if (!call->json)
+            add_lines(row);
+    }
     return cli_show_rows(call, answer, "devices", COLUMNS, COUNT(COLUMNS));
 }
 
@@ -102,7 +105,7 @@ static enum rc run(const struct cli_call *call)
     CLI_FLEET(fleet);
     AUTO_OF(policy) *policy = NULL;
     AUTO(json_value) *answer = json_object();
-    AUTO(json_value) *connects = NULL;
+    AUTO(json_value) *connects = json_object();
     struct whoing w = { .fleet = &fleet, .rows = json_array() };
     struct cli_asked asked;
 
@@ -110,7 +113,7 @@ static enum rc run(const struct cli_call *call)
         return fault(RC_NOMEM, "an answer");
     TRY(cli_asked_read(call, 0, &asked));
     if (cli_asked_connects(asked.action))
-        w.connects = connects = json_object();
+        w.connects = connects;
     TRY(cli_compile(&source, cli_command_value(call, POLICY, "active"), &policy));
     TRY(cli_source_open(&source));
     TRY(cli_fleet_read(&source.remote, &fleet));

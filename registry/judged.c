@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "registry/door_protocol.h"
+
 static_assert((int)REGISTRY_GROUPS_MAX <= (int)POLICY_GROUPS_MAX);
 
 struct policy_facts registry_judged_device(const struct registry_subject *device,
@@ -17,4 +19,12 @@ struct policy_facts registry_judged_device(const struct registry_subject *device
         .connection_door = BYTES("device"),
         .connection_protocol = BYTES("mqtt"),
     };
+}
+
+void registry_judged_connect(struct policy_facts *facts, const char *address, const char *tls,
+                             int64_t certificate_ends_s)
+{
+    facts->connection_address = registry_peer_host(address);
+    facts->connection_tls = registry_peer_tls(tls);
+    facts->certificate_ends_ms = certificate_ends_s * 1000;
 }

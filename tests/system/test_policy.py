@@ -1,4 +1,5 @@
 """What a policy means, asked of a running system: its devices, its versions, and what its door really decides."""
+import contextlib
 import json
 import re
 
@@ -227,8 +228,113 @@ def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
 
 
 def test_versions_outlive_a_restart(running):
+    told(running, "policy", "rollback", 1, "--reason", "to begin anew")
+    running.apply_policy(POLICY)
     rows = told(running, "policy", "list")["policies"]
-    assert [one["version"] for one in rows] == list(range(1, len(rows) + 1)) and any(one["why"] for one in rows)
+    assert [one["version"] for one in rows] == list(range(1, len(rows) + 1))
+    assert rows[-2]["why"] == "version 1 again: to begin anew"
     running.running.stop()
     running.start()
     assert told(running, "policy", "list")["policies"] == rows
+
+
+# ---- policy impact: what the door then does ----
+
+LIVE = """allow device connect
+allow device subscribe "devices/${device.id}/#"
+allow device subscribe "news/#"
+allow group "pumps" subscribe "orders/#"
+"""
+NEXT = """allow device connect
+deny device "live-3" connect
+deny device "live-4" connect when connection.address in { 127.0.0.0/8 } and connection.tls in { "1.2", "1.3" }
+deny device "live-5" connect when certificate.left < 10000d
+deny device "live-6" connect when connection.address in { 192.0.2.0/24 }
+allow device subscribe "devices/${device.id}/#"
+allow device subscribe "news/local"
+allow group "pumps" subscribe "orders/#"
+"""
+FILTERS = {"live-1": [["devices/live-1/#"], ["orders/#"]], "live-2": [["news/#"], ["orders/1"]],
+           "live-3": [["news/#"]], "live-4": [], "live-5": [], "live-6": [["news/local", "news/far"]]}
+
+
+@pytest.fixture(scope="module")
+def live():
+    """Sessions of live-1 to live-6, one that ended, and one that was cut."""
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(world.world(policy=LIVE, settings={"device-door": {"audit_window": "1s"}}))
+        for name in [*FILTERS, "live-8", "live-9"]:
+            credential = made.enrol(name, "pumps")
+            client = stack.enter_context(mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, credential), name))
+            client.connect()
+            for filters in FILTERS.get(name, []):
+                client.subscribe(*filters)
+            if name == "live-8":
+                client.disconnect()
+        made.touchmark("device", "revoke", "live-9", "--wait")
+        made.wait_audit(action="session.close", device="live-8")
+        made.wait_audit(action="session.cut", device="live-9")
+        for name, filters in FILTERS.items():  # an aggregate comes when its window is over
+            for first, *_ in filters:
+                made.wait_audit(action="subscribe", device=name, target=first)
+        yield made
+
+
+def test_an_impact_is_foretold_and_comes_true(live, work):
+    same = told(live, "policy", "impact", written(work, LIVE))
+    assert same == {"sessions": 6, "cut": 0, "lost": 0, "perhaps": 0, "losses": []}
+    file = written(work, NEXT)
+    answer = told(live, "policy", "impact", file, status=9)
+    told_of = {(row["device"], row["loses"], row["filter"]) for row in answer["losses"]}
+    assert told_of == {("live-2", "subscription", "news/#"), ("live-3", "session", None), ("live-4", "session", None),
+                       ("live-5", "session", None), ("live-6", "perhaps", None)}
+    assert (answer["sessions"], answer["cut"], answer["lost"], answer["perhaps"]) == (6, 3, 1, 1)
+    shown = live.touchmark("policy", "impact", file, check=False).stdout
+    assert "Of 6 sessions 3 would be cut; 1 subscription would be lost, and perhaps more of 1 session.\n" in shown
+    assert "denied by line 2" in shown
+
+    live.touchmark("policy", "apply", file)
+    for name in ("live-3", "live-4", "live-5"):
+        live.wait_audit(action="session.cut", device=name)
+    live.wait_audit(lambda record: record["target"] == "news/#" and record["decision"] == "denied",
+                    action="subscribe", device="live-2")
+    live.wait_audit(lambda record: record["decision"] == "denied", action="subscribe", device="live-6")
+    cut = {record["actor"]["id"] for record in live.audit(action="session.cut")}
+    lost = {(record["actor"]["id"], record["target"]) for record in live.audit(action="subscribe", decision="denied")}
+    assert cut == {"live-3", "live-4", "live-5", "live-9"}
+    assert lost == {("live-2", "news/#"), ("live-6", "news/far")}
+    after = told(live, "policy", "impact", written(work, "", "nothing.policy"), status=9)
+    assert (after["sessions"], after["cut"]) == (3, 3)
+
+
+def test_sessions_of_before_a_restart_are_not_open(live, work):
+    live.running.stop()
+    live.start()
+    answer = told(live, "policy", "impact", written(work, ""))
+    assert (answer["sessions"], answer["losses"]) == (0, [])
+
+
+# ---- what is asked wrongly, and by whom ----
+
+def test_an_error_in_an_imported_file_names_it(running, work):
+    file = written(work, 'import "shared"\nfile "shared"\nallow device publish "x" nonsense\n')
+    done = running.touchmark("policy", "apply", file, check=False)
+    assert done.returncode == 7 and 'shared line 1 column 26: found "nonsense"' in done.stderr
+
+
+def test_an_auditor_asks_everything_and_puts_nothing_in_force(running, work):
+    running.touchmark("operator", "add", "otto", "--role", "auditor", "--out", work / "otto")
+    before = told(running, "policy", "show")
+
+    def as_otto(*words):
+        return place.touchmark(*words, "--profile", work / "otto/operator.conf", "--server",
+                               f"https://127.0.0.1:{running.ports['operator']}", check=False).returncode
+    file = written(work, POLICY)
+    assert as_otto("policy", "can", "pump-1", "connect") == 0
+    assert as_otto("policy", "reach", "pump-1") == 0
+    assert as_otto("policy", "who", "connect") == 0
+    assert as_otto("policy", "diff", "active", file) in (0, 9)
+    assert as_otto("policy", "impact", file) in (0, 9)
+    assert as_otto("policy", "check", "--server-check", file) == 3
+    assert as_otto("policy", "rollback") == 3
+    assert told(running, "policy", "show") == before

@@ -36,6 +36,11 @@ static void a_device_is_judged_as_the_door_judges_it(void **state)
     assert_int_equal(judged.facts.group_count, 2);
 }
 
+static const char SEVENTEEN[] =
+    "{\"id\":\"d\",\"groups\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\","
+    "\"10\","
+    "\"11\",\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"]}";
+
 static void what_is_no_device_is_refused(void **state)
 {
     static const char *const TEXTS[] = {
@@ -44,9 +49,7 @@ static void what_is_no_device_is_refused(void **state)
         "{\"groups\":[]}",
         "{\"id\":\"d\",\"groups\":[\"a/b\"]}",
         "{\"id\":\"d\",\"groups\":[7]}",
-        "{\"id\":\"d\",\"groups\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\","
-        "\"10\","
-        "\"11\",\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"]}",
+        SEVENTEEN,
     };
     struct cli_judged judged;
 

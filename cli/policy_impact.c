@@ -1,0 +1,287 @@
+#include "cli/commands.h"
+#include "cli/compile.h"
+#include "cli/fleet.h"
+#include "cli/live.h"
+
+#include "audit/json.h"
+#include "base/clock.h"
+
+enum { TEXT_MAX = 64 * 1024 * 1024, LINE_LEN_MAX = 4096 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+struct impact {
+    const struct cli_call *call;
+    struct cli_source source;
+    struct policy *old, *new;
+    bool some_lose;   /* rights to subscribe, between them */
+    json_t *sessions; /* cli_live_read() */
+    json_t *devices;  /* by id, as the API has them */
+    json_t *ends;     /* of certificates, by fingerprint */
+    json_t *losses;   /* [{"device","since","peer","loses","filter","why"}] */
+    size_t cut, lost, perhaps;
+    int64_t now_ms;
+};
+
+/* ---- What there is now ---- */
+
+static enum rc by_member(struct cli_remote *remote, const char *path, const char *list,
+                         const char *member, json_t **found)
+{
+    AUTO(json_value) *answer = NULL;
+    AUTO(json_value) *made = json_object();
+    json_t *one = NULL;
+    size_t i = 0;
+
+    TRY(cli_remote_list(remote, path, list, NULL, NULL, &answer));
+    json_array_foreach(json_object_get(answer, list), i, one)
+    {
+        const char *key = json_string_value(json_object_get(one, member));
+        if (key == NULL || json_object_set(made, key, one) != 0)
+            return fault(RC_IO, "%s: the answer has no %s", path, member);
+    }
+    *found = TAKE(made);
+    return RC_OK;
+}
+
+static bool loses_some(const struct policy_diff_entry *entry)
+{
+    bool less = entry->change == POLICY_NEWLY_DENIED || entry->change == POLICY_MORE_DENIED ||
+                entry->change == POLICY_MAY_DIFFER;
+
+    return less && entry->asker == POLICY_BY_DEVICE &&
+           (entry->actions & 1U << POLICY_SUBSCRIBE) != 0;
+}
+
+static enum rc compare(struct impact *m)
+{
+    struct policy_diff diff = { 0 };
+
+    TRY(policy_diff(m->old, m->new, NULL, &diff));
+    for (size_t i = 0; i < diff.count; i++)
+        m->some_lose |= loses_some(&diff.at[i]);
+    policy_diff_clear(&diff);
+    return RC_OK;
+}
+
+static enum rc gather(struct impact *m)
+{
+    const struct clock clock = clock_system();
+    struct cli_remote *remote = &m->source.remote;
+
+    m->now_ms = clock_wall_ms(&clock);
+    TRY(cli_compile(&m->source, m->call->words[0], &m->new));
+    TRY(cli_compile(&m->source, "active", &m->old));
+    TRY(compare(m));
+    TRY(by_member(remote, "/v1/devices", "devices", "id", &m->devices));
+    TRY(by_member(remote, "/v1/certificates?kind=device", "certificates", "fingerprint",
+                  &m->ends));
+    return cli_live_read(remote, &m->sessions);
+}
+
+/* ---- What the door would say ---- */
+
+static int64_t end_of(const struct impact *m, const json_t *session)
+{
+    const char *shown = json_string_value(json_object_get(session, "fingerprint"));
+    const json_t *certificate = shown == NULL ? NULL : json_object_get(m->ends, shown);
+    const char *ends = json_string_value(json_object_get(certificate, "not_after"));
+    int64_t ends_ms = 0;
+
+    return ends != NULL && clock_read_rfc3339(bytes_of_text(ends), &ends_ms) == RC_OK
+               ? ends_ms / 1000
+               : 0;
+}
+
+static enum rc bind(const struct impact *m, const json_t *session, struct cli_judged *judged,
+                    struct policy_session *bound)
+{
+    const json_t *device = json_object_get(m->devices, cli_audit_text(session, "device"));
+
+    if (device == NULL)
+        return fault(RC_NOT_FOUND, "there is no device %s", cli_audit_text(session, "device"));
+    TRY(cli_judged_read(device, judged));
+    registry_judged_connect(&judged->facts, cli_audit_text(session, "peer"),
+                            cli_audit_text(session, "tls"), end_of(m, session));
+    return policy_bind(m->new, &judged->facts, bound);
+}
+
+static struct policy_decision decide(const struct impact *m, const struct policy_session *bound,
+                                     enum policy_action action, const char *filter)
+{
+    return policy_decide_request(bound, &(const struct policy_request){
+                                            .action = action,
+                                            .resource = bytes_of_text(filter),
+                                            .known = POLICY_KNOWS_NOW,
+                                            .now_ms = m->now_ms,
+                                        });
+}
+
+/* ---- What is lost ---- */
+
+static enum rc add_loss(const struct impact *m, const json_t *session, const char *loses,
+                        const char *filter, struct bytes why)
+{
+    json_t *row = json_pack(
+        "{s:O, s:O, s:O, s:s, s:s?, s:o}", "device", json_object_get(session, "device"),
+        "since", json_object_get(session, "since"), "peer", json_object_get(session, "peer"),
+        "loses", loses, "filter", filter, "why", audit_json_text(why));
+
+    return json_array_append_new(m->losses, row) == 0 ? RC_OK : fault(RC_NOMEM, "a loss");
+}
+
+static enum rc add_denial(const struct impact *m, const json_t *session, const char *loses,
+                          const char *filter, const struct policy_decision *decision)
+{
+    AUTO_BUF(why, LINE_LEN_MAX);
+
+    policy_explain(decision, &why);
+    return add_loss(m, session, loses, filter, buf_bytes(&why));
+}
+
+static enum rc just_this(void *with,
+                         enum rc (*visit)(void *visitor, const struct policy_facts *),
+                         void *visitor)
+{
+    const struct cli_judged *judged = with;
+
+    return visit(visitor, &judged->facts);
+}
+
+/* Could the device lose any subscription at all? Slow, so asked only if any device could. */
+static enum rc may_lose(const struct impact *m, struct cli_judged *judged, bool *may)
+{
+    const struct policy_fleet fleet = { just_this, judged };
+    struct policy_diff diff = { 0 };
+
+    *may = false;
+    if (!m->some_lose)
+        return RC_OK;
+    TRY(policy_diff(m->old, m->new, &fleet, &diff));
+    for (size_t i = 0; i < diff.count; i++)
+        *may |= loses_some(&diff.at[i]) && diff.at[i].devices > 0;
+    policy_diff_clear(&diff);
+    return RC_OK;
+}
+
+static enum rc look_at_subscriptions(struct impact *m, json_t *session,
+                                     const struct policy_session *bound,
+                                     struct cli_judged *judged)
+{
+    json_t *held = json_object_get(session, "subscriptions"), *one = NULL;
+    const char *filter = NULL;
+    bool more = false;
+
+    json_object_foreach(held, filter, one)
+    {
+        struct policy_decision decision = decide(m, bound, POLICY_SUBSCRIBE, filter);
+        more |= json_integer_value(json_object_get(one, "more")) > 0;
+        if (decision.allowed)
+            continue;
+        m->lost++;
+        TRY(add_denial(m, session, "subscription", filter, &decision));
+    }
+    if (more)
+        TRY(may_lose(m, judged, &more));
+    if (!more)
+        return RC_OK;
+    m->perhaps++;
+    return add_loss(m, session, "perhaps", NULL,
+                    BYTES("it has subscriptions that the log does not name"));
+}
+
+static enum rc look_at(struct impact *m, json_t *session)
+{
+    struct cli_judged judged;
+    struct policy_session bound;
+
+    TRY(bind(m, session, &judged, &bound));
+    struct policy_decision decision = decide(m, &bound, POLICY_CONNECT, "");
+    if (decision.allowed)
+        return look_at_subscriptions(m, session, &bound, &judged);
+    m->cut++;
+    return add_denial(m, session, "session", NULL, &decision);
+}
+
+/* ---- Told ---- */
+
+static enum rc tell(const struct impact *m)
+{
+    static const struct cli_show_column COLUMNS[] = {
+        { "DEVICE", "device" }, { "SINCE", "since" },   { "FROM", "peer" },
+        { "LOSES", "loses" },   { "FILTER", "filter" }, { "WHY", "why" },
+    };
+    AUTO_BUF(text, TEXT_MAX);
+    size_t sessions = json_object_size(m->sessions);
+
+    if (json_array_size(m->losses) > 0)
+        cli_show_table(m->losses, COLUMNS, COUNT(COLUMNS), &text);
+    buf_addf(&text, "Of %zu session%s %zu would be cut; %zu subscription%s would be lost",
+             sessions, sessions == 1 ? "" : "s", m->cut, m->lost, m->lost == 1 ? "" : "s");
+    if (m->perhaps > 0)
+        buf_addf(&text, ", and perhaps more of %zu session%s", m->perhaps,
+                 m->perhaps == 1 ? "" : "s");
+    buf_addf(&text, ".\n");
+    return cli_command_put(m->call, &text);
+}
+
+static enum rc show(const struct impact *m)
+{
+    if (json_array_size(m->losses) > 0)
+        *m->call->status = CLI_EXIT_NO;
+    if (!m->call->json)
+        return tell(m);
+    AUTO(json_value) *answer =
+        json_pack("{s:o, s:o, s:o, s:o, s:O}", "sessions",
+                  audit_json_number(json_object_size(m->sessions)), "cut",
+                  audit_json_number(m->cut), "lost", audit_json_number(m->lost), "perhaps",
+                  audit_json_number(m->perhaps), "losses", m->losses);
+    return cli_show_line(m->call, answer, "%s", "");
+}
+
+static enum rc look(struct impact *m)
+{
+    const char *correlation = NULL;
+    json_t *session = NULL;
+
+    TRY(gather(m));
+    json_object_foreach(m->sessions, correlation, session) TRY(look_at(m, session));
+    return show(m);
+}
+
+static enum rc run(const struct cli_call *call)
+{
+    struct impact m = { .call = call, .source.call = call, .losses = json_array() };
+    enum rc rc = look(&m);
+
+    policy_unref(m.old);
+    policy_unref(m.new);
+    json_decref(m.sessions);
+    json_decref(m.devices);
+    json_decref(m.ends);
+    json_decref(m.losses);
+    cli_source_close(&m.source);
+    return rc;
+}
+
+const struct cli_command CLI_POLICY_IMPACT = {
+    .name = "policy impact",
+    .arguments = "NEW",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "show which sessions and subscriptions another policy would end now",
+    .teaching =
+        "NEW is a file or the number of a version. Judges every session that is open, as the "
+        "audit log has it, with\nthe facts that the door has: from where, over which TLS, with "
+        "which certificate, at this hour. The log\nnames a subscription when the door's "
+        "audit_window is over (10s), not each of several that were allowed by\none rule within "
+        "it, and not what a device gave up by itself. Of a session that has subscriptions "
+        "without "
+        "a\nname, `perhaps` is said if the policies differ for them. Anything that would end "
+        "is "
+        "status 9.\n"
+        "\n"
+        "Example:\n  touchmark policy impact new.policy\n",
+    .run = run,
+    .remote = true,
+};
