@@ -94,8 +94,9 @@ enum rc audit_log_list(struct audit_log *log, struct store_txn *txn,
                        enum rc (*each)(void *with, const struct audit_hit *hit), void *with,
                        uint64_t *next, bool *more);
 
-/* The same oldest first, from index `from` on: query->before is not looked at. *next is the
- * first index that was not. */
+/* The same oldest first, from index `from` on, by a look at each: query->before is not looked
+ * at. *next is the first index that was not; at most AUDIT_FOLLOW_STEPS behind from. */
+enum { AUDIT_FOLLOW_STEPS = 256 };
 enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
                           const struct audit_query *query, uint64_t from,
                           enum rc (*each)(void *with, const struct audit_hit *hit), void *with,

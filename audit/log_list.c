@@ -232,7 +232,7 @@ enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
     enum rc rc = RC_OK;
 
     TRY(begin(&s));
-    for (*next = from; rc == RC_OK && *next < s.size && s.steps < AUDIT_QUERY_STEPS && !s.full;
+    for (*next = from; rc == RC_OK && *next < s.size && s.steps < AUDIT_FOLLOW_STEPS && !s.full;
          *next += rc == RC_OK)
         rc = visit(&s, *next);
     buf_clear(&s.room);

@@ -362,6 +362,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     }
     for (unsigned i = REGISTRY_DEVICE_DOOR; i <= REGISTRY_CHANNEL_LAST; i++)
         link_server_close(authority->doors[i].server);
+    loop_disarm(&authority->further);
     loop_disarm(&authority->crl_timer);
     daemon_authority_checkpoint_stop(authority);
     daemon_authority_proposals_stop(authority);

@@ -68,6 +68,17 @@ static enum rc look_for(struct daemon_authority_request *request, bool *there)
     return RC_OK;
 }
 
+static enum rc look_further(struct loop_timer *timer);
+
+/* In a turn of its own, so that nobody waits for who has a long way to go. No memory for it:
+ * with the next commit, or as far as it came when its time is up. */
+static void go_further(struct daemon_authority *authority)
+{
+    authority->further.due = look_further;
+    if (authority->further.loop == NULL)
+        (void)loop_arm(authority->setup.loop, &authority->further, 0);
+}
+
 /* Is there an answer now? If so, or on a failure, the request is gone. */
 static bool settle(struct daemon_authority_request *request, bool late)
 {
@@ -78,9 +89,9 @@ static bool settle(struct daemon_authority_request *request, bool late)
         daemon_authority_turn_away(request, rc);
     else if (late || there)
         daemon_authority_answer(request);
-    else
-        return false;
-    return true;
+    else if (request->behind)
+        go_further(request->authority);
+    return rc != RC_OK || late || there;
 }
 
 static enum rc time_is_up(struct loop_timer *timer)
@@ -106,6 +117,25 @@ void daemon_authority_wait(struct daemon_authority_request *request)
         daemon_authority_turn_away(request, rc);
 }
 
+static void settle_all(struct daemon_authority *authority, bool only_behind)
+{
+    struct daemon_authority_request *request = authority->waiting;
+
+    authority->waiting = NULL;
+    while (request != NULL) {
+        struct daemon_authority_request *next = request->next;
+        if ((only_behind && !request->behind) || !settle(request, false))
+            park(request);
+        request = next;
+    }
+}
+
+static enum rc look_further(struct loop_timer *timer)
+{
+    settle_all((void *)((char *)timer - offsetof(struct daemon_authority, further)), true);
+    return RC_OK;
+}
+
 void daemon_authority_wake(struct daemon_authority *authority)
 {
     uint64_t revision = store_revision(authority->setup.store);
@@ -114,14 +144,7 @@ void daemon_authority_wake(struct daemon_authority *authority)
         return;
     authority->told_revision = revision;
     authority->acknowledged = false;
-    struct daemon_authority_request *request = authority->waiting;
-    authority->waiting = NULL;
-    while (request != NULL) {
-        struct daemon_authority_request *next = request->next;
-        if (!settle(request, false))
-            park(request);
-        request = next;
-    }
+    settle_all(authority, false);
 }
 
 /* ---- WATCH: what a door asks for says what it has applied ---- */

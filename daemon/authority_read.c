@@ -404,8 +404,7 @@ static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *r
     request->began = true;
     enum rc rc =
         audit_log_list_on(log, txn, &query, request->seen, add_news, news, &request->seen);
-    /* Who is far behind is told how far this came, and asks on: only who has seen all waits. */
-    request->has_news = request->has_news || request->seen < size;
+    request->behind = request->seen < size;
     return rc == RC_LIMIT ? RC_OK : rc;
 }
 
@@ -415,7 +414,7 @@ enum rc daemon_authority_audit_news(struct store_txn *txn, void *with)
     struct news news = { request, BUF_MAX(REGISTRY_LIST_MAX - 16) };
 
     TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_AUDIT_READ));
-    request->has_news = false;
+    request->has_news = request->behind = false;
     buf_reset(&request->list);
     enum rc rc = read_on(txn, request, &news);
     if (rc == RC_OK) {

@@ -127,6 +127,7 @@ struct daemon_authority {
     struct daemon_authority_door doors[REGISTRY_CHANNEL_LAST + 1];
     struct daemon_authority_request *waiting;   /* WATCH and APPLIED without an answer yet */
     struct daemon_authority_request *followers; /* AUDIT_WATCH, whether they wait or not */
+    struct loop_timer further;                  /* of those who are behind */
     struct daemon_authority_request *undone;    /* refused, and not yet undone: no space */
     uint64_t told_revision;                     /* up to which the waiting were woken */
     bool acknowledged;                          /* since the last turn */
@@ -218,6 +219,7 @@ struct daemon_authority_request {
     /* AUDIT_WATCH */
     struct daemon_authority_request *next_follower;
     bool has_news;
+    bool behind;   /* more is there to be looked at */
     bool began;    /* so seen says something */
     uint64_t seen; /* the next record of the log to be looked at */
     bool reserved; /* a token, by this attempt */
@@ -326,7 +328,7 @@ void daemon_authority_proposals_stop(struct daemon_authority *authority);
 
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
-/* store_read(): what the log has for an AUDIT_WATCH. */
+/* store_read(): what the log has for an AUDIT_WATCH, a part of it at a time. */
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
 
 /* ---- authority_reading.c: what one request reads is recorded once, and counted ---- */

@@ -90,13 +90,14 @@ struct reply {
     uint8_t room[LINK_BODY_MAX + 64];
 };
 
-/* RC_BUSY: none comes soon. */
-static enum rc receive_from(struct world *w, enum registry_channel channel, struct reply *reply)
+/* RC_BUSY: none comes. */
+static enum rc receive_within(struct world *w, enum registry_channel channel,
+                              struct reply *reply, int most_ms)
 {
     struct link_message message;
     struct bytes datagram;
 
-    for (int waited = 0; waited < SOON_MS; waited += 10) {
+    for (int waited = 0; waited < most_ms; waited += 10) {
         int fd = -1;
         enum rc rc = link_message_receive(w->doors[channel], reply->room, sizeof reply->room,
                                           &datagram, &fd);
@@ -117,7 +118,7 @@ static enum rc receive_from(struct world *w, enum registry_channel channel, stru
 
 static enum rc receive(struct world *w, struct reply *reply)
 {
-    return receive_from(w, REGISTRY_OPERATOR_DOOR, reply);
+    return receive_within(w, REGISTRY_OPERATOR_DOOR, reply, SOON_MS);
 }
 
 static void expect_refused(struct world *w, unsigned number, enum rc rc, const char *says)
@@ -200,6 +201,81 @@ static void record_0_is_a_place_to_begin(void **state)
     audit_page_clear(&page);
 }
 
+/* ---- A long way ---- */
+
+enum { LONG = 90 * AUDIT_FOLLOW_STEPS + 5, LONG_MS = 20000 };
+
+struct filling {
+    struct audit_log *log;
+    unsigned count;
+};
+
+static enum rc append_filling(struct store_txn *txn, void *with)
+{
+    const struct filling *filling = with;
+    const struct audit_record record = { .action = AUDIT_POLICY_CHECK,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = TBS_NOW_S * 1000 };
+
+    for (unsigned i = 0; i < filling->count; i++)
+        TRY(audit_log_append(filling->log, txn, &record, NULL));
+    return RC_OK;
+}
+
+static void begin_with_records(struct world *w, unsigned count)
+{
+    struct daemon_authority_book book;
+
+    stop(w);
+    struct store *store = open_store(w);
+    assert_int_equal(daemon_authority_book_open(&book, &w->signing.clock), RC_OK);
+    assert_int_equal(daemon_authority_book_unlock(&book, w->scratch.dir, store), RC_OK);
+    assert_int_equal(store_write(store, append_filling, &(struct filling){ book.log, count }),
+                     RC_OK);
+    daemon_authority_book_close(&book);
+    store_close(store);
+    start(w);
+}
+
+static void expect_device(struct world *w, const char *id)
+{
+    static struct reply reply;
+    struct registry_answer answer = { 0 };
+    struct audit_page page;
+    struct audit_hit hit;
+
+    assert_int_equal(receive_within(w, REGISTRY_OPERATOR_DOOR, &reply, LONG_MS), RC_OK);
+    assert_int_equal(reply.rc, RC_OK);
+    assert_int_equal(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply.body, &answer),
+                     RC_OK);
+    assert_int_equal(audit_page_read(answer.query, &page), RC_OK);
+    assert_true(page.next > LONG);
+    assert_int_equal(audit_page_next(&page, &hit), RC_OK);
+    assert_true(bytes_equal_text(hit.record->device, id));
+    assert_int_equal(audit_page_next(&page, &hit), RC_NOT_FOUND);
+    audit_page_clear(&page);
+}
+
+/* What these four want is none of what there is. Meanwhile others are served, and when it comes
+ * each is told of it, however far he was. */
+static void who_has_a_long_way_holds_up_nobody_and_is_answered_at_its_end(void **state)
+{
+    static struct reply reply;
+    struct world *w = *state;
+    struct registry_question add = { 0 };
+
+    begin_with_records(w, LONG);
+    for (unsigned i = 0; i < EACH; i++)
+        follow(w, ADMIN, i, 0);
+    set_id(&add, "dev-1");
+    send_question(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, 0, add);
+    assert_int_equal(receive_within(w, REGISTRY_OPERATOR_DOOR, &reply, LONG_MS), RC_OK);
+    assert_int_equal(reply.id, id_of(REGISTRY_ASK_DEVICE_ADD, 0)); /* the first answer */
+    assert_int_equal(reply.rc, RC_OK);
+    for (unsigned i = 0; i < EACH; i++)
+        expect_device(w, "dev-1");
+}
+
 /* ---- The exporter ---- */
 
 static void listen_from(struct world *w, unsigned number, uint64_t from)
@@ -221,7 +297,7 @@ static uint64_t heard(struct world *w)
     struct audit_page page;
     struct audit_hit hit;
 
-    if (receive_from(w, REGISTRY_EXPORTER, &reply) == RC_BUSY)
+    if (receive_within(w, REGISTRY_EXPORTER, &reply, SOON_MS) == RC_BUSY)
         return UINT64_MAX;
     assert_int_equal(reply.rc, RC_OK);
     assert_int_equal(registry_answer_read(REGISTRY_ASK_AUDIT_WATCH, reply.body, &answer),
@@ -289,6 +365,7 @@ int main(void)
         TEST(one_operator_gets_a_part_and_all_together_no_more),
         TEST(who_may_not_read_is_refused_and_counts_for_nobody),
         TEST(record_0_is_a_place_to_begin),
+        TEST(who_has_a_long_way_holds_up_nobody_and_is_answered_at_its_end),
         TEST(the_exporter_is_told_of_any_record_and_gets_none),
         TEST(the_exporter_takes_no_followers_place_and_needs_none),
     };
