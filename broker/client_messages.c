@@ -40,13 +40,16 @@ static enum mqtt_reason may_publish(struct client *client, const struct mqtt_pub
         return too_often(client);
     }
     if (decided.allowed && publish->retain) {
-        broker_client_witness(client, AUDIT_PUBLISH, true, publish->topic, NULL, &decided);
+        if (!broker_client_witness_message(client, AUDIT_PUBLISH, publish, NULL, &decided))
+            return MQTT_QUOTA_EXCEEDED;
         decided = broker_client_decide_message(client, POLICY_RETAIN, publish);
         action = AUDIT_RETAIN;
     }
-    broker_client_witness(client, action, decided.allowed, publish->topic, NULL, &decided);
+    bool recorded = broker_client_witness_message(client, action, publish, NULL, &decided);
     if (!decided.allowed)
         broker_metric_add(BROKER_PUBLISH_DENIED, 1);
+    if (!recorded)
+        return MQTT_QUOTA_EXCEEDED; /* in 3.1.1, too, nothing that is not done is acknowledged */
     return decided.allowed ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
 }
 
@@ -122,8 +125,10 @@ static enum mqtt_reason subscribe_one(struct client *client, struct broker_wante
         broker_client_decide(client, POLICY_SUBSCRIBE, wanted->filter);
     if (!broker_client_within(client, AUDIT_SUBSCRIBE, wanted->filter, &decided))
         return too_often(client);
-    broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed, wanted->filter, NULL,
-                          &decided);
+    bool recorded = broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed,
+                                          wanted->filter, NULL, &decided);
+    if (!recorded)
+        return too_often(client);
     if (!decided.allowed)
         return MQTT_NOT_AUTHORIZED;
     *qos = *qos > 1 ? 1 : *qos;
@@ -230,8 +235,8 @@ static bool may_receive(struct client *client, struct message *message)
 
     if (!broker_client_within(client, AUDIT_RECEIVE, topic, &decided))
         return false;
-    broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
-    return decided.allowed;
+    return broker_client_witness_message(client, AUDIT_RECEIVE, &shown, NULL, &decided) &&
+           decided.allowed;
 }
 
 void broker_client_hand_over(struct client *client, struct message *message,
