@@ -22,6 +22,18 @@ static int prepare_narrow(void **state)
     return 0;
 }
 
+static int prepare_small_spool(void **state)
+{
+    struct world *w = make_world();
+
+    w->spool_most = 2 * CHUNK;
+    open_disk(w);
+    open_door(w);
+    await_listening(w);
+    *state = w;
+    return 0;
+}
+
 static void in_full(struct world *w, struct buf *list)
 {
     add_policy(w, list, IN_FULL);
@@ -121,6 +133,35 @@ static void who_makes_more_than_there_is_room_for_waits(void **state)
         pthread_join(clients[i].thread, NULL);
 }
 
+/* Nothing that was acknowledged is missing when the authority takes records again. */
+static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
+{
+    struct world *w = *state;
+    struct client clients[CLIENTS];
+    unsigned acknowledged = 0;
+
+    tell(w, in_full);
+    w->holds = true;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        start(w, &clients[i], i, publish_and_stay);
+    for (unsigned i = 0; i < CLIENTS;) {
+        turn(w);
+        i += atomic_load(&clients[i].ended);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i].thread, NULL);
+        acknowledged += atomic_load(&clients[i].acknowledged);
+    }
+    assert_true(acknowledged < CLIENTS * ROUNDS);
+    w->holds = false;
+    assert_non_null(w->held.kind);
+    answer(&w->held, &(struct registry_answer){ .sequence = 0 });
+    for (int i = 0; i < 1000 && w->acts[AUDIT_PUBLISH] < acknowledged; i++)
+        turn(w);
+    assert_true(w->acts[AUDIT_PUBLISH] >= acknowledged);
+    assert_true(w->acts[AUDIT_PUBLISH] <= CLIENTS * ROUNDS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -130,6 +171,8 @@ int main(void)
         TEST(what_is_counted_and_what_is_told_one_by_one_are_all),
         cmocka_unit_test_setup_teardown(who_makes_more_than_there_is_room_for_waits,
                                         prepare_narrow, clean),
+        cmocka_unit_test_setup_teardown(a_full_spool_ends_sessions_and_does_not_hold_them,
+                                        prepare_small_spool, clean),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as every process of ours does */
