@@ -55,9 +55,9 @@ struct audit_pending {
     uint8_t *map;
     size_t map_bytes, chunks, chunks_most;
     atomic_uint_fast64_t order;
-    pthread_mutex_t lock; /* of what follows */
-    size_t free[CLASSES]; /* its place in the map; 0: none */
-    size_t used;
+    pthread_mutex_t lock;          /* of what follows */
+    size_t free[CLASSES];          /* its place in the map; 0: none */
+    size_t used, octets;           /* slots that are not free, and what they take */
     struct audit_slot **recovered; /* sorted; handed out from `next` on */
     size_t recovered_count, next;
 };
@@ -128,6 +128,7 @@ static enum rc take_free(struct audit_pending *p, unsigned size, struct audit_sl
     *slot = (void *)(p->map + p->free[size]);
     p->free[size] = (*slot)->order;
     p->used++;
+    p->octets += SIZES[size].bytes;
     return RC_OK;
 }
 
@@ -145,6 +146,7 @@ void audit_pending_release(struct audit_pending *pending, struct audit_slot *slo
     pthread_mutex_lock(&pending->lock);
     push_free(pending, slot->size, slot);
     pending->used--;
+    pending->octets -= SIZES[slot->size].bytes;
     pthread_mutex_unlock(&pending->lock);
 }
 
@@ -154,6 +156,14 @@ size_t audit_pending_used(struct audit_pending *pending)
     size_t used = pending->used;
     pthread_mutex_unlock(&pending->lock);
     return used;
+}
+
+bool audit_pending_is_crowded(struct audit_pending *pending)
+{
+    pthread_mutex_lock(&pending->lock);
+    bool crowded = pending->octets > pending->chunks_most * CHUNK / 2;
+    pthread_mutex_unlock(&pending->lock);
+    return crowded;
 }
 
 /* ---- Making ---- */
@@ -344,6 +354,8 @@ static enum rc look_at_all(struct audit_pending *p, const struct look *look)
         atomic_store_explicit(&p->recovered[i]->state, READY, memory_order_release);
     }
     p->used = p->recovered_count;
+    for (size_t i = 0; i < p->recovered_count; i++)
+        p->octets += SIZES[p->recovered[i]->size].bytes;
     atomic_init(&p->order, p->recovered_count);
     look->found->recovered = p->recovered_count;
     return RC_OK;

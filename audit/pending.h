@@ -69,3 +69,5 @@ enum rc audit_slot_read(const struct audit_slot *slot, struct audit_record *reco
 void audit_slot_promise(struct audit_slot *slot, uint64_t sequence);
 void audit_pending_release(struct audit_pending *pending, struct audit_slot *slot);
 size_t audit_pending_used(struct audit_pending *pending);
+/* More than half of all that may be there is: whoever makes many should wait. */
+bool audit_pending_is_crowded(struct audit_pending *pending);

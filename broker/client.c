@@ -90,18 +90,23 @@ struct policy_decision broker_client_decide_message(const struct client *client,
                                                    .retain = message->retain });
 }
 
+struct mqtt_publish broker_client_will_of(const struct mqtt_will *will)
+{
+    return (struct mqtt_publish){
+        .topic = will->topic, .payload = will->payload, .qos = will->qos, .retain = will->retain
+    };
+}
+
 struct policy_decision broker_client_decide_will(const struct client *client,
                                                  enum policy_action action,
                                                  const struct mqtt_will *will)
 {
-    const struct mqtt_publish message = {
-        .topic = will->topic, .payload = will->payload, .qos = will->qos, .retain = will->retain
-    };
+    const struct mqtt_publish message = broker_client_will_of(will);
 
     return broker_client_decide_message(client, action, &message);
 }
 
-void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
+bool broker_client_witness(struct client *client, enum audit_action action, bool allowed,
                            struct bytes target, const char *reason,
                            const struct policy_decision *decided)
 {
@@ -111,7 +116,26 @@ void broker_client_witness(struct client *client, enum audit_action action, bool
                                   .reason = reason,
                                   .decided = decided };
 
-    broker_witness(client->connection, &what);
+    return broker_witness(client->connection, &what);
+}
+
+enum { SHOWN_MAX = 64 };
+
+bool broker_client_witness_message(struct client *client, enum audit_action action,
+                                   const struct mqtt_publish *message, const char *reason,
+                                   const struct policy_decision *decided)
+{
+    AUTO_BUF(text, SHOWN_MAX);
+    const char *shown = reason;
+
+    if (decided->allowed && decided->obligations.log_full && reason == NULL) {
+        buf_addf(&text, "%zu octets, QoS %u%s", message->payload.len, (unsigned)message->qos,
+                 message->retain ? ", retained" : "");
+        if (buf_text(&text, &shown) != RC_OK)
+            shown = NULL;
+    }
+    return broker_client_witness(client, action, decided->allowed, message->topic, shown,
+                                 decided);
 }
 
 bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
@@ -177,6 +201,9 @@ static bool take_frame(struct client *client, struct bytes *left)
 
     if (left->len == 0 || !broker_mqtt_session_wants_input(session))
         return false;
+    client->connection->held = broker_worker_is_crowded(client->connection->worker);
+    if (client->connection->held)
+        return false;
     enum rc rc = broker_mqtt_packet_next(*left, broker_mqtt_session_version(session),
                                          broker_mqtt_session_packet_max(session), &frame, &why);
     if (rc != RC_OK) {
@@ -198,6 +225,7 @@ size_t broker_client_feed(struct client *client, struct bytes bytes)
 {
     struct bytes left = bytes;
 
+    client->connection->held = false;
     while (take_frame(client, &left))
         continue;
     return bytes.len - left.len;

@@ -41,8 +41,9 @@ static bool may_leave_will(struct client *client, const struct mqtt_connect *con
         broker_client_decide_will(client, POLICY_WILL, &connect->will);
     if (will.allowed && connect->will.retain)
         will = broker_client_decide_will(client, POLICY_RETAIN, &connect->will);
-    broker_client_witness(client, AUDIT_WILL, will.allowed, topic,
-                          will.allowed ? NULL : "at connect", &will);
+    const struct mqtt_publish message = broker_client_will_of(&connect->will);
+    broker_client_witness_message(client, AUDIT_WILL, &message,
+                                  will.allowed ? NULL : "at connect", &will);
     if (!will.allowed)
         refuse(client, MQTT_NOT_AUTHORIZED, topic, "its will is not allowed", &will);
     return will.allowed;
@@ -152,9 +153,9 @@ void broker_client_publish_will(struct client *client, struct message *will)
         decided = broker_client_decide_message(client, POLICY_WILL, &shown);
     if (decided.allowed && keep)
         decided = broker_client_decide_message(client, POLICY_RETAIN, &shown);
-    broker_client_witness(client, AUDIT_WILL, decided.allowed, topic,
-                          decided.allowed ? NULL : "when it was due", &decided);
-    if (!decided.allowed)
+    bool recorded = broker_client_witness_message(
+        client, AUDIT_WILL, &shown, decided.allowed ? NULL : "when it was due", &decided);
+    if (!decided.allowed || !recorded)
         return;
     broker_message_restart_expiry(will, loop_now_ms(connection->worker->loop));
     broker_route(connection->worker, will, client);

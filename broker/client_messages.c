@@ -40,13 +40,17 @@ static enum mqtt_reason may_publish(struct client *client, const struct mqtt_pub
         return too_often(client);
     }
     if (decided.allowed && publish->retain) {
-        broker_client_witness(client, AUDIT_PUBLISH, true, publish->topic, NULL, &decided);
+        if (!broker_client_witness_message(client, AUDIT_PUBLISH, publish, NULL, &decided))
+            return MQTT_QUOTA_EXCEEDED;
         decided = broker_client_decide_message(client, POLICY_RETAIN, publish);
         action = AUDIT_RETAIN;
     }
-    broker_client_witness(client, action, decided.allowed, publish->topic, NULL, &decided);
+    bool recorded = broker_client_witness_message(client, action, publish, NULL, &decided);
     if (!decided.allowed)
         broker_metric_add(BROKER_PUBLISH_DENIED, 1);
+    if (!recorded)
+        return MQTT_QUOTA_EXCEEDED; /* in 3.1.1, too, nothing that is not done is acknowledged
+                                     */
     return decided.allowed ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
 }
 
@@ -122,8 +126,10 @@ static enum mqtt_reason subscribe_one(struct client *client, struct broker_wante
         broker_client_decide(client, POLICY_SUBSCRIBE, wanted->filter);
     if (!broker_client_within(client, AUDIT_SUBSCRIBE, wanted->filter, &decided))
         return too_often(client);
-    broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed, wanted->filter, NULL,
-                          &decided);
+    bool recorded = broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed,
+                                          wanted->filter, NULL, &decided);
+    if (!recorded)
+        return too_often(client);
     if (!decided.allowed)
         return MQTT_NOT_AUTHORIZED;
     *qos = *qos > 1 ? 1 : *qos;
@@ -199,11 +205,38 @@ static bool keep_subscription(void *with, struct bytes filter,
 
     (void)subscription;
     if (!decided.allowed) {
+        const struct witness what = { .action = AUDIT_SUBSCRIBE,
+                                      .decision = AUDIT_DENIED,
+                                      .target = filter,
+                                      .reason = "no longer allowed: it was removed",
+                                      .decided = &decided,
+                                      .alone = true };
         broker_client_forget_walk(client, filter);
         broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
-        broker_client_witness(client, AUDIT_SUBSCRIBE, false, filter,
-                              "no longer allowed: it was removed", &decided);
+        broker_witness(client->connection, &what);
     }
+    return decided.allowed;
+}
+
+static struct mqtt_publish shown_as(const struct message *message)
+{
+    return (struct mqtt_publish){ .topic = broker_message_topic(message),
+                                  .payload = broker_message_payload(message),
+                                  .qos = broker_message_qos(message),
+                                  .retain = broker_message_is_retained(message) };
+}
+
+/* One that waits for the client's PUBACKs. */
+static bool keep_message(void *with, const struct message *message)
+{
+    struct client *client = with;
+    const struct mqtt_publish shown = shown_as(message);
+    struct policy_decision decided =
+        broker_client_decide_message(client, POLICY_RECEIVE, &shown);
+
+    if (!decided.allowed)
+        broker_client_witness(client, AUDIT_RECEIVE, false, shown.topic,
+                              "no longer allowed: it waited, and is not sent", &decided);
     return decided.allowed;
 }
 
@@ -214,24 +247,22 @@ void broker_client_review(struct client *client)
     broker_subscriptions_review(worker->subscriptions, &client->subscriber,
                                 &(struct subscriptions_judge){ keep_subscription, client });
     atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
+    broker_metric_add(BROKER_DROPPED, (int64_t)broker_mqtt_session_review(
+                                          client->session, keep_message, client));
 }
 
 /* ---- Messages out ---- */
 
 static bool may_receive(struct client *client, struct message *message)
 {
-    struct bytes topic = broker_message_topic(message);
-    const struct mqtt_publish shown = { .topic = topic,
-                                        .payload = broker_message_payload(message),
-                                        .qos = broker_message_qos(message),
-                                        .retain = broker_message_is_retained(message) };
+    const struct mqtt_publish shown = shown_as(message);
     struct policy_decision decided =
         broker_client_decide_message(client, POLICY_RECEIVE, &shown);
 
-    if (!broker_client_within(client, AUDIT_RECEIVE, topic, &decided))
+    if (!broker_client_within(client, AUDIT_RECEIVE, shown.topic, &decided))
         return false;
-    broker_client_witness(client, AUDIT_RECEIVE, decided.allowed, topic, NULL, &decided);
-    return decided.allowed;
+    return broker_client_witness_message(client, AUDIT_RECEIVE, &shown, NULL, &decided) &&
+           decided.allowed;
 }
 
 void broker_client_hand_over(struct client *client, struct message *message,

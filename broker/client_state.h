@@ -22,9 +22,16 @@ struct policy_decision broker_client_decide_will(const struct client *client,
 /* One act more than its limit is not done, and the audit log says so: then false. */
 bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
                           const struct policy_decision *decided);
-void broker_client_witness(struct client *client, enum audit_action action, bool allowed,
+/* False: it could not be recorded, so it is not done. */
+bool broker_client_witness(struct client *client, enum audit_action action, bool allowed,
                            struct bytes target, const char *reason,
                            const struct policy_decision *decided);
+/* The same of a message. A rule that wants it logged in full has its size, QoS and whether it
+ * is kept in the record. */
+bool broker_client_witness_message(struct client *client, enum audit_action action,
+                                   const struct mqtt_publish *message, const char *reason,
+                                   const struct policy_decision *decided);
+struct mqtt_publish broker_client_will_of(const struct mqtt_will *will);
 /* Publish the will, if it may still be; client_connect.c. */
 void broker_client_publish_will(struct client *client, struct message *will);
 /* Judge, witness, deliver. */

@@ -277,10 +277,11 @@ static void read_on(struct connection *connection)
     enum broker_tls_step step = BROKER_TLS_DONE;
     size_t reads = 0;
 
+    if (connection->held) /* there is no room to read more before that is taken in */
+        feed_kept(connection);
     while (wants_input(connection) && step == BROKER_TLS_DONE) {
         size_t got = 0;
-        if (reads++ == (size_t)TURN_READS * 4 ||
-            broker_post_is_jammed(worker->door->post, worker->party)) {
+        if (reads++ == (size_t)TURN_READS * 4 || broker_worker_is_jammed(worker)) {
             broker_worker_mark_again(connection);
             return;
         }
@@ -325,7 +326,8 @@ static void settle_open(struct connection *connection)
     }
     if (connection->state != CONNECTION_OPEN)
         return;
-    if ((wants_input(connection) && !connection->dry && broker_tls_has_more(connection->tls)) ||
+    if (connection->held ||
+        (wants_input(connection) && !connection->dry && broker_tls_has_more(connection->tls)) ||
         (connection->client != NULL && broker_client_may_go_on(connection->client)))
         broker_worker_mark_again(connection);
     want(connection, (wants_input(connection) && !connection->again ? LOOP_READ : 0U) |

@@ -69,7 +69,8 @@ struct connection {
     struct connection *next_dirty, *next_again, *next_closed;
     struct connection *next_shaking, **shaking_at; /* NULL: not in the handshake any more */
     bool admitted, dirty, again, peered, buried;
-    bool dry; /* the socket had no more: what TLS still holds is part of a record */
+    bool held; /* what was read is not taken in: the worker logs in full, and must wait */
+    bool dry;  /* the socket had no more: what TLS still holds is part of a record */
 };
 
 /* ---- Workers ---- */
@@ -118,6 +119,7 @@ struct worker {
     struct audit_aggregate *aggregate;
     struct broker_outbox outbox;
     struct connection *about; /* whom the record that goes out is about; may be NULL */
+    bool logging;             /* records are made for each act, as rules ask */
 
     struct match *matches; /* of the message that is being routed */
     size_t match_count, match_room;
@@ -182,6 +184,11 @@ struct connection *broker_worker_peers(struct worker *worker, struct bytes id);
 void broker_worker_mark(struct connection *connection);
 /* Come back to it in the next turn: it has more to read than one turn may take. */
 void broker_worker_mark_again(struct connection *connection);
+/* It logs in full, and more of these records are on their way than half of what may be: nothing
+ * is taken in until the recorder has written some. */
+bool broker_worker_is_crowded(struct worker *worker);
+/* It takes no more work from outside, for that or because the post is jammed. */
+bool broker_worker_is_jammed(struct worker *worker);
 enum rc broker_worker_admit(struct worker *worker, struct connection *connection);
 /* Its handshake is over, for good or not. */
 void broker_worker_note_shaken(struct connection *connection);
@@ -225,10 +232,12 @@ struct witness {
     struct bytes target;
     const char *reason;                    /* may be NULL */
     const struct policy_decision *decided; /* NULL: no policy was asked */
+    bool alone; /* a record of its own, however many there are; so has what is logged in full */
 };
 /* Record; the connection's ticket is then the one to wait for. Allowed traffic is counted in
- * the connection's own tally. */
-void broker_witness(struct connection *connection, const struct witness *what);
+ * the connection's own tally. False: it could not be, so the act is not done, and the
+ * connection ends. */
+bool broker_witness(struct connection *connection, const struct witness *what);
 /* What the connection's tally counted goes out. */
 void broker_witness_flush(struct connection *connection);
 /* with: worker */

@@ -115,6 +115,10 @@ enum mqtt_delivered { MQTT_SENT, MQTT_QUEUED, MQTT_DROPPED };
 enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
                                                 struct message *message,
                                                 const struct message_delivery *how);
+/* Judge again what waits to be sent: what keep() does not say is dropped; returns how many. */
+size_t broker_mqtt_session_review(struct mqtt_session *session,
+                                  bool (*keep)(void *with, const struct message *message),
+                                  void *with);
 /* What deliver() would take now without dropping. None while QoS 1 messages wait to be sent, or
  * more than half the queue waits for PUBACK. */
 struct mqtt_room {

@@ -113,3 +113,13 @@ enum mqtt_delivered broker_mqtt_session_deliver(struct mqtt_session *session,
     send_waiting(session, how->now_ms);
     return session->outbound.count == session->outbound.sent ? MQTT_SENT : MQTT_QUEUED;
 }
+
+size_t broker_mqtt_session_review(struct mqtt_session *session,
+                                  bool (*keep)(void *with, const struct message *message),
+                                  void *with)
+{
+    size_t withdrawn = broker_mqtt_window_withdraw(&session->outbound, keep, with);
+
+    session->dropped += withdrawn;
+    return withdrawn;
+}

@@ -99,6 +99,25 @@ void broker_mqtt_window_skip(struct outbound *window)
     broker_mqtt_window_trim(window);
 }
 
+size_t broker_mqtt_window_withdraw(struct outbound *window,
+                                   bool (*keep)(void *with, const struct message *message),
+                                   void *with)
+{
+    uint32_t kept = window->sent, before = window->count;
+
+    for (uint32_t i = window->sent; i < before; i++) {
+        struct outbound_item *item = item_at(window, i);
+        if (keep(with, item->message)) {
+            *item_at(window, kept++) = *item;
+            continue;
+        }
+        window->bytes -= broker_message_bytes(item->message);
+        let_go(item);
+    }
+    window->count = kept;
+    return before - kept;
+}
+
 const struct message *broker_mqtt_window_acknowledge(struct outbound *window, uint16_t id)
 {
     if (window->sent == 0 || id == 0)

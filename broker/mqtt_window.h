@@ -45,6 +45,11 @@ void broker_mqtt_window_sent(struct outbound *window);
 /* The next will never be sent (expired, too large): it leaves as if it had been acknowledged.
  */
 void broker_mqtt_window_skip(struct outbound *window);
+/* Of those that were not sent, only what keep() says stays, in its order; returns how many do
+ * not. */
+size_t broker_mqtt_window_withdraw(struct outbound *window,
+                                   bool (*keep)(void *with, const struct message *message),
+                                   void *with);
 /* NULL if nothing with this id waits; otherwise the message, borrowed until
  * broker_mqtt_window_trim(). */
 const struct message *broker_mqtt_window_acknowledge(struct outbound *window, uint16_t id);

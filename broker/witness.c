@@ -108,7 +108,7 @@ static enum rc begin_window(struct connection *connection, const struct audit_re
     return rc;
 }
 
-static void count(struct connection *connection, const struct witness *what,
+static bool count(struct connection *connection, const struct witness *what,
                   struct bytes target)
 {
     const struct clock *clock = connection->worker->door->setup.clock;
@@ -122,12 +122,30 @@ static void count(struct connection *connection, const struct witness *what,
 
     if (slot == NULL && begin_window(connection, &act, &slot) != RC_OK) {
         broker_connection_end(connection); /* what cannot be recorded is not done */
-        return;
+        return false;
     }
     broker_tally_count(slot, clock_wall_ms(clock), target);
+    return true;
 }
 
-static void record_one(struct connection *connection, const struct witness *what,
+static bool is_logged_in_full(const struct witness *what)
+{
+    return what->decided != NULL && what->decided->allowed &&
+           what->decided->obligations.log_full;
+}
+
+/* What was denied is counted in aggregate rather than lost when there is no room for it alone.
+ */
+static enum rc record_alone(struct worker *worker, const struct audit_record *record)
+{
+    enum rc rc = broker_witness_emit(worker, record);
+
+    if (rc == RC_OK || record->decision == AUDIT_ALLOWED)
+        return rc;
+    return audit_aggregate_add(worker->aggregate, record);
+}
+
+static bool record_one(struct connection *connection, const struct witness *what,
                        struct bytes target)
 {
     struct worker *worker = connection->worker;
@@ -144,19 +162,23 @@ static void record_one(struct connection *connection, const struct witness *what
         record.rule = what->decided->by_rule ? what->decided->line : 0;
     }
     worker->about = connection;
-    if (audit_aggregate_add(worker->aggregate, &record) != RC_OK)
-        broker_connection_end(connection);
+    worker->logging = worker->logging || is_logged_in_full(what);
+    enum rc rc = what->alone || is_logged_in_full(what)
+                     ? record_alone(worker, &record)
+                     : audit_aggregate_add(worker->aggregate, &record);
     worker->about = NULL;
+    if (rc != RC_OK)
+        broker_connection_end(connection);
+    return rc == RC_OK;
 }
 
-void broker_witness(struct connection *connection, const struct witness *what)
+bool broker_witness(struct connection *connection, const struct witness *what)
 {
     AUTO_BUF(room, 4 * MQTT_TOPIC_MAX);
     struct bytes target = clean(what->target, AUDIT_TARGET_MAX, &room);
 
     if (what->decision == AUDIT_ALLOWED && connection->client != NULL &&
-        audit_action_get(what->action)->when == AUDIT_COUNTED)
-        count(connection, what, target);
-    else
-        record_one(connection, what, target);
+        audit_action_get(what->action)->when == AUDIT_COUNTED && !is_logged_in_full(what))
+        return count(connection, what, target);
+    return record_one(connection, what, target);
 }

@@ -176,6 +176,18 @@ void broker_worker_mark_again(struct connection *connection)
     connection->worker->again = connection;
 }
 
+bool broker_worker_is_crowded(struct worker *worker)
+{
+    worker->logging = worker->logging && audit_pending_is_crowded(worker->outbox.pending);
+    return worker->logging;
+}
+
+bool broker_worker_is_jammed(struct worker *worker)
+{
+    return broker_worker_is_crowded(worker) ||
+           broker_post_is_jammed(worker->door->post, worker->party);
+}
+
 static void settle_dirty(struct worker *worker)
 {
     while (worker->dirty != NULL) {
@@ -213,7 +225,7 @@ static enum rc on_soon(struct loop_timer *timer)
     struct worker *worker = (void *)((char *)timer - offsetof(struct worker, soon));
     struct connection *at = worker->again;
 
-    if (broker_post_is_jammed(worker->door->post, worker->party))
+    if (broker_worker_is_jammed(worker))
         return RC_OK; /* the end of the turn arms it again */
     worker->again = NULL;
     while (at != NULL) {
@@ -230,7 +242,7 @@ static enum rc on_soon(struct loop_timer *timer)
 static enum rc on_turn_ended(struct loop_turn *turn)
 {
     struct worker *worker = (void *)((char *)turn - offsetof(struct worker, turn));
-    bool jammed = broker_post_is_jammed(worker->door->post, worker->party);
+    bool jammed = broker_worker_is_jammed(worker);
 
     settle_dirty(worker);
     broker_outbox_send(&worker->outbox);
@@ -249,6 +261,8 @@ static enum rc on_turn_ended(struct loop_turn *turn)
 /* Records up to this ticket are on disk, in order; or this one's could not be kept. */
 static void recorded(struct worker *worker, const struct broker_mail *mail)
 {
+    if (mail->rc != RC_OK)
+        worker->logging = false; /* the spool is full: sessions end, they do not wait for it */
     if (mail->rc != RC_OK)
         for (size_t i = 0; i < worker->slot_room; i++)
             if (worker->slots[i] != NULL && worker->slots[i]->ticket == mail->number)

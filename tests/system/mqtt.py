@@ -51,11 +51,14 @@ class Will:
     delay: int = 0
 
 
-def connect_packet(client_id, *, version=5, clean=True, keep_alive=60, session_expiry=0, will=None):
+def connect_packet(client_id, *, version=5, clean=True, keep_alive=60, session_expiry=0, receive_maximum=0,
+                   will=None):
     flags = 2 if clean else 0
     properties = b""
     if session_expiry:
         properties += bytes([SESSION_EXPIRY]) + struct.pack(">I", session_expiry)
+    if receive_maximum:
+        properties += bytes([RECEIVE_MAXIMUM]) + struct.pack(">H", receive_maximum)
     body = text(client_id)
     if will:
         flags |= 4 | will.qos << 3 | (32 if will.retain else 0)

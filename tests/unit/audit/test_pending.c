@@ -315,7 +315,7 @@ static void there_is_an_end_to_it_and_every_record_fits(void **state)
     record.target = BYTES_OF(topic);
     assert_int_equal(try_to_begin(g, BOOT, 4096 + 3 * 64 * 1024), RC_OK);
     while (audit_pending_add(g->pending, &record, &slots[count]) == RC_OK)
-        count++;
+        assert_int_equal(audit_pending_is_crowded(g->pending), ++count > 3 * 16 / 2);
     assert_int_equal(count, 3 * 16);
     record.target = BYTES("");
     assert_int_equal(audit_pending_add(g->pending, &record, &more), RC_LIMIT);
@@ -325,6 +325,7 @@ static void there_is_an_end_to_it_and_every_record_fits(void **state)
         audit_pending_release(g->pending, slots[i]);
     }
     assert_int_equal(audit_pending_used(g->pending), 0);
+    assert_false(audit_pending_is_crowded(g->pending));
     end(g);
 }
 

@@ -55,7 +55,11 @@ struct world {
     atomic_int_least64_t stepped_ms; /* by which the wall clock is wrong */
     bool holds;                      /* the authority answers no spool: it has its request */
     struct link_request held;
-    unsigned records[AUDIT_PROTOCOL + 1]; /* that it took, by action */
+    /* That it took, by action: records, acts that they tell, and records of one allowed act. */
+    unsigned records[AUDIT_PROTOCOL + 1], acts[AUDIT_PROTOCOL + 1], alone[AUDIT_PROTOCOL + 1];
+    char last_reason[AUDIT_REASON_MAX + 1]; /* of the last of these */
+    struct audit_record last;               /* its numbers */
+    size_t pending_most;                    /* 0: enough */
     struct audit_spool *spool;
     struct audit_pending *pending;
     struct audit_pending_found found;
@@ -207,6 +211,24 @@ static inline void give_door(struct world *w, const struct link_request *request
     X509_REQ_free(read);
 }
 
+static inline void note_record(struct world *w, const struct audit_record *record)
+{
+    bool one = record->aggregate.count == 0;
+
+    w->records[record->action]++;
+    w->acts[record->action] += one ? 1 : (unsigned)record->aggregate.count;
+    if (!one || record->decision != AUDIT_ALLOWED ||
+        audit_action_get(record->action)->when != AUDIT_COUNTED)
+        return;
+    w->alone[record->action]++;
+    w->last_reason[0] = '\0';
+    if (record->reason.len > 0)
+        sample_text(w->last_reason, record->reason);
+    w->last = (struct audit_record){ .action = record->action,
+                                     .rule = record->rule,
+                                     .policy_version = record->policy_version };
+}
+
 static inline void take_spool(struct world *w, const struct link_request *request,
                               struct bytes bytes)
 {
@@ -219,7 +241,7 @@ static inline void take_spool(struct world *w, const struct link_request *reques
     taken.sequence = batch.sequence - 1;
     while (audit_batch_next(&batch, &taken.sequence, &form) == RC_OK) {
         assert_int_equal(audit_record_read(form, &record), RC_OK);
-        w->records[record.action]++;
+        note_record(w, &record);
     }
     answer(request, &taken);
 }
@@ -323,7 +345,9 @@ static inline void open_disk(struct world *w)
     const struct audit_pending_setup pending = { .dir = w->dirs[0],
                                                  .spool = audit_spool_id(w->spool),
                                                  .last = audit_spool_sequence(w->spool),
-                                                 .bytes_most = 16 * MIB };
+                                                 .bytes_most = w->pending_most > 0
+                                                                   ? w->pending_most
+                                                                   : 16 * MIB };
     assert_int_equal(audit_pending_open(&pending, &w->pending, &w->found), RC_OK);
     assert_int_equal(broker_keeper_open(w->dirs[1], &limits, &retained, &w->clock, &w->keeper),
                      RC_OK);

@@ -58,6 +58,36 @@ static void the_clients_receive_maximum_is_the_window(void **state)
     close_owner(&owner);
 }
 
+static bool keeps(void *with, const struct message *message)
+{
+    return broker_message_payload(message).len > *(const size_t *)with;
+}
+
+/* What was sent stays until its PUBACK; of the rest, what is allowed no more is never sent. */
+static void what_waits_is_judged_again(void **state)
+{
+    struct owner owner;
+    size_t least = 2;
+
+    (void)state;
+    open_connected(&owner, BYTES("\x10\x11\0\4MQTT\5\2\0\x0a\3\x21\0\1\0\1c"));
+    assert_int_equal(deliver(&owner, 1, 1), MQTT_SENT);
+    for (size_t payload = 2; payload <= 5; payload++)
+        assert_int_equal(deliver(&owner, payload, 1), MQTT_QUEUED);
+    says(&owner, BYTES("\x32\7\0\1t\0\1\0\0"));
+    assert_int_equal(broker_mqtt_session_review(owner.session, keeps, &least), 1);
+    least = 4;
+    assert_int_equal(broker_mqtt_session_review(owner.session, keeps, &least), 2);
+    assert_int_equal(broker_mqtt_session_review(owner.session, keeps, &least), 0);
+    assert_int_equal(broker_mqtt_session_dropped(owner.session), 3);
+    assert_int_equal(feed(&owner, BYTES("\x40\2\0\1"), 0), RC_OK);
+    says(&owner, BYTES("\x32\x0b\0\1t\0\2\0\0\0\0\0\0"));
+    assert_int_equal(feed(&owner, BYTES("\x40\2\0\2"), 0), RC_OK);
+    assert_int_equal(owner.delivered, 2);
+    assert_int_equal(deliver(&owner, 0, 1), MQTT_SENT);
+    close_owner(&owner);
+}
+
 static void identifiers_run_through_all_numbers_but_zero(void **state)
 {
     struct owner owner;
@@ -167,6 +197,7 @@ int main(void)
         cmocka_unit_test(the_window_opens_with_each_puback),
         cmocka_unit_test(what_waits_is_bounded_in_bytes),
         cmocka_unit_test(the_clients_receive_maximum_is_the_window),
+        cmocka_unit_test(what_waits_is_judged_again),
         cmocka_unit_test(identifiers_run_through_all_numbers_but_zero),
         cmocka_unit_test(a_slow_reader_loses_qos_0_and_keeps_qos_1),
         cmocka_unit_test(the_clients_maximum_packet_size_is_kept),
