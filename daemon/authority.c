@@ -326,6 +326,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     made->woken.ended = turn_ended;
     daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
+    daemon_authority_backup_start(made);
     TRY(daemon_authority_flood_start(made));
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_publish_start(made));

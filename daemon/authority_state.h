@@ -434,6 +434,8 @@ void daemon_authority_retention_soon(struct daemon_authority *authority);
 
 /* ---- authority_backup.c: BACKUP ---- */
 void daemon_authority_backup(struct daemon_authority_request *request);
+/* What a former life did not finish is removed. */
+void daemon_authority_backup_start(struct daemon_authority *authority);
 void daemon_authority_backup_stop(struct daemon_authority *authority);
 
 /* ---- authority_recover.c ---- */

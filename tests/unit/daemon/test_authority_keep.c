@@ -71,8 +71,72 @@ static void copies_are_whole_and_for_administrators(void **state)
     AUTO_FD dir = openat(w->backups.dir, text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(store_backup_check(dir, &copy), RC_OK);
     assert_true(copy.revision > 0);
-    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_ALLOWED), 1);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_ALLOWED), 2);
     assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_DENIED), 2);
+    empty_backups(w);
+}
+
+/* A life in which the record of a backup, after so many, is the authority's last, or finds no
+ * space. Each change runs twice where nobody dies of it. */
+static void live_again(struct world *w, const char *dies_at, const char *full_at, int spared)
+{
+    stop(w);
+    w->dies_at = dies_at;
+    w->full_at = full_at;
+    w->full = 2;
+    w->spared = dies_at != NULL ? spared : 2 * spared;
+    start(w);
+}
+
+static void no_copy_is_made_before_the_log_says_that_it_begins(void **state)
+{
+    struct world *w = *state;
+    struct registry_question q = { 0 };
+    AUTO_TOLD(told);
+
+    live_again(w, "backup", NULL, 0);
+    assert_int_not_equal(admin(w, REGISTRY_ASK_BACKUP, q, &told), RC_OK);
+    assert_int_equal(count_backups(w), 0);
+    live_again(w, NULL, "backup", 0);
+    assert_int_not_equal(admin(w, REGISTRY_ASK_BACKUP, q, &told), RC_OK);
+    assert_int_equal(count_backups(w), 0);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_ALLOWED), 0);
+    live_again(w, NULL, NULL, 0);
+    assert_int_equal(admin(w, REGISTRY_ASK_BACKUP, q, &told), RC_OK);
+    empty_backups(w);
+}
+
+static void a_copy_whose_end_cannot_be_told_is_removed(void **state)
+{
+    struct world *w = *state;
+    struct registry_question q = { 0 };
+    AUTO_TOLD(told);
+
+    live_again(w, NULL, "backup", 1);
+    assert_int_not_equal(admin(w, REGISTRY_ASK_BACKUP, q, &told), RC_OK);
+    assert_int_equal(count_backups(w), 0);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_ALLOWED), 1);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_DENIED), 1);
+}
+
+/* It is named before its record: whatever has a copy's name is one, and its beginning is in the
+ * log. */
+static void a_kill_leaves_no_copy_of_which_the_log_does_not_know(void **state)
+{
+    struct world *w = *state;
+    struct registry_question q = { 0 };
+    AUTO_TOLD(told);
+
+    live_again(w, "backup", NULL, 1);
+    assert_int_not_equal(admin(w, REGISTRY_ASK_BACKUP, q, &told), RC_OK);
+    assert_int_equal(count_backups(w), 1);
+    assert_int_equal(mkdirat(w->backups.dir, "unfinished-registry-1", 0700), 0);
+    AUTO_FD half = openat(w->backups.dir, "unfinished-registry-1", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(file_write(half, "data.mdb", BYTES("half of it"), 0600), RC_OK);
+    live_again(w, NULL, NULL, 0);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_ALLOWED), 1);
+    assert_int_equal(count_audit(w, AUDIT_SYSTEM_BACKUP, AUDIT_FAILED), 1);
+    assert_int_equal(count_backups(w), 1);
     empty_backups(w);
 }
 
@@ -316,6 +380,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(copies_are_whole_and_for_administrators),
+        TEST(no_copy_is_made_before_the_log_says_that_it_begins),
+        TEST(a_copy_whose_end_cannot_be_told_is_removed),
+        TEST(a_kill_leaves_no_copy_of_which_the_log_does_not_know),
         TEST(no_checkpoint_is_signed_while_the_journal_is_copied),
         TEST(a_request_in_the_folder_makes_an_administrator_once),
         TEST(a_recovery_killed_before_its_record_begins_again),
