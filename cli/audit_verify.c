@@ -162,6 +162,7 @@ static enum rc tell_record(const struct cli_call *call, const struct audit_hit *
         { "of", "size" },
         { "root", "root" },
         { "time", "time" },
+        { "monotonic clock, ms", "monotonic_ms" },
         { "action", "action" },
         { "decision", "decision" },
         { "actor", "actor.id" },
