@@ -167,6 +167,7 @@ static const struct api_member RECORD[] = {
     { "index", "integer", "of the leaf" },
     { "leaf", "hex", "its hash in the tree" },
     { "time", "time", "" },
+    { "monotonic_ms", "integer*", "the source's monotonic clock, of its machine's run" },
     { "action", "string", "" },
     { "decision", "string", "allowed, denied or failed" },
     { "source", "string", "the process that says so" },

@@ -109,6 +109,9 @@ static void set_head(json_t *json, const struct audit_hit *hit)
     json_object_set_new(json, "index", audit_json_number(hit->index));
     json_object_set_new(json, "leaf", audit_json_hex(BYTES_OF(hit->leaf.at)));
     json_object_set_new(json, "time", audit_json_time(record->wall_ms));
+    if (record->monotonic_ms > 0)
+        json_object_set_new(json, "monotonic_ms",
+                            audit_json_number((uint64_t)record->monotonic_ms));
     json_object_set_new(json, "action", json_string(audit_action_get(record->action)->name));
     json_object_set_new(json, "decision", json_string(audit_decision_name(record->decision)));
     json_object_set_new(json, "source", json_string(audit_source_name(record->source)));

@@ -67,12 +67,12 @@ enum rc audit_prune_minimum(struct audit_log *log, struct store_txn *txn, uint64
     return RC_OK;
 }
 
-enum rc audit_prune_days(struct audit_log *log, struct store_txn *txn, uint32_t *days)
+enum rc audit_prune_is_on(struct audit_log *log, struct store_txn *txn, bool *on)
 {
     struct state state;
 
     TRY(get_state(log, txn, &state));
-    *days = state.days;
+    *on = state.days > 0 || state.records > 0;
     return RC_OK;
 }
 
@@ -201,6 +201,25 @@ static enum rc prune_some(struct step *step, uint64_t end, unsigned most, bool *
     return RC_OK;
 }
 
+static void tell(struct state *state, struct audit_pruned *pruned)
+{
+    pruned->run_over = true;
+    pruned->first = state->first;
+    pruned->last = state->last;
+    pruned->records = state->records;
+    state->records = 0;
+}
+
+/* It was set to 0 amid a run: that is told of, and nothing else is done. */
+static enum rc end_run(struct audit_log *log, struct store_txn *txn, struct state *state,
+                       struct audit_pruned *pruned)
+{
+    if (state->records == 0)
+        return RC_OK;
+    tell(state, pruned);
+    return put_state(log, txn, state);
+}
+
 enum rc audit_prune_step(struct audit_log *log, struct store_txn *txn,
                          const struct audit_prune *prune, struct audit_pruned *pruned)
 {
@@ -211,19 +230,17 @@ enum rc audit_prune_step(struct audit_log *log, struct store_txn *txn,
     *pruned = (struct audit_pruned){ 0 };
     TRY(get_state(log, txn, &state));
     if (state.days == 0)
-        return RC_OK;
+        return end_run(log, txn, &state, pruned);
+    bool idle = state.records == 0;
     advance(&state, prune);
     TRY(audit_holds_read(log, txn, &holds));
     TRY(audit_log_size(log, txn, &end));
     struct step step = { log, txn, &state, &holds, state.clock_ms - state.days * DAY_MS };
     TRY(prune_some(&step, prune->below < end ? prune->below : end, prune->most, &pruned->more));
     TRY(audit_sealing_end_windows(log->sealing, txn, minimum(&state), prune->most));
-    if (state.records > 0 && (!pruned->more || state.records >= RUN_MOST)) {
-        pruned->run_over = true;
-        pruned->first = state.first;
-        pruned->last = state.last;
-        pruned->records = state.records;
-        state.records = 0;
-    }
+    if (state.records > 0 && (!pruned->more || state.records >= RUN_MOST))
+        tell(&state, pruned);
+    pruned->first = state.first;
+    pruned->run_begins = idle && state.records > 0;
     return put_state(log, txn, &state);
 }

@@ -21,8 +21,8 @@ enum { AUDIT_PRUNE_PACE = 24, AUDIT_PRUNE_DAYS_MAX = 36500 };
 enum rc audit_prune_set(struct audit_log *log, struct store_txn *txn, uint32_t days,
                         int64_t wall_ms, uint32_t *before);
 
-/* As it was set; 0: nothing is pruned. */
-enum rc audit_prune_days(struct audit_log *log, struct store_txn *txn, uint32_t *days);
+/* Whether a step might find something to do, or has to tell of what was done. */
+enum rc audit_prune_is_on(struct audit_log *log, struct store_txn *txn, bool *on);
 
 struct audit_prune {
     int64_t wall_ms;
@@ -33,6 +33,7 @@ struct audit_prune {
 };
 
 struct audit_pruned {
+    bool run_begins;               /* tell of it: it is not over with this step; first is set */
     bool run_over;                 /* tell of it: nothing more is due, or it was much */
     uint64_t first, last, records; /* of the run: the lowest and highest index, how many */
     bool more;                     /* there is more to look at */

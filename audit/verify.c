@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/bare.h"
 #include "audit/tile_verify.h"
 #include "base/file.h"
 
@@ -89,7 +90,8 @@ struct audit_verifier {
     bool begun;
     struct proof_hash stack[64];
     size_t depth;
-    uint64_t size, erased;
+    uint64_t size;
+    struct audit_bare bare;
     bool has_since, since_met;
     uint64_t since_size;
     struct proof_hash since_root;
@@ -169,7 +171,7 @@ static enum rc check_row(struct audit_verifier *v, struct bytes claimed, struct 
         return fault(RC_DENIED, "leaf hash is not that of its head and commitment");
     TRY(audit_leaf_check(v->hasher, &entry));
     TRY(audit_leaf_record(&entry, &v->room, &record));
-    v->erased += entry.erased;
+    TRY(audit_bare_add(&v->bare, &record, entry.erased));
     push(v, leaf);
     return meet_since(v);
 }
@@ -255,8 +257,10 @@ enum rc audit_verifier_finish(struct audit_verifier *v,
                      "audit export: %" PRIu64 " records, an older checkpoint is over %" PRIu64
                      ": it was truncated or rolled back",
                      v->size, v->since_size);
+    TRY(audit_bare_check(&v->bare));
     *verified = (struct audit_verified){ .records = v->size,
-                                         .erased = v->erased,
+                                         .erased = v->bare.bare,
+                                         .erasing = audit_bare_under_way(&v->bare),
                                          .checkpoint = *checkpoint };
     verified->checkpoint.origin = BYTES("");
     return RC_OK;
@@ -336,6 +340,7 @@ static enum rc verify_records(int dir, const struct audit_checkpoint *since,
     TRY(feed_file(v, dir));
     TRY(audit_verifier_finish(v, &made->checkpoint, &found));
     made->erased = found.erased;
+    made->erasing = found.erasing;
     return RC_OK;
 }
 

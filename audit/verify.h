@@ -23,6 +23,7 @@ AUTO_STRUCT(audit_export, audit_export_free)
 
 struct audit_verified {
     uint64_t records, erased;
+    bool erasing;     /* erasing or pruning is under way: how many it takes is not told yet */
     bool leaves_only; /* tiles alone: no bodies, so nobody knows which were erased */
     size_t witnesses; /* of those that were named, who signed the checkpoint */
     struct audit_checkpoint checkpoint; /* without its origin */
@@ -32,9 +33,10 @@ struct audit_verified {
  * A folder of "checkpoint" and of "records", or "tile" (tile_file.h), or both: then both are
  * verified. Recompute every commitment, leaf and the tree, and hold them against the
  * checkpoint. since: a note kept from earlier, or empty; the log must begin with all that it
- * covers, so truncation and rollback show. Without as many witnesses' signatures as they demand
- * the checkpoint is nothing. RC_DENIED and RC_MALFORMED name the first record or tile that is
- * wrong. RC_IO.
+ * covers, so truncation and rollback show. No more records may be without bodies than its own
+ * records of erasing and pruning say (bare.h). Without as many witnesses' signatures as they
+ * demand the checkpoint is nothing. RC_DENIED and RC_MALFORMED name the first record or tile
+ * that is wrong. RC_IO.
  */
 enum rc audit_verify(int dir, const struct audit_checkpoint_key *key,
                      const struct audit_witnesses *witnesses, struct bytes since,

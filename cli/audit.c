@@ -77,6 +77,7 @@ static enum rc show_record(const struct cli_call *call)
     static const struct cli_show_column FACTS[] = {
         { "index", "index" },
         { "time", "time" },
+        { "monotonic clock, ms", "monotonic_ms" },
         { "action", "action" },
         { "decision", "decision" },
         { "reason", "reason" },

@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_LEN_MAX = 1024, TEXT_MAX = 256 * 1024, RULE_MAX = 4096 };
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum { PATH_LEN_MAX = 1024, TEXT_MAX = 256 * 1024, RULE_MAX = 64 * 1024, VERSIONS_MOST = 200 };
+
+enum { SINCE };
+static const struct cli_option OPTIONS[] = {
+    [SINCE] = { "--since", "TIME",
+                "what the same request or session did from then on (all of it)" },
+};
 
 /* ---- What is known around the record ---- */
 
@@ -24,24 +32,96 @@ static void add_rule(struct bytes text, json_int_t line, struct buf *rule)
     }
 }
 
-/* "version", "author", "made", "until" (when the next one was made), "text" of the rule. */
+/* Does a rule of these words stand anywhere in the text? */
+static bool has_rule(struct bytes text, struct bytes rule)
+{
+    struct bytes left = text;
+    const uint8_t *at = NULL;
+
+    while (left.len > 0 && (at = memmem(left.at, left.len, rule.at, rule.len)) != NULL) {
+        const uint8_t *end = at + rule.len, *all = text.at + text.len;
+        bool begins = at == text.at || at[-1] == '\n';
+        bool more = all - end > 1 && (end[1] == ' ' || end[1] == '\t');
+        if (begins && (end == all || (*end == '\n' && !more)))
+            return true;
+        left = (struct bytes){ at + 1, (size_t)(all - at) - 1 };
+    }
+    return false;
+}
+
+static enum rc get_version(struct cli_remote *remote, json_int_t version, json_t **policy)
+{
+    AUTO_BUF(path, PATH_LEN_MAX);
+    const char *text = NULL;
+
+    buf_addf(&path, "/v1/policies/%" JSON_INTEGER_FORMAT, version);
+    TRY(buf_text(&path, &text));
+    return cli_remote_get(remote, text, policy);
+}
+
+/* Back to the first of the versions without a break that have the rule: who made that one wrote
+ * it. "rule", "rule_since", "rule_author", "rule_made"; "rule_older": it may be older still. */
+static enum rc date_rule(struct cli_remote *remote, const json_t *policy, struct bytes rule,
+                         json_t *told)
+{
+    json_int_t version = json_integer_value(json_object_get(policy, "version"));
+    AUTO(json_value) *first = json_deep_copy(policy);
+    unsigned looked = 0;
+
+    for (; version > 1 && looked < VERSIONS_MOST; looked++, version--) {
+        AUTO(json_value) *before = NULL;
+        enum rc rc = get_version(remote, version - 1, &before);
+        if (rc == RC_NOT_FOUND)
+            break;
+        TRY(rc);
+        if (!has_rule(bytes_of_text(cli_audit_text(before, "text")), rule))
+            break;
+        (void)json_object_update(first, before);
+    }
+    AUTO(json_value) *more = json_pack(
+        "{s:s%, s:I, s:s, s:s, s:b}", "rule", (const char *)rule.at, rule.len, "rule_since",
+        version, "rule_author", cli_audit_text(first, "author"), "rule_made",
+        cli_audit_text(first, "made"), "rule_older", (int)(looked == VERSIONS_MOST));
+    return json_object_update(told, more) == 0 ? RC_OK : fault(RC_NOMEM, "a story");
+}
+
+/* Who put the version in force: its author, or whoever approved what he proposed; "applied_by"
+ * and "applied_why" as the log has them. */
+static enum rc get_applied(struct cli_remote *remote, json_int_t version, json_t *told)
+{
+    AUTO_BUF(number, 32);
+    AUTO(json_value) *records = json_array();
+    const char *text = NULL;
+
+    buf_addf(&number, "%" JSON_INTEGER_FORMAT, version);
+    TRY(buf_text(&number, &text));
+    const struct cli_audit_filter filters[] = { { "action", "policy.apply" },
+                                                { "decision", "allowed" },
+                                                { "policy", text } };
+    TRY(cli_audit_collect(remote, filters, COUNT(filters), records));
+    const json_t *applied = json_array_get(records, 0);
+    if (applied == NULL)
+        return RC_OK;
+    AUTO(json_value) *more = json_pack(
+        "{s:s, s:s, s:O}", "applied_by", cli_audit_text(applied, "actor.id"), "applied_why",
+        cli_audit_text(applied, "reason"), "applied_record", json_object_get(applied, "index"));
+    return json_object_update(told, more) == 0 ? RC_OK : fault(RC_NOMEM, "a story");
+}
+
+/* "version", "line", "author", "made", "until" (when the next one was made), and the above. */
 static enum rc get_rule(struct cli_remote *remote, const json_t *record, json_t *story)
 {
     json_int_t version = json_integer_value(json_object_get(record, "policy"));
     json_int_t line = json_integer_value(json_object_get(record, "rule"));
     AUTO(json_value) *policy = NULL;
     AUTO(json_value) *all = NULL;
-    AUTO_BUF(path, PATH_LEN_MAX);
     AUTO_BUF(rule, RULE_MAX);
     const json_t *one = NULL;
-    const char *text = NULL;
     size_t i = 0;
 
     if (version == 0)
         return RC_OK;
-    buf_addf(&path, "/v1/policies/%" JSON_INTEGER_FORMAT, version);
-    TRY(buf_text(&path, &text));
-    TRY(cli_remote_get(remote, text, &policy));
+    TRY(get_version(remote, version, &policy));
     TRY(cli_remote_list(remote, "/v1/policies", "policies", NULL, NULL, &all));
     json_t *told =
         json_pack("{s:I, s:I, s:s, s:s}", "version", version, "line", line, "author",
@@ -53,12 +133,13 @@ static enum rc get_rule(struct cli_remote *remote, const json_t *record, json_t 
         if (json_integer_value(json_object_get(one, "version")) == version + 1)
             (void)json_object_set(told, "until", json_object_get(one, "made"));
     }
-    if (line == 0)
-        return RC_OK;
+    TRY(get_applied(remote, version, told));
     add_rule(bytes_of_text(cli_audit_text(policy, "text")), line, &rule);
-    TRY(buf_text(&rule, &text));
-    (void)json_object_set_new(told, "rule", json_string(text));
-    return RC_OK;
+    if (line == 0 || rule.len == 0)
+        return RC_OK;
+    struct bytes words;
+    TRY(buf_done(&rule, &words));
+    return date_rule(remote, policy, words, told);
 }
 
 static enum rc find_certificate(struct cli_remote *remote, const char *kind,
@@ -105,28 +186,36 @@ static enum rc get_certificate(struct cli_remote *remote, const json_t *record, 
                                                                 : fault(RC_NOMEM, "a story");
 }
 
-/* What else the same request or session did. */
-static enum rc get_session(struct cli_remote *remote, const json_t *record, json_t *story)
+struct telling {
+    const json_t *record;
+    json_t *rows;
+};
+
+static enum rc tell_of(void *with, const json_t *one)
 {
     static const char *const MEMBERS[] = { "action", "decision", "target" };
+    const struct telling *telling = with;
+
+    if (json_equal(json_object_get(one, "index"), json_object_get(telling->record, "index")))
+        return RC_OK;
+    return cli_audit_tally(telling->rows, one, MEMBERS, COUNT(MEMBERS));
+}
+
+/* What else the same request or session did. */
+static enum rc get_session(const struct cli_call *call, struct cli_remote *remote,
+                           const json_t *record, json_t *story)
+{
     const char *id = cli_audit_text(record, "correlation");
-    const struct cli_audit_filter filter = { "correlation", id };
-    AUTO(json_value) *records = json_array();
+    const struct cli_audit_filter filters[] = { { "correlation", id },
+                                                { "since", call->values[SINCE] } };
     json_t *rows = json_array();
-    const json_t *one = NULL;
-    size_t i = 0;
 
     if (json_object_set_new(story, "session", rows) != 0)
         return fault(RC_NOMEM, "a story");
     if (*id == '\0')
         return RC_OK;
-    TRY(cli_audit_collect(remote, &filter, 1, records));
-    json_array_foreach(records, i, one)
-    {
-        if (!json_equal(json_object_get(one, "index"), json_object_get(record, "index")))
-            TRY(cli_audit_tally(rows, one, MEMBERS, 3));
-    }
-    return RC_OK;
+    return cli_audit_each(remote, filters, COUNT(filters), tell_of,
+                          &(struct telling){ record, rows });
 }
 
 /* How many records the newest checkpoint covers: its second line. */
@@ -206,24 +295,49 @@ static void tell_certificate(const json_t *certificate, struct buf *out)
     buf_addf(out, ".\n");
 }
 
+static const char *author_of(const json_t *policy, const char *member)
+{
+    const char *author = cli_audit_text(policy, member);
+
+    return *author != '\0' ? author : "touchmark init";
+}
+
+static void tell_rule(const json_t *policy, json_int_t line, struct buf *out)
+{
+    bool older = json_is_true(json_object_get(policy, "rule_older"));
+
+    buf_addf(out,
+             "Its line %" JSON_INTEGER_FORMAT
+             " decided, a rule since version %" JSON_INTEGER_FORMAT "%s, by %s, %s:\n  %s\n",
+             line, json_integer_value(json_object_get(policy, "rule_since")),
+             older ? " or before" : "", author_of(policy, "rule_author"),
+             cli_audit_text(policy, "rule_made"), cli_audit_text(policy, "rule"));
+}
+
 static void tell_policy(const json_t *policy, struct buf *out)
 {
     json_int_t line = json_integer_value(json_object_get(policy, "line"));
+    const char *by = cli_audit_text(policy, "applied_by");
 
     if (policy == NULL)
         return;
-    buf_addf(out, "Policy version %" JSON_INTEGER_FORMAT ", made by %s, active from %s to %s",
-             json_integer_value(json_object_get(policy, "version")),
-             *cli_audit_text(policy, "author") != '\0' ? cli_audit_text(policy, "author")
-                                                       : "touchmark init",
-             cli_audit_text(policy, "made"),
-             *cli_audit_text(policy, "until") != '\0' ? cli_audit_text(policy, "until")
-                                                      : "now");
+    buf_addf(
+        out, "Policy version %" JSON_INTEGER_FORMAT " was in force from %s to %s: made by %s",
+        json_integer_value(json_object_get(policy, "version")), cli_audit_text(policy, "made"),
+        *cli_audit_text(policy, "until") != '\0' ? cli_audit_text(policy, "until") : "now",
+        author_of(policy, "author"));
+    if (*by != '\0')
+        buf_addf(out, ", put in force by %s", by);
+    if (*cli_audit_text(policy, "applied_why") != '\0') {
+        buf_addf(out, " (");
+        cli_show_value(json_object_get(policy, "applied_why"), out);
+        buf_addf(out, ")");
+    }
+    buf_addf(out, ".\n");
     if (line == 0)
-        buf_addf(out, ": no rule of it decided.\n");
+        buf_addf(out, "No rule of it decided.\n");
     else
-        buf_addf(out, ", line %" JSON_INTEGER_FORMAT " decided:\n  %s\n", line,
-                 cli_audit_text(policy, "rule"));
+        tell_rule(policy, line, out);
 }
 
 static void tell_session(const json_t *rows, struct buf *out)
@@ -294,7 +408,7 @@ static enum rc explain(const struct cli_call *call)
         return fault(RC_NOMEM, "a story");
     TRY(get_certificate(&remote, record, story));
     TRY(get_rule(&remote, record, story));
-    TRY(get_session(&remote, record, story));
+    TRY(get_session(call, &remote, record, story));
     TRY(get_proof(&remote, story));
     return tell(call, story);
 }
@@ -307,11 +421,14 @@ const struct cli_command CLI_AUDIT_EXPLAIN = {
     .summary = "tell the story of one record",
     .teaching =
         "What was asked, by whom and from where; what became of the certificate; which rule of "
-        "which policy\ndecided, who wrote that policy and from when to when it was active; "
-        "what "
-        "else the same request or\nsession did; and whether a signed checkpoint covers it.\n"
+        "which policy\ndecided, since which version that rule is there, in these words, and "
+        "who made that one; from when to\nwhen the policy was in force, who made it and who "
+        "approved it; what else the same request or session\ndid; and whether a signed "
+        "checkpoint covers it.\n"
         "\n"
         "Example:\n  touchmark audit explain 1042\n",
+    .options = OPTIONS,
+    .option_count = COUNT(OPTIONS),
     .run = explain,
     .remote = true,
 };

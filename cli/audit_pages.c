@@ -22,21 +22,41 @@ static enum rc get_page(struct cli_remote *remote, const struct cli_audit_filter
     return cli_remote_get(remote, text, answer);
 }
 
-enum rc cli_audit_collect(struct cli_remote *remote, const struct cli_audit_filter *filters,
-                          size_t count, json_t *records)
+enum rc cli_audit_each(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                       size_t count, enum rc (*take)(void *with, const json_t *record),
+                       void *with)
 {
     json_int_t before = 0;
 
     do {
         AUTO(json_value) *answer = NULL;
+        const json_t *record = NULL;
+        size_t i = 0;
         TRY(get_page(remote, filters, count, before, &answer));
-        if (json_array_extend(records, json_object_get(answer, "records")) != 0)
+        if (!json_is_array(json_object_get(answer, "records")))
             return fault(RC_MALFORMED, "the server's answer is no page of records");
-        if (json_array_size(records) > CLI_AUDIT_RECORDS_MAX)
-            return fault(RC_LIMIT, "more than %d records: say --since", CLI_AUDIT_RECORDS_MAX);
+        json_array_foreach(json_object_get(answer, "records"), i, record)
+            TRY(take(with, record));
         before = json_integer_value(json_object_get(answer, "next"));
     } while (before > 0);
     return RC_OK;
+}
+
+static enum rc keep(void *with, const json_t *record)
+{
+    json_t *records = with;
+
+    if (json_array_size(records) == CLI_AUDIT_RECORDS_MAX)
+        return fault(RC_LIMIT, "more than %d records: say --since", CLI_AUDIT_RECORDS_MAX);
+    return json_array_append_new(records, json_deep_copy(record)) == 0
+               ? RC_OK
+               : fault(RC_NOMEM, "a list of records");
+}
+
+enum rc cli_audit_collect(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                          size_t count, json_t *records)
+{
+    return cli_audit_each(remote, filters, count, keep, records);
 }
 
 static const json_t *member_of(const json_t *record, const char *path)

@@ -59,6 +59,11 @@ struct cli_audit_filter {
     const char *name, *value; /* value NULL: none */
 };
 
+/* All records that pass every filter, newest first, page by page: nothing is kept but what
+ * take() keeps. */
+enum rc cli_audit_each(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                       size_t count, enum rc (*take)(void *with, const json_t *record),
+                       void *with);
 /*
  * Appends to the array all records that pass every filter, newest first. RC_LIMIT: more than
  * CLI_AUDIT_RECORDS_MAX; narrow it with since and until.

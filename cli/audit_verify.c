@@ -98,14 +98,16 @@ static enum rc tell(const struct cli_call *call, const struct audit_verified *ve
 
     text_add_hex(&hex, BYTES_OF(verified->checkpoint.root.at));
     TRY(buf_text(&hex, &root));
-    answer = json_pack("{s:b, s:I, s:I, s:b, s:s, s:I}", "verified", 1, "records",
-                       (json_int_t)verified->records, "erased", (json_int_t)verified->erased,
-                       "leaves_only", (int)verified->leaves_only, "root", root, "witnesses",
-                       (json_int_t)verified->witnesses);
+    answer =
+        json_pack("{s:b, s:I, s:I, s:b, s:b, s:s, s:I}", "verified", 1, "records",
+                  (json_int_t)verified->records, "erased", (json_int_t)verified->erased,
+                  "erasing", (int)verified->erasing, "leaves_only", (int)verified->leaves_only,
+                  "root", root, "witnesses", (json_int_t)verified->witnesses);
     if (verified->leaves_only)
         buf_addf(&what, "leaves in tiles (no bodies)");
     else
-        buf_addf(&what, "records (%" PRIu64 " erased)", verified->erased);
+        buf_addf(&what, "records (%" PRIu64 " erased%s)", verified->erased,
+                 verified->erasing ? ", more under way" : "");
     TRY(buf_text(&what, &told));
     return cli_show_line(
         call, answer, "Verified: %" PRIu64 " %s, all under the signed root %s%s%s\n",
@@ -160,6 +162,7 @@ static enum rc tell_record(const struct cli_call *call, const struct audit_hit *
         { "of", "size" },
         { "root", "root" },
         { "time", "time" },
+        { "monotonic clock, ms", "monotonic_ms" },
         { "action", "action" },
         { "decision", "decision" },
         { "actor", "actor.id" },

@@ -408,6 +408,19 @@ static enum rc tell_pruned(struct store_txn *txn, struct daemon_authority *autho
     return record(txn, authority, "pruned", target_text, BYTES(""), reason_text);
 }
 
+/* Before its number is known: so a copy that is made meanwhile can be told from one that lacks
+ * bodies (audit/bare.h). */
+static enum rc tell_pruning(struct store_txn *txn, struct daemon_authority *authority,
+                            const struct audit_pruned *pruned)
+{
+    AUTO_BUF(target, 64);
+    const char *text = NULL;
+
+    buf_addf(&target, "records from %llu", (unsigned long long)pruned->first);
+    TRY(buf_text(&target, &text));
+    return record(txn, authority, "pruned", text, BYTES(""), "begins");
+}
+
 /* Not what a checkpoint does not cover yet, nor what a sink has not got. */
 static enum rc find_limit(struct store_txn *txn, struct daemon_authority *authority,
                           uint64_t *below)
@@ -437,6 +450,8 @@ static enum rc prune(struct store_txn *txn, struct daemon_authority_retention *r
     TRY(find_limit(txn, authority, &prune.below));
     TRY(audit_prune_step(authority->setup.audit.log, txn, &prune, &pruned));
     retention->more = pruned.more;
+    if (pruned.run_begins)
+        TRY(tell_pruning(txn, authority, &pruned));
     return pruned.run_over ? tell_pruned(txn, authority, &pruned) : RC_OK;
 }
 
@@ -468,12 +483,12 @@ static enum rc find_work(struct store_txn *txn, void *with)
 {
     struct finding *finding = with;
     AUTO_BUF(erasures, ERASURES_MAX);
-    uint32_t days = 0;
+    bool pruning = false;
 
-    TRY(audit_prune_days(finding->log, txn, &days));
-    if (days == 0)
+    TRY(audit_prune_is_on(finding->log, txn, &pruning));
+    if (!pruning)
         TRY(audit_erase_list(finding->log, txn, &erasures));
-    finding->work = days > 0 || erasures.len > 0 || erasures.broken;
+    finding->work = pruning || erasures.len > 0 || erasures.broken;
     return RC_OK;
 }
 

@@ -3,9 +3,10 @@
 
     verify_audit.py DIR --key checkpoints.pub.pem [--since FILE] [--witness VKEYS] [--quorum N]
 
-DIR is what `touchmark audit export DIR` made: the files "records" and "checkpoint" (docs/protocol/audit-record.md,
-checkpoint.md). Every commitment and every leaf is computed anew (HMAC-SHA-256; RFC 9162 2.1.1), the tree of all leaves is
-held against the signed checkpoint, and with --since the log must begin with all that this older checkpoint covers.
+DIR is what `touchmark audit export DIR` made, "records" and "checkpoint" (docs/protocol/audit-record.md, checkpoint.md).
+Every commitment and leaf is computed anew (HMAC-SHA-256; RFC 9162 2.1.1), the tree of all leaves is held against the signed
+checkpoint. No more records may lack their bodies than the log itself says were erased or pruned.
+--since: an older checkpoint; the log must begin with all that it covers.
 --witness: verifier keys of those who must have signed the checkpoint as well (C2SP tlog-cosignature), or a file of such.
 Exit status: 0 verified, 1 not, 2 the command line.
 """
@@ -14,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -22,10 +24,18 @@ import tempfile
 MAGIC = b"touchmark audit 1\n"
 LEAF, SALT, ENTRY_MAX = 80, 16, 2560 + 32 + 16
 ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410 4: what stands before the 32 octets
+ERASE, HOLD, PRUNE = 10, 11, 12  # actions
+# A body whose actor (field 1) is a process, kind 4, and whose reason (field 14, the last) tells of erasing or pruning.
+TOLD = re.compile(rb"\x01..\x04.*\x0e..(?:begins|(?:done: )?([0-9]+) records)", re.DOTALL)
 
 
-class Wrong(Exception):
-    """What is wrong, in words."""
+def demand(is_so, otherwise):
+    if not is_so:
+        raise ValueError(otherwise)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 class Tree:
@@ -46,12 +56,34 @@ class Tree:
         return at
 
 
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
+class Bare:
+    """Records without bodies, and how many the log says there are (audit-record.md, "What may be bare")."""
+    def __init__(self):
+        self.count = self.explained = self.excused = 0
+        self.under_way = {ERASE: 0, PRUNE: 0}
+
+    def add(self, index, entry):
+        (decision, action, source), body = struct.unpack(">xBHI", entry[:8]), entry[LEAF + SALT:]
+        demand(len(entry) > LEAF or action not in (ERASE, HOLD, PRUNE), f"record {index}: its action is never without a body")
+        self.count += len(entry) == LEAF
+        if len(entry) == LEAF or (decision, source) != (1, 1) or action not in self.under_way:
+            return  # of those two only what was allowed, and what the authority itself says, counts
+        told = TOLD.fullmatch(body)
+        if told and told[1]:
+            self.explained += int(told[1])
+            self.under_way[action] = max(self.under_way[action] - 1, 0)
+        elif told or body[3:4] != b"\4":  # pruning begins, or an operator has something erased
+            self.under_way[action], self.excused = self.under_way[action] + 1, self.count
+
+    def check(self):
+        more = any(self.under_way.values())
+        counted = self.count - (self.excused if more else 0)
+        demand(counted <= self.explained, f"{counted} records have no body, and the log says of {self.explained} that they "
+               "were erased or pruned: bodies were taken out of this copy, or after its checkpoint; export it anew")
+        return f"{self.count} erased" + (", more under way" if more else "")
 
 
 # ---- Signed notes: C2SP signed-note, tlog-checkpoint, tlog-cosignature ----
-
 def openssl(words, *files):
     """Runs openssl on these octets, each in a file whose name takes the place of a {} in words."""
     with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +96,7 @@ def openssl(words, *files):
 
 def decode(text, what):
     octets = base64.b64decode(text)  # a ValueError, or what is no base64 is passed over: so it is compared
-    if base64.b64encode(octets).decode() != text:
-        raise Wrong(f"{what} is not base64")
+    demand(base64.b64encode(octets).decode() == text, f"{what} is not base64")
     return octets
 
 
@@ -74,8 +105,7 @@ def split_note(note):
     (text, _, lines), signatures = note.rpartition("\n\n"), []
     for line in lines.split("\n")[:-1]:
         parts = line.split(" ")
-        if len(parts) != 3 or parts[0] != "—" or not lines.endswith("\n"):
-            raise Wrong("a signature line is not \"— <name> <base64>\"")
+        demand(len(parts) == 3 and parts[0] == "—" and lines[-1:] == "\n", "a signature line is not: — <name> <base64>")
         octets = decode(parts[2], "a signature")
         signatures.append((parts[1], octets[:4], octets[4:]))
     return text + "\n", signatures
@@ -85,112 +115,83 @@ def read_checkpoint(note, key_pem):
     """(origin, size, root) of a note that this key signed."""
     text, signatures = split_note(note)
     lines = text.split("\n")
-    if len(lines) < 4 or str(int(lines[1])) != lines[1]:
-        raise Wrong("a checkpoint has no origin, size and root")
+    demand(len(lines) >= 4 and str(int(lines[1])) == lines[1], "a checkpoint has no origin, size and root")
     origin, size, root = lines[0], int(lines[1]), decode(lines[2], "the root")
-    body = "".join(line for line in key_pem.splitlines() if not line.startswith("-----"))
-    key_id, found = sha256(base64.b64decode(body))[:4], False
-    for name, signer, signature in signatures:
-        if (name, signer) != (origin, key_id):
-            continue
-        if not openssl(["dgst", "-sha256", "-verify", "{}", "-signature", "{}", "{}"],
-                       key_pem.encode(), signature, text.encode()):
-            raise Wrong("the checkpoint key's signature is wrong")
-        found = True
-    if not found:
-        raise Wrong("the checkpoint is not signed by this key")
+    spki = base64.b64decode("".join(line for line in key_pem.splitlines() if not line.startswith("-----")))
+    ours = [octets for name, key_id, octets in signatures if (name, key_id) == (origin, sha256(spki)[:4])]
+    demand(ours, "the checkpoint is not signed by this key")
+    for octets in ours:
+        demand(openssl(["dgst", "-sha256", "-verify", "{}", "-signature", "{}", "{}"], key_pem.encode(), octets,
+                       text.encode()), "the checkpoint key's signature is wrong")
     return origin, size, root
 
 
-def count_witnesses(note, vkeys):
-    text, signatures = split_note(note)
-    seen = set()
+def demand_witnesses(note, vkeys, quorum):
+    (text, signatures), seen = split_note(note), set()
+    demand(0 < quorum <= len(vkeys), f"--quorum {quorum} of {len(vkeys)} witnesses' keys (--witness)")
     for vkey in vkeys:
         name, told_id, coded = vkey.split("+", 2)
         typed = decode(coded, "a verifier key")
         key_id = sha256(name.encode(), b"\n", typed)[:4]
-        if typed[0] != 4 or len(typed) != 33 or key_id.hex() != told_id.lower():
-            raise Wrong(f"{vkey}: no verifier key of a witness")
-        for signer, signer_id, octets in signatures:
-            if (signer, signer_id) != (name, key_id):
-                continue
+        demand(typed[:1] == b"\4" and len(typed) == 33 and key_id.hex() == told_id.lower(),
+               f"{vkey}: no witness's verifier key")
+        for octets in [octets for signer, signer_id, octets in signatures if (signer, signer_id) == (name, key_id)]:
             message = f"cosignature/v1\ntime {int.from_bytes(octets[:8], 'big')}\n{text}".encode()
-            if len(octets) != 72 or not openssl(
-                    ["pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "{}", "-rawin", "-in", "{}",
-                     "-sigfile", "{}"], ED25519_SPKI + typed[1:], message, octets[8:]):
-                raise Wrong(f"the signature of {name} is wrong")
+            demand(len(octets) == 72 and openssl(
+                ["pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "{}", "-rawin", "-in", "{}", "-sigfile", "{}"],
+                ED25519_SPKI + typed[1:], message, octets[8:]), f"the signature of {name} is wrong")
             seen.add(typed)
-    return len(seen)
+    demand(len(seen) >= quorum, f"{len(seen)} witnesses signed this checkpoint, {quorum} are demanded")
 
 
 # ---- Records ----
-
 def read_records(path):
-    """(told leaf hash, entry), one by one."""
+    """(index, leaf hash, entry), one by one, each as its leaf says it; of an erased one the entry is the leaf."""
     with open(path, "rb") as records:
-        if records.read(len(MAGIC)) != MAGIC:
-            raise Wrong("records: does not begin as an export does")
-        while head := records.read(36):
+        demand(records.read(len(MAGIC)) == MAGIC, "records: does not begin as an export does")
+        for index, head in enumerate(iter(lambda: records.read(36), b"")):
             length, = struct.unpack(">I", head[:4]) if len(head) == 36 else (ENTRY_MAX + 1,)
             entry = records.read(length) if length <= ENTRY_MAX else b""
-            if len(entry) != length:
-                raise Wrong("records: cut short, or a record of a length that none has")
-            yield head[4:], entry
-
-
-def leaf_of(told, entry):
-    """The leaf's hash; erased entries have nothing but the leaf."""
-    leaf, salt, body = entry[:LEAF], entry[LEAF:LEAF + SALT], entry[LEAF + SALT:]
-    if len(entry) != LEAF and len(entry) < LEAF + SALT:
-        raise Wrong("an entry of that length is none")
-    if len(entry) > LEAF and hmac.new(salt, body, hashlib.sha256).digest() != leaf[48:]:
-        raise Wrong("its body is not what its leaf committed to")
-    if sha256(b"\0", leaf) != told:
-        raise Wrong("its leaf hash is another's")
-    return told
+            demand(len(entry) == length and (length == LEAF or length >= LEAF + SALT),
+                   f"record {index}: cut short, or of a length that none has")
+            leaf, salt, body = entry[:LEAF], entry[LEAF:LEAF + SALT], entry[LEAF + SALT:]
+            demand(length == LEAF or hmac.digest(salt, body, "sha256") == leaf[48:],
+                   f"record {index}: its body is not what its leaf committed to")
+            demand(sha256(b"\0", leaf) == head[4:], f"record {index}: its leaf hash is another's")
+            yield index, head[4:], entry
 
 
 def verify(args):
-    folder, key_pem = pathlib.Path(args.folder), pathlib.Path(args.key).read_text("utf-8")
-    note = (folder / "checkpoint").read_text("utf-8")
+    def read(*path):  # the octets as they are: read_text() takes other ends of lines for newlines
+        return pathlib.Path(*path).read_bytes().decode()
+    key_pem, note, tree, bare = read(args.key), read(args.folder, "checkpoint"), Tree(), Bare()
     origin, size, root = read_checkpoint(note, key_pem)
-    older = read_checkpoint(pathlib.Path(args.since).read_text("utf-8"), key_pem) if args.since else None
-    if older and older[0] != origin:
-        raise Wrong("the older checkpoint is another log's")
-    if older and older[1] == size and older[2] != root:
-        raise Wrong(f"a split view: two signed checkpoints of {size} records with different roots")
-    if args.witness:
-        given = args.witness if "+" in args.witness else pathlib.Path(args.witness).read_text("utf-8")
-        seen, demanded = count_witnesses(note, given.split()), args.quorum or len(given.split())
-        if seen < demanded:
-            raise Wrong(f"{seen} witnesses signed this checkpoint, {demanded} are demanded")
-    tree, erased, met = Tree(), 0, not older or older[1] == 0
-    for told, entry in read_records(folder / "records"):
-        try:
-            tree.add(leaf_of(told, entry))
-        except Wrong as wrong:
-            raise Wrong(f"record {tree.size}: {wrong}") from None
-        erased += len(entry) == LEAF
-        met = met or tree.size == older[1]
-        if older and tree.size == older[1] and tree.root() != older[2]:
-            raise Wrong(f"the first {tree.size} records are not those of the older checkpoint")
-    if (tree.size, tree.root()) != (size, root):
-        raise Wrong(f"these {tree.size} records are not the {size} that the checkpoint is over")
-    if not met:
-        raise Wrong(f"the log ends before the {older[1]} records of the older checkpoint")
-    return size, erased, root.hex()
+    older = read_checkpoint(read(args.since), key_pem) if args.since else None
+    demand(not older or older[0] == origin, "the older checkpoint is another log's")
+    demand(not older or older[1] != size or older[2] == root,
+           f"a split view: two signed checkpoints of {size} records with different roots")
+    if (args.witness, args.quorum) != (None, None):
+        vkeys = (read(args.witness) if args.witness and "+" not in args.witness else args.witness or "").split()
+        demand_witnesses(note, vkeys, len(vkeys) if args.quorum is None else args.quorum)
+    for index, leaf_hash, entry in read_records(pathlib.Path(args.folder, "records")):
+        bare.add(index, entry)
+        tree.add(leaf_hash)
+        demand(not older or older[1] != tree.size or older[2] == tree.root(),
+               f"the first {tree.size} records are not those of the older checkpoint")
+    demand((tree.size, tree.root()) == (size, root),
+           f"these {tree.size} records are not the {size} that the checkpoint is over")
+    demand(not older or older[1] <= size, f"the log ends before the {older and older[1]} records of the older checkpoint")
+    return size, bare.check(), root.hex()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="DIR")
-    parser.add_argument("--key", required=True)
-    parser.add_argument("--since")
-    parser.add_argument("--witness")
-    parser.add_argument("--quorum", type=int)
+    for option, how in {"--key": {"required": True}, "--since": {}, "--witness": {}, "--quorum": {"type": int}}.items():
+        parser.add_argument(option, **how)
     try:
-        print("Verified: {} records ({} erased), all under the signed root {}".format(*verify(parser.parse_args())))
-    except (Wrong, OSError, ValueError) as wrong:
+        print("Verified: {} records ({}), all under the signed root {}".format(*verify(parser.parse_args())))
+    except (OSError, ValueError) as wrong:
         sys.exit(f"not verified: {wrong}")
 
 

@@ -143,6 +143,8 @@ static void add_structured_data(struct buf *out, const struct integration_syslog
         add_hex(out, "correlation", BYTES_OF(record->correlation));
     buf_addf(out, " decision=\"%s\"", audit_decision_name(record->decision));
     add_number(out, "sequence", record->source_sequence);
+    add_number(out, "monotonic_ms",
+               record->monotonic_ms > 0 ? (uint64_t)record->monotonic_ms : 0);
     if (audit_leaf_read(hit->entry, &entry) == RC_OK && entry.erased)
         buf_addf(out, " erased=\"true\"");
     else if (style->format == INTEGRATION_TEXT)

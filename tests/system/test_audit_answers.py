@@ -62,7 +62,14 @@ def test_a_denial_names_the_rule_and_who_wrote_it(running):
     assert {"session.open", "session.close"} <= {row["action"] for row in story["session"]}
     text = running.touchmark("audit", "explain", record["index"]).stdout
     assert "device pump-1 asked for publish of plant/pump-1/secret" in text and "denied" in text
-    assert "made by admin" in text and 'line 5 decided:\n  deny device publish "plant/+/secret"' in text
+    assert "made by admin, put in force by admin" in text
+    assert 'line 5 decided, a rule since version 2, by admin, ' in text and ':\n  deny device publish "plant/+/secret"\n' in text
+
+
+def test_a_story_begins_when_it_is_said(running):
+    record = running.audit(action="publish", decision="denied", device="pump-1")[0]
+    assert told(running, "explain", record["index"])["session"]
+    assert told(running, "explain", record["index"], "--since", "2999-01-01T00:00:00Z")["session"] == []
 
 
 def test_a_rule_of_several_lines_is_told_whole(running):
@@ -130,8 +137,31 @@ def test_what_was_counted_with_other_topics_is_told_apart(running):
         assert answer["did"] == []
         assert [(row["actor"], row["count"], row["target"]) for row in answer["perhaps"]] == \
             [("pump-2", 3, "plant/pump-2/first")]
-    assert told(running, "access", "plant/pump-1/third")["perhaps"] == []
     assert "And perhaps" in running.touchmark("audit", "access", "plant/pump-2/first").stdout
+
+
+def test_a_subscription_counted_behind_another_is_told(running):
+    with client(running, "pump-2") as reader:
+        for name in ("a", "b"):
+            reader.subscribe(f"plant/{name}/state")
+    place.wait_for("counted subscriptions", lambda: any(
+        record.get("aggregate", {}).get("targets") == 2 for record in running.audit(action="subscribe", device="pump-2")), 60)
+    answer = told(running, "access", "plant/b/state")
+    rows = [row for row in answer["perhaps"] if row["action"] == "subscribe"]
+    assert [(row["actor"], row["count"], row["target"]) for row in rows] == [("pump-2", 2, "plant/a/state")]
+
+
+def test_a_try_behind_a_flood_is_told(running):
+    """Ten are told one by one, the rest in one record, which has the target of the first of them."""
+    with client(running, "pump-2") as publisher:
+        for _ in range(12):
+            publisher.publish("plant/other/x", b"x", qos=1)
+        publisher.publish("plant/7/valve", b"x", qos=1)
+    place.wait_for("the flood's record", lambda: any(record.get("aggregate", {}).get("targets", 0) > 1 for record in
+                                                     running.audit(action="publish", decision="denied", device="pump-2")), 60)
+    answer = told(running, "access", "plant/7/valve")
+    assert ("pump-2", "denied", "plant/other/x") in \
+        {(row["actor"], row["decision"], row["target"]) for row in answer["did"] + answer["perhaps"]}
 
 
 def test_access_since_tomorrow_is_nobodys(running):
@@ -304,3 +334,26 @@ def test_who_may_not_read_may_not_follow(running, tmp_path):
     done = place.touchmark("audit", "follow", "--profile", tmp_path / "watcher/operator.conf", "--server",
                            f"https://127.0.0.1:{running.ports['operator']}", check=False)
     assert done.returncode == 3
+
+
+# ---- audit explain, once more: with a policy of its own ----
+
+def test_a_rule_has_the_author_of_the_version_that_brought_it(running, tmp_path):
+    """Bob adds a comment, and then a rule: what admin wrote before stays admin's."""
+    running.touchmark("operator", "add", "bob", "--role", "admin", "--out", tmp_path / "bob")
+    file, first = tmp_path / "new.policy", running.active_policy()["version"]
+    file.write_text("# bob was here\n" + POLICY + 'deny device publish "plant/+/other"\n')
+    place.touchmark("policy", "apply", file, "--why", "tidied", "--profile", tmp_path / "bob/operator.conf",
+                    "--server", f"https://127.0.0.1:{running.ports['operator']}")
+    running.wait_applied()
+    for topic, line, since, author in (("secret", 6, first, "admin"), ("other", 7, first + 1, "bob")):
+        publish(running, "pump-2", f"plant/pump-2/{topic}")
+        record = running.wait_audit(lambda one: one["target"] == f"plant/pump-2/{topic}", device="pump-2", decision="denied")
+        told_ = told(running, "explain", record["index"])["policy"]
+        assert (told_["version"], told_["author"], told_["line"]) == (first + 1, "bob", line)
+        assert (told_["applied_by"], told_["applied_why"]) == ("bob", "tidied")
+        assert (told_["rule_since"], told_["rule_author"], told_["rule_older"]) == (since, author, False)
+        assert told_["rule"] == f'deny device publish "plant/+/{topic}"'
+    text = running.touchmark("audit", "explain", record["index"]).stdout
+    assert "made by bob, put in force by bob (tidied)." in text
+    assert running.touchmark("audit", "explain", record["index"], "--since", "x", check=False).returncode == 7

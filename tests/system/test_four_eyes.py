@@ -149,6 +149,8 @@ def test_a_policy_waits_for_another_administrator(running, work):
     assert record["actor"]["id"] == "bob"
     assert record["reason"] == f"proposal {number} of admin; for pumps"
     assert acts(running, "proposal.approve")[0]["correlation"] == record["correlation"]
+    story = told(running, "audit", "explain", record["index"])["policy"]
+    assert (story["author"], story["applied_by"], story["applied_why"]) == ("admin", "bob", record["reason"])
     assert {row["actor"]["id"] for row in acts(running, "proposal.approve", "denied")} >= {"admin"}
     assert bob(running, "proposal", "approve", number).returncode == 5
 

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -18,6 +19,8 @@ import world
 SCRIPT = place.SOURCE / "docs/verify_audit.py"
 MAGIC = len(b"touchmark audit 1\n")
 MANY = 10_000
+BARE = 4 + 32 + 80  # a row without a body
+LOG_ERASE = 10
 
 
 class Logs:
@@ -31,16 +34,22 @@ class Logs:
         with world.world() as running:
             for number in range(30):
                 running.add_device(f"pump-{number}")
-            running.wait_audit(action="device.add", device="pump-29")
-            place.wait_for("a checkpoint", lambda: running.call("GET", "/v1/audit/checkpoint").status == 200)
+            running.revoke("pump-20", wait=True)
+            running.touchmark("audit", "erase", "--device", "pump-20", "--reason", "done: 900 records")
+            running.wait_audit(lambda record: re.fullmatch(r"done: \d records", record.get("reason", "")), action="log.erase",
+                               kind="process")
+            self.wait_covered(running)
             running.touchmark("audit", "checkpoint", "--save", self.since)
             for number in range(30, 60):
                 running.add_device(f"pump-{number}")
-            size = running.api("GET", "/v1/status")["audit_records"]
-            place.wait_for("a later one", lambda: int(
-                running.call("GET", "/v1/audit/checkpoint").body.split(b"\n")[1]) >= size)
+            self.wait_covered(running)
             running.touchmark("audit", "export", self.whole)
             shutil.copy(running.folder / "operator/checkpoints.pub.pem", self.key)
+
+    @staticmethod
+    def wait_covered(running):
+        size = running.api("GET", "/v1/status")["audit_records"]
+        place.wait_for("a checkpoint of all", lambda: running.api("GET", "/v1/status")["audit_checkpoint"] >= size)
 
     def copy(self, name):
         made = self.folder / name
@@ -87,19 +96,14 @@ def load_script():
     return module
 
 
-@pytest.fixture(scope="module")
-def many(logs, tmp_path_factory):
-    """A log of 10,000 records and a key of its own: the rows of the other one, again and again, under a tree of their own."""
-    made, script = Logs(tmp_path_factory.mktemp("many")), load_script()
-    records = (logs.whole / "records").read_bytes()
-    spans = rows(records)
-    repeated = [records[slice(*spans[number % len(spans)])] for number in range(MANY)]
+def sign(logs, folder, octets):
+    """A log of these rows, under a tree and a key of its own."""
+    made, script = Logs(folder), load_script()
     tree = script.Tree()
-    for row in repeated:
+    for row in octets:
         tree.add(row[4:36])
-    root = base64.b64encode(tree.root()).decode()
     lines = (logs.whole / "checkpoint").read_text().split("\n")
-    text = "\n".join([lines[0], str(MANY), root, lines[3], ""])
+    text = "\n".join([lines[0], str(tree.size), base64.b64encode(tree.root()).decode(), lines[3], ""])
     key, pem, signed = made.folder / "key", made.key, made.folder / "signed"
     world.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
     pem.write_bytes(world.run("openssl", "ec", "-in", key, "-pubout").stdout)
@@ -107,9 +111,18 @@ def many(logs, tmp_path_factory):
     spki = world.run("openssl", "pkey", "-pubin", "-in", pem, "-outform", "DER").stdout
     signature = base64.b64encode(script.sha256(spki)[:4] + signed.read_bytes()).decode()
     made.whole.mkdir()
-    (made.whole / "records").write_bytes(records[:MAGIC] + b"".join(repeated))
+    (made.whole / "records").write_bytes((logs.whole / "records").read_bytes()[:MAGIC] + b"".join(octets))
     (made.whole / "checkpoint").write_text(f"{text}\n— {lines[0]} {signature}\n")
     return made
+
+
+@pytest.fixture(scope="module")
+def many(logs, tmp_path_factory):
+    """A log of 10,000 records: the rows of the other one, again and again."""
+    records = (logs.whole / "records").read_bytes()
+    spans = [span for span in rows(records) if span[1] - span[0] > BARE]  # which would be more than the log says
+    return sign(logs, tmp_path_factory.mktemp("many"),
+                [records[slice(*spans[number % len(spans)])] for number in range(MANY)])
 
 
 def test_the_script_is_short_and_has_only_the_standard_library():
@@ -152,7 +165,7 @@ def told_by_script(script, logs, folder):
     args = argparse.Namespace(folder=folder, key=logs.key, since=None, witness=None, quorum=None)
     try:
         script.verify(args)
-    except (script.Wrong, OSError, ValueError) as wrong:
+    except (OSError, ValueError) as wrong:
         return str(wrong)
     return None
 
@@ -208,19 +221,81 @@ def test_both_see_a_log_that_was_rolled_back(logs):
     assert not both(logs, folder, "--since", logs.whole / "checkpoint")
 
 
-def test_both_accept_what_was_erased_and_count_it(logs):
+def bodies_of(records, *begins):
+    """These octets without the bodies of the rows that begin there."""
+    rest = [(begin, end) for begin, end in rows(records)]
+    return records[:MAGIC] + b"".join(
+        struct.pack(">I", 80) + records[begin + 4:begin + BARE] if begin in begins else records[begin:end]
+        for begin, end in rest)
+
+
+def told_by_both(logs, folder):
+    """Why they refuse it."""
+    assert not both(logs, folder)
+    ours = place.touchmark("audit", "verify", folder, "--key", logs.key, check=False)
+    return ours.stderr, told_by_script(load_script(), logs, folder)
+
+
+def test_both_accept_what_the_log_says_was_erased_and_no_more(logs):
     folder = logs.copy("erased")
     records = (folder / "records").read_bytes()
-    begin, end = rows(records)[9]
-    leaf = records[begin + 36:begin + 36 + 80]
-    erased = records[:begin] + struct.pack(">I", 80) + records[begin + 4:begin + 36] + leaf + records[end:]
-    (folder / "records").write_bytes(erased)
-    assert both(logs, folder)
-    told = place.touchmark("audit", "verify", folder, "--key", logs.key).stdout
-    assert "(1 erased)" in told
-    salted = records[:begin] + struct.pack(">I", 96) + records[begin + 4:begin + 36 + 96] + records[end:]
-    (folder / "records").write_bytes(salted)  # the body alone is gone: that is no erasure
+    bare = [begin for begin, end in rows(records) if end - begin == BARE]
+    whole = [begin for begin, end in rows(records) if end - begin > BARE]
+    assert bare and both(logs, folder)
+    assert f"({len(bare)} erased)" in place.touchmark("audit", "verify", folder, "--key", logs.key).stdout
+    for begins in ([whole[0]], [whole[9]], whole[:40]):
+        (folder / "records").write_bytes(bodies_of(records, *begins))
+        for text in told_by_both(logs, folder):
+            assert f"{len(bare) + len(begins)} records have no body" in text and f"says of {len(bare)} " in text
+    (folder / "records").write_bytes(bodies_of(records, *whole))  # nothing says anything any more
     assert not both(logs, folder)
+
+
+def test_both_refuse_a_record_of_erasing_that_has_no_body(logs):
+    folder = logs.copy("silenced")
+    records = (folder / "records").read_bytes()
+    erasing = [begin for begin, end in rows(records) if struct.unpack_from(">H", records, begin + 38)[0] == LOG_ERASE]
+    assert len(erasing) == 2
+    for begin in erasing:
+        (folder / "records").write_bytes(bodies_of(records, begin))
+        ours, theirs = told_by_both(logs, folder)
+        assert "log.erase has no body" in ours and "never without a body" in theirs
+
+
+def test_both_excuse_what_an_erasure_under_way_took(logs, tmp_path):
+    """A copy of the time when it had begun, and its records were bare already; none behind it may be."""
+    records = (logs.whole / "records").read_bytes()
+    all_rows = [records[slice(*span)] for span in rows(records)]
+    begun = next(place for place, row in enumerate(all_rows) if struct.unpack_from(">H", row, 38)[0] == LOG_ERASE)
+    (tmp_path / "amid").mkdir()
+    amid = sign(logs, tmp_path / "amid", all_rows[:begun + 1])
+    assert both(amid, amid.whole)
+    assert "erased, more under way)" in place.touchmark("audit", "verify", amid.whole, "--key", amid.key).stdout
+    (tmp_path / "behind").mkdir()
+    behind = sign(logs, tmp_path / "behind", all_rows[:begun + 1] + [struct.pack(">I", 80) + all_rows[0][4:BARE]])
+    for text in told_by_both(behind, behind.whole):
+        assert "1 records have no body, and the log says of 0 " in text
+
+
+def test_both_refuse_a_salt_without_a_body(logs):
+    folder = logs.copy("salted")
+    records = (folder / "records").read_bytes()
+    begin, end = rows(records)[9]
+    (folder / "records").write_bytes(
+        records[:begin] + struct.pack(">I", 96) + records[begin + 4:begin + 36 + 96] + records[end:])
+    assert not both(logs, folder)
+
+
+def test_both_take_the_checkpoint_as_its_octets_are(logs):
+    folder = logs.copy("lines")
+    note = (folder / "checkpoint").read_bytes()
+    for ends in (b"\r\n", b"\r"):
+        (folder / "checkpoint").write_bytes(note.replace(b"\n", ends))
+        assert not both(logs, folder), ends
+    (folder / "checkpoint").write_bytes(note)
+    changed = logs.folder / "since-lines"
+    changed.write_bytes(logs.since.read_bytes().replace(b"\n", b"\r\n"))
+    assert both(logs, folder, "--since", logs.since) and not both(logs, folder, "--since", changed)
 
 
 def test_both_refuse_another_key_and_no_key(logs, tmp_path):
@@ -236,4 +311,10 @@ def test_both_demand_witnesses(logs):
     typed = b"\4" + base64.b64decode(key)
     vkey = f"{name}+{hashlib.sha256(name.encode() + chr(10).encode() + typed).digest()[:4].hex()}+" + \
         base64.b64encode(typed).decode()
-    assert not both(logs, logs.whole, "--witness", vkey)
+    keys, none = logs.folder / "witnesses", logs.folder / "nobody"
+    keys.write_text(vkey + "\n")
+    none.write_text("\n")
+    for words in (["--witness", vkey], ["--witness", keys], ["--witness", none], ["--witness", ""], ["--quorum", 1],
+                  ["--quorum", 0], ["--witness", vkey, "--quorum", 0], ["--witness", vkey, "--quorum", 2],
+                  ["--witness", none, "--quorum", 0], ["--witness", logs.folder / "not-there"]):
+        assert not both(logs, logs.whole, *words), words

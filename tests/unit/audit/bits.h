@@ -145,7 +145,7 @@ static inline void bits_open(struct bits *b, uint64_t size, uint64_t lesser)
     logs_folder(b->path, &b->dir);
     assert_int_equal(file_make_dir(b->dir, "export", 0700, &b->copy), RC_OK);
     assert_int_equal(file_make_dir(b->dir, "tiles", 0700, &b->tiles), RC_OK);
-    logs_fill(b->logs, records, size);
+    logs_fill_telling(b->logs, records, size, size / 2);
     free(records);
     assert_int_equal(store_read(b->logs->store, bits_export, b), RC_OK);
     bits_add_file(b, BITS_NOTE, "export", "checkpoint");

@@ -153,3 +153,25 @@ static inline void logs_fill(struct logs *w, struct audit_record *records, size_
         records[i] = logs_record(&dice);
     assert_int_equal(store_write(w->store, logs_append_many, &many), RC_OK);
 }
+
+/* The same; but of erasing and pruning only the record at this place tells, and of one. */
+static inline void logs_fill_telling(struct logs *w, struct audit_record *records, size_t count,
+                                     size_t told)
+{
+    uint64_t dice = 42;
+    struct logs_many many = { w, records, count };
+
+    for (size_t i = 0; i < count; i++) {
+        records[i] = logs_record(&dice);
+        if (records[i].action == AUDIT_LOG_ERASE || records[i].action == AUDIT_LOG_PRUNE)
+            records[i].action = AUDIT_LOG_HOLD;
+        if (i == told)
+            records[i] = (struct audit_record){ .action = AUDIT_LOG_ERASE,
+                                                .decision = AUDIT_ALLOWED,
+                                                .actor_kind = AUDIT_PROCESS,
+                                                .actor = BYTES("authority"),
+                                                .target = BYTES("device dev-1"),
+                                                .reason = BYTES("done: 1 records") };
+    }
+    assert_int_equal(store_write(w->store, logs_append_many, &many), RC_OK);
+}

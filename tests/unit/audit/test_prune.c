@@ -132,6 +132,31 @@ static void what_is_due_is_pruned_to_the_millisecond(void **state)
     assert_false(is_bare(&w, 2));
 }
 
+/* What a copy lacks meanwhile is explained by that a run began; and it never stays untold. */
+static void a_run_of_several_steps_is_told_when_it_begins_and_when_it_is_over(void **state)
+{
+    const int64_t later = START + 20LL * DAY;
+    struct world w;
+
+    begin(&w, *state);
+    for (unsigned i = 0; i < 5; i++)
+        add(&w, START);
+    retain(&w, 10, START);
+    w.prune.most = 2;
+    prune_at(&w, later, 20LL * DAY);
+    assert_true(w.pruned.run_begins && !w.pruned.run_over && w.pruned.more);
+    assert_int_equal(w.pruned.first, 0);
+    prune_at(&w, later, 0);
+    assert_false(w.pruned.run_begins || w.pruned.run_over);
+    retain(&w, 0, later);
+    prune_at(&w, later, 0);
+    assert_true(w.pruned.run_over && !w.pruned.run_begins && !w.pruned.more);
+    assert_int_equal(w.pruned.records, 4);
+    prune_at(&w, later, 0);
+    assert_false(w.pruned.run_over);
+    assert_false(is_bare(&w, 4));
+}
+
 /* A year ahead, and nothing that is not a day of it goes in an hour. */
 static void a_clock_that_stepped_ahead_prunes_no_faster(void **state)
 {
@@ -388,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_LOG(nothing_is_pruned_without_a_setting),
         IN_A_LOG(what_is_due_is_pruned_to_the_millisecond),
+        IN_A_LOG(a_run_of_several_steps_is_told_when_it_begins_and_when_it_is_over),
         IN_A_LOG(a_clock_that_stepped_ahead_prunes_no_faster),
         IN_A_LOG(retention_begins_at_the_newest_record),
         IN_A_LOG(what_was_not_exported_stays),

@@ -15,6 +15,7 @@ struct ground {
     struct buf records, note, earlier; /* the files, and a checkpoint of EARLIER records */
     char path[32];
     int dir;
+    uint64_t bare; /* bits of the records that have no body */
 };
 
 static enum rc export(struct store_txn *txn, void *with) {
@@ -22,8 +23,7 @@ static enum rc export(struct store_txn *txn, void *with) {
 
     TRY(audit_export_new(g->dir, &out)); for (uint64_t i = 0; i < RECORDS; i++){
         struct bytes entry; TRY(audit_log_get(g->logs->log, txn, i, &entry));
-        /* Record 10 was erased. */
-        if (i == 10) entry.len = AUDIT_LEAF;
+        if (i < 64 && (g->bare >> i & 1) != 0) entry.len = AUDIT_LEAF;
         TRY(audit_export_add(out, entry)); }
 TRY(audit_log_root(g->logs->log, txn, EARLIER, &root));
 signing_sign(&g->signing, EARLIER, &root, &g->earlier);
@@ -32,9 +32,23 @@ signing_sign(&g->signing, RECORDS, &root, &g->note);
 return audit_export_finish(out, buf_bytes(&g->note));
 }
 
+static struct audit_record FILLED[RECORDS];
+
+/* The same log once more, of which these of the first 64 records have no body. */
+static void export_again(struct ground *g, uint64_t bare)
+{
+    logs_folder_remove(g->path, g->dir);
+    logs_folder(g->path, &g->dir);
+    g->bare = bare;
+    buf_reset(&g->note);
+    buf_reset(&g->earlier);
+    buf_reset(&g->records);
+    assert_int_equal(store_read(g->logs->store, export, g), RC_OK);
+    assert_int_equal(file_read(g->dir, "records", &g->records), RC_OK);
+}
+
 static int set_up(void **state)
 {
-    static struct audit_record records[RECORDS];
     struct ground *g = calloc(1, sizeof *g);
     void *logs = NULL;
 
@@ -45,9 +59,8 @@ static int set_up(void **state)
     g->earlier = (struct buf)BUF_MAX(AUDIT_NOTE_MAX);
     logs_folder(g->path, &g->dir);
     signing_open(&g->signing);
-    logs_fill(g->logs, records, RECORDS);
-    assert_int_equal(store_read(g->logs->store, export, g), RC_OK);
-    assert_int_equal(file_read(g->dir, "records", &g->records), RC_OK);
+    logs_fill_telling(g->logs, FILLED, RECORDS, EARLIER - 1);
+    export_again(g, 1 << 10);
     *state = g;
     return 0;
 }
@@ -78,6 +91,31 @@ static void verifies_an_exported_log_and_counts_what_was_erased(void **state)
     assert_int_equal(
         audit_verify(g->dir, g->signing.key, &NOBODY, buf_bytes(&g->earlier), &verified),
         RC_OK);
+}
+
+static enum rc verify_again(struct ground *g, uint64_t bare)
+{
+    struct audit_verified verified;
+
+    export_again(g, bare);
+    return audit_verify(g->dir, g->signing.key, &NOBODY, BYTES(""), &verified);
+}
+
+static void refuses_more_bodies_gone_than_the_log_says(void **state)
+{
+    struct ground *g = *state;
+    uint64_t stays = 0;
+
+    assert_int_equal(verify_again(g, 0), RC_OK);
+    assert_int_equal(verify_again(g, 1 << 11), RC_OK); /* one is one: heads do not say whose */
+    assert_int_equal(verify_again(g, 1 << 10 | 1 << 11), RC_DENIED);
+    assert_non_null(strstr(fault_text(), "2 records have no body"));
+    assert_non_null(strstr(fault_text(), "the log says of 1 "));
+    while (FILLED[stays].action != AUDIT_LOG_HOLD)
+        stays++;
+    assert_true(stays < 64);
+    assert_int_equal(verify_again(g, 1ull << stays), RC_DENIED);
+    assert_non_null(strstr(fault_text(), "log.hold"));
 }
 
 static enum rc verify_bytes(struct ground *g, struct bytes records, struct bytes note)
@@ -163,6 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(verifies_an_exported_log_and_counts_what_was_erased,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_more_bodies_gone_than_the_log_says, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(detects_every_changed_bit_of_the_records, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(detects_every_changed_bit_of_the_checkpoint, set_up,
