@@ -2,6 +2,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/log_state.h"
+#include "audit/saying.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,7 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken)
 {
     struct store_number sequence = store_key_number(origin->sequence);
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
     uint8_t key[SOURCE_KEY];
     struct audit_record read;
     uint64_t last;
@@ -189,6 +191,8 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
     TRY(audit_record_read(record, &read));
     if (read.source != 0)
         return fault(RC_MALFORMED, "audit log: a spooled record names its own source");
+    TRY(audit_saying_check(origin->source, &read));
+    audit_saying_bound(&read, origin->now_ms, &reason);
     read.source = origin->source;
     read.source_sequence = origin->sequence;
     TRY(append(log, txn, &read, NULL));

@@ -53,12 +53,13 @@ struct audit_origin {
     enum audit_source source;
     uint8_t spool[AUDIT_SPOOL_ID];
     uint64_t sequence;
-    bool sparse; /* its numbers leave gaps: they count more than records */
+    bool sparse;    /* its numbers leave gaps: they count more than records */
+    int64_t now_ms; /* wall, when it is taken: saying.h */
 };
 /*
  * Take in a record of a spool, once: *taken is false if it is there already. RC_DENIED: the
- * sequence leaves a gap (unless sparse), so records are missing; nothing is taken.
- * RC_MALFORMED: not a record.
+ * sequence leaves a gap (unless sparse), so records are missing, or it is not this source's to
+ * tell (saying.h); nothing is taken. RC_MALFORMED: not a record.
  */
 enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken);
@@ -70,6 +71,7 @@ enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
  * for.
  */
 enum { AUDIT_SOURCE_ROOM = AUDIT_FROM_SIGNER + 1 };
+/* UINT64_MAX: that many or more acts. */
 struct audit_source_sum {
     uint64_t records, acts;
 };

@@ -26,13 +26,14 @@ enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t 
     return read_record(log, index, bytes, record);
 }
 
-/* ---- Where certificates were made ---- */
+/* ---- Where certificates were made: nobody's word but the authority's says so ---- */
 
 static bool makes_certificate(const struct audit_record *record)
 {
     const enum audit_action action = record->action;
 
-    return record->decision == AUDIT_ALLOWED && record->certificate.fingerprint.len > 0 &&
+    return record->source == AUDIT_FROM_AUTHORITY && record->decision == AUDIT_ALLOWED &&
+           record->certificate.fingerprint.len > 0 &&
            (action == AUDIT_CERTIFICATE_ISSUE || action == AUDIT_CERTIFICATE_RENEW ||
             action == AUDIT_OPERATOR_ADD || action == AUDIT_SYSTEM_RECOVER ||
             action == AUDIT_DOOR_CERTIFY);

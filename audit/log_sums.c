@@ -12,6 +12,12 @@ static unsigned table(const struct audit_log *log)
     return log->first_table + AUDIT_SOURCES;
 }
 
+/* A source that lies shall not make the sum of all others wrong. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 static enum rc read_number(struct bytes value, uint64_t *number)
 {
     struct reader r = READER(value);
@@ -34,7 +40,7 @@ static enum rc add(struct audit_log *log, struct store_txn *txn, unsigned kind, 
         rc = read_number(value.bytes, &before);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    struct store_number sum = store_key_number(before + more);
+    struct store_number sum = store_key_number(plus(before, more));
     return store_txn_put(txn, table(log), BYTES_OF(key), BYTES_OF(sum.at));
 }
 
@@ -57,7 +63,7 @@ static enum rc note(struct bytes key, struct bytes value, struct audit_source_su
         return fault(RC_CORRUPT, "audit log: a source %u", source);
     sparse[source] = sparse[source] || (key.at[0] & SPARSE) != 0;
     if ((key.at[0] & BEYOND) != 0)
-        sums[source].acts += number;
+        sums[source].acts = plus(sums[source].acts, number);
     else if (key.len == 1 || !sparse[source])
         sums[source].records += number;
     return RC_OK;
@@ -91,7 +97,7 @@ enum rc audit_log_sums(struct audit_log *log, struct store_txn *txn,
         own -= found[i].records;
     found[AUDIT_FROM_AUTHORITY].records = own; /* what no spool brought */
     for (unsigned i = AUDIT_FROM_AUTHORITY; i < AUDIT_SOURCE_ROOM; i++) {
-        found[i].acts += found[i].records;
+        found[i].acts = plus(found[i].acts, found[i].records);
         sums[i] = found[i];
     }
     return RC_OK;

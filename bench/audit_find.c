@@ -85,8 +85,9 @@ static void by_decision(const struct audit_fleet *fleet, uint64_t dice,
                         struct audit_query *query, struct audit_fleet_record *room)
 {
     (void)fleet;
+    (void)dice;
     (void)room;
-    query->decisions = (uint8_t)(1 << (dice % 2 == 0 ? AUDIT_DENIED : AUDIT_FAILED));
+    query->decisions = 1 << AUDIT_DENIED;
 }
 
 static void by_rule(const struct audit_fleet *fleet, uint64_t dice, struct audit_query *query,
@@ -104,7 +105,7 @@ static void by_source(const struct audit_fleet *fleet, uint64_t dice, struct aud
     (void)fleet;
     (void)dice;
     (void)room;
-    query->sources = 1 << AUDIT_FROM_OPERATOR_DOOR;
+    query->sources = 1 << AUDIT_FROM_AUTHORITY;
 }
 
 static void read_peer(struct audit_query *query, struct buf *text)

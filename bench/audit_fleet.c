@@ -91,7 +91,7 @@ static const struct kind {
     { 40, AUDIT_SUBSCRIBE, AUDIT_ALLOWED, false },
     { 25, AUDIT_RECEIVE, AUDIT_ALLOWED, false },
     { 15, AUDIT_PUBLISH, AUDIT_DENIED, false },
-    { 5, AUDIT_HANDSHAKE, AUDIT_FAILED, false },
+    { 5, AUDIT_HANDSHAKE, AUDIT_DENIED, false },
     { 5, AUDIT_CERTIFICATE_RENEW, AUDIT_ALLOWED, false },
     { 7, AUDIT_DEVICE_READ, AUDIT_ALLOWED, true },
     { 3, AUDIT_DEVICE_SUSPEND, AUDIT_ALLOWED, true },

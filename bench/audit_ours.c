@@ -1,5 +1,6 @@
 #include "bench/audit_ours.h"
 
+#include "audit/saying.h"
 #include "store/seal.h"
 
 #include <stdlib.h>
@@ -80,23 +81,37 @@ enum rc audit_ours_stage(struct audit_ours *ours, size_t count)
         audit_fleet_make(&ours->fleet, ours->size + i, &ours->made);
         TRY(audit_record_write(&ours->made.record, &stage->bytes));
         stage->ends[i] = stage->bytes.len;
-        stage->by_operator[i] = ours->made.record.actor_kind == AUDIT_OPERATOR;
+        stage->own[i] = audit_saying_check(AUDIT_FROM_DEVICE_DOOR, &ours->made.record) != RC_OK;
     }
     return RC_OK;
+}
+
+/* What no door may say, the authority says: so the log itself takes it. */
+static enum rc append_own(struct audit_ours *ours, struct store_txn *txn, struct bytes bytes)
+{
+    struct audit_record record;
+
+    TRY(audit_record_read(bytes, &record));
+    return audit_log_append(ours->log, txn, &record, NULL);
 }
 
 static enum rc take(struct store_txn *txn, void *with)
 {
     struct audit_ours *ours = with;
     const struct audit_stage *stage = &ours->stage;
-    uint64_t sequences[2] = { ours->sequences[0], ours->sequences[1] };
+    struct audit_origin origin = {
+        .source = AUDIT_FROM_DEVICE_DOOR,
+        .sequence = ours->sequence,
+        .now_ms = FLEET_BEGAN_MS + (int64_t)(ours->size + stage->count) * FLEET_STEP_MS,
+    };
 
     for (size_t i = 0; i < stage->count; i++) {
-        bool by_operator = stage->by_operator[i], taken = false;
-        const struct audit_origin origin = {
-            .source = by_operator ? AUDIT_FROM_OPERATOR_DOOR : AUDIT_FROM_DEVICE_DOOR,
-            .sequence = ++sequences[by_operator],
-        };
+        bool taken = false;
+        if (stage->own[i]) {
+            TRY(append_own(ours, txn, audit_stage_record(stage, i)));
+            continue;
+        }
+        origin.sequence++;
         TRY(audit_log_take(ours->log, txn, &origin, audit_stage_record(stage, i), &taken));
         if (!taken)
             return fault(RC_CORRUPT, "record %zu of a group was there already", i);
@@ -108,7 +123,7 @@ enum rc audit_ours_write(struct audit_ours *ours)
 {
     TRY(store_write(ours->store, take, ours));
     for (size_t i = 0; i < ours->stage.count; i++)
-        ours->sequences[ours->stage.by_operator[i]]++;
+        ours->sequence += !ours->stage.own[i];
     ours->size += ours->stage.count;
     return RC_OK;
 }

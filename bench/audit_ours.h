@@ -17,7 +17,7 @@ void audit_cost_add(struct audit_cost *sum, const struct audit_cost *since);
 struct audit_stage {
     struct buf bytes;
     size_t ends[AUDIT_OURS_GROUP_MAX];
-    bool by_operator[AUDIT_OURS_GROUP_MAX];
+    bool own[AUDIT_OURS_GROUP_MAX]; /* the authority's */
     size_t count;
 };
 struct bytes audit_stage_record(const struct audit_stage *stage, size_t i);
@@ -28,7 +28,7 @@ struct audit_ours {
     struct store_schema schema;
     struct store *store;
     struct audit_log *log;
-    uint64_t size, sequences[2]; /* of the doors' spools */
+    uint64_t size, sequence; /* of the door's spool */
     struct audit_stage stage;
     struct audit_fleet_record made;
 };

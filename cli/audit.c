@@ -22,10 +22,10 @@ static const struct cli_option LIST_OPTIONS[] = {
 static enum rc list_records(const struct cli_call *call)
 {
     static const struct cli_show_column COLUMNS[] = {
-        { "INDEX", "index" },   { "TIME", "time" },      { "DECISION", "decision" },
-        { "ACTION", "action" }, { "ACTOR", "actor.id" }, { "DEVICE", "device" },
-        { "TARGET", "target" }, { "POLICY", "policy" },  { "RULE", "rule" },
-        { "REASON", "reason" },
+        { "INDEX", "index" },       { "TIME", "time" },     { "SOURCE", "source" },
+        { "DECISION", "decision" }, { "ACTION", "action" }, { "ACTOR", "actor.id" },
+        { "DEVICE", "device" },     { "TARGET", "target" }, { "POLICY", "policy" },
+        { "RULE", "rule" },         { "REASON", "reason" },
     };
     CLI_REMOTE(remote);
     AUTO_BUF(path, PATH_LEN_MAX);

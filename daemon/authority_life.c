@@ -31,6 +31,7 @@ static enum rc find_latest(const struct daemon_authority_book *book, struct stor
 {
     struct audit_query query = { .actions = audit_action_set_of(action),
                                  .actor = SELF,
+                                 .sources = 1 << AUDIT_FROM_AUTHORITY,
                                  .most = 1 };
     bool more = true;
 

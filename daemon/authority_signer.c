@@ -205,7 +205,9 @@ static enum rc replay_refusal(struct store_txn *txn, struct replay *replay,
     const char *kind = entry->of <= KEYS_CHECKPOINT ? KINDS[entry->of] : NULL;
     const struct audit_origin origin = { .source = AUDIT_FROM_SIGNER,
                                          .sequence = at->sequence,
-                                         .sparse = true };
+                                         .sparse = true,
+                                         .now_ms =
+                                             clock_wall_ms(replay->authority->setup.clock) };
     struct audit_record record = { .action = AUDIT_KEY_SIGN,
                                    .decision = AUDIT_DENIED,
                                    .wall_ms = at->wall_ms,

@@ -45,7 +45,10 @@ static enum rc take(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     struct audit_log *log = request->authority->setup.audit.log;
-    struct audit_origin origin = { .source = daemon_authority_source(request->channel) };
+    struct audit_origin origin = {
+        .source = daemon_authority_source(request->channel),
+        .now_ms = clock_wall_ms(request->authority->setup.clock),
+    };
     struct audit_batch batch;
     struct bytes record;
     uint64_t before = 0;

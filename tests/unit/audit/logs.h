@@ -4,6 +4,7 @@
 #include "tests/support/check.h"
 
 #include "audit/log.h"
+#include "audit/saying.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -127,6 +128,24 @@ static inline struct audit_record logs_record(uint64_t *dice)
         record.target = BYTES("plant/7/temperature");
     }
     return record;
+}
+
+/* One that this source may say. */
+static inline struct audit_record logs_record_of(enum audit_source source, uint64_t *dice)
+{
+    for (;;) {
+        struct audit_record record = logs_record(dice);
+        if (source == AUDIT_FROM_AUTHORITY)
+            return record;
+        record.device = (struct bytes){ 0 };
+        record.certificate = (struct audit_certificate){ 0 };
+        if (record.actor_kind == AUDIT_PROCESS)
+            record.actor = source == AUDIT_FROM_SIGNER
+                               ? BYTES("authority")
+                               : bytes_of_text(audit_source_name(source));
+        if (audit_saying_check(source, &record) == RC_OK)
+            return record;
+    }
 }
 
 struct logs_many {

@@ -82,18 +82,19 @@ static inline struct bytes searches_peer(uint64_t *dice)
 
 static inline struct audit_record searches_record(uint64_t *dice)
 {
-    struct audit_record record = logs_record(dice);
+    enum audit_source source = (enum audit_source)(1 + logs_dice(dice) % 4);
+    struct audit_record record = logs_record_of(source, dice);
     const struct audit_action_row *row = audit_action_get(record.action);
 
     record.target = searches_target(dice);
     record.peer = searches_peer(dice);
     if (record.actor_kind != AUDIT_NOBODY)
         record.actor_certificate = searches_certificate(dice);
-    if ((row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
+    if ((row->fields & AUDIT_CERTIFICATE_FIELD) != 0 && source == AUDIT_FROM_AUTHORITY)
         record.certificate = searches_certificate(dice);
     if ((row->fields & AUDIT_POLICY_FIELD) != 0)
         record.policy_version = logs_dice(dice) % 4;
-    record.source = (enum audit_source)(1 + logs_dice(dice) % 4);
+    record.source = source;
     record.wall_ms = 1000000 + (int64_t)(logs_dice(dice) % 50);
     return record;
 }
@@ -126,9 +127,11 @@ static inline enum rc searches_add(struct searches_adding *adding, struct store_
         return audit_log_append(adding->w->logs->log, txn, record, NULL);
     spooled.source = 0;
     TRY(audit_record_write(&spooled, &bytes));
-    const struct audit_origin origin = {
-        record->source, { (uint8_t)record->source }, ++adding->sequences[record->source], false
-    };
+    const struct audit_origin origin = { record->source,
+                                         { (uint8_t)record->source },
+                                         ++adding->sequences[record->source],
+                                         false,
+                                         record->wall_ms };
     return audit_log_take(adding->w->logs->log, txn, &origin, buf_bytes(&bytes), &taken);
 }
 

@@ -29,8 +29,8 @@ static void takes_each_record_of_a_spool_once(void **state)
 {
     AUTO_BUF(buf, AUDIT_RECORD_MAX);
     uint64_t dice = 3;
-    struct audit_record record = logs_record(&dice);
-    struct taking t = { .logs = *state, .origin = { AUDIT_FROM_SIGNER, { 1 }, 1, false } };
+    struct audit_record record = logs_record_of(AUDIT_FROM_SIGNER, &dice);
+    struct taking t = { .logs = *state, .origin = { AUDIT_FROM_SIGNER, { 1 }, 1, false, 0 } };
 
     assert_int_equal(audit_record_write(&record, &buf), RC_OK);
     t.record = buf_bytes(&buf);
@@ -56,7 +56,8 @@ static void refuses_a_spooled_record_that_names_its_source(void **state)
     AUTO_BUF(buf, AUDIT_RECORD_MAX);
     uint64_t dice = 3;
     struct audit_record record = logs_record(&dice);
-    struct taking t = { .logs = *state, .origin = { AUDIT_FROM_DEVICE_DOOR, { 1 }, 1, false } };
+    struct taking t = { .logs = *state,
+                        .origin = { AUDIT_FROM_DEVICE_DOOR, { 1 }, 1, false, 0 } };
 
     record.source = AUDIT_FROM_AUTHORITY;
     assert_int_equal(audit_record_write(&record, &buf), RC_OK);

@@ -49,9 +49,9 @@ static void each_source_has_its_records_and_their_acts(void **state)
         step.origin.spool[0] = (uint8_t)spool;
         sequences[source][spool] += sparse ? 1 + logs_dice(&dice) % 9 : 1;
         step.origin.sequence = sequences[source][spool];
-        step.record =
-            (struct audit_record){ .action = AUDIT_PUBLISH, .decision = AUDIT_DENIED };
-        if (logs_dice(&dice) % 3 == 0)
+        step.record = logs_record_of((enum audit_source)source, &dice);
+        const unsigned fields = audit_action_get(step.record.action)->fields;
+        if ((fields & AUDIT_AGGREGATE_FIELD) != 0 && logs_dice(&dice) % 3 == 0)
             step.record.aggregate.count = 1 + logs_dice(&dice) % 1000;
         assert_int_equal(store_write(step.logs->store, tell, &step), RC_OK);
         wanted[source].records++;
@@ -65,10 +65,30 @@ static void each_source_has_its_records_and_their_acts(void **state)
     }
 }
 
+static void a_source_that_lies_makes_no_sum_wrong(void **state)
+{
+    struct step step = { .logs = *state,
+                         .origin = { AUDIT_FROM_DEVICE_DOOR, { 1 }, 1, false, 0 },
+                         .record = { .action = AUDIT_PUBLISH,
+                                     .decision = AUDIT_ALLOWED,
+                                     .actor_kind = AUDIT_DEVICE,
+                                     .actor = BYTES("dev-1"),
+                                     .aggregate = { .count = UINT64_MAX } } };
+
+    for (; step.origin.sequence < 4; step.origin.sequence++)
+        assert_int_equal(store_write(step.logs->store, tell, &step), RC_OK);
+    assert_int_equal(store_read(step.logs->store, sum, &step), RC_OK);
+    assert_true(step.sums[AUDIT_FROM_DEVICE_DOOR].acts == UINT64_MAX);
+    assert_int_equal(step.sums[AUDIT_FROM_DEVICE_DOOR].records, 3);
+    assert_int_equal(step.sums[AUDIT_FROM_AUTHORITY].records, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_source_has_its_records_and_their_acts, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_lies_makes_no_sum_wrong, logs_set_up,
                                         logs_tear_down),
     };
 

@@ -281,7 +281,9 @@ static void a_window_loses_its_key_with_its_last_record(void **state)
 static enum rc take_late(struct store_txn *txn, void *with)
 {
     struct world *w = with;
-    const struct audit_origin origin = { AUDIT_FROM_DEVICE_DOOR, { 1 }, w->index + 1, true };
+    const struct audit_origin origin = {
+        AUDIT_FROM_DEVICE_DOOR, { 1 }, w->index + 1, true, w->record.wall_ms
+    };
     AUTO_BUF(bytes, AUDIT_RECORD_MAX);
     bool taken;
 

@@ -5,9 +5,10 @@
 
 #include "audit/spool.h"
 
-static inline void add_record(struct buf *batch, const char *device, const char *topic)
+static inline void add_act(struct buf *batch, enum audit_action action, const char *device,
+                           const char *topic)
 {
-    const struct audit_record record = { .action = AUDIT_PUBLISH,
+    const struct audit_record record = { .action = action,
                                          .decision = AUDIT_DENIED,
                                          .wall_ms = TBS_NOW_S * 1000,
                                          .correlation = { 7 },
@@ -18,6 +19,11 @@ static inline void add_record(struct buf *batch, const char *device, const char 
 
     assert_int_equal(audit_record_write(&record, &bytes), RC_OK);
     buf_add_sized16(batch, buf_bytes(&bytes));
+}
+
+static inline void add_record(struct buf *batch, const char *device, const char *topic)
+{
+    add_act(batch, AUDIT_PUBLISH, device, topic);
 }
 
 static inline void begin_batch(struct buf *batch, uint8_t spool, uint64_t sequence)

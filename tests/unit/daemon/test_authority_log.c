@@ -85,6 +85,33 @@ static void a_gap_that_stays_is_told_once(void **state)
     assert_non_null(strstr(trouble, "device-door spool continues with 3 after 1"));
 }
 
+/* Whoever has broken into a door tells of an erasing by ada, and that the authority ended. */
+static void what_is_not_the_doors_to_tell_is_refused_and_told(void **state)
+{
+    struct world *w = *state;
+    const struct audit_record forged = { .action = AUDIT_LOG_ERASE,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = TBS_NOW_S * 1000,
+                                         .actor_kind = AUDIT_OPERATOR,
+                                         .actor = BYTES("ada"),
+                                         .target = BYTES("device pump-1") };
+    char trouble[REGISTRY_TROUBLE_MAX + 1];
+    uint64_t sequence = 0;
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+    AUTO_BUF(bytes, AUDIT_RECORD_MAX);
+
+    assert_int_equal(audit_record_write(&forged, &bytes), RC_OK);
+    begin_batch(&batch, 1, 1);
+    add_record(&batch, "dev-1", "good");
+    buf_add_sized16(&batch, buf_bytes(&bytes));
+    assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_DENIED);
+    assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_ALLOWED), 0);
+    assert_int_equal(count_audit(w, AUDIT_PUBLISH, AUDIT_DENIED), 0);
+    assert_int_equal(count_audit(w, AUDIT_LOG_SPOOL, AUDIT_DENIED), 1);
+    tell_trouble(w, trouble);
+    assert_non_null(strstr(trouble, "log.erase is not the device-door's to tell"));
+}
+
 static void a_batch_with_one_bad_record_is_refused_whole(void **state)
 {
     struct world *w = *state;
@@ -114,17 +141,17 @@ static void count_source(const struct audit_record *record, void *with)
 static void a_record_has_the_source_of_its_channel(void **state)
 {
     struct world *w = *state;
-    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_PUBLISH),
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_HANDSHAKE),
                                        .most = 100 };
     unsigned counts[AUDIT_FROM_SIGNER + 1] = { 0 };
     uint64_t sequence = 0;
     AUTO_BUF(batch, REGISTRY_BATCH_MAX);
 
     begin_batch(&batch, 1, 1);
-    add_record(&batch, "dev-1", "a");
+    add_act(&batch, AUDIT_HANDSHAKE, "dev-1", "a");
     assert_int_equal(push(w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
-    add_record(&batch, "dev-1", "b");
+    add_act(&batch, AUDIT_HANDSHAKE, "dev-1", "b");
     assert_int_equal(push(w, REGISTRY_OPERATOR_DOOR, &batch, &sequence), RC_OK);
     each_found(w, &query, count_source, counts);
     assert_int_equal(counts[AUDIT_FROM_DEVICE_DOOR], 1);
@@ -238,6 +265,7 @@ int main(void)
         TEST(a_spool_is_taken_once_whatever_is_sent_twice),
         TEST(a_gap_is_refused_told_once_and_over_when_filled),
         TEST(a_gap_that_stays_is_told_once),
+        TEST(what_is_not_the_doors_to_tell_is_refused_and_told),
         TEST(a_batch_with_one_bad_record_is_refused_whole),
         TEST(a_record_has_the_source_of_its_channel),
         TEST(a_checkpoint_follows_new_records_and_covers_what_can_be_copied),
