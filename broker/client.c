@@ -182,8 +182,10 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
     client->facts = facts_of(client->connection);
     client->facts.groups = groups;
     client->facts.group_count = subject->groups.count;
-    client->bound = worker->policy != NULL &&
-                    policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
+    /* Fail closed: without one everything is denied. */
+    client->bound =
+        worker->policy != NULL && worker->policy->policy != NULL &&
+        policy_bind(worker->policy->policy, &client->facts, &client->policy) == RC_OK;
     client->facts.groups = NULL; /* they are bound */
     client->facts.group_count = 0;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));

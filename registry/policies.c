@@ -4,8 +4,8 @@
 
 #include "registry/question.h"
 
-/* Row: made u64, author sized16, text. The active version is a fact; the feed has version and
- * text. */
+/* Row: made u64, author sized16, text or its name. The active version is a fact; the feed has
+ * version, and text or name. */
 
 static enum rc read_row(struct bytes value, struct registry_policy_row *policy)
 {
@@ -13,8 +13,9 @@ static enum rc read_row(struct bytes value, struct registry_policy_row *policy)
 
     policy->made_ms = (int64_t)reader_u64(&r);
     policy->author = reader_sized16(&r, REGISTRY_ID_MAX);
-    policy->text = r.left;
-    return r.broken ? fault(RC_CORRUPT, "registry: a policy's row") : RC_OK;
+    if (r.broken || registry_text_read(r.left, &policy->text) != RC_OK)
+        return fault(RC_CORRUPT, "registry: a policy's row");
+    return RC_OK;
 }
 
 enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
@@ -39,29 +40,27 @@ enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
 }
 
 enum rc registry_policy_put(struct store_txn *txn, struct bytes author, uint64_t replaces,
-                            struct bytes text, int64_t now_ms, uint64_t *version)
+                            const struct registry_text *text, int64_t now_ms, uint64_t *version)
 {
     uint64_t active = 0;
     AUTO_BUF(row, STORE_VALUE_MAX);
     AUTO_BUF(change, STORE_VALUE_MAX);
 
-    if (text.len > REGISTRY_POLICY_MAX)
-        return fault(RC_LIMIT, "a policy of %zu octets, at most %d", text.len,
-                     REGISTRY_POLICY_MAX);
     if (author.len > 0)
         TRY(registry_id_check(author));
     TRY(registry_fact_number(txn, BYTES("policy"), &active));
     if (replaces != active)
         return fault(RC_EXISTS, "version %llu is active, not %llu: look at it first",
                      (unsigned long long)active, (unsigned long long)replaces);
+    TRY(registry_text_put(txn, text));
     struct store_number key = store_key_number(active + 1);
     buf_add_u64(&row, (uint64_t)now_ms);
     buf_add_sized16(&row, author);
-    buf_add(&row, text);
+    registry_text_write(text, &row);
     TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
     TRY(registry_fact_put_number(txn, BYTES("policy"), active + 1));
     buf_add_u64(&change, active + 1);
-    buf_add(&change, text);
+    registry_text_write(text, &change);
     TRY(store_feed_add(txn, REGISTRY_CHANGE_POLICY, buf_bytes(&change)));
     *version = active + 1;
     return RC_OK;
@@ -81,5 +80,5 @@ enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64
     TRY(registry_authorities_put(txn, first->authorities));
     TRY(registry_subject_add_active(txn, &first->operator, now_ms));
     TRY(registry_certificate_register(txn, &first->certificate, now_ms));
-    return registry_policy_put(txn, BYTES(""), 0, first->policy, now_ms, &version);
+    return registry_policy_put(txn, BYTES(""), 0, &first->policy, now_ms, &version);
 }

@@ -119,16 +119,18 @@ static enum rc compare(struct store_txn *txn, void *with)
     assert_int_equal(registry_projection_count(door->projection), found);
     struct registry_policy_row policy = { 0 };
     uint64_t version = 0;
-    struct bytes text = registry_projection_policy(door->projection, &version);
+    struct registry_text text = registry_projection_policy(door->projection, &version);
     if (registry_policy_get(txn, 0, &policy) == RC_OK)
-        assert_true(bytes_equal(text, policy.text));
+        assert_true(bytes_equal(text.octets, policy.text.octets));
     assert_int_equal(version, policy.version);
     return RC_OK;
 }
 
 static enum rc do_policy(struct store_txn *txn, struct act *act)
 {
-    return registry_policy_put(txn, BYTES("root"), act->count, act->text, act->now_ms,
+    const struct registry_text text = { .octets = act->text };
+
+    return registry_policy_put(txn, BYTES("root"), act->count, &text, act->now_ms,
                                &act->version);
 }
 
