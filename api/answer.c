@@ -56,7 +56,9 @@ enum rc api_answer_json(struct api_answer *answer, unsigned status, struct json_
     json_decref(json);
     if (text == NULL)
         return fault(RC_NOMEM, "answer");
-    api_answer_bytes(answer, status, "application/json", bytes_of_text(text));
+    api_answer_bytes(answer, status, "application/json", BYTES(""));
+    answer->body.max = strlen(text) + 1; /* what it is made of has bounds of its own */
+    buf_add(&answer->body, bytes_of_text(text));
     buf_add(&answer->body, BYTES("\n"));
     free(text);
     return RC_OK;

@@ -24,9 +24,7 @@ enum {
     CONNECTION_IDLE_S = 60,
     FIRST_REQUEST_MS = 30000,
     SWEEP_MS = 500,
-    /* A CRL is handed over in pieces; whoever takes so much of it has time for as much more. */
-    PIECE = 64 * 1024,
-    PIECES_IN_PATIENCE = 8,
+    PIECE = 64 * 1024, /* of what is handed over in pieces */
     SEED = sizeof(size_t),
 };
 
@@ -192,9 +190,10 @@ static void add_headers(struct MHD_Response *response, const struct api_request 
         MHD_add_response_header(response, "Connection", "close");
 }
 
-/* A CRL on its way to one client, who may be slow. */
+/* A CRL, or a long policy, on its way to one client, who may be slow. */
 struct sending {
-    struct broker_crl *crl;
+    struct broker_crl *crl; /* or NULL: */
+    struct buf body;
     struct api_stream *stream; /* outlives what is sent on it */
     uint64_t counted;          /* the client's time began anew here */
 };
@@ -203,16 +202,16 @@ static ssize_t send_piece(void *with, uint64_t at, char *to, size_t most)
 {
     struct sending *sending = with;
     struct api_stream *stream = sending->stream;
-    struct bytes der = buf_bytes(&sending->crl->der);
+    struct bytes all = buf_bytes(sending->crl != NULL ? &sending->crl->der : &sending->body);
 
-    if (at >= der.len || broker_crls_is_stale(sending->crl))
+    if (at >= all.len || (sending->crl != NULL && broker_crls_is_stale(sending->crl)))
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (at - sending->counted >= (uint64_t)PIECE * PIECES_IN_PATIENCE) {
+    if (at - sending->counted >= API_PACE) {
         sending->counted = at;
         stream->deadline_ms = loop_now_ms(stream->api->setup.loop) + API_PATIENCE_MS;
     }
-    size_t len = most < der.len - at ? most : der.len - at;
-    memcpy(to, der.at + at, len);
+    size_t len = most < all.len - at ? most : all.len - at;
+    memcpy(to, all.at + at, len);
     return (ssize_t)len;
 }
 
@@ -221,23 +220,27 @@ static void end_sending(void *with)
     struct sending *sending = with;
 
     broker_crls_release(sending->crl);
+    buf_clear(&sending->body);
     free(sending);
 }
 
-static struct MHD_Response *respond_with_crl(struct api_request *request)
+static struct MHD_Response *respond_in_pieces(struct api_request *request)
 {
-    struct broker_crl *crl = request->answer.crl;
+    struct api_answer *answer = &request->answer;
     struct sending *sending = malloc(sizeof *sending);
 
     if (sending == NULL)
         return NULL;
-    *sending = (struct sending){ crl, request->stream, 0 };
+    *sending = (struct sending){ answer->crl, answer->body, request->stream, 0 };
     struct MHD_Response *response = MHD_create_response_from_callback(
-        crl->der.len, PIECE, send_piece, sending, end_sending);
-    if (response == NULL)
+        answer->crl != NULL ? answer->crl->der.len : answer->body.len, PIECE, send_piece,
+        sending, end_sending);
+    if (response == NULL) {
         free(sending);
-    else
-        request->answer.crl = NULL;
+        return NULL;
+    }
+    answer->crl = NULL;
+    answer->body = (struct buf)BUF_MAX(0);
     return response;
 }
 
@@ -245,8 +248,8 @@ static struct MHD_Response *respond(struct api_request *request)
 {
     struct bytes body = buf_bytes(&request->answer.body);
 
-    return request->answer.crl != NULL
-               ? respond_with_crl(request)
+    return request->answer.crl != NULL || body.len > API_ANSWER_MAX
+               ? respond_in_pieces(request)
                : MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at,
                                                  MHD_RESPMEM_MUST_COPY);
 }

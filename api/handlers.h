@@ -25,6 +25,11 @@ enum rc api_policies_told(struct api_request *, const struct registry_answer *);
 enum rc api_policies_shown(struct api_request *, const struct registry_answer *);
 enum rc api_policies_applied(struct api_request *, const struct registry_answer *);
 enum rc api_policies_check(struct api_request *);
+/* texts.c: ask the route's question, however long its text is; and answer with json (owned from
+ * here on) to which the text is added, perhaps later. */
+enum rc api_texts_send(struct api_request *);
+enum rc api_texts_answer(struct api_request *, struct json_t *json,
+                         const struct registry_text *);
 enum rc api_policies_checked(struct api_request *, const struct registry_answer *);
 /* proposals.c */
 enum rc api_proposals_told(struct api_request *, const struct registry_answer *);

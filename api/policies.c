@@ -46,11 +46,8 @@ enum rc api_policies_told(struct api_request *request, const struct registry_ans
 
 enum rc api_policies_shown(struct api_request *request, const struct registry_answer *answer)
 {
-    json_t *json = policy_json(&answer->policy);
-
-    if (json != NULL)
-        json_object_set_new(json, "text", api_answer_text(answer->text));
-    return api_answer_json(&request->answer, 200, json);
+    return api_texts_answer(request, policy_json(&answer->policy),
+                            &(struct registry_text){ answer->text, answer->name });
 }
 
 enum rc api_policies_applied(struct api_request *request, const struct registry_answer *answer)
@@ -74,7 +71,7 @@ enum rc api_policies_applied(struct api_request *request, const struct registry_
 enum rc api_policies_check(struct api_request *request)
 {
     request->input.question.only_check = true;
-    return api_request_ask(request);
+    return api_texts_send(request);
 }
 
 enum rc api_policies_checked(struct api_request *request, const struct registry_answer *answer)

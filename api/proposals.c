@@ -65,9 +65,11 @@ static enum rc add_revocation(json_t *json, const struct registry_question *cont
     return add_devices(json_object_get(json, "devices"), content->ids);
 }
 
+/* Its text is added last: it may have to be fetched. */
 static enum rc add_policy(json_t *json, const struct registry_question *content)
 {
-    json_object_set_new(json, "text", api_answer_text(content->text));
+    (void)json;
+    (void)content;
     return RC_OK;
 }
 
@@ -104,7 +106,8 @@ static enum rc add_release(json_t *json, const struct registry_question *content
     return RC_OK;
 }
 
-static enum rc add_content(json_t *json, const struct registry_answer *answer)
+static enum rc add_content(json_t *json, const struct registry_answer *answer,
+                           struct registry_text *text)
 {
     static enum rc (*const ADDS[])(json_t * json, const struct registry_question *content) = {
         [REGISTRY_ACT_POLICY] = add_policy,
@@ -118,6 +121,7 @@ static enum rc add_content(json_t *json, const struct registry_answer *answer)
     if (act == NULL)
         return fault(RC_MALFORMED, "a proposal of an act that is unknown here");
     TRY(registry_question_read_body(act->ask, answer->query, &content));
+    *text = (struct registry_text){ content.text, content.name };
     return ADDS[act->act](json, &content);
 }
 
@@ -126,8 +130,11 @@ enum rc api_proposals_shown(struct api_request *request, const struct registry_a
     json_t *json = json_pack("{s:o, s:n, s:[], s:n, s:n, s:n}", "proposal",
                              proposal_json(&answer->proposal), "text", "devices", "reason",
                              "subject", "hold");
-    enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : add_content(json, answer);
+    struct registry_text text = { 0 };
+    enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : add_content(json, answer, &text);
 
+    if (rc == RC_OK && answer->proposal.act == REGISTRY_ACT_POLICY)
+        return api_texts_answer(request, json, &text);
     if (rc == RC_OK)
         return api_answer_json(&request->answer, 200, json);
     json_decref(json);

@@ -12,7 +12,7 @@
 #include "broker/metrics.h"
 
 /* What is read and thrown away of a body that is refused, so that the peer gets its answer. */
-enum { SWALLOW_MAX = 256 * 1024, TARGET_MAX = 256 };
+enum { SWALLOW_MAX = 256 * 1024, TARGET_MAX = 256, LARGE_AT_ONCE = 2 };
 
 struct api_request *api_request_new(struct api *api, const char *uri)
 {
@@ -34,10 +34,34 @@ struct api_request *api_request_new(struct api *api, const char *uri)
     return request;
 }
 
+enum rc api_request_grow(struct api_request *request)
+{
+    struct api *api = request->api;
+
+    if (request->large)
+        return RC_OK;
+    if (api->large_count >= LARGE_AT_ONCE)
+        return fault(RC_BUSY, "%d requests of more than %d octets are served at a time",
+                     LARGE_AT_ONCE, API_BODY_LARGE);
+    request->large = true;
+    api->large_count++;
+    return RC_OK;
+}
+
+/* Not when it is freed: the api may be gone by then. */
+static void shrink(struct api_request *request)
+{
+    if (request->large)
+        request->api->large_count--;
+    request->large = false;
+}
+
 void api_request_free(struct api_request *request)
 {
     if (request == NULL)
         return;
+    if (!request->gone)
+        shrink(request);
     if (request->asking) { /* done() will find it gone */
         request->gone = true;
         return;
@@ -263,6 +287,8 @@ static enum rc check_head(struct api_request *request, unsigned *status)
         return fault(RC_MALFORMED, "a body of %llu octets, at most %zu are taken",
                      (unsigned long long)declared, route->body_max);
     }
+    if (declared != UINT64_MAX && declared > API_BODY_LARGE)
+        TRY(api_request_grow(request));
     if (route->body_max == 0 || strcmp(route->method, "GET") == 0)
         return RC_OK;
     *status = 415;
@@ -315,11 +341,19 @@ bool api_request_feed(struct api_request *request, struct bytes some)
         return request->swallowed <= SWALLOW_MAX;
     request->body.max = request->route->body_max;
     buf_add(&request->body, some);
-    if (!request->body.broken)
-        return true;
-    enum rc rc = fault(RC_MALFORMED, "a body over %zu octets", request->route->body_max);
-    api_request_fail_as(request, 413, rc);
-    return request->swallowed <= SWALLOW_MAX;
+    if (request->body.broken) {
+        enum rc rc = fault(RC_MALFORMED, "a body over %zu octets", request->route->body_max);
+        api_request_fail_as(request, 413, rc);
+        return request->swallowed <= SWALLOW_MAX;
+    }
+    if (request->body.len - request->timed >= API_PACE) {
+        request->timed = request->body.len;
+        request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + API_PATIENCE_MS;
+    }
+    enum rc rc = request->body.len > API_BODY_LARGE ? api_request_grow(request) : RC_OK;
+    if (rc != RC_OK)
+        api_request_fail(request, rc);
+    return true;
 }
 
 static void set_preamble(struct api_request *request)
@@ -339,6 +373,8 @@ void api_request_handle(struct api_request *request)
     const struct api_route *route = request->route;
     enum rc rc = api_input_read(route, request->path, request->query, buf_bytes(&request->body),
                                 &request->input);
+    if (request->large) /* it is in the input now */
+        buf_clear(&request->body);
     if (rc == RC_OK) {
         set_preamble(request);
         rc = route->handle(request);
@@ -381,13 +417,19 @@ enum rc api_request_ask_for(struct api_request *request, enum registry_ask ask,
     return RC_OK;
 }
 
-bool api_request_resume(struct api_request *request)
+bool api_request_hear(struct api_request *request)
 {
     request->asking = false;
-    if (request->gone) {
-        api_request_free(request);
+    if (!request->gone)
+        return true;
+    api_request_free(request);
+    return false;
+}
+
+bool api_request_resume(struct api_request *request)
+{
+    if (!api_request_hear(request))
         return false;
-    }
     if (request->stream->waiting == request) {
         request->stream->waiting = NULL;
         request->stream->deadline_ms = loop_now_ms(request->api->setup.loop) + API_PATIENCE_MS;

@@ -48,7 +48,10 @@ struct api_request {
     struct api_answer answer;
     void *kept; /* json_t: an answer that waits until the doors have applied its change */
     bool asking, gone;
-    bool counted; /* in the throttle, until the authority has spoken */
+    bool counted;      /* in the throttle, until the authority has spoken */
+    bool large;        /* one of the few with a long body or answer */
+    uint64_t timed;    /* octets, by that one, when the peer's time began */
+    struct bytes text; /* a policy that is sent in parts; borrowed from the input */
 };
 
 struct api {
@@ -58,6 +61,7 @@ struct api {
     struct loop_timer timer, sweep;
     struct api_stream *streams;
     size_t stream_count, plain_count; /* the second among the first: without TLS */
+    unsigned large_count;             /* requests */
     struct pki_verifier *verifier;
     struct api_throttle *throttle;
     struct buf document; /* OpenAPI */
@@ -65,6 +69,8 @@ struct api {
 
 /* How long a peer may take over each part of a request, and of a long answer. */
 enum { API_PATIENCE_MS = 30000 };
+/* Of something long, whoever sends or takes so many octets has time for as many more. */
+enum { API_PACE = 512 * 1024 };
 
 /* The first value of a header, empty if there is none; borrowed for the request's life. */
 struct bytes api_request_header(const struct api_request *request, const char *name);
@@ -80,6 +86,10 @@ enum rc api_request_ask_for(struct api_request *request, enum registry_ask ask,
 /* What every done() begins and ends with: false: nobody is there any more, the request is
  * freed. */
 bool api_request_resume(struct api_request *request);
+/* Of one that asks on: likewise, and the peer waits on. */
+bool api_request_hear(struct api_request *request);
+/* It becomes one of the few that are long. RC_BUSY. */
+enum rc api_request_grow(struct api_request *request);
 /* Answer that it did not work, by the authority's word or, ours, by the latest fault(). */
 void api_request_refuse(struct api_request *request, enum rc rc, struct bytes reason);
 void api_request_refuse_as(struct api_request *request, unsigned status, enum rc rc,

@@ -11,11 +11,12 @@ struct api_request;
 enum {
     API_LIST_MOST = 500,
     API_BODY_SMALL = 4 * 1024,
-    API_BODY_REQUEST = 32 * 1024, /* JSON with a CSR in PEM */
-    API_BODY_EST = 16 * 1024,     /* a CSR in base64, from anybody with a token to try */
-    API_BODY_POLICY = 128 * 1024, /* REGISTRY_POLICY_MAX with room for JSON's escapes */
-    API_BODY_IDS = 48 * 1024,     /* REGISTRY_IDS_MAX of the longest */
-    API_QUERY_MAX = 4096,         /* octets, as sent */
+    API_BODY_REQUEST = 32 * 1024,       /* JSON with a CSR in PEM */
+    API_BODY_EST = 16 * 1024,           /* a CSR in base64, from anybody with a token to try */
+    API_BODY_POLICY = 12 * 1024 * 1024, /* REGISTRY_POLICY_MAX with room for JSON's escapes */
+    API_BODY_LARGE = 128 * 1024,        /* of what is longer there are few at a time */
+    API_BODY_IDS = 48 * 1024,           /* REGISTRY_IDS_MAX of the longest */
+    API_QUERY_MAX = 4096,               /* octets, as sent */
     API_PATH_MAX = 512,
     API_FIELDS_MAX = 32, /* of one route */
 };

@@ -175,8 +175,10 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
     client->facts.device_id = bytes_of_text(connection->identity.id); /* it outlives subject */
     registry_judged_connect(&client->facts, connection->peer.address, connection->peer.tls,
                             connection->identity.expires_s);
-    client->bound = worker->policy != NULL &&
-                    policy_bind(worker->policy, &client->facts, &client->policy) == RC_OK;
+    /* Fail closed: without one everything is denied. */
+    client->bound =
+        worker->policy != NULL && worker->policy->policy != NULL &&
+        policy_bind(worker->policy->policy, &client->facts, &client->policy) == RC_OK;
     client->facts.groups = NULL; /* they are bound */
     client->facts.group_count = 0;
     *decided = broker_client_decide(client, POLICY_CONNECT, BYTES(""));

@@ -12,6 +12,7 @@
 #include "broker/door.h"
 #include "broker/identity.h"
 #include "broker/outbox.h"
+#include "broker/policies.h"
 #include "broker/subscriptions.h"
 #include "broker/tls.h"
 
@@ -113,7 +114,7 @@ struct worker {
     struct message_pool *pool;
     struct subscriptions *subscriptions;
     atomic_size_t subscribed; /* subscriptions: others send no messages where there are none */
-    struct policy *policy;
+    struct broker_policy *policy; /* NULL before the first */
     struct mqtt_session_limits mqtt_limits;
 
     struct audit_aggregate *aggregate;
@@ -247,11 +248,8 @@ enum rc broker_witness_ended(void *with, struct audit_slot *window);
 /* ---- review.c: the cut ---- */
 struct broker_review {
     atomic_uint holds;
-    bool all, policy;        /* judge everybody; a policy comes along */
-    enum registry_kind kind; /* of whom this is about, unless all */
-    char id[REGISTRY_ID_MAX + 1];
-    uint64_t version;
-    struct buf text; /* of the policy */
+    struct broker_policy *policy; /* that everybody is to be judged by; NULL: one is judged */
+    char id[REGISTRY_ID_MAX + 1]; /* of that one */
 };
 void broker_review_release(struct broker_review *review);
 enum rc broker_review_post(struct broker_door *door, const struct registry_change *change);

@@ -6,6 +6,7 @@
 
 #include "broker/crls.h"
 #include "broker/metrics.h"
+#include "broker/policies.h"
 
 enum { AGAIN_MS = 1000 };
 
@@ -14,15 +15,18 @@ struct broker_front {
     struct link *link;
     struct loop_timer again; /* after an answer that was no */
     struct broker_crls *crls;
+    struct broker_policies *policies;
 
     pthread_mutex_t lock; /* of what follows up to the empty line */
     struct registry_projection *projection;
 
     struct registry_projection *filling; /* by a snapshot; takes the other's place when whole */
     struct buf cursor;
-    struct registry_position position; /* applied; of the first page while filling */
+    struct registry_position position; /* come to; of the first page while filling */
+    uint64_t applied;                  /* up to here, cuts included; 0: not even the snapshot */
     bool ready;
     bool settling; /* the next watch, which acknowledges, waits for the owner */
+    bool watching; /* one is under way */
     bool changed;  /* the last apply() did something */
 };
 
@@ -96,7 +100,7 @@ static void go_on(struct broker_front *front)
 {
     if (front->filling != NULL || !front->ready)
         take_snapshot(front);
-    else if (!front->settling)
+    else if (!front->settling && !front->watching)
         watch(front);
 }
 
@@ -124,15 +128,52 @@ static enum rc new_projection(struct broker_front *front,
     return registry_projection_new(&observer, projection);
 }
 
+static void on_acknowledged(void *with, enum rc rc, const struct registry_answer *answer,
+                            struct bytes reason)
+{
+    (void)with;
+    (void)rc; /* if it did not arrive, the next watch says it */
+    (void)answer;
+    (void)reason;
+}
+
+/* A watch is under way since before that was applied, and may wait long. */
+static void acknowledge(struct broker_front *front)
+{
+    const struct registry_question question = { .position = front->position };
+
+    enum rc rc =
+        broker_front_ask(front, REGISTRY_ASK_ACKNOWLEDGE, &question, on_acknowledged, front);
+    (void)rc; /* likewise */
+}
+
+/* All cuts are done that the position demands; or, while a policy is fetched, which holds up
+ * nobody's cut, only those before that: then watches say from where it is followed, and not
+ * that this is applied. */
+static void follow_on(struct broker_front *front, bool behind)
+{
+    if (!behind)
+        front->applied = front->position.sequence;
+    if (!front->watching)
+        watch(front);
+    else if (!behind)
+        acknowledge(front);
+}
+
 /* The watch that says "applied" leaves when every cut that it stands for is done. */
 static void settle(struct broker_front *front)
 {
     const struct broker_front_observer *observer = &front->setup.observer;
+    bool behind = broker_policies_is_behind(front->policies);
 
+    front->settling = false;
+    if (front->filling != NULL)
+        return; /* the end of the snapshot comes here, too */
     broker_metric_set(BROKER_FEED_SEQUENCE, (int64_t)front->position.sequence);
-    front->settling = !observer->is_settled(observer->with, front->position.sequence);
+    front->settling =
+        !behind && !observer->is_settled(observer->with, front->position.sequence);
     if (!front->settling)
-        watch(front);
+        follow_on(front, behind);
 }
 
 void broker_front_settled(struct broker_front *front)
@@ -140,7 +181,35 @@ void broker_front_settled(struct broker_front *front)
     if (!front->settling)
         return;
     front->settling = false;
-    watch(front);
+    if (front->filling == NULL)
+        follow_on(front, broker_policies_is_behind(front->policies));
+}
+
+static void use_snapshot(struct broker_front *front)
+{
+    const struct broker_front_observer *observer = &front->setup.observer;
+
+    front->ready = true;
+    observer->changed(observer->with, NULL);
+    tell(front, NULL);
+    broker_crls_follow(front->crls);
+    settle(front);
+}
+
+/* A policy that had to be fetched is here. */
+static void on_policy(struct broker_front *front)
+{
+    static const struct registry_change POLICY = { .kind = REGISTRY_CHANGE_POLICY };
+    const struct broker_front_observer *observer = &front->setup.observer;
+
+    if (!front->ready && front->filling != NULL)
+        return; /* as that ends */
+    if (!front->ready) {
+        use_snapshot(front);
+        return;
+    }
+    observer->changed(observer->with, &POLICY);
+    settle(front);
 }
 
 /* All of an answer under one lock: a certificate does not show before the subject that comes
@@ -169,7 +238,10 @@ static enum rc tell_changes(struct broker_front *front, struct bytes list, struc
 
     for (size_t i = 0; i < changed.len; i++) {
         TRY(registry_answer_next_change(&r, &sequence, &change));
-        if (changed.at[i] != 0)
+        bool policy = change.kind == REGISTRY_CHANGE_POLICY;
+        if (policy)
+            broker_policies_follow(front->policies, false);
+        if (changed.at[i] != 0 && !(policy && broker_policies_is_behind(front->policies)))
             observer->changed(observer->with, &change);
     }
     return RC_OK;
@@ -198,6 +270,7 @@ static void on_news(void *with, enum rc rc, const struct registry_answer *answer
     struct broker_front *front = with;
 
     (void)reason;
+    front->watching = false;
     if (rc == RC_OK)
         rc = apply_news(front, answer);
     if (rc == RC_OK) {
@@ -213,10 +286,18 @@ static void on_news(void *with, enum rc rc, const struct registry_answer *answer
 
 static void watch(struct broker_front *front)
 {
-    const struct registry_question question = { .position = front->position };
+    /* Nothing applied yet: then the first of all changes stands for that. */
+    uint64_t applied = front->applied == 0 ? 1 : front->applied;
+    const struct registry_question question = {
+        .position = front->position,
+        .sequence = applied >= front->position.sequence ? 0 : applied,
+    };
 
-    if (front->link != NULL &&
-        broker_front_ask(front, REGISTRY_ASK_WATCH, &question, on_news, front) != RC_OK)
+    if (front->link == NULL)
+        return;
+    front->watching =
+        broker_front_ask(front, REGISTRY_ASK_WATCH, &question, on_news, front) == RC_OK;
+    if (!front->watching)
         try_again(front);
 }
 
@@ -224,18 +305,15 @@ static void watch(struct broker_front *front)
 
 static void use_filled(struct broker_front *front)
 {
-    const struct broker_front_observer *observer = &front->setup.observer;
-
     pthread_mutex_lock(&front->lock);
     struct registry_projection *old = front->projection;
     front->projection = TAKE(front->filling);
     pthread_mutex_unlock(&front->lock);
     registry_projection_free(old);
-    front->ready = true;
-    observer->changed(observer->with, NULL);
-    tell(front, NULL);
-    broker_crls_follow(front->crls);
-    settle(front);
+    front->applied = 0;
+    broker_policies_follow(front->policies, true);
+    if (front->ready || !broker_policies_is_behind(front->policies))
+        use_snapshot(front);
 }
 
 static enum rc fill(struct broker_front *front, const struct registry_answer *answer)
@@ -309,6 +387,7 @@ enum rc broker_front_new(const struct broker_front_setup *setup, struct broker_f
         return fault(RC_NOMEM, "mutex of the projection");
     TRY(new_projection(made, &made->projection));
     TRY(broker_crls_new(made, setup, &made->crls));
+    TRY(broker_policies_new(made, setup, on_policy, &made->policies));
     *front = TAKE(made);
     return RC_OK;
 }
@@ -320,6 +399,7 @@ void broker_front_free(struct broker_front *front)
     link_close(TAKE(front->link)); /* what waits is answered, and may arm the timer */
     loop_disarm(&front->again);
     broker_crls_free(front->crls);
+    broker_policies_free(front->policies);
     registry_projection_free(front->projection);
     registry_projection_free(front->filling);
     buf_clear(&front->cursor);
@@ -343,6 +423,7 @@ enum rc broker_front_attach(struct broker_front *front, int authority)
     TRY(link_open(front->setup.loop, authority, registry_door_protocol(), on_closed, front,
                   &front->link));
     go_on(front);
+    broker_policies_go_on(front->policies);
     return RC_OK;
 }
 
@@ -390,6 +471,11 @@ enum registry_verdict broker_front_judge(struct broker_front *front,
 const struct registry_projection *broker_front_projection(const struct broker_front *front)
 {
     return front->projection;
+}
+
+struct broker_policy *broker_front_policy(const struct broker_front *front)
+{
+    return broker_policies_current(front->policies);
 }
 
 struct broker_crls *broker_front_crls(const struct broker_front *front)

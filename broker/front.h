@@ -14,12 +14,14 @@
  */
 struct broker_front;
 struct broker_crls;
+struct broker_policy;
 
 struct broker_front_observer {
     /*
      * Something that the projection knows has changed; called on the main thread, the mutex not
      * held. Sessions that it concerns must be told now. change is borrowed; NULL: everything is
-     * to be judged again (a new snapshot was taken).
+     * to be judged again (a new snapshot was taken). Of a policy only its kind is given, once
+     * broker_front_policy() has it: what is longer than a message comes later than its change.
      */
     void (*changed)(void *with, const struct registry_change *change);
     /*
@@ -76,5 +78,7 @@ enum registry_verdict broker_front_judge(struct broker_front *front,
  * them.
  */
 const struct registry_projection *broker_front_projection(const struct broker_front *front);
+/* That the door judges by, so, too: broker/policies.h. NULL before the first. */
+struct broker_policy *broker_front_policy(const struct broker_front *front);
 /* So, too; broker/crls.h says what can be done with them. */
 struct broker_crls *broker_front_crls(const struct broker_front *front);

@@ -10,25 +10,17 @@ void broker_review_release(struct broker_review *review)
 {
     if (review == NULL || atomic_fetch_sub(&review->holds, 1) != 1)
         return;
-    buf_clear(&review->text);
+    broker_policy_release(review->policy);
     free(review);
 }
 
 static enum rc add_policy(struct broker_door *door, struct broker_review *review)
 {
-    struct bytes text =
-        registry_projection_policy(broker_front_projection(door->front), &review->version);
-    AUTO_OF(policy) *policy = NULL;
-    struct policy_errors errors;
-
-    review->policy = true;
-    buf_add(&review->text, text);
-    if (review->text.broken)
+    review->policy = broker_policy_hold(broker_front_policy(door->front));
+    if (review->policy == NULL)
         return fault(RC_NOMEM, "policy for the workers");
-    /* Each worker compiles its own; here it is only found out whether the log must say that
-     * everything is denied. */
-    if (policy_compile(text, review->version, &errors, &policy) != RC_OK)
-        broker_door_tell(door, BROKER_DOOR_POLICY, "", fault_text());
+    if (review->policy->policy == NULL)
+        broker_door_tell(door, BROKER_DOOR_POLICY, "", review->policy->why);
     return RC_OK;
 }
 
@@ -48,7 +40,6 @@ static enum rc fill(struct broker_door *door, const struct registry_change *chan
         memcpy(review->id, certificate.subject, sizeof review->id);
         return RC_OK;
     }
-    review->all = true;
     return add_policy(door, review);
 }
 
@@ -67,7 +58,6 @@ enum rc broker_review_post(struct broker_door *door, const struct registry_chang
     if (review == NULL)
         return fault(RC_NOMEM, "review of the sessions");
     atomic_init(&review->holds, 1);
-    review->text = (struct buf)BUF_MAX(POLICY_TEXT_MAX);
     enum rc rc = fill(door, change, review);
     const struct broker_mail mail = { .kind = BROKER_MAIL_REVIEW,
                                       .number = ++door->reviews,
@@ -147,26 +137,24 @@ bool broker_review_one(struct connection *connection)
 
 static void use_policy(struct worker *worker, const struct broker_review *review)
 {
-    AUTO_OF(policy) *former = worker->policy;
-    struct policy_errors errors;
+    struct broker_policy *former = worker->policy;
 
-    worker->policy = NULL; /* fail closed: without one everything is denied */
-    enum rc rc =
-        policy_compile(buf_bytes(&review->text), review->version, &errors, &worker->policy);
-    (void)rc; /* the main thread told of it */
+    worker->policy = broker_policy_hold(review->policy);
     for (size_t i = 0; i < worker->slot_room; i++)
         if (worker->slots[i] != NULL)
             broker_review_one(worker->slots[i]);
     /* Whoever is on the way out is bound to the former one still. */
     for (size_t i = 0; i < worker->slot_room; i++)
-        if (worker->slots[i] != NULL && worker->slots[i]->client != NULL &&
-            worker->slots[i]->client->policy.policy == former)
+        if (former != NULL && former != review->policy && worker->slots[i] != NULL &&
+            worker->slots[i]->client != NULL &&
+            worker->slots[i]->client->policy.policy == former->policy)
             worker->slots[i]->client->bound = false;
+    broker_policy_release(former);
 }
 
 void broker_review_take(struct worker *worker, const struct broker_review *review)
 {
-    if (review->policy) {
+    if (review->policy != NULL) {
         use_policy(worker, review);
         return;
     }

@@ -421,7 +421,7 @@ static void *run(void *with)
         broker_post_deliver(worker->door->post, worker->party);
     }
     tell_the_rest(worker);
-    policy_unref(TAKE(worker->policy));
+    broker_policy_release(TAKE(worker->policy));
     return NULL;
 }
 

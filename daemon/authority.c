@@ -30,7 +30,8 @@ daemon_authority_request_new(struct daemon_authority *authority)
     request->body = BUF_MAX(LINK_BODY_MAX);
     request->content = BUF_MAX(REGISTRY_CONTENT_MAX);
     request->list = BUF_MAX(REGISTRY_LIST_MAX);
-    request->text = BUF_MAX(REGISTRY_POLICY_MAX);
+    request->text = BUF_MAX(REGISTRY_TEXT_PART);
+    request->whole = BUF_MAX(REGISTRY_POLICY_MAX);
     request->cursor = BUF_MAX(REGISTRY_CURSOR_MAX);
     request->tbs = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
     request->certificate = BUF_MAX(REGISTRY_CERTIFICATE_MAX);
@@ -44,6 +45,7 @@ void daemon_authority_forget(struct daemon_authority_request *request)
     wipe(&request->body);
     wipe(&request->text);
     buf_clear(&request->list);
+    buf_clear(&request->whole);
     buf_clear(&request->content);
     buf_clear(&request->cursor);
     buf_clear(&request->tbs);
@@ -175,6 +177,9 @@ static void (*const SERVED_BY[])(struct daemon_authority_request *request) = {
     [REGISTRY_ASK_APPLIED] = daemon_authority_follow,
     [REGISTRY_ASK_AUDIT_WATCH] = daemon_authority_follow,
     [REGISTRY_ASK_CRL] = daemon_authority_follow,
+    [REGISTRY_ASK_POLICY_TEXT] = daemon_authority_follow,
+    [REGISTRY_ASK_ACKNOWLEDGE] = daemon_authority_follow,
+    [REGISTRY_ASK_POLICY_PART] = daemon_authority_policy_part,
     [REGISTRY_ASK_DOOR] = daemon_authority_enrol,
     [REGISTRY_ASK_ENROL] = daemon_authority_enrol,
     [REGISTRY_ASK_REENROL] = daemon_authority_enrol,
@@ -267,6 +272,7 @@ static void door_closed(void *with)
                   LOG_TEXT_FIELD("reason", fault_text()));
     link_server_close(door->server);
     door->server = NULL;
+    daemon_authority_staged_drop(door->authority, door->channel);
 }
 
 enum rc daemon_authority_serve(struct daemon_authority *authority,
@@ -344,6 +350,8 @@ void daemon_authority_free(struct daemon_authority *authority)
         return;
     authority->ending = true;
     daemon_authority_backup_stop(authority);
+    daemon_authority_compile_stop(authority);
+    daemon_authority_staged_stop(authority);
     keys_client_close(authority->signer);
     if (authority->queue != NULL)
         loop_remove_turn(store_queue_turn(authority->queue));

@@ -123,7 +123,7 @@ static enum rc policy_apply(struct store_txn *txn, struct daemon_authority_reque
     const char *author =
         request->proposal.number != 0 ? request->proposal.author : request->actor.id;
     const struct registry_policy_new new = { .author = bytes_of_text(author),
-                                             .text = q->text,
+                                             .text = daemon_authority_text(request),
                                              .why = bytes_of_text(q->why),
                                              .replaces = q->version };
     TRY(registry_policy_put(txn, &new, request->now_ms, &told->version));
@@ -254,18 +254,10 @@ static enum rc may_write(struct store_txn *txn, void *with)
 
 /* A text that is wrong is answered with its errors, not refused: who may write policies may
  * read what is wrong with his. Nobody else's is compiled. */
-static void apply_policy(struct daemon_authority_request *request)
+static void policy_compiled(struct daemon_authority_request *request)
 {
-    const struct daemon_authority_setup *setup = &request->authority->setup;
-    bool good = true;
+    bool good = request->compiled == RC_OK;
 
-    enum rc rc = store_read(setup->store, may_write, request);
-    if (rc != RC_OK) {
-        daemon_authority_refuse(request, rc);
-        return;
-    }
-    if (setup->check_policy != NULL)
-        good = setup->check_policy(request->question.text, &request->text) == RC_OK;
     request->answer.text = buf_bytes(&request->text);
     request->answer.accepted = good;
     if (good && !request->question.only_check && daemon_authority_proposes(request))
@@ -274,6 +266,31 @@ static void apply_policy(struct daemon_authority_request *request)
         daemon_authority_queue(request, change, changed);
     else
         daemon_authority_queue(request, only_checks, checked);
+}
+
+static void apply_policy(struct daemon_authority_request *request)
+{
+    const struct daemon_authority_setup *setup = &request->authority->setup;
+    const struct registry_question *q = &request->question;
+
+    enum rc rc = store_read(setup->store, may_write, request);
+    if (rc != RC_OK) {
+        daemon_authority_refuse(request, rc);
+        return;
+    }
+    rc = registry_text_check(&(struct registry_text){ q->text, q->name });
+    if (rc == RC_OK && q->name.len > 0)
+        rc = q->text.len == 0 ? daemon_authority_staged_take(request)
+                              : fault(RC_MALFORMED, "policy: a text, and the name of one");
+    if (rc != RC_OK) {
+        daemon_authority_turn_away(request, rc);
+    } else if (q->name.len > 0) {
+        daemon_authority_compile(request, &q->name, policy_compiled);
+    } else {
+        if (setup->check_policy != NULL)
+            request->compiled = setup->check_policy(q->text, &request->text);
+        policy_compiled(request);
+    }
 }
 
 void daemon_authority_command(struct daemon_authority_request *request)

@@ -106,6 +106,7 @@ enum rc daemon_authority_fill(struct store *store, const struct daemon_authority
     struct filling filling = { .now_ms = now_ms };
     AUTO_BUF(authorities, AUTHORITIES_MAX);
     AUTO_BUF(policy, REGISTRY_POLICY_MAX);
+    struct registry_text *text = &filling.first.policy;
     uint64_t subjects = 0;
 
     TRY(store_read(store, is_empty, &subjects));
@@ -115,6 +116,10 @@ enum rc daemon_authority_fill(struct store *store, const struct daemon_authority
     TRY(read_operator(first->operator, & filling.first));
     TRY(read_file(first->policy, &policy));
     filling.first.authorities = buf_bytes(&authorities);
-    filling.first.policy = buf_bytes(&policy);
+    text->octets = buf_bytes(&policy);
+    if (policy.len > REGISTRY_TEXT_PART) {
+        text->name.len = (uint32_t)policy.len;
+        TRY(pki_key_hash(text->octets, text->name.hash));
+    }
     return store_write(store, fill, &filling);
 }

@@ -147,13 +147,22 @@ void daemon_authority_wake(struct daemon_authority *authority)
     settle_all(authority, false);
 }
 
-/* ---- WATCH: what a door asks for says what it has applied ---- */
+/* ---- WATCH: what a door asks for says what it has applied; ACKNOWLEDGE: only that ---- */
+
+static struct registry_position applied_by(const struct registry_question *question)
+{
+    struct registry_position applied = question->position;
+
+    if (question->sequence > 0)
+        applied.sequence = question->sequence;
+    return applied;
+}
 
 static enum rc acknowledge(struct store_txn *txn, struct store_job *job)
 {
     static const struct store_feed_keep KEEP = { FEED_AGE_MS, FEED_MOST };
     const struct daemon_authority_request *request = daemon_authority_of(job);
-    struct store_position position = { .sequence = request->question.position.sequence };
+    struct store_position position = { .sequence = applied_by(&request->question).sequence };
     size_t removed = 0;
 
     memcpy(position.lineage, request->question.position.lineage, sizeof position.lineage);
@@ -171,19 +180,22 @@ static void acknowledged(struct store_job *job, enum rc rc)
         daemon_authority_turn_away(request, rc);
         return;
     }
-    authority->doors[request->channel].acknowledged = request->question.position;
+    authority->doors[request->channel].acknowledged = applied_by(&request->question);
     authority->acknowledged = true;
-    daemon_authority_wait(request);
+    if (request->ask == REGISTRY_ASK_WATCH)
+        daemon_authority_wait(request);
+    else
+        daemon_authority_answer(request);
 }
 
 static bool is_known_position(const struct daemon_authority_request *request)
 {
     const struct registry_position *last =
         &request->authority->doors[request->channel].acknowledged;
-    const struct registry_position *now = &request->question.position;
+    const struct registry_position now = applied_by(&request->question);
 
-    return last->sequence == now->sequence &&
-           bytes_equal(BYTES_OF(last->lineage), BYTES_OF(now->lineage)) && now->sequence > 0;
+    return last->sequence == now.sequence &&
+           bytes_equal(BYTES_OF(last->lineage), BYTES_OF(now.lineage)) && now.sequence > 0;
 }
 
 static void watch(struct daemon_authority_request *request)
@@ -194,7 +206,7 @@ static void watch(struct daemon_authority_request *request)
         daemon_authority_queue(request, acknowledge, acknowledged);
 }
 
-/* ---- SNAPSHOT, and CRL: a part of one that the door was told of ---- */
+/* ---- SNAPSHOT; CRL and POLICY_TEXT: a part of one that the door was told of ---- */
 
 static void read_and_answer(struct daemon_authority_request *request,
                             enum rc (*look)(struct store_txn *txn, void *with))
@@ -228,6 +240,16 @@ static enum rc read_part(struct store_txn *txn, void *with)
 
     TRY(registry_crl_get_part(txn, bytes_of_text(question->id), question->version,
                               question->part, &octets));
+    buf_add(&request->list, octets);
+    return buf_done(&request->list, &request->answer.list);
+}
+
+static enum rc read_text(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    struct bytes octets;
+
+    TRY(registry_text_get_part(txn, &request->question.name, request->question.part, &octets));
     buf_add(&request->list, octets);
     return buf_done(&request->list, &request->answer.list);
 }
@@ -346,6 +368,8 @@ void daemon_authority_follow(struct daemon_authority_request *request)
 {
     if (request->ask == REGISTRY_ASK_WATCH)
         watch(request);
+    else if (request->ask == REGISTRY_ASK_ACKNOWLEDGE)
+        daemon_authority_queue(request, acknowledge, acknowledged);
     else if (request->ask == REGISTRY_ASK_SNAPSHOT)
         read_and_answer(request, read_page);
     else if (request->ask == REGISTRY_ASK_LOOK_UP)
@@ -354,6 +378,8 @@ void daemon_authority_follow(struct daemon_authority_request *request)
         watch_log(request);
     else if (request->ask == REGISTRY_ASK_CRL)
         read_and_answer(request, read_part);
+    else if (request->ask == REGISTRY_ASK_POLICY_TEXT)
+        read_and_answer(request, read_text);
     else
         daemon_authority_wait(request);
 }

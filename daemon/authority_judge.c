@@ -33,20 +33,32 @@ static void judging_clear(struct judging *judging)
 
 /* ---- The policy ---- */
 
-/* Compiled once, as long as it is the same text under the same number: one that was undone with
- * its transaction may have had the number, too. */
+/* One that was undone with its transaction may have had the number, too. */
+static bool is_loaded(const struct daemon_authority *authority,
+                      const struct registry_policy_row *active)
+{
+    if (authority->policy == NULL || policy_version(authority->policy) != active->version ||
+        !registry_name_equal(&authority->policy_name, &active->text.name))
+        return false;
+    return active->text.name.len > 0 ||
+           bytes_equal(policy_text(authority->policy), active->text.octets);
+}
+
+/* Compiled once, as long as it is the same text under the same number. */
 static enum rc load(struct store_txn *txn, struct daemon_authority *authority)
 {
     struct registry_policy_row active;
     struct policy_errors errors;
+    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
 
     TRY(registry_policy_get(txn, 0, &active));
-    if (authority->policy != NULL && policy_version(authority->policy) == active.version &&
-        bytes_equal(policy_text(authority->policy), active.text))
+    if (is_loaded(authority, &active))
         return RC_OK;
+    TRY(registry_text_get(txn, &active.text, &whole));
     policy_unref(authority->policy);
     authority->policy = NULL;
-    return policy_compile(active.text, active.version, &errors, &authority->policy);
+    authority->policy_name = active.text.name;
+    return policy_compile(buf_bytes(&whole), active.version, &errors, &authority->policy);
 }
 
 /* ---- Facts ---- */

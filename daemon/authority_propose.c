@@ -28,7 +28,7 @@ static enum rc check_policy(struct store_txn *txn,
 {
     const struct daemon_authority_setup *setup = &request->authority->setup;
     struct registry_policy_row active;
-    AUTO_BUF(errors, REGISTRY_POLICY_MAX);
+    AUTO_BUF(errors, REGISTRY_TEXT_PART);
 
     TRY(registry_policy_get(txn, 0, &active));
     if (active.version != asked->version)
@@ -38,6 +38,12 @@ static enum rc check_policy(struct store_txn *txn,
                      asked->version, active.version);
     if (request->decides == 0 || setup->check_policy == NULL)
         return RC_OK;
+    if (asked->name.len > 0 && !registry_name_equal(&asked->name, &request->name))
+        return fault(RC_BUSY, "its text was not compiled");
+    if (asked->name.len > 0)
+        return request->compiled == RC_OK
+                   ? RC_OK
+                   : fault(request->compiled, "%.*s", BYTES_FMT(buf_bytes(&request->text)));
     return setup->check_policy(asked->text, &errors);
 }
 
@@ -169,6 +175,10 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
     memcpy(proposal->author, request->actor.id, sizeof proposal->author);
     memcpy(proposal->why, q->why, sizeof proposal->why);
     memcpy(proposal->hash, request->content_hash, sizeof proposal->hash);
+    if (row->act == REGISTRY_ACT_POLICY) {
+        const struct registry_text text = daemon_authority_text(request);
+        TRY(registry_text_put(txn, &text));
+    }
     TRY(registry_proposal_add(txn, proposal, buf_bytes(&request->content), request->now_ms));
     TRY(record_making(txn, request));
     request->answer.proposal = *proposal;
@@ -338,10 +348,38 @@ static void decided(struct store_job *job, enum rc rc)
     daemon_authority_answer(request);
 }
 
+/* A long text is compiled before the transaction that puts it in force. What a number names
+ * never changes; whoever may not approve it is told so there, and nothing is compiled for him.
+ */
+static enum rc find_text(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+    struct registry_question asked;
+
+    TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_PROPOSAL_WRITE));
+    TRY(find_open(txn, request, &asked));
+    if (asked.name.len > 0)
+        TRY(registry_text_get(txn, &(struct registry_text){ .name = asked.name },
+                              &request->whole));
+    request->name = asked.name;
+    return RC_OK;
+}
+
+static void queue_approval(struct daemon_authority_request *request)
+{
+    daemon_authority_queue(request, approve, decided);
+}
+
 void daemon_authority_decide(struct daemon_authority_request *request)
 {
+    const struct daemon_authority_setup *setup = &request->authority->setup;
+
     request->decides = request->question.number;
     memcpy(request->decides_why, request->question.why, sizeof request->decides_why);
-    daemon_authority_queue(
-        request, request->ask == REGISTRY_ASK_PROPOSAL_APPROVE ? approve : reject, decided);
+    if (request->ask != REGISTRY_ASK_PROPOSAL_APPROVE)
+        daemon_authority_queue(request, reject, decided);
+    else if (store_read(setup->store, find_text, request) == RC_OK && request->name.len > 0)
+        daemon_authority_compile(request, &request->name, queue_approval);
+    else
+        queue_approval(request);
 }

@@ -62,7 +62,8 @@ static enum rc show_policy(struct store_txn *txn, struct daemon_authority_reques
 
     TRY(registry_policy_get(txn, request->question.version, &row));
     buf_reset(&request->text);
-    buf_add(&request->text, row.text);
+    buf_add(&request->text, row.text.octets);
+    request->answer.name = row.text.name;
     registry_list_tell_policy(&row, told);
     request->answer.text = buf_bytes(&request->text);
     return RC_OK;

@@ -18,6 +18,7 @@ enum {
     DAEMON_AUTHORITY_KINDS = REGISTRY_DOOR + 1,
     DAEMON_AUTHORITY_TARGET_MAX = 512, /* of a request, in the audit log */
     DAEMON_AUTHORITY_READINGS = 256,
+    DAEMON_AUTHORITY_STAGED = 4,
 };
 
 /* A request whose reading is in the audit log, and what was asked further for it. */
@@ -111,6 +112,21 @@ struct daemon_authority_indexing {
     bool more; /* of the latest run of a step */
 };
 
+/* A text of which parts have come. */
+struct daemon_authority_staged {
+    enum registry_channel channel;
+    uint8_t correlation[REGISTRY_CORRELATION];
+    struct registry_fingerprint shown;
+    char owner[REGISTRY_ID_MAX + 1];
+    struct registry_name name; /* of the whole; len 0: there is none */
+    uint32_t next;             /* part */
+    int64_t last_ms;           /* when the last one came; the loop's clock */
+    struct buf octets;
+};
+
+/* A text that a thread compiles. */
+struct daemon_authority_compiling;
+
 /* A walk over the signer's journal. */
 struct daemon_authority_walk {
     bool under_way;
@@ -135,6 +151,7 @@ struct daemon_authority {
     bool ending;
 
     struct policy *policy; /* the active one when it was last asked; NULL: none, or no policy */
+    struct registry_name policy_name; /* of its text, if that is in parts */
 
     struct keys_client *signer;
     bool issues;
@@ -161,6 +178,9 @@ struct daemon_authority {
     struct daemon_authority_backup *backup; /* being made, or NULL */
     int64_t held_until_ms;                  /* no checkpoint before; the loop's clock */
     bool recovered;                         /* authority.recover was looked at */
+    struct daemon_authority_staged staged[DAEMON_AUTHORITY_STAGED];
+    struct loop_timer staged_timer;
+    struct daemon_authority_compiling *compiling;
     struct daemon_authority_reading readings[DAEMON_AUTHORITY_READINGS];
     struct loop_timer reading_timer;
     struct store_job reading_job;
@@ -204,6 +224,11 @@ struct daemon_authority_request {
     struct registry_certificate shown; /* by the actor */
     struct policy_decision denied;     /* version 0: no rule denied it */
 
+    /* A policy whose text is in parts */
+    struct registry_name name; /* of the one that is approved */
+    struct buf whole;
+    enum rc compiled; /* what came of it; text has its errors */
+
     /* Proposals */
     uint64_t decides; /* the number of the one that is approved or rejected */
     char decides_why[REGISTRY_LABEL_MAX + 1];
@@ -231,6 +256,16 @@ struct daemon_authority_request {
     enum rc failed;
     char reason[STORE_REASON_MAX];
 };
+
+/* The text of a policy that is asked to be applied. */
+static inline struct registry_text
+daemon_authority_text(const struct daemon_authority_request *request)
+{
+    const struct registry_question *q = &request->question;
+
+    return (struct registry_text){ q->name.len > 0 ? buf_bytes(&request->whole) : q->text,
+                                   q->name };
+}
 
 static inline struct daemon_authority_request *daemon_authority_of(struct store_job *job)
 {
@@ -302,6 +337,24 @@ enum rc daemon_authority_run(struct store_txn *txn, struct daemon_authority_requ
 void daemon_authority_aim(struct daemon_authority_request *request, const char *word,
                           const char *id);
 
+/* ---- authority_staged.c: POLICY_PART ---- */
+void daemon_authority_policy_part(struct daemon_authority_request *request);
+/* What was sent before under this request's correlation, into its whole. RC_BUSY: it is not
+ * here; RC_MALFORMED: it is not all that is named. Either way nothing of it stays. */
+enum rc daemon_authority_staged_take(struct daemon_authority_request *request);
+/* Of a link that is gone. */
+void daemon_authority_staged_drop(struct daemon_authority *authority,
+                                  enum registry_channel channel);
+void daemon_authority_staged_stop(struct daemon_authority *authority);
+
+/* ---- authority_compile.c ---- */
+/* Check the request's whole on a thread, then done(), with compiled and text set. What is not
+ * what the name says is refused, and what cannot be begun is turned away, without done(). */
+void daemon_authority_compile(struct daemon_authority_request *request,
+                              const struct registry_name *name,
+                              void (*done)(struct daemon_authority_request *request));
+void daemon_authority_compile_stop(struct daemon_authority *authority);
+
 /* ---- authority_revoke.c: DEVICE_REVOKE_MANY, and the count of single revocations ---- */
 enum rc daemon_authority_revoke_many(struct store_txn *txn,
                                      struct daemon_authority_request *request);
@@ -346,7 +399,9 @@ void daemon_authority_reading_stop(struct daemon_authority *authority);
 enum rc daemon_authority_flood_start(struct daemon_authority *authority);
 void daemon_authority_flood_stop(struct daemon_authority *authority);
 
-/* ---- authority_follow.c: WATCH, SNAPSHOT, LOOK_UP, APPLIED, CRL ---- */
+/* ---- authority_follow.c: WATCH, ACKNOWLEDGE, SNAPSHOT, LOOK_UP, APPLIED, CRL, POLICY_TEXT
+ * ----
+ */
 void daemon_authority_follow(struct daemon_authority_request *request);
 /* Until there is an answer, or it took too long. */
 void daemon_authority_wait(struct daemon_authority_request *request);

@@ -11,9 +11,9 @@
  * order of rules has no meaning. A policy is plain memory behind a count of references: many
  * sessions judge by the same one, and a new version replaces it whole.
  *
- * Threads: the count is not atomic, so policy_ref() and policy_unref() belong to the thread
- * that compiled; each worker of a door compiles its own. Deciding only reads: any number of
- * threads may do it at once, as long as the one that compiled holds its reference.
+ * Threads: the count is not atomic, so policy_ref() and policy_unref() belong to one thread at
+ * a time: the one that compiled, or to whom that handed it. Deciding only reads: any number of
+ * threads may do it at once, as long as a reference is held (broker/policies.h).
  */
 struct policy;
 

@@ -50,7 +50,7 @@
     }
 #define TEXT                                                                                   \
     {                                                                                          \
-        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_POLICY_MAX                            \
+        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_TEXT_PART                             \
     }
 #define PROPOSAL                                                                               \
     {                                                                                          \
@@ -73,7 +73,8 @@ BODY(PAGE, CURSOR, LIST);
 BODY(TOKEN_NEW, { "token id", REGISTRY_FIELD_BYTES, AT(token_id), REGISTRY_TOKEN_ID_MAX },
      { "token secret", REGISTRY_FIELD_BYTES, AT(token_secret), SECRET_MAX },
      NUMBER("expires", expires_ms));
-BODY(POLICY_SHOW, POLICY, TEXT);
+BODY(POLICY_SHOW, POLICY, TEXT, { "length", REGISTRY_FIELD_U32, AT(name.len), 0 },
+     { "hash", REGISTRY_FIELD_OCTETS, AT(name.hash), REGISTRY_TEXT_HASH });
 BODY(POLICY_APPLY, { "accepted", REGISTRY_FIELD_FLAG, AT(accepted), 0 }, POLICY, SEQUENCE, TEXT,
      PROPOSAL);
 #define SOURCE(name, n)                                                                        \
@@ -143,6 +144,9 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_AUDIT_WATCH] = REGISTRY_FIELDS(OF_AUDIT),
     [REGISTRY_ASK_EXPORTED] = REGISTRY_FIELDS(CHANGED),
     [REGISTRY_ASK_CRL] = REGISTRY_FIELDS(PART),
+    [REGISTRY_ASK_POLICY_PART] = REGISTRY_FIELDS(CHANGED),
+    [REGISTRY_ASK_POLICY_TEXT] = REGISTRY_FIELDS(PART),
+    [REGISTRY_ASK_ACKNOWLEDGE] = REGISTRY_FIELDS(CHANGED),
 
     [REGISTRY_ASK_PROPOSAL_LIST] = REGISTRY_FIELDS(PAGE),
     [REGISTRY_ASK_PROPOSAL_SHOW] = REGISTRY_FIELDS(PROPOSAL_SHOW),

@@ -18,7 +18,9 @@
  *   DEVICE_LIST, OPERATOR_LIST   cursor, list of subjects
  *   CERTIFICATE_LIST     cursor, list of certificates, their log_numbers
  *   TOKEN_NEW            token_id, token_secret, expires_ms
- *   POLICY_SHOW          policy, text
+ *   POLICY_SHOW          policy, text or its name (POLICY_TEXT has the octets)
+ *   POLICY_PART          sequence: parts that are there
+ *   POLICY_TEXT          list: the octets of that part
  *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error;
  *                        proposal (number 0: it was not made one, and is done)
  *   POLICY_LIST          cursor, list of policies
@@ -109,6 +111,7 @@ struct registry_answer {
     struct registry_policy policy;
     bool accepted, applied;
     struct bytes text, query;
+    struct registry_name name;
     struct registry_status status;
     struct registry_proposal proposal;
     struct registry_counts counts;

@@ -63,7 +63,7 @@ static enum rc add_policy(struct store_txn *txn, struct buf *list, bool *full)
         return RC_OK;
     TRY(rc);
     buf_add_u64(&body, policy.version);
-    buf_add(&body, policy.text);
+    registry_text_write(&policy.text, &body);
     const struct registry_change change = { REGISTRY_CHANGE_POLICY, buf_bytes(&body) };
     *full = !registry_answer_add_change(list, 0, &change);
     return RC_OK;

@@ -40,7 +40,7 @@ enum rc registry_crl_get(struct store_txn *txn, struct bytes key, struct registr
 enum rc registry_crl_get_part(struct store_txn *txn, struct bytes key, uint64_t number,
                               uint32_t part, struct bytes *octets)
 {
-    struct registry_key row = registry_key_crl(key, part);
+    struct registry_key row = registry_key_part(key, part);
     struct registry_crl crl;
     struct store_value value;
 
@@ -62,7 +62,7 @@ static enum rc put_parts(struct store_txn *txn, const struct registry_crl *crl,
                          const uint8_t *at)
 {
     for (uint32_t part = 0; part < registry_crl_parts(crl); part++) {
-        struct registry_key row = registry_key_crl(bytes_of_text(crl->key), part);
+        struct registry_key row = registry_key_part(bytes_of_text(crl->key), part);
         struct bytes octets = { at + (size_t)part * REGISTRY_CRL_PART,
                                 registry_crl_part_len(crl, part) };
         TRY(store_txn_put(txn, REGISTRY_CRLS, registry_key_bytes(&row), octets));
@@ -75,7 +75,7 @@ static enum rc remove_parts(struct store_txn *txn, const struct registry_crl *cr
                             const struct registry_crl *old)
 {
     for (uint32_t part = registry_crl_parts(crl); part < registry_crl_parts(old); part++) {
-        struct registry_key row = registry_key_crl(bytes_of_text(crl->key), part);
+        struct registry_key row = registry_key_part(bytes_of_text(crl->key), part);
         TRY(store_txn_remove(txn, REGISTRY_CRLS, registry_key_bytes(&row)));
     }
     return RC_OK;

@@ -48,6 +48,9 @@ static const struct link_kind KINDS[] = {
       false },
     { REGISTRY_ASK_EXPORTED, "exported", LINK_NORMAL, 2 * SMALL, SMALL, false, false },
     { REGISTRY_ASK_CRL, "crl", LINK_BULK, SMALL, LIST, false, false },
+    { REGISTRY_ASK_POLICY_PART, "policy-part", LINK_NORMAL, LIST, SMALL, false, false },
+    { REGISTRY_ASK_POLICY_TEXT, "policy-text", LINK_NORMAL, SMALL, LIST, false, false },
+    { REGISTRY_ASK_ACKNOWLEDGE, "acknowledge", LINK_URGENT, SMALL, SMALL, false, false },
 
     { REGISTRY_ASK_PROPOSAL_LIST, "proposal-list", LINK_NORMAL, SMALL, LIST, false, false },
     { REGISTRY_ASK_PROPOSAL_SHOW, "proposal-show", LINK_NORMAL, SMALL, LIST, false, false },

@@ -49,6 +49,10 @@ enum registry_ask {
     REGISTRY_ASK_AUDIT_WATCH = 38, /* what the log has from here on; waits, at most 10 s */
     REGISTRY_ASK_EXPORTED = 39,    /* how far the exporter's sinks are; integration/report.h */
     REGISTRY_ASK_CRL = 40,         /* a part of a CRL that the feed told of */
+    REGISTRY_ASK_POLICY_PART = 41, /* a part of a text that policy-apply names next */
+    REGISTRY_ASK_POLICY_TEXT = 42, /* a part of a text that is kept */
+    /* what a watch, which waits at the authority, could not say yet; urgent */
+    REGISTRY_ASK_ACKNOWLEDGE = 43,
 
     /* registry/proposal.h: an act that needs two administrators becomes one when it is asked */
     REGISTRY_ASK_PROPOSAL_LIST = 45,

@@ -4,8 +4,8 @@
 
 #include "registry/question.h"
 
-/* Row: made u64, author sized16, text. The active version is a fact; the feed has version and
- * text. */
+/* Row: made u64, author sized16, text or its name. The active version is a fact; the feed has
+ * version, and text or name. */
 
 static enum rc read_row(struct bytes value, struct registry_policy_row *policy)
 {
@@ -13,8 +13,9 @@ static enum rc read_row(struct bytes value, struct registry_policy_row *policy)
 
     policy->made_ms = (int64_t)reader_u64(&r);
     policy->author = reader_sized16(&r, REGISTRY_ID_MAX);
-    policy->text = r.left;
-    return r.broken ? fault(RC_CORRUPT, "registry: a policy's row") : RC_OK;
+    if (r.broken || registry_text_read(r.left, &policy->text) != RC_OK)
+        return fault(RC_CORRUPT, "registry: a policy's row");
+    return RC_OK;
 }
 
 enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
@@ -45,9 +46,6 @@ enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
 
 static enum rc check_new(const struct registry_policy_new *new, uint64_t active)
 {
-    if (new->text.len > REGISTRY_POLICY_MAX)
-        return fault(RC_LIMIT, "a policy of %zu octets, at most %d", new->text.len,
-                     REGISTRY_POLICY_MAX);
     if (new->author.len > 0)
         TRY(registry_id_check(new->author));
     if (new->why.len > REGISTRY_LABEL_MAX)
@@ -67,16 +65,17 @@ enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_
 
     TRY(registry_fact_number(txn, BYTES("policy"), &active));
     TRY(check_new(new, active));
+    TRY(registry_text_put(txn, &new->text));
     struct store_number key = store_key_number(active + 1);
     buf_add_u64(&row, (uint64_t)now_ms);
     buf_add_sized16(&row, new->author);
-    buf_add(&row, new->text);
+    registry_text_write(&new->text, &row);
     TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
     if (new->why.len > 0)
         TRY(store_txn_insert(txn, REGISTRY_POLICY_WHYS, BYTES_OF(key.at), new->why));
     TRY(registry_fact_put_number(txn, BYTES("policy"), active + 1));
     buf_add_u64(&change, active + 1);
-    buf_add(&change, new->text);
+    registry_text_write(&new->text, &change);
     TRY(store_feed_add(txn, REGISTRY_CHANGE_POLICY, buf_bytes(&change)));
     *version = active + 1;
     return RC_OK;

@@ -21,6 +21,7 @@ struct registry_projection {
     struct registry_index certificates, subjects;
     uint64_t policy_version;
     struct buf policy, authorities;
+    struct registry_name policy_name;
     size_t crl_count;
     struct registry_crl crls[CRLS_MAX];
     struct registry_subject *unpacked; /* the last one that was looked up */
@@ -82,6 +83,7 @@ void registry_projection_reset(struct registry_projection *projection)
     registry_index_clear(&projection->subjects);
     projection->policy_version = 0;
     buf_clear(&projection->policy);
+    projection->policy_name = (struct registry_name){ 0 };
     buf_clear(&projection->authorities);
     projection->crl_count = 0;
 }
@@ -175,12 +177,15 @@ static enum rc apply_policy(struct registry_projection *projection, struct bytes
 {
     struct reader r = READER(body);
     uint64_t version = reader_u64(&r);
+    struct registry_text text;
 
     if (r.broken || version == 0)
         return fault(RC_MALFORMED, "change: a policy without its version");
+    TRY(registry_text_read(r.left, &text));
     if (version <= projection->policy_version)
         return RC_OK;
-    TRY(replace(&projection->policy, r.left));
+    TRY(replace(&projection->policy, text.octets));
+    projection->policy_name = text.name;
     projection->policy_version = version;
     *changed = true;
     return RC_OK;
@@ -273,11 +278,11 @@ registry_projection_subject(const struct registry_projection *projection,
     return projection->unpacked;
 }
 
-struct bytes registry_projection_policy(const struct registry_projection *projection,
-                                        uint64_t *version)
+struct registry_text registry_projection_policy(const struct registry_projection *projection,
+                                                uint64_t *version)
 {
     *version = projection->policy_version;
-    return buf_bytes(&projection->policy);
+    return (struct registry_text){ buf_bytes(&projection->policy), projection->policy_name };
 }
 
 enum rc registry_projection_crl(const struct registry_projection *projection,

@@ -5,6 +5,7 @@
 #include "base/own.h"
 #include "registry/crl.h"
 #include "registry/subject.h"
+#include "registry/text.h"
 
 /*
  * A projection follows the authority's change feed (DESIGN.md D8): it is filled by a snapshot
@@ -24,7 +25,7 @@ struct registry_projection;
 enum registry_change_kind {
     REGISTRY_CHANGE_SUBJECT = 1,     /* body: registry_subject_write() */
     REGISTRY_CHANGE_CERTIFICATE = 2, /* body: registry_certificate_write() */
-    REGISTRY_CHANGE_POLICY = 3,      /* body: version u64, then the text */
+    REGISTRY_CHANGE_POLICY = 3,      /* body: version u64, then registry_text_write() */
     REGISTRY_CHANGE_CRL = 4,         /* body: registry_crl_write(): there is a new one */
     REGISTRY_CHANGE_AUTHORITIES =
         5, /* body: certificates of our CAs, DER, each sized32: root first */
@@ -59,9 +60,10 @@ registry_projection_certificate(const struct registry_projection *projection,
 const struct registry_subject *
 registry_projection_subject(const struct registry_projection *projection,
                             enum registry_kind kind, struct bytes id);
-/* The active policy's text and version; empty and 0 before the first. */
-struct bytes registry_projection_policy(const struct registry_projection *projection,
-                                        uint64_t *version);
+/* The active policy's text, or the name of one in parts, and version; empty and 0 before the
+ * first. */
+struct registry_text registry_projection_policy(const struct registry_projection *projection,
+                                                uint64_t *version);
 /* RC_NOT_FOUND. */
 enum rc registry_projection_crl(const struct registry_projection *projection,
                                 struct bytes issuing_key, struct registry_crl *crl);

@@ -91,7 +91,7 @@ static const struct registry_field PREAMBLE[] = {
     }
 #define TEXT                                                                                   \
     {                                                                                          \
-        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_POLICY_MAX                            \
+        "text", REGISTRY_FIELD_BYTES, AT(text), REGISTRY_TEXT_PART                             \
     }
 #define QUERY                                                                                  \
     {                                                                                          \
@@ -111,8 +111,19 @@ static const struct registry_field PREAMBLE[] = {
         "batch", REGISTRY_FIELD_BYTES, AT(query), REGISTRY_BATCH_MAX                           \
     }
 
+#define NAME                                                                                   \
+    { "length", REGISTRY_FIELD_U32, AT(name.len), 0 },                                         \
+    {                                                                                          \
+        "hash", REGISTRY_FIELD_OCTETS, AT(name.hash), REGISTRY_TEXT_HASH                       \
+    }
+#define PART                                                                                   \
+    {                                                                                          \
+        "part", REGISTRY_FIELD_U32, AT(part), 0                                                \
+    }
+
 #define BODY(name, ...) static const struct registry_field name[] = { __VA_ARGS__ }
-BODY(WATCH, POSITION);
+BODY(WATCH, POSITION, SEQUENCE);
+BODY(ACKNOWLEDGE, POSITION);
 BODY(SNAPSHOT, CURSOR);
 BODY(WITH_DER, DER);
 BODY(ENROL, DER, ID, TOKEN_ID, TOKEN_SECRET);
@@ -127,10 +138,12 @@ BODY(OPERATOR_ADD, KIND, ID, ROLE, LABEL, DER);
 BODY(PAGE, CURSOR, MOST);
 BODY(OPERATOR_REVOKE, KIND, ID, REASON);
 BODY(POLICY_SHOW, VERSION);
-BODY(POLICY_APPLY, TEXT, VERSION, ONLY_CHECK, WHY);
+BODY(POLICY_APPLY, TEXT, NAME, VERSION, ONLY_CHECK, WHY);
+BODY(POLICY_PART, NAME, PART, TEXT);
+BODY(POLICY_TEXT, NAME, PART);
 BODY(APPLIED, SEQUENCE);
 BODY(AUDIT, QUERY);
-BODY(CRL, ID, VERSION, { "part", REGISTRY_FIELD_U32, AT(part), 0 });
+BODY(CRL, ID, VERSION, PART);
 BODY(SPOOL, BATCH, { "spooled", REGISTRY_FIELD_U64, AT(spooled.sequence), 0 },
      { "refused", REGISTRY_FIELD_U64, AT(spooled.refused), 0 });
 BODY(PROPOSAL_LIST, CURSOR, MOST, { "open", REGISTRY_FIELD_FLAG, AT(open), 0 });
@@ -159,6 +172,9 @@ static const struct registry_fields BODIES[] = {
     [REGISTRY_ASK_OPERATOR_REVOKE] = REGISTRY_FIELDS(OPERATOR_REVOKE),
     [REGISTRY_ASK_POLICY_SHOW] = REGISTRY_FIELDS(POLICY_SHOW),
     [REGISTRY_ASK_POLICY_APPLY] = REGISTRY_FIELDS(POLICY_APPLY),
+    [REGISTRY_ASK_POLICY_PART] = REGISTRY_FIELDS(POLICY_PART),
+    [REGISTRY_ASK_POLICY_TEXT] = REGISTRY_FIELDS(POLICY_TEXT),
+    [REGISTRY_ASK_ACKNOWLEDGE] = REGISTRY_FIELDS(ACKNOWLEDGE),
     [REGISTRY_ASK_STATUS] = { NULL, 0 },
     [REGISTRY_ASK_APPLIED] = REGISTRY_FIELDS(APPLIED),
     [REGISTRY_ASK_POLICY_LIST] = REGISTRY_FIELDS(PAGE),

@@ -7,8 +7,7 @@
 
 enum {
     REGISTRY_CURSOR_MAX = 128,
-    REGISTRY_CSR_MAX = 16 * 1024,    /* DER; also of a certificate that is looked up */
-    REGISTRY_POLICY_MAX = 48 * 1024, /* a policy's text, until it travels in parts */
+    REGISTRY_CSR_MAX = 16 * 1024, /* DER; also of a certificate that is looked up */
     REGISTRY_QUERY_MAX = 4096,
     REGISTRY_BATCH_MAX = 56 * 1024, /* of audit records: audit_spool_read()'s `most` */
     REGISTRY_TOKEN_ID_MAX = 32,
@@ -27,7 +26,9 @@ struct registry_spooled {
  * What is not named for a kind is not sent, and zero when read. Lists begin with an
  * empty cursor and go on with the one that the last answer gave. Byte strings are borrowed.
  *
- *   WATCH               position
+ *   WATCH               position, sequence (up to which all is applied, cuts included; 0: up
+ *                       to the position)
+ *   ACKNOWLEDGE         position (up to which all is applied)
  *   SNAPSHOT            cursor
  *   LOOK_UP             der (a certificate)
  *   DOOR                der (a request)
@@ -44,8 +45,11 @@ struct registry_spooled {
  *   OPERATOR_LIST       cursor, most
  *   OPERATOR_REVOKE     kind, id, reason
  *   POLICY_SHOW         version (0: the active one)
- *   POLICY_APPLY        text, version (that it replaces; must be the active one), only_check,
- *                       why
+ *   POLICY_APPLY        text (or its name: POLICY_PART sent it before, under this
+ *                       correlation), version (that it replaces; must be the active one),
+ *                       only_check, why
+ *   POLICY_PART         name, part, text (its octets): in order, the first one is 0
+ *   POLICY_TEXT         name, part
  *   POLICY_LIST         cursor, most
  *   STATUS              nothing
  *   APPLIED             position.sequence as sequence
@@ -67,6 +71,7 @@ struct registry_question {
     struct bytes der;
     struct bytes token_id, token_secret; /* HTTP Basic user and password; empty: none */
     struct bytes text, query;
+    struct registry_name name;
     struct bytes ids; /* each a u8 length and the id; at most REGISTRY_IDS_MAX */
     struct registry_groups groups;
     uint64_t version, sequence, number;

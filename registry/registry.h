@@ -21,12 +21,13 @@ enum registry_table {
     REGISTRY_BY_SUBJECT,   /* kind u8, id, 0, fingerprint -> likewise */
     REGISTRY_REVOCATIONS,  /* as by serial: what belongs on the issuer's CRL, in its order */
     REGISTRY_TOKENS,       /* id -> see tokens.c */
-    REGISTRY_POLICIES,     /* version -> author, time, text */
+    REGISTRY_POLICIES,     /* version -> author, time, registry/text.h */
     REGISTRY_FACTS,        /* name -> single values: facts.c, crls.c */
     REGISTRY_CRLS,         /* issuing key's name, 0, number of the part u32 -> its octets */
     REGISTRY_PROPOSALS,    /* number -> its form */
     REGISTRY_PROPOSED,     /* number -> its content */
     REGISTRY_POLICY_WHYS,  /* version -> why it was made; not there: nobody said */
+    REGISTRY_TEXTS,        /* SHA-256 of a text, 0, number of the part u32 -> its octets */
     REGISTRY_TABLES
 };
 const struct store_table *registry_tables(void);
@@ -167,23 +168,36 @@ enum rc registry_token_end_all(struct store_txn *txn, uint64_t *ended);
 /* ---- Policies and single facts ---- */
 
 /* The next version, active at once; replaces must be the active one (RC_EXISTS: read again).
- * why: empty, or a label. All versions are kept, for ever. */
+ * why: empty, or a label. The text as registry_text_put() takes it. All versions are kept, for
+ * ever. */
 struct registry_policy_new {
-    struct bytes author, text, why;
+    struct bytes author, why;
+    struct registry_text text;
     uint64_t replaces;
 };
 enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_new *new,
                             int64_t now_ms, uint64_t *version);
 /* version 0: the active one. RC_NOT_FOUND. author, text and why are borrowed from the
- * transaction. */
+ * transaction; of a text in parts there is the name. */
 struct registry_policy_row {
     uint64_t version;
     int64_t made_ms;
-    struct bytes author, text, why;
+    struct bytes author, why;
+    struct registry_text text;
     bool active;
 };
 enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
                             struct registry_policy_row *policy);
+
+/* Keep a text that is in parts, unless it is kept already; a short one is its row's own.
+ * RC_NOT_FOUND: only its name was given, and it is not kept. Its hash is the caller's word. */
+enum rc registry_text_put(struct store_txn *txn, const struct registry_text *text);
+/* A part of it, borrowed from the transaction; and all of it, in whole, whose ceiling is the
+ * caller's. RC_NOT_FOUND. */
+enum rc registry_text_get_part(struct store_txn *txn, const struct registry_name *name,
+                               uint32_t part, struct bytes *octets);
+enum rc registry_text_get(struct store_txn *txn, const struct registry_text *text,
+                          struct buf *whole);
 
 /* Our CAs' certificates, each sized32, root first: for the doors. Nothing happens if they are
  * known. */
@@ -236,7 +250,8 @@ enum rc registry_single_add(struct store_txn *txn, struct bytes operator, uint64
 struct registry_first {
     struct registry_subject operator;        /* its id, role, label */
     struct registry_certificate certificate; /* its own, made at the ceremony */
-    struct bytes authorities, policy;        /* as registry_authorities_put(), the first text */
+    struct bytes authorities;                /* as registry_authorities_put() */
+    struct registry_text policy;             /* the first text */
 };
 /* RC_EXISTS if the registry holds anything. */
 enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64_t now_ms);

@@ -20,6 +20,7 @@ static const struct store_table TABLES[] = {
     [REGISTRY_PROPOSALS] = { "proposals", STORE_KEY_NUMBER, FORM_MAX },
     [REGISTRY_PROPOSED] = { "proposed", STORE_KEY_NUMBER, REGISTRY_CONTENT_MAX },
     [REGISTRY_POLICY_WHYS] = { "policy_whys", STORE_KEY_NUMBER, REGISTRY_LABEL_MAX },
+    [REGISTRY_TEXTS] = { "texts", STORE_KEY_BYTES, REGISTRY_TEXT_PART },
 };
 
 const struct store_table *registry_tables(void)
@@ -74,7 +75,7 @@ struct registry_key registry_key_serial(const uint8_t issuer_hash[32], struct by
     return key;
 }
 
-struct registry_key registry_key_crl(struct bytes name, uint32_t part)
+struct registry_key registry_key_part(struct bytes name, uint32_t part)
 {
     struct registry_key key = { .len = 0 };
 

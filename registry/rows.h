@@ -12,8 +12,8 @@ struct bytes registry_key_bytes(const struct registry_key *key);
 struct registry_key registry_key_subject(enum registry_kind kind, struct bytes id);
 /* issuer's hash, length, serial: so that byte order is the order of the numbers. */
 struct registry_key registry_key_serial(const uint8_t issuer_hash[32], struct bytes serial);
-/* name, 0, number of the part. */
-struct registry_key registry_key_crl(struct bytes name, uint32_t part);
+/* Of what lies in parts: name, 0, number of the part. */
+struct registry_key registry_key_part(struct bytes name, uint32_t part);
 struct registry_key registry_key_of_key(const uint8_t key_hash[32],
                                         const struct registry_fingerprint *fingerprint);
 struct registry_key registry_key_of_subject(enum registry_kind kind, struct bytes id,

@@ -89,6 +89,22 @@ static void each_route_refuses_those_without_its_right(void **state)
     assert_int_equal(world->refusals, refused);
 }
 
+/* So long a body need not come to be refused. */
+static void says_that_it_is_too_large(struct world *world, const struct api_route *route,
+                                      const char *line)
+{
+    int fd = world_dial(world, ADMIN, ALL_SERVICES);
+    AUTO_BUF(request, 4096);
+    AUTO_REPLY(reply);
+
+    buf_addf(&request, "%s HTTP/1.1\r\nHost: a\r\n" JSON "Content-Length: %zu\r\n\r\n", line,
+             route->body_max + 1);
+    world_write(world, fd, buf_bytes(&request));
+    world_read(world, fd, false, &reply);
+    assert_int_equal(reply.status, 413);
+    close(fd);
+}
+
 static void each_route_refuses_a_body_that_is_too_large(void **state)
 {
     struct world *world = *state;
@@ -100,6 +116,10 @@ static void each_route_refuses_a_body_that_is_too_large(void **state)
         AUTO_BUF(body, HTTP_MAX);
         AUTO_REPLY(reply);
         const char *line = line_of(&routes[i], &room), *text = NULL;
+        if (routes[i].body_max > API_BODY_LARGE) {
+            says_that_it_is_too_large(world, &routes[i], line);
+            continue;
+        }
         for (size_t n = 0; n <= routes[i].body_max; n++)
             buf_add_u8(&body, ' ');
         assert_int_equal(buf_text(&body, &text), RC_OK);

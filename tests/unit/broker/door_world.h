@@ -146,11 +146,12 @@ static inline void add_certificate(const struct world *w, struct buf *list, unsi
 
 static inline void add_policy(struct world *w, struct buf *list, const char *text)
 {
+    const struct registry_text whole = { .octets = bytes_of_text(text) };
     AUTO_BUF(form, 4096);
 
     w->policy = text;
     buf_add_u64(&form, ++w->policy_version);
-    buf_add(&form, bytes_of_text(text));
+    registry_text_write(&whole, &form);
     add_change(list, w->sequence, REGISTRY_CHANGE_POLICY, buf_bytes(&form));
 }
 

@@ -18,12 +18,15 @@ struct world {
     struct link_request watch; /* that waits */
     bool watching, settled, refuse_watch;
     unsigned pages, changes, snapshots, answers;
-    uint64_t acknowledged;
+    uint64_t acknowledged, watched_from;
     enum rc last_rc;
     unsigned lines; /* told that the line or the feed is not well */
     /* The CRLs that a snapshot names, and what becomes of a part that is asked for. */
     struct registry_crl crls[4];
     size_t crl_count;
+    /* And the policy, if there is a version. */
+    uint64_t version;
+    struct registry_text policy;
     void (*give_part)(struct world *w, const struct link_request *request,
                       const struct registry_question *question);
     unsigned parts; /* asked for */
@@ -81,6 +84,17 @@ static inline void add_crl(struct buf *list, const struct registry_crl *crl, uin
     assert_true(registry_answer_add_change(list, sequence, &change));
 }
 
+static inline void add_policy(struct buf *list, uint64_t version,
+                              const struct registry_text *text, uint64_t sequence)
+{
+    AUTO_BUF(form, REGISTRY_CHANGE_MAX);
+
+    buf_add_u64(&form, version);
+    registry_text_write(text, &form);
+    const struct registry_change change = { REGISTRY_CHANGE_POLICY, buf_bytes(&form) };
+    assert_true(registry_answer_add_change(list, sequence, &change));
+}
+
 /* Two pages: the certificate, then its subject. */
 static inline void give_page(struct world *w, const struct link_request *request)
 {
@@ -94,6 +108,8 @@ static inline void give_page(struct world *w, const struct link_request *request
         add_certificate(&list, 1, 0);
     for (size_t i = 0; last && i < w->crl_count; i++)
         add_crl(&list, &w->crls[i], 0);
+    if (last && w->version > 0)
+        add_policy(&list, w->version, &w->policy, 0);
     page.cursor = last ? BYTES("") : BYTES("more");
     page.list = buf_bytes(&list);
     answer(request, REGISTRY_ASK_SNAPSHOT, &page);
@@ -115,8 +131,15 @@ static inline enum rc handle(void *with, const struct link_request *request)
     } else if (request->kind->kind == REGISTRY_ASK_WATCH) {
         w->watch = *request;
         w->watching = true;
+        w->acknowledged =
+            question.sequence != 0 ? question.sequence : question.position.sequence;
+        w->watched_from = question.position.sequence;
+    } else if (request->kind->kind == REGISTRY_ASK_ACKNOWLEDGE) {
         w->acknowledged = question.position.sequence;
-    } else if (request->kind->kind == REGISTRY_ASK_CRL && w->give_part != NULL) {
+        answer(request, REGISTRY_ASK_ACKNOWLEDGE, &(struct registry_answer){ 0 });
+    } else if ((request->kind->kind == REGISTRY_ASK_CRL ||
+                request->kind->kind == REGISTRY_ASK_POLICY_TEXT) &&
+               w->give_part != NULL) {
         w->parts++;
         w->give_part(w, request, &question);
     } else {

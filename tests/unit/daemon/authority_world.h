@@ -160,7 +160,7 @@ static inline enum rc fill(struct store_txn *txn, void *with)
     struct registry_first first = { .operator= { .id = "first", .role = REGISTRY_ADMIN },
                                     .certificate = operators(ADMIN),
                                     .authorities = buf_bytes(&w->authorities),
-                                    .policy = BYTES("# good") };
+                                    .policy = { .octets = BYTES("# good") } };
     struct registry_subject auditor = { .kind = REGISTRY_OPERATOR,
                                         .id = "looker",
                                         .role = REGISTRY_AUDITOR };

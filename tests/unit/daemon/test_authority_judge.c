@@ -208,7 +208,7 @@ static void no_policy_locks_an_administrator_out(void **state)
 static enum rc break_policy(struct store_txn *txn, void *with)
 {
     const struct registry_policy_new broken = { .author = BYTES("first"),
-                                                .text = BYTES("no policy at all"),
+                                                .text = { .octets = BYTES("no policy at all") },
                                                 .replaces = 1 };
     uint64_t version = 0;
 

@@ -119,18 +119,19 @@ static enum rc compare(struct store_txn *txn, void *with)
     assert_int_equal(registry_projection_count(door->projection), found);
     struct registry_policy_row policy = { 0 };
     uint64_t version = 0;
-    struct bytes text = registry_projection_policy(door->projection, &version);
+    struct registry_text text = registry_projection_policy(door->projection, &version);
     if (registry_policy_get(txn, 0, &policy) == RC_OK)
-        assert_true(bytes_equal(text, policy.text));
+        assert_true(bytes_equal(text.octets, policy.text.octets));
     assert_int_equal(version, policy.version);
     return RC_OK;
 }
 
 static enum rc do_policy(struct store_txn *txn, struct act *act)
 {
-    const struct registry_policy_new new = {
-        .author = BYTES("root"), .text = act->text, .why = act->why, .replaces = act->count
-    };
+    const struct registry_policy_new new = { .author = BYTES("root"),
+                                             .text = { .octets = act->text },
+                                             .why = act->why,
+                                             .replaces = act->count };
 
     return registry_policy_put(txn, &new, act->now_ms, &act->version);
 }

@@ -31,6 +31,7 @@ static struct registry_question full_question(void)
         .sequence = 12,
         .only_check = true,
         .text = BYTES("allow"),
+        .name = { 6 * 1024 * 1024, { 8 } },
         .query = BYTES("\x01"),
         .ids = BYTES("\x05"
                      "dev-1\x05"
@@ -61,6 +62,7 @@ static struct registry_answer full_answer(void)
         .accepted = true,
         .applied = true,
         .text = BYTES("allow"),
+        .name = { 6 * 1024 * 1024, { 8 } },
         .query = BYTES("\x01"),
         .status = { .revision = 1,
                     .signer = true,
@@ -144,7 +146,7 @@ static void the_longest_bodies_fit_their_message(void **state)
 
     (void)state;
     q.der = (struct bytes){ ZEROS, REGISTRY_CSR_MAX };
-    q.text = (struct bytes){ ZEROS, REGISTRY_POLICY_MAX };
+    q.text = (struct bytes){ ZEROS, REGISTRY_TEXT_PART };
     q.query = (struct bytes){ ZEROS, REGISTRY_QUERY_MAX };
     struct registry_answer a = full_answer();
     a.list = (struct bytes){ ZEROS, REGISTRY_LIST_MAX };
@@ -170,7 +172,7 @@ static void the_longest_bodies_fit_their_message(void **state)
         assert_int_equal(registry_answer_write(ask, &a, &answered), RC_OK);
         assert_true(answered.len <= protocol->kinds[i].reply_max);
     }
-    a.text = (struct bytes){ ZEROS, REGISTRY_POLICY_MAX };
+    a.text = (struct bytes){ ZEROS, REGISTRY_TEXT_PART };
     AUTO_BUF(shown, LINK_BODY_MAX);
     assert_int_equal(registry_answer_write(REGISTRY_ASK_POLICY_SHOW, &a, &shown), RC_OK);
     a.text.len++;

@@ -109,20 +109,50 @@ static void a_change_that_comes_twice_or_late_changes_nothing(void **state)
     assert_int_equal(w->changes[REGISTRY_CHANGE_CERTIFICATE], 1);
 }
 
+static enum rc apply_policy(struct watched *w, uint64_t version, const char *text, uint32_t len)
+{
+    struct registry_text named = { bytes_of_text(text), { len, { len > 0 ? 7 : 0 } } };
+    AUTO_BUF(body, 1024);
+
+    buf_add_u64(&body, version);
+    registry_text_write(&named, &body);
+    return apply(w, REGISTRY_CHANGE_POLICY, buf_bytes(&body));
+}
+
+static void a_policy_in_parts_is_known_by_its_name(void **state)
+{
+    struct watched *w = *state;
+    uint64_t version = 0;
+
+    assert_int_equal(apply_policy(w, 1, "short", 0), RC_OK);
+    assert_int_equal(apply_policy(w, 2, "", REGISTRY_POLICY_MAX), RC_OK);
+    struct registry_text text = registry_projection_policy(w->projection, &version);
+    assert_int_equal(version, 2);
+    assert_int_equal(text.octets.len, 0);
+    assert_int_equal(text.name.len, REGISTRY_POLICY_MAX);
+    assert_int_equal(text.name.hash[0], 7);
+    assert_int_equal(apply_policy(w, 3, "", REGISTRY_POLICY_MAX + 1), RC_MALFORMED);
+    assert_int_equal(apply_policy(w, 3, "", REGISTRY_TEXT_PART), RC_MALFORMED);
+    assert_int_equal(apply_policy(w, 3, "short", 0), RC_OK);
+    assert_int_equal(registry_projection_policy(w->projection, &version).name.len, 0);
+    registry_projection_reset(w->projection);
+    assert_int_equal(registry_projection_policy(w->projection, &version).name.len, 0);
+}
+
 static void the_policy_goes_forward_only(void **state)
 {
     struct watched *w = *state;
     uint64_t version = 99;
 
-    assert_int_equal(registry_projection_policy(w->projection, &version).len, 0);
+    assert_int_equal(registry_projection_policy(w->projection, &version).octets.len, 0);
     assert_int_equal(version, 0);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0\0\0\0\0\2second")), RC_OK);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0\0\0\0\0\1first")), RC_OK);
+    assert_int_equal(apply_policy(w, 2, "second", 0), RC_OK);
+    assert_int_equal(apply_policy(w, 1, "first", 0), RC_OK);
     assert_true(
-        bytes_equal_text(registry_projection_policy(w->projection, &version), "second"));
+        bytes_equal_text(registry_projection_policy(w->projection, &version).octets, "second"));
     assert_int_equal(version, 2);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0\0\0\0\0\3")), RC_OK);
-    assert_int_equal(registry_projection_policy(w->projection, &version).len, 0);
+    assert_int_equal(apply_policy(w, 3, "", 0), RC_OK);
+    assert_int_equal(registry_projection_policy(w->projection, &version).octets.len, 0);
     assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0")), RC_MALFORMED);
     assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0\0\0\0\0\0x")),
                      RC_MALFORMED);
@@ -191,11 +221,11 @@ static void a_reset_forgets_everything(void **state)
 
     put_certificate(w, &one);
     put_subject(w, &device);
-    assert_int_equal(apply(w, REGISTRY_CHANGE_POLICY, BYTES("\0\0\0\0\0\0\0\2second")), RC_OK);
+    assert_int_equal(apply_policy(w, 2, "second", 0), RC_OK);
     registry_projection_reset(w->projection);
     assert_int_equal(registry_projection_count(w->projection), 0);
     assert_int_equal(judge(w, 1, 150), REGISTRY_UNKNOWN);
-    assert_int_equal(registry_projection_policy(w->projection, &version).len, 0);
+    assert_int_equal(registry_projection_policy(w->projection, &version).octets.len, 0);
     assert_int_equal(version, 0);
     put_certificate(w, &one);
     assert_int_equal(registry_projection_count(w->projection), 1);
@@ -241,6 +271,7 @@ int main(void)
         TEST(a_certificate_is_judged_by_itself_its_subject_and_the_hour),
         TEST(a_change_that_comes_twice_or_late_changes_nothing),
         TEST(the_policy_goes_forward_only),
+        TEST(a_policy_in_parts_is_known_by_its_name),
         TEST(crls_are_known_by_key_and_number),
         TEST(authorities_are_whole_certificates),
         TEST(a_reset_forgets_everything),

@@ -226,9 +226,10 @@ static void another_fingerprint_of_what_we_know_is_altered_in_every_state(void *
 
 static enum rc do_policy(struct store_txn *txn, struct act *act)
 {
-    const struct registry_policy_new new = {
-        .author = BYTES("root"), .text = act->text, .why = act->why, .replaces = act->count
-    };
+    const struct registry_policy_new new = { .author = BYTES("root"),
+                                             .text = { .octets = act->text },
+                                             .why = act->why,
+                                             .replaces = act->count };
 
     return registry_policy_put(txn, &new, act->now_ms, &act->version);
 }
@@ -240,8 +241,9 @@ static enum rc do_show_policy(struct store_txn *txn, struct act *act)
     TRY(registry_policy_get(txn, act->version, &row));
     act->count = row.version;
     act->known = row.active;
-    return bytes_equal(row.text, act->text) && bytes_equal(row.why, act->why) ? RC_OK
-                                                                              : RC_MALFORMED;
+    return bytes_equal(row.text.octets, act->text) && bytes_equal(row.why, act->why)
+               ? RC_OK
+               : RC_MALFORMED;
 }
 
 static void a_policy_replaces_the_one_that_its_author_saw(void **state)
@@ -276,7 +278,7 @@ static enum rc do_init(struct store_txn *txn, struct act *act)
 {
     struct registry_first first = { .certificate = act->certificate,
                                     .authorities = BYTES("\0\0\0\1a"),
-                                    .policy = BYTES("deny") };
+                                    .policy = { .octets = BYTES("deny") } };
 
     sample_text(first.operator.id, BYTES("first"));
     first.operator.role = REGISTRY_ADMIN;
