@@ -160,6 +160,11 @@ def test_a_candidate_is_asked_instead(judged, work):
     assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
 
 
+def test_a_device_without_a_certificate_is_told_as_such(running):
+    assert running.touchmark("policy", "can", "pump-1", "connect").stdout.endswith("once it has a certificate\n")
+    assert running.touchmark("policy", "reach", "pump-1").stderr == "Once it has a certificate:\n"
+
+
 # ---- policy diff ----
 
 def test_a_difference_is_told_with_the_devices_that_it_concerns(running, work):
