@@ -21,10 +21,9 @@ extern const struct cli_command CLI_CERTIFICATE_LIST, CLI_CERTIFICATE_REVOKE;
 /* cli/policies.c */
 extern const struct cli_command CLI_POLICY_APPLY, CLI_POLICY_ROLLBACK, CLI_POLICY_SHOW,
     CLI_POLICY_LIST;
-/* cli/policy_check.c, policy_ask.c, policy_who.c, policy_diff.c, policy_impact.c: what one
- * means */
+/* cli/policy_check.c, _ask.c, _who.c, _diff.c, _impact.c, _replay.c: what one means */
 extern const struct cli_command CLI_POLICY_CHECK, CLI_POLICY_CAN, CLI_POLICY_REACH,
-    CLI_POLICY_WHO, CLI_POLICY_DIFF, CLI_POLICY_IMPACT;
+    CLI_POLICY_WHO, CLI_POLICY_DIFF, CLI_POLICY_IMPACT, CLI_POLICY_REPLAY;
 /* cli/audit.c, cli/audit_export.c */
 extern const struct cli_command CLI_AUDIT_LIST, CLI_AUDIT_FOLLOW, CLI_AUDIT_SHOW,
     CLI_AUDIT_CHECKPOINT, CLI_AUDIT_EXPORT, CLI_AUDIT_VERIFY;

@@ -38,19 +38,21 @@ struct asking {
 /* Of a device with one good certificate, that it will show; of several nobody knows which. */
 static void add_certificate(struct asking *a)
 {
+    const struct clock clock = clock_system();
     const json_t *one = NULL, *certificates = json_object_get(a->shown, "certificates");
-    int64_t ends_ms = 0;
+    int64_t ends_ms = 0, now_ms = clock_wall_ms(&clock);
     size_t i = 0, good = 0;
 
     json_array_foreach(certificates, i, one)
     {
         const char *state = json_string_value(json_object_get(one, "state"));
         const char *ends = json_string_value(json_object_get(one, "not_after"));
-        if (state == NULL || strcmp(state, "active") != 0 || ends == NULL)
+        int64_t at_ms = 0;
+        if (state == NULL || strcmp(state, "active") != 0 || ends == NULL ||
+            clock_read_rfc3339(bytes_of_text(ends), &at_ms) != RC_OK || at_ms <= now_ms)
             continue;
+        ends_ms = at_ms;
         good++;
-        if (clock_read_rfc3339(bytes_of_text(ends), &ends_ms) != RC_OK)
-            good++;
     }
     if (good == 1)
         a->judged.facts.certificate_ends_ms = ends_ms;
@@ -110,6 +112,11 @@ static const char *kept_out(const struct asking *a)
     return strcmp(state, "suspended") == 0 ? "suspended"
            : strcmp(state, "revoked") == 0 ? "revoked"
                                            : NULL;
+}
+
+static bool has_no_certificate(const struct asking *a)
+{
+    return a->state != NULL && strcmp(a->state, "registered") == 0;
 }
 
 /* ---- policy can ---- */
@@ -207,6 +214,8 @@ static enum rc tell_can(const struct asking *a, const struct told *told)
     }
     if (kept_out(a) != NULL)
         buf_addf(&text, "but no door lets it in: it is %s\n", kept_out(a));
+    if (has_no_certificate(a))
+        buf_addf(&text, "once it has a certificate\n");
     return cli_command_put(a->call, &text);
 }
 
@@ -305,6 +314,8 @@ static enum rc show_reach(struct asking *a, const struct policy_reach *reach)
         connects |= (reach->at[i].actions & 1U << POLICY_CONNECT) != 0;
     if (kept_out(a) != NULL)
         fprintf(a->call->messages, "No door lets it in: it is %s.\n", kept_out(a));
+    if (has_no_certificate(a))
+        fprintf(a->call->messages, "Once it has a certificate:\n");
     if (reach->count == 0)
         fprintf(a->call->messages, "It may do nothing.\n");
     else if (!connects)

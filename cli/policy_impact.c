@@ -1,6 +1,6 @@
 #include "cli/commands.h"
 #include "cli/compile.h"
-#include "cli/fleet.h"
+#include "cli/known.h"
 #include "cli/live.h"
 
 #include "audit/json.h"
@@ -16,33 +16,13 @@ struct impact {
     struct policy *old, *new;
     bool some_lose;   /* rights to subscribe, between them */
     json_t *sessions; /* cli_live_read() */
-    json_t *devices;  /* by id, as the API has them */
-    json_t *ends;     /* of certificates, by fingerprint */
-    json_t *losses;   /* [{"device","since","peer","loses","filter","why"}] */
+    struct cli_known known;
+    json_t *losses; /* [{"device","since","peer","loses","filter","why"}] */
     size_t cut, lost, perhaps;
     int64_t now_ms;
 };
 
 /* ---- What there is now ---- */
-
-static enum rc by_member(struct cli_remote *remote, const char *path, const char *list,
-                         const char *member, json_t **found)
-{
-    AUTO(json_value) *answer = NULL;
-    AUTO(json_value) *made = json_object();
-    json_t *one = NULL;
-    size_t i = 0;
-
-    TRY(cli_remote_list(remote, path, list, NULL, NULL, &answer));
-    json_array_foreach(json_object_get(answer, list), i, one)
-    {
-        const char *key = json_string_value(json_object_get(one, member));
-        if (key == NULL || json_object_set(made, key, one) != 0)
-            return fault(RC_IO, "%s: the answer has no %s", path, member);
-    }
-    *found = TAKE(made);
-    return RC_OK;
-}
 
 static bool loses_some(const struct policy_diff_entry *entry)
 {
@@ -73,36 +53,21 @@ static enum rc gather(struct impact *m)
     TRY(cli_compile(&m->source, m->call->words[0], &m->new));
     TRY(cli_compile(&m->source, "active", &m->old));
     TRY(compare(m));
-    TRY(by_member(remote, "/v1/devices", "devices", "id", &m->devices));
-    TRY(by_member(remote, "/v1/certificates?kind=device", "certificates", "fingerprint",
-                  &m->ends));
+    TRY(cli_known_read(remote, &m->known));
     return cli_live_read(remote, &m->sessions);
 }
 
 /* ---- What the door would say ---- */
 
-static int64_t end_of(const struct impact *m, const json_t *session)
-{
-    const char *shown = json_string_value(json_object_get(session, "fingerprint"));
-    const json_t *certificate = shown == NULL ? NULL : json_object_get(m->ends, shown);
-    const char *ends = json_string_value(json_object_get(certificate, "not_after"));
-    int64_t ends_ms = 0;
-
-    return ends != NULL && clock_read_rfc3339(bytes_of_text(ends), &ends_ms) == RC_OK
-               ? ends_ms / 1000
-               : 0;
-}
-
 static enum rc bind(const struct impact *m, const json_t *session, struct cli_judged *judged,
                     struct policy_session *bound)
 {
-    const json_t *device = json_object_get(m->devices, cli_audit_text(session, "device"));
+    const struct cli_said said = { cli_audit_text(session, "device"),
+                                   cli_audit_text(session, "peer"),
+                                   cli_audit_text(session, "tls"),
+                                   cli_audit_text(session, "fingerprint") };
 
-    if (device == NULL)
-        return fault(RC_NOT_FOUND, "there is no device %s", cli_audit_text(session, "device"));
-    TRY(cli_judged_read(device, judged));
-    registry_judged_connect(&judged->facts, cli_audit_text(session, "peer"),
-                            cli_audit_text(session, "tls"), end_of(m, session));
+    TRY(cli_known_judge(&m->known, &said, judged));
     return policy_bind(m->new, &judged->facts, bound);
 }
 
@@ -257,8 +222,7 @@ static enum rc run(const struct cli_call *call)
     policy_unref(m.old);
     policy_unref(m.new);
     json_decref(m.sessions);
-    json_decref(m.devices);
-    json_decref(m.ends);
+    cli_known_clear(&m.known);
     json_decref(m.losses);
     cli_source_close(&m.source);
     return rc;

@@ -160,6 +160,11 @@ def test_a_candidate_is_asked_instead(judged, work):
     assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
 
 
+def test_a_device_without_a_certificate_is_told_as_such(running):
+    assert running.touchmark("policy", "can", "pump-1", "connect").stdout.endswith("once it has a certificate\n")
+    assert running.touchmark("policy", "reach", "pump-1").stderr == "Once it has a certificate:\n"
+
+
 # ---- policy diff ----
 
 def test_a_difference_is_told_with_the_devices_that_it_concerns(running, work):
@@ -338,3 +343,103 @@ def test_an_auditor_asks_everything_and_puts_nothing_in_force(running, work):
     assert as_otto("policy", "check", "--server-check", file) == 3
     assert as_otto("policy", "rollback") == 3
     assert told(running, "policy", "show") == before
+
+
+# ---- policy replay: what was decided, judged by another policy ----
+
+BEFORE = """allow device connect
+allow device publish, subscribe "devices/${device.id}/#"
+allow group "pumps" publish "plant/${device.id}/flow", "plant/${device.id}/secret", "plant/small"
+deny device publish "plant/+/closed"
+"""
+AFTER = """allow device connect
+deny device "past-2" connect when connection.address in { 127.0.0.0/8 }
+allow device publish, subscribe "devices/${device.id}/#"
+allow group "pumps" publish "plant/${device.id}/flow", "plant/small" when message.size <= 4
+allow device publish "plant/${device.id}/flow"
+allow device publish "plant/past-1/closed"
+deny device subscribe "devices/+/private"
+"""
+PUBLISHED = ["plant/{}/flow", "plant/{}/secret", "plant/{}/closed", "plant/small", "elsewhere", "devices/{}/a"]
+
+
+def act(made, name):
+    """One connection: each topic is published to, two filters are subscribed to, by rules of their own windows."""
+    with mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, made.credentials[name]), name) as client:
+        try:
+            client.connect()
+            for topic in PUBLISHED:
+                client.publish(topic.format(name), b"12345", qos=1)
+                made.wait_audit(device=name, action="publish", topic=topic.format(name))
+            for filter in ("private", "public"):
+                client.subscribe(f"devices/{name}/{filter}")
+                made.wait_audit(lambda record: record["target"].endswith(filter), device=name, action="subscribe")
+        except mqtt.Closed:
+            pass
+
+
+def decisions(made, since):
+    """{(device, action, target): decision} of the door."""
+    records = [record for action in ("session.open", "publish", "subscribe")
+               for record in made.audit(action=action, source="device-door", since=since)]
+    return {(record["actor"]["id"], record["action"], record.get("target")): record["decision"] for record in records}
+
+
+@pytest.fixture(scope="module")
+def past():
+    with world.world(policy=BEFORE, settings={"device-door": {"audit_window": "200ms"}}) as made:
+        made.credentials = {name: made.enrol(name, "pumps") for name in ("past-1", "past-2")}
+        made.since = made.audit()[0]["time"]
+        for name in made.credentials:
+            act(made, name)
+            made.wait_audit(action="session.close", device=name)
+        yield made
+
+
+def test_a_replay_foretells_what_the_door_then_decides(past, work):
+    file = written(work, AFTER)
+    before = decisions(past, past.since)
+    assert told(past, "policy", "replay", written(work, BEFORE, "before.policy"))["changes"] == []
+    answer = told(past, "policy", "replay", file, "--since", past.since, status=9)
+    changes = {(row["actor"], row["action"], row.get("target")): row["change"] for row in answer["changes"]}
+    assert changes == {
+        ("past-1", "publish", "plant/past-1/secret"): "newly denied",
+        ("past-2", "publish", "plant/past-2/secret"): "newly denied",
+        ("past-1", "publish", "plant/past-1/closed"): "newly allowed",
+        ("past-1", "publish", "plant/small"): "undecidable",
+        ("past-2", "publish", "plant/small"): "undecidable",
+        ("past-1", "subscribe", "devices/past-1/private"): "newly denied",
+        ("past-2", "subscribe", "devices/past-2/private"): "newly denied",
+        ("past-2", "session.open", None): "newly denied",
+    }
+    assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 5, 2)
+    assert answer["same"] == len(before) - 8
+    shown = past.touchmark("policy", "replay", file, check=False).stdout
+    assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
+
+    past.touchmark("policy", "apply", file)
+    since = past.audit()[0]["time"]
+    act(past, "past-1")
+    act(past, "past-2")
+    past.wait_audit(action="session.open", device="past-2", decision="denied")
+    after = decisions(past, since)
+    for asked, decision in after.items():
+        foretold = {"newly denied": "denied", "newly allowed": "allowed"}.get(changes.get(asked), before.get(asked))
+        assert changes.get(asked) == "undecidable" or decision == foretold, (asked, decision)
+    assert len(after) > 8
+
+
+def test_what_the_log_counts_together_is_undecidable(past, work):
+    past.touchmark("policy", "apply", written(work, BEFORE))
+    since = past.audit()[0]["time"]
+    with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
+        client.connect()
+        for topic in ("devices/past-1/a", "devices/past-1/b", "devices/past-1/a"):
+            client.publish(topic, b"1", qos=1)
+    past.wait_audit(lambda record: record["aggregate"]["count"] == 3, action="publish", device="past-1", since=since)
+    narrow = BEFORE.replace('publish, subscribe "devices/${device.id}/#"', 'publish "devices/${device.id}/a"')
+    answer = told(past, "policy", "replay", written(work, narrow, "narrow.policy"), "--since", since, status=9)
+    assert (answer["newly_denied"], answer["undecidable"]) == (0, 3)
+    assert "does not name" in answer["changes"][0]["why"]
+    other = BEFORE + 'deny device "past-2" publish "devices/#"\n'  # nothing changes for past-1
+    assert told(past, "policy", "replay", written(work, other, "other.policy"), "--since", since)["same"] == 4

@@ -274,6 +274,28 @@ static void a_policy_replaces_the_one_that_its_author_saw(void **state)
     assert_true(show.known);
 }
 
+/* A registry of before versions kept their reason. */
+static void a_table_that_is_new_appears_in_a_registry_that_is_there(void **state)
+{
+    struct world *w = *state;
+    struct act put = { .run = do_policy, .text = BYTES("first") };
+    struct act show = { .run = do_show_policy, .text = BYTES("first"), .version = 1 };
+
+    store_close(w->store);
+    world_open_with(w, REGISTRY_POLICY_WHYS);
+    assert_int_equal(world_do(w, &put), RC_OK);
+    store_close(w->store);
+    world_open(w);
+    assert_int_equal(world_do(w, &show), RC_OK);
+    put.count = 1;
+    put.why = BYTES("now there is one");
+    assert_int_equal(world_do(w, &put), RC_OK);
+    assert_int_equal(world_do(w, &show), RC_OK);
+    show.version = 2;
+    show.why = put.why;
+    assert_int_equal(world_do(w, &show), RC_OK);
+}
+
 static enum rc do_init(struct store_txn *txn, struct act *act)
 {
     struct registry_first first = { .certificate = act->certificate,
@@ -344,6 +366,7 @@ int main(void)
         WORLD_TEST(an_orphan_is_revoked_and_its_serial_is_taken),
         WORLD_TEST(another_fingerprint_of_what_we_know_is_altered_in_every_state),
         WORLD_TEST(a_policy_replaces_the_one_that_its_author_saw),
+        WORLD_TEST(a_table_that_is_new_appears_in_a_registry_that_is_there),
         WORLD_TEST(a_new_system_has_one_operator_and_a_policy_and_begins_once),
         WORLD_TEST(devices_are_counted_by_state),
     };

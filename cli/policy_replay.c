@@ -1,0 +1,326 @@
+#include "cli/audit_pages.h"
+#include "cli/commands.h"
+#include "cli/compile.h"
+#include "cli/known.h"
+#include "cli/outcome.h"
+
+#include <string.h>
+
+#include "audit/json.h"
+#include "base/clock.h"
+
+enum { TEXT_MAX = 64 * 1024 * 1024, LINE_LEN_MAX = 4096 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum { SINCE };
+static const struct cli_option OPTIONS[] = {
+    [SINCE] = { "--since", "TIME",
+                "what was decided from then on, 2026-11-27T12:00:00Z (all)" },
+};
+
+struct replay {
+    const struct cli_call *call;
+    struct cli_source source;
+    struct policy *new;
+    struct cli_known known;
+    json_t *changed; /* "version/device": set of actions that NEW decides otherwise for it */
+    json_t *rows;    /* [{"change","device","action","target","was","why","count",...}] */
+    json_int_t same, allowed, denied, undecidable; /* acts */
+};
+
+/* One audited decision of the door. */
+struct decided {
+    const json_t *record;
+    enum policy_action action;
+    json_int_t version, acts;
+    bool allowed;
+    struct cli_judged judged;
+};
+
+/* ---- Which decisions ---- */
+
+static const char *const ACTIONS[] = { "session.open", "publish", "subscribe",
+                                       "receive",      "retain",  "will" };
+
+static enum policy_action action_of(const json_t *record)
+{
+    const char *name = cli_audit_text(record, "action");
+
+    return strcmp(name, ACTIONS[0]) == 0 ? POLICY_CONNECT
+                                         : policy_action_by_name(bytes_of_text(name));
+}
+
+/* A session that is refused for its will was judged by that: the will's record says so. */
+static bool is_by_policy(const json_t *record)
+{
+    return json_is_integer(json_object_get(record, "policy")) &&
+           strcmp(cli_audit_text(record, "actor.kind"), "device") == 0 &&
+           strcmp(cli_audit_text(record, "reason"), "its will is not allowed") != 0;
+}
+
+/* ---- Does NEW decide anything otherwise for this device? ---- */
+
+static enum rc just_this(void *with,
+                         enum rc (*visit)(void *visitor, const struct policy_facts *),
+                         void *visitor)
+{
+    const struct cli_judged *judged = with;
+
+    return visit(visitor, &judged->facts);
+}
+
+static enum rc compare(struct replay *r, struct decided *d, const char *version,
+                       json_int_t *actions)
+{
+    const struct policy_fleet fleet = { just_this, &d->judged };
+    AUTO_OF(policy) *old = NULL;
+    struct policy_diff diff = { 0 };
+
+    TRY(cli_compile(&r->source, version, &old));
+    TRY(policy_diff(old, r->new, &fleet, &diff));
+    *actions = 0;
+    for (size_t i = 0; i < diff.count; i++)
+        if (diff.at[i].asker == POLICY_BY_DEVICE && diff.at[i].devices > 0)
+            *actions |= diff.at[i].actions;
+    policy_diff_clear(&diff);
+    return RC_OK;
+}
+
+/* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
+static enum rc find_changed(struct replay *r, struct decided *d, bool *changed)
+{
+    AUTO_BUF(key, LINE_LEN_MAX);
+    AUTO_BUF(version, 32);
+    const char *name = NULL, *number = NULL;
+    json_int_t actions = 0;
+
+    buf_addf(&version, "%" JSON_INTEGER_FORMAT, d->version);
+    buf_addf(&key, "%" JSON_INTEGER_FORMAT "/%s", d->version, d->judged.device.id);
+    TRY(buf_text(&version, &number));
+    TRY(buf_text(&key, &name));
+    const json_t *known = json_object_get(r->changed, name);
+    if (known != NULL) {
+        actions = json_integer_value(known);
+    } else {
+        TRY(compare(r, d, number, &actions));
+        if (json_object_set_new(r->changed, name, json_integer(actions)) != 0)
+            return fault(RC_NOMEM, "changes");
+    }
+    json_int_t asked = 1 << d->action;
+    if (d->action == POLICY_WILL) /* with a will that is retained the record is of both */
+        asked |= 1 << POLICY_RETAIN;
+    *changed = (actions & asked) != 0;
+    return RC_OK;
+}
+
+/* ---- What NEW says ---- */
+
+static enum rc judge(const struct replay *r, const struct decided *d, enum cli_outcome *outcome,
+                     struct policy_decision *decision)
+{
+    struct policy_request request = {
+        .action = d->action,
+        .resource = bytes_of_text(cli_audit_text(d->record, "target")),
+        .known = POLICY_KNOWS_NOW,
+    };
+    struct policy_session session;
+
+    TRY(clock_read_rfc3339(bytes_of_text(cli_audit_text(d->record, "time")), &request.now_ms));
+    TRY(policy_bind(r->new, &d->judged.facts, &session));
+    TRY(cli_outcome_of(&session, &request, outcome, decision));
+    if (d->action != POLICY_WILL || *outcome != CLI_ALLOWED)
+        return RC_OK;
+    enum cli_outcome retained;
+    struct policy_decision unused;
+    request.action = POLICY_RETAIN;
+    TRY(cli_outcome_of(&session, &request, &retained, &unused));
+    if (retained != CLI_ALLOWED)
+        *outcome = CLI_UNDECIDABLE;
+    return RC_OK;
+}
+
+static enum rc add_change(struct replay *r, const struct decided *d, const char *change,
+                          const char *why)
+{
+    static const char *const MEMBERS[] = { "change", "actor.id", "action",
+                                           "target", "decision", "why" };
+    AUTO(json_value) *row = json_deep_copy(d->record);
+
+    if (row == NULL || json_object_set_new(row, "change", json_string(change)) != 0 ||
+        json_object_set_new(row, "why", json_string(why)) != 0)
+        return fault(RC_NOMEM, "a row");
+    return cli_audit_tally(r->rows, row, MEMBERS, COUNT(MEMBERS));
+}
+
+static enum rc add_undecidable(struct replay *r, const struct decided *d, const char *why)
+{
+    r->undecidable += d->acts;
+    return add_change(r, d, "undecidable", why);
+}
+
+static enum rc add_outcome(struct replay *r, const struct decided *d, enum cli_outcome outcome,
+                           const struct policy_decision *decision)
+{
+    AUTO_BUF(why, LINE_LEN_MAX);
+    const char *text = NULL;
+
+    if ((outcome == CLI_ALLOWED) == d->allowed) {
+        r->same += d->acts;
+        return RC_OK;
+    }
+    if (outcome == CLI_ALLOWED &&
+        strcmp(cli_audit_text(d->record, "reason"), "more than its limit") == 0)
+        return add_undecidable(r, d, "it was denied by a limit of rate");
+    policy_explain(decision, &why);
+    TRY(buf_text(&why, &text));
+    *(outcome == CLI_ALLOWED ? &r->allowed : &r->denied) += d->acts;
+    return add_change(r, d, outcome == CLI_ALLOWED ? "newly allowed" : "newly denied", text);
+}
+
+/* ---- One by one ---- */
+
+static bool has_many_targets(const json_t *record)
+{
+    const json_t *aggregate = json_object_get(record, "aggregate");
+
+    return json_integer_value(json_object_get(aggregate, "targets")) > 1 ||
+           json_is_true(json_object_get(aggregate, "targets_capped"));
+}
+
+static enum rc look_closer(struct replay *r, struct decided *d)
+{
+    enum cli_outcome outcome = CLI_UNDECIDABLE;
+    struct policy_decision decision = { 0 };
+    bool changed = false;
+
+    TRY(find_changed(r, d, &changed));
+    if (!changed) {
+        r->same += d->acts;
+        return RC_OK;
+    }
+    if (has_many_targets(d->record))
+        return add_undecidable(r, d, "counted together with topics that the log does not name");
+    TRY(judge(r, d, &outcome, &decision));
+    return outcome == CLI_UNDECIDABLE
+               ? add_undecidable(r, d, "it rests on a fact that the log does not have")
+               : add_outcome(r, d, outcome, &decision);
+}
+
+static enum rc look_at(struct replay *r, const json_t *record)
+{
+    const struct cli_said said = { cli_audit_text(record, "actor.id"),
+                                   cli_audit_text(record, "peer"),
+                                   cli_audit_text(record, "tls"),
+                                   cli_audit_text(record, "actor_certificate.fingerprint") };
+    struct decided d = {
+        .record = record,
+        .action = action_of(record),
+        .version = json_integer_value(json_object_get(record, "policy")),
+        .acts = cli_audit_count(record),
+        .allowed = strcmp(cli_audit_text(record, "decision"), "allowed") == 0,
+    };
+
+    if (!is_by_policy(record))
+        return RC_OK;
+    enum rc rc = cli_known_judge(&r->known, &said, &d.judged);
+    if (rc == RC_NOT_FOUND)
+        return add_undecidable(r, &d, "the device is not known any more");
+    return rc == RC_OK ? look_closer(r, &d) : rc;
+}
+
+static enum rc look_at_all(struct replay *r)
+{
+    const json_t *record = NULL;
+    size_t at = 0;
+
+    for (size_t i = 0; i < COUNT(ACTIONS); i++) {
+        const struct cli_audit_filter filters[] = { { "action", ACTIONS[i] },
+                                                    { "source", "device-door" },
+                                                    { "since", r->call->values[SINCE] } };
+        AUTO(json_value) *records = json_array();
+        TRY(cli_audit_collect(&r->source.remote, filters, COUNT(filters), records));
+        json_array_foreach(records, at, record) TRY(look_at(r, record));
+    }
+    return RC_OK;
+}
+
+/* ---- Told ---- */
+
+static enum rc tell(const struct replay *r)
+{
+    static const struct cli_show_column COLUMNS[] = {
+        { "TIMES", "count" },   { "CHANGE", "change" }, { "DEVICE", "actor" },
+        { "ACTION", "action" }, { "TARGET", "target" }, { "WAS", "decision" },
+        { "WHY", "why" },       { "FIRST", "first" },   { "LAST", "last" },
+    };
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (json_array_size(r->rows) > 0)
+        cli_show_table(r->rows, COLUMNS, COUNT(COLUMNS), &text);
+    buf_addf(&text,
+             "%" JSON_INTEGER_FORMAT " acts decided as before, %" JSON_INTEGER_FORMAT
+             " newly allowed, %" JSON_INTEGER_FORMAT " newly denied, %" JSON_INTEGER_FORMAT
+             " undecidable\n",
+             r->same, r->allowed, r->denied, r->undecidable);
+    return cli_command_put(r->call, &text);
+}
+
+static enum rc show(const struct replay *r)
+{
+    if (json_array_size(r->rows) > 0)
+        *r->call->status = CLI_EXIT_NO;
+    if (!r->call->json)
+        return tell(r);
+    AUTO(json_value) *answer =
+        json_pack("{s:I, s:I, s:I, s:I, s:O}", "same", r->same, "newly_allowed", r->allowed,
+                  "newly_denied", r->denied, "undecidable", r->undecidable, "changes", r->rows);
+    return cli_show_line(r->call, answer, "%s", "");
+}
+
+static enum rc replay(struct replay *r)
+{
+    TRY(cli_compile(&r->source, r->call->words[0], &r->new));
+    TRY(cli_source_open(&r->source));
+    TRY(cli_known_read(&r->source.remote, &r->known));
+    TRY(look_at_all(r));
+    return show(r);
+}
+
+static enum rc run(const struct cli_call *call)
+{
+    struct replay r = {
+        .call = call, .source.call = call, .changed = json_object(), .rows = json_array()
+    };
+    enum rc rc = replay(&r);
+
+    policy_unref(r.new);
+    cli_known_clear(&r.known);
+    json_decref(r.changed);
+    json_decref(r.rows);
+    cli_source_close(&r.source);
+    return rc;
+}
+
+const struct cli_command CLI_POLICY_REPLAY = {
+    .name = "policy replay",
+    .arguments = "NEW",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "judge again what the device door decided, with another policy",
+    .teaching =
+        "NEW is a file, the number of a version, or active. Takes every connection, "
+        "publication, subscription,\ndelivery, retained message and will of devices that the "
+        "audit log has from --since on, with the facts of\ntheir session then and the groups "
+        "that the device is in now, and shows what would be decided\notherwise. Where the log "
+        "lacks what NEW asks for (a message's size or QoS, topics that were counted\ntogether "
+        "under the first one's name) it is undecidable, and counted as that. Limits of rate "
+        "are "
+        "not\nreplayed. Anything but the same is status 9.\n"
+        "\n"
+        "Example:\n  touchmark policy replay new.policy --since 2026-11-27T00:00:00Z\n",
+    .options = OPTIONS,
+    .option_count = COUNT(OPTIONS),
+    .run = run,
+    .remote = true,
+};
