@@ -267,7 +267,13 @@ static enum rc set_credentials(CURL *curl, const struct secret *credentials)
  * was being set up: its own words (7.88) tell them apart. */
 static bool is_lost(const char *why)
 {
-    return strstr(why, "SSL_connect: ") != NULL || strstr(why, "unexpected eof") != NULL;
+    static const char *const WORDS[] = { "SSL_connect: ", "unexpected eof",
+                                         "Recv failure: ", "Send failure: " };
+
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strstr(why, WORDS[i]) != NULL)
+            return true;
+    return false;
 }
 
 static enum rc tell_failure(const struct cli_client *client, CURLcode code,

@@ -268,9 +268,13 @@ void daemon_carrier_report(const struct daemon_carrier *carrier,
 static enum rc add(struct daemon_carrier *carrier, size_t place)
 {
     struct carried *carried = &carrier->witnesses[carrier->count];
+    const struct daemon_config_witness *config =
+        &carrier->setup.config->exporter.witnesses[place];
     const struct integration_witness_setup setup = {
         .loop = carrier->setup.loop,
-        .url = carrier->setup.config->exporter.witnesses[place],
+        .url = config->url,
+        .authorities = config->authorities,
+        .name = config->name,
         .connect_ms = carrier->setup.config->exporter.connect_within_ms,
         .retry_most_ms = carrier->setup.config->exporter.retry_most_ms,
         .wants = on_wants,
@@ -282,6 +286,7 @@ static enum rc add(struct daemon_carrier *carrier, size_t place)
     carried->name = daemon_config_witness_name(place);
     TRY(integration_witness_new(&setup, &carried->witness));
     carrier->count++;
+    on_told(carried); /* it may fail already */
     return RC_OK;
 }
 
@@ -295,7 +300,7 @@ enum rc daemon_carrier_new(const struct daemon_carrier_setup *setup,
     made->setup = *setup;
     made->look.due = look;
     for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++)
-        if (*setup->config->exporter.witnesses[i] != '\0')
+        if (*setup->config->exporter.witnesses[i].url != '\0')
             TRY(add(made, i));
     *carrier = TAKE(made);
     return RC_OK;

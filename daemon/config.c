@@ -117,10 +117,21 @@
             "that they were read; 0s for never"                                                \
     }
 
-#define WITNESS_ROW(n, meaning)                                                                \
+#define WITNESS(n, member) FIELD(exporter.witnesses[(n)-1].member)
+#define WITNESS_ROWS(n, meaning)                                                               \
+    { "exporter", "witness" #n, SETTINGS_TEXT, WITNESS(n, url), 0, 400, "", NULL, meaning },   \
+        { "exporter",                                                                          \
+          "witness" #n "_authorities",                                                         \
+          SETTINGS_PATH,                                                                       \
+          WITNESS(n, authorities),                                                             \
+          0,                                                                                   \
+          4000,                                                                                \
+          "",                                                                                  \
+          NULL,                                                                                \
+          "https: file of the CAs that its certificate may come from" },                       \
     {                                                                                          \
-        "exporter", "witness" #n, SETTINGS_TEXT, FIELD(exporter.witnesses[(n)-1]), 0, 400, "", \
-            NULL, meaning                                                                      \
+        "exporter", "witness" #n "_name", SETTINGS_TEXT, WITNESS(n, name), 0, 253, "", NULL,   \
+            "https: the name that its certificate must carry; empty for the URL's address"     \
     }
 
 enum { KIB = 1024, MIB = 1024 * KIB };
@@ -353,11 +364,12 @@ static const struct settings_row ROWS[] = {
       "the wait between tries of a sink or a witness that fails doubles up to this" },
     { "exporter", "trouble_after", SETTINGS_DURATION, FIELD(exporter.trouble_after_ms), 0,
       7 * 24LL * HOUR, "5m", NULL, "status shows a sink or a witness that fails for longer" },
-    WITNESS_ROW(1, "where a witness takes checkpoints to cosign, like http://192.0.2.1:8070; "
-                   "empty for none; its key stands in authority.witnesses"),
-    WITNESS_ROW(2, "a second one"),
-    WITNESS_ROW(3, "a third one"),
-    WITNESS_ROW(4, "a fourth one"),
+    WITNESS_ROWS(
+        1, "where a witness takes checkpoints to cosign, like https://192.0.2.1:8443 or "
+           "http://192.0.2.1:8070; empty for none; its key stands in authority.witnesses"),
+    WITNESS_ROWS(2, "a second one"),
+    WITNESS_ROWS(3, "a third one"),
+    WITNESS_ROWS(4, "a fourth one"),
     SINK_ROWS(1),
     SINK_ROWS(2),
     SINK_ROWS(3),
@@ -415,21 +427,38 @@ unsigned daemon_config_witnesses(const struct daemon_config *config)
     unsigned witnesses = 0;
 
     for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++)
-        witnesses += *config->exporter.witnesses[i] != '\0';
+        witnesses += *config->exporter.witnesses[i].url != '\0';
     return witnesses;
 }
 
-static enum rc check_witness(char *const urls[DAEMON_CONFIG_WITNESSES], size_t place)
+static enum rc check_witness_tls(const struct daemon_config_witness *witness, size_t number,
+                                 bool tls)
 {
-    uint16_t port;
+    if (!tls && (*witness->name != '\0' || *witness->authorities != '\0'))
+        return fault(RC_MALFORMED,
+                     "[exporter] witness%zu_authorities, witness%zu_name: are for an https URL",
+                     number, number);
+    if (tls && *witness->authorities == '\0')
+        return fault(RC_MALFORMED,
+                     "[exporter] witness%zu_authorities: must be given for an https URL",
+                     number);
+    enum rc rc = *witness->name == '\0' ? RC_OK : integration_witness_check_name(witness->name);
+    return rc == RC_OK ? RC_OK : fault_while(rc, "[exporter] witness%zu_name", number);
+}
 
-    if (*urls[place] == '\0')
-        return RC_OK;
-    enum rc rc = integration_witness_check_url(urls[place], &port);
+static enum rc check_witness(const struct daemon_config_witness *witnesses, size_t place)
+{
+    const struct daemon_config_witness *witness = &witnesses[place];
+    struct integration_witness_url url = { 0 };
+
+    if (*witness->url == '\0')
+        return check_witness_tls(witness, place + 1, false);
+    enum rc rc = integration_witness_read_url(witness->url, &url);
     if (rc != RC_OK)
         return fault_while(rc, "[exporter] witness%zu", place + 1);
+    TRY(check_witness_tls(witness, place + 1, url.tls));
     for (size_t i = 0; i < place; i++)
-        if (strcmp(urls[i], urls[place]) == 0)
+        if (strcmp(witnesses[i].url, witness->url) == 0)
             return fault(RC_MALFORMED, "[exporter] witness%zu: is witness%zu, too", place + 1,
                          i + 1);
     return RC_OK;

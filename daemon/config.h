@@ -33,6 +33,10 @@ enum daemon_config_sink_kind {
     DAEMON_CONFIG_JSONL,
     DAEMON_CONFIG_SYSLOG
 };
+struct daemon_config_witness {
+    char *url;                /* "": none */
+    char *name, *authorities; /* of https */
+};
 enum { DAEMON_CONFIG_SINKS = 4, DAEMON_CONFIG_WITNESSES = 4 };
 
 struct daemon_config {
@@ -78,7 +82,7 @@ struct daemon_config {
         char *host; /* "": the machine's name */
         int64_t connect_within_ms, retry_most_ms, trouble_after_ms;
         struct daemon_config_sink sinks[DAEMON_CONFIG_SINKS];
-        char *witnesses[DAEMON_CONFIG_WITNESSES]; /* URLs; "": none */
+        struct daemon_config_witness witnesses[DAEMON_CONFIG_WITNESSES];
     } exporter;
 };
 

@@ -76,10 +76,12 @@ static enum rc grant_witnesses(const struct process *process, struct sandbox *sa
                                uint16_t *ports)
 {
     for (size_t i = 0; i < DAEMON_CONFIG_WITNESSES; i++) {
-        const char *url = process->config->exporter.witnesses[i];
-        if (*url == '\0')
+        const char *text = process->config->exporter.witnesses[i].url;
+        struct integration_witness_url url;
+        if (*text == '\0')
             continue;
-        TRY(integration_witness_check_url(url, &ports[sandbox->connect_port_count++]));
+        TRY(integration_witness_read_url(text, &url));
+        ports[sandbox->connect_port_count++] = url.port;
         sandbox->calls |= SANDBOX_CALLS_CONNECT;
     }
     return RC_OK;

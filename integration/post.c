@@ -11,7 +11,7 @@ struct integration_post {
     char *url;
     CURLM *multi;
     CURL *curl;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *places;
     struct loop_watch watch; /* of the one connection */
     struct loop_timer timer;
     struct buf body, answer;
@@ -132,15 +132,57 @@ static enum rc check(CURLcode code)
 }
 
 /* Nothing of the environment or of the answer leads anywhere else. */
-static enum rc set_bounds(CURL *curl)
+static enum rc set_bounds(CURL *curl, bool tls)
 {
-    TRY(check(curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http")));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, tls ? "https" : "http")));
     TRY(check(curl_easy_setopt(curl, CURLOPT_PROXY, "")));
     TRY(check(curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L)));
     TRY(check(curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L)));
     TRY(check(curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L)));
     TRY(check(curl_easy_setopt(curl, CURLOPT_USERAGENT, "touchmark")));
     return check(curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
+}
+
+/* libcurl is about to connect. It looks at the name itself, too. */
+static CURLcode on_tls(CURL *curl, void *context, void *with)
+{
+    const struct integration_post *post = with;
+
+    (void)curl;
+    return integration_tls_identity_lend(post->setup.identity, context) == RC_OK
+               ? CURLE_OK
+               : CURLE_OUT_OF_MEMORY;
+}
+
+/* No authorities but the identity's: none of a file that this machine trusts. */
+static enum rc set_tls(struct integration_post *post)
+{
+    CURL *curl = post->curl;
+
+    if (post->setup.identity == NULL)
+        return RC_OK;
+    TRY(check(curl_easy_setopt(curl, CURLOPT_CAINFO, NULL)));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_CAPATH, NULL)));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L)));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L)));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L)));
+    TRY(check(curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_tls)));
+    return check(curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, post));
+}
+
+static enum rc set_place(struct integration_post *post)
+{
+    AUTO_BUF(line, 256);
+    const char *text = NULL;
+
+    if (post->setup.connect_to == NULL)
+        return RC_OK;
+    buf_addf(&line, "::%s", post->setup.connect_to); /* whatever host and port */
+    TRY(buf_text(&line, &text));
+    post->places = curl_slist_append(NULL, text);
+    if (post->places == NULL)
+        return fault(RC_NOMEM, "libcurl");
+    return check(curl_easy_setopt(post->curl, CURLOPT_CONNECT_TO, post->places));
 }
 
 static enum rc add_header(struct integration_post *post, const char *name, const char *value)
@@ -202,7 +244,9 @@ enum rc integration_post_new(const struct integration_post_setup *setup,
     made->multi = curl_multi_init();
     if (made->url == NULL || made->curl == NULL || made->multi == NULL)
         return fault(RC_NOMEM, "libcurl");
-    TRY(set_bounds(made->curl));
+    TRY(set_bounds(made->curl, setup->identity != NULL));
+    TRY(set_tls(made));
+    TRY(set_place(made));
     TRY(set_request(made));
     TRY(set_loop(made));
     *post = TAKE(made);
@@ -220,6 +264,7 @@ void integration_post_free(struct integration_post *post)
     loop_remove(&post->watch);
     loop_disarm(&post->timer);
     curl_slist_free_all(post->headers);
+    curl_slist_free_all(post->places);
     free(post->url);
     buf_clear(&post->body);
     buf_clear(&post->answer);

@@ -3,11 +3,12 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "integration/tls_client.h"
 
 /*
- * Private to integration/. Plain HTTP/1.1 to a numeric address: no resolver, no proxy, no
- * redirect, a connection for each POST. libcurl is begun by integration_post_new(), before the
- * jail.
+ * Private to integration/. HTTP/1.1 to a numeric address, plain or over TLS: no resolver, no
+ * proxy, no redirect, a connection for each POST. libcurl is begun by integration_post_new(),
+ * before the jail.
  */
 struct integration_post_answer {
     enum rc rc; /* RC_OK: there is an answer, of whatever status; else fault_text() says why */
@@ -17,9 +18,11 @@ struct integration_post_answer {
 };
 
 struct integration_post_setup {
-    struct loop *loop;            /* borrowed, as all */
-    const char *url;              /* copied */
-    const char *type;             /* of what is sent */
+    struct loop *loop;      /* borrowed, as all */
+    const char *url;        /* copied; its host may be a name if connect_to is given */
+    const char *connect_to; /* the address instead, "192.0.2.1:8443"; copied; or NULL */
+    const struct integration_tls_identity *identity; /* who it must be; NULL: plain HTTP */
+    const char *type;                                /* of what is sent */
     int64_t connect_ms, whole_ms; /* the latter from the beginning to the answer's end */
     size_t answer_max;
     void (*done)(void *with, const struct integration_post_answer *answer);

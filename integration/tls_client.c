@@ -62,15 +62,21 @@ static enum rc load_own(SSL_CTX *context, const struct integration_tls_setup *se
     return RC_OK;
 }
 
-static enum rc fill(SSL_CTX *context, const struct integration_tls_setup *setup)
+static enum rc set_bounds(SSL_CTX *context)
 {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_mode(context,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
         return fault_tls(RC_CRYPTO, "TLS 1.2", "");
+    return RC_OK;
+}
+
+static enum rc fill(SSL_CTX *context, const struct integration_tls_setup *setup)
+{
+    TRY(set_bounds(context));
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_load_verify_file(context, setup->authorities) != 1)
         return fault_tls(RC_MALFORMED, "authorities", setup->authorities);
     TRY(demand_name(context, setup->server_name));
@@ -97,6 +103,16 @@ void integration_tls_identity_free(struct integration_tls_identity *identity)
     if (identity != NULL)
         SSL_CTX_free(identity->context);
     free(identity);
+}
+
+enum rc integration_tls_identity_lend(const struct integration_tls_identity *identity,
+                                      void *context)
+{
+    TRY(set_bounds(context));
+    SSL_CTX_set1_cert_store(context, SSL_CTX_get_cert_store(identity->context));
+    if (SSL_CTX_set1_param(context, SSL_CTX_get0_param(identity->context)) != 1)
+        return fault_tls(RC_NOMEM, "TLS", "");
+    return RC_OK;
 }
 
 /* ---- A connection ---- */

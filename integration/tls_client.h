@@ -10,13 +10,17 @@
  * and say for what. */
 struct integration_tls_setup {
     const char *server_name;
-    const char *authorities, *certificate, *key; /* files */
+    const char *authorities, *certificate, *key; /* files; the latter two may be "" */
 };
 
 struct integration_tls_identity; /* an SSL_CTX */
 enum rc integration_tls_identity_new(const struct integration_tls_setup *setup,
                                      struct integration_tls_identity **identity);
 void integration_tls_identity_free(struct integration_tls_identity *identity);
+/* For who makes its own connections (libcurl): authorities, name and bounds onto its context,
+ * an SSL_CTX; not our certificate. */
+enum rc integration_tls_identity_lend(const struct integration_tls_identity *identity,
+                                      void *context);
 
 struct integration_tls;
 /* fd is connected or connecting, and stays the caller's. */

@@ -24,10 +24,12 @@ enum state {
     ASKING,   /* until the witness has answered */
     BRINGING, /* until the log has the signatures */
     RESTING,  /* until the next try */
+    BROKEN,   /* until the next start */
 };
 
 struct integration_witness {
     struct integration_witness_setup setup;
+    struct integration_tls_identity *identity; /* of https */
     struct integration_post *post;
     enum state state;
     struct loop_timer retry;
@@ -295,11 +297,44 @@ void integration_witness_status(const struct integration_witness *witness,
 
 /* ---- Life ---- */
 
-static enum rc make_post(struct integration_witness *witness)
+/* "192.0.2.1", "2001:db8::1": as a certificate's address is looked for. */
+static void address_of(const struct integration_witness_url *url, char host[sizeof url->place])
 {
-    AUTO_BUF(url, URL_MAX);
+    const char *end = strrchr(url->place, ':'), *begin = url->place;
+
+    if (*begin == '[') {
+        begin++;
+        end--;
+    }
+    memcpy(host, begin, (size_t)(end - begin));
+    host[end - begin] = '\0';
+}
+
+static enum rc make_identity(struct integration_witness *witness,
+                             const struct integration_witness_url *url)
+{
+    char host[sizeof url->place];
+    const struct integration_tls_setup tls = {
+        .server_name = *witness->setup.name != '\0' ? witness->setup.name : host,
+        .authorities = witness->setup.authorities,
+        .certificate = "",
+        .key = "",
+    };
+
+    address_of(url, host);
+    return integration_tls_identity_new(&tls, &witness->identity);
+}
+
+/* A name stands in the URL, so that it is asked for; where that is, is not looked up. */
+static enum rc make_post(struct integration_witness *witness,
+                         const struct integration_witness_url *url)
+{
+    AUTO_BUF(text, URL_MAX);
+    bool named = url->tls && *witness->setup.name != '\0';
     struct integration_post_setup setup = {
         .loop = witness->setup.loop,
+        .connect_to = named ? url->place : NULL,
+        .identity = witness->identity,
         .type = "text/plain; charset=utf-8",
         .connect_ms = witness->setup.connect_ms,
         .whole_ms = witness->setup.connect_ms + ANSWER_MS,
@@ -307,12 +342,17 @@ static enum rc make_post(struct integration_witness *witness)
         .done = on_answer,
         .with = witness,
     };
-    size_t len = strlen(witness->setup.url);
+    size_t len = strlen(url->path);
 
-    if (len > 0 && witness->setup.url[len - 1] == '/')
+    if (len > 0 && url->path[len - 1] == '/')
         len--;
-    buf_addf(&url, "%.*s/add-checkpoint", (int)len, witness->setup.url);
-    TRY(buf_text(&url, &setup.url));
+    buf_addf(&text, "%s://", url->tls ? "https" : "http");
+    if (named)
+        buf_addf(&text, "%s:%u", witness->setup.name, url->port);
+    else
+        buf_addf(&text, "%s", url->place);
+    buf_addf(&text, "%.*s/add-checkpoint", (int)len, url->path);
+    TRY(buf_text(&text, &setup.url));
     return integration_post_new(&setup, &witness->post);
 }
 
@@ -320,7 +360,7 @@ enum rc integration_witness_new(const struct integration_witness_setup *setup,
                                 struct integration_witness **witness)
 {
     AUTO_OF(integration_witness) *made = calloc(1, sizeof *made);
-    uint16_t port = 0;
+    struct integration_witness_url url;
 
     if (made == NULL)
         return fault(RC_NOMEM, "a witness");
@@ -331,8 +371,13 @@ enum rc integration_witness_new(const struct integration_witness_setup *setup,
     made->done = BUF_MAX(AUDIT_NOTE_MAX);
     made->retry.due = try_again;
     integration_health_begin(&made->health, setup->loop);
-    TRY(integration_witness_check_url(setup->url, &port));
-    TRY(make_post(made));
+    TRY(integration_witness_read_url(setup->url, &url));
+    if (!url.tls || make_identity(made, &url) == RC_OK) {
+        TRY(make_post(made, &url));
+    } else {
+        integration_health_fail(&made->health, setup->loop);
+        made->state = BROKEN;
+    }
     *witness = TAKE(made);
     return RC_OK;
 }
@@ -343,6 +388,7 @@ void integration_witness_free(struct integration_witness *witness)
         return;
     loop_disarm(&witness->retry);
     integration_post_free(witness->post);
+    integration_tls_identity_free(witness->identity);
     buf_clear(&witness->newest);
     buf_clear(&witness->note);
     buf_clear(&witness->lines);

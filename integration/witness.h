@@ -18,7 +18,10 @@
  */
 struct integration_witness_setup {
     struct loop *loop; /* borrowed, as all */
-    const char *url;   /* integration_witness_check_url() */
+    const char *url;   /* integration_witness_read_url() */
+    /* Of https: a file of those that its certificate may come from, and the name that it must
+     * carry; name "": the URL's address. */
+    const char *authorities, *name;
     int64_t connect_ms, retry_most_ms;
     void (*wants)(void *with); /* proves() or brings() may have become true */
     void (*told)(void *with);  /* state, or what is signed, changed */
@@ -26,7 +29,8 @@ struct integration_witness_setup {
 };
 
 struct integration_witness;
-/* Before the jail; connects to nothing until start(). */
+/* Before the jail; connects to nothing until it is offered something. One whose authorities
+ * cannot be read fails, as status says, and is not tried. */
 enum rc integration_witness_new(const struct integration_witness_setup *setup,
                                 struct integration_witness **witness);
 void integration_witness_free(struct integration_witness *witness);
@@ -56,6 +60,14 @@ struct integration_witness_status {
 void integration_witness_status(const struct integration_witness *witness,
                                 struct integration_witness_status *status);
 
-/* "http://192.0.2.1:8070", with a path behind it or not; its port, for the jail.
- * RC_MALFORMED. */
-enum rc integration_witness_check_url(const char *url, uint16_t *port);
+/* "https://192.0.2.1:8443" or http, with a path behind it or not. */
+struct integration_witness_url {
+    bool tls;
+    char place[64];   /* "192.0.2.1:8443" */
+    uint16_t port;    /* for the jail */
+    const char *path; /* "" or "/touchmark"; borrowed */
+};
+/* RC_MALFORMED. */
+enum rc integration_witness_read_url(const char *url, struct integration_witness_url *read);
+/* Letters, digits, dots and hyphens. RC_MALFORMED. */
+enum rc integration_witness_check_name(const char *name);

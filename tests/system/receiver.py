@@ -45,10 +45,11 @@ class Authority:
     def new_key(self, name):
         return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.folder / f"{name}.key"
 
-    def issue(self, name, dns):
+    def issue(self, name, dns, *, more=""):
+        """more: other subject alternative names, ",IP:127.0.0.1"."""
         stem = self.folder / name
         world.run("openssl", "req", *self.new_key(name), "-out", f"{stem}.csr", "-subj", f"/CN={dns}",
-                  "-addext", f"subjectAltName=DNS:{dns}")
+                  "-addext", f"subjectAltName=DNS:{dns}{more}")
         world.run("openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", self.folder / "ca.pem",
                   "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-out", f"{stem}.pem", "-days", "2",
                   "-copy_extensions", "copy")

@@ -1,11 +1,12 @@
 """A port in front of another that breaks connections as told: before, within and behind TLS."""
 import contextlib
 import socket
+import struct
 import threading
 
 
 class Relay:
-    """mode: pass; refuse (nobody listens); hang-up (taken and ended at once); tear (ended after so many octets of answer)."""
+    """mode: pass; refuse (nobody listens); hang-up, reset (taken, and ended or broken at once); tear (ended after so many octets of answer)."""
 
     def __init__(self, port):
         self.to, self.mode, self.after = port, "pass", 0
@@ -22,8 +23,11 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                if self.mode == "hang-up":
+                if self.mode in ("hang-up", "reset"):
                     self.torn += 1
+                    if self.mode == "reset":
+                        near.recv(1)
+                        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     near.close()
                     continue
                 far = socket.create_connection(("127.0.0.1", self.to))

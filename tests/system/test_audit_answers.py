@@ -256,7 +256,7 @@ def test_connections_may_break_anywhere(running, tmp_path):
     wanted = ("--from", start, "--action", "device.add")
     with contextlib.ExitStack() as stack:
         between = stack.enter_context(relay.Relay(running.ports["operator"]))
-        ways = [("refuse", 0), ("hang-up", 0), ("tear", 0), ("tear", 100), ("tear", 500)]
+        ways = [("refuse", 0), ("hang-up", 0), ("reset", 0), ("tear", 0), ("tear", 100), ("tear", 500)]
         one = stack.enter_context(Follower(running, tmp_path / "one", *wanted, port=between.port))
         for turn, (mode, after) in enumerate(ways):
             running.add_device(f"before-{turn}")

@@ -30,8 +30,9 @@ NOTE = "/v1/audit/log/checkpoint"
 
 
 @contextlib.contextmanager
-def watched(urls=None, *, count=2, quorum=2):
-    """A place that these witnesses watch, and a file that the log goes to; urls: who stands in for them."""
+def watched(urls=None, *, count=2, quorum=2, more=None):
+    """A place that these witnesses watch, and a file that the log goes to; urls: who stands in for them; more:
+    other settings of the exporter."""
     with place.work_folder() as work, contextlib.ExitStack() as stack:
         folder, out = work / "place", work / "out"
         out.mkdir()
@@ -46,7 +47,7 @@ def watched(urls=None, *, count=2, quorum=2):
         place.merge_settings(folder, "authority", {"witnesses": " ".join(each.vkey for each in witnesses),
                                                    "witness_quorum": quorum, "witness_within": "3s"})
         place.merge_settings(folder, "exporter", {"retry_most": "1s", "connect_within": "2s", "trouble_after": "10m",
-                                                  **{f"witness{n + 1}": url for n, url in enumerate(urls)}})
+                                                  **(more or {}), **{f"witness{n + 1}": url for n, url in enumerate(urls)}})
         settings = {"sink-1": {"kind": "jsonl", "file": out / "audit.jsonl"}}
         running = stack.enter_context(world.World(work, folder=folder, settings=settings))
         running.witnesses = witnesses
@@ -465,7 +466,12 @@ def test_rubbish_from_a_witness_is_told(code, answer, said):
 
 
 @pytest.mark.parametrize("rows, said", [
-    ({"witness1": "https://127.0.0.1:8070"}, "[exporter] witness1: an URL that begins with http://"),
+    ({"witness1": "https://127.0.0.1:8070"}, "[exporter] witness1_authorities: must be given for an https URL"),
+    ({"witness1": "ftp://127.0.0.1:8070"}, "[exporter] witness1: an URL that begins with https:// or http://"),
+    ({"witness1": "http://127.0.0.1:8070", "witness1_name": "a"}, "witness1_name: are for an https URL"),
+    ({"witness2_authorities": "/etc/ca.pem"}, "[exporter] witness2_authorities, witness2_name: are for an https URL"),
+    ({"witness1": "https://127.0.0.1:8443", "witness1_authorities": "/etc/ca.pem", "witness1_name": "a:b"},
+     "[exporter] witness1_name: a host name of letters"),
     ({"witness1": "http://witness.example:8070"}, "[exporter] witness1: address: "),
     ({"witness1": "http://127.0.0.1"}, "[exporter] witness1: address: "),
     ({"witness1": "http://127.0.0.1:8070/a b"}, "[exporter] witness1: an URL's path"),

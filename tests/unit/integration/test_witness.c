@@ -449,7 +449,7 @@ static void rubbish_is_no_checkpoint(void **state)
     wait_cosigned(w, 10);
 }
 
-static void urls_are_plain(void **state)
+static void urls_are_numeric(void **state)
 {
     static const struct {
         const char *url;
@@ -460,7 +460,11 @@ static void urls_are_plain(void **state)
         { "http://[2001:db8::1]:65535/a/B-9_.x", 65535 },
         { "", 0 },
         { "192.0.2.1:8070", 0 },
-        { "https://192.0.2.1:8070", 0 },
+        { "https://192.0.2.1:8443", 8443 },
+        { "https://[::1]:1/a", 1 },
+        { "https://", 0 },
+        { "https:/192.0.2.1:8443", 0 },
+        { "ftp://192.0.2.1:8443", 0 },
         { "HTTP://192.0.2.1:8070", 0 },
         { "http://", 0 },
         { "http://192.0.2.1", 0 },
@@ -477,11 +481,32 @@ static void urls_are_plain(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        uint16_t port = 0;
-        assert_int_equal(integration_witness_check_url(ROWS[i].url, &port),
+        struct integration_witness_url read;
+        assert_int_equal(integration_witness_read_url(ROWS[i].url, &read),
                          ROWS[i].port == 0 ? RC_MALFORMED : RC_OK);
-        assert_int_equal(port, ROWS[i].port);
+        assert_int_equal(read.port, ROWS[i].port);
+        if (read.port != 0)
+            assert_int_equal(read.tls, strncmp(ROWS[i].url, "https", 5) == 0);
     }
+}
+
+static void names_are_plain(void **state)
+{
+    static const char *const GOOD[] = { "a", "witness.example", "W-1.example", "192.0.2.1" };
+    static const char *const BAD[] = {
+        "", "a:b", "a b", "a/", "[::1]", "*.example", "b\xc3\xa9"
+    };
+    char longest[255] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++)
+        assert_int_equal(integration_witness_check_name(GOOD[i]), RC_OK);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        assert_int_equal(integration_witness_check_name(BAD[i]), RC_MALFORMED);
+    memset(longest, 'a', sizeof longest - 1);
+    assert_int_equal(integration_witness_check_name(longest), RC_MALFORMED);
+    longest[253] = '\0';
+    assert_int_equal(integration_witness_check_name(longest), RC_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -499,7 +524,8 @@ int main(void)
         TEST(a_key_that_it_does_not_know_is_told),
         TEST(an_end_on_the_way_leaves_nothing),
         TEST(rubbish_is_no_checkpoint),
-        cmocka_unit_test(urls_are_plain),
+        cmocka_unit_test(urls_are_numeric),
+        cmocka_unit_test(names_are_plain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
