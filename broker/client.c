@@ -75,6 +75,14 @@ struct policy_decision broker_client_decide(const struct client *client,
     return decide(client, (struct policy_request){ .action = action, .resource = topic });
 }
 
+static struct bytes content_type(const struct mqtt_publish *message)
+{
+    if (!broker_mqtt_properties_has(&message->properties, MQTT_CONTENT_TYPE))
+        return (struct bytes){ NULL, 0 };
+    struct bytes type = broker_mqtt_properties_data(&message->properties, MQTT_CONTENT_TYPE);
+    return type.at == NULL ? BYTES("") : type;
+}
+
 enum { KNOWS_MESSAGE = POLICY_KNOWS_SIZE | POLICY_KNOWS_QOS | POLICY_KNOWS_RETAIN };
 
 struct policy_decision broker_client_decide_message(const struct client *client,
@@ -86,13 +94,18 @@ struct policy_decision broker_client_decide_message(const struct client *client,
                                                    .known = KNOWS_MESSAGE,
                                                    .size = message->payload.len,
                                                    .qos = message->qos,
-                                                   .retain = message->retain });
+                                                   .retain = message->retain,
+                                                   .content_type = content_type(message) });
 }
 
 struct mqtt_publish broker_client_will_of(const struct mqtt_will *will)
 {
     return (struct mqtt_publish){
-        .topic = will->topic, .payload = will->payload, .qos = will->qos, .retain = will->retain
+        .topic = will->topic,
+        .payload = will->payload,
+        .properties = will->properties,
+        .qos = will->qos,
+        .retain = will->retain,
     };
 }
 
@@ -147,10 +160,37 @@ bool broker_client_within(struct client *client, enum audit_action action, struc
     return false;
 }
 
-static struct policy_facts facts_of(const struct connection *connection)
+static void add_hex(char *to, struct bytes octets)
 {
+    static const char DIGITS[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < octets.len; i++) {
+        *to++ = DIGITS[octets.at[i] >> 4];
+        *to++ = DIGITS[octets.at[i] & 15];
+    }
+    *to = '\0';
+}
+
+/* Empty: not known. */
+static struct bytes known(const char *text)
+{
+    return text[0] == '\0' ? (struct bytes){ NULL, 0 } : bytes_of_text(text);
+}
+
+static struct policy_facts facts_of(struct client *client)
+{
+    const struct connection *connection = client->connection;
+    const struct broker_identity *identity = &connection->identity;
+
+    add_hex(client->serial, (struct bytes){ identity->serial, identity->serial_len });
+    add_hex(client->fingerprint, BYTES_OF(identity->fingerprint.at));
     return (struct policy_facts){
-        .device_id = bytes_of_text(connection->identity.id),
+        .device_id = bytes_of_text(identity->id),
+        .device_profile = BYTES("device"), /* the only one that devices have */
+        .certificate_issuer = known(identity->issuer_name),
+        .certificate_serial = known(client->serial),
+        .certificate_fingerprint = known(client->fingerprint),
+        .client_id = client->named ? bytes_of_text(identity->id) : (struct bytes){ NULL, 0 },
         .certificate_ends_ms = connection->identity.expires_s * 1000,
         .connection_address = registry_peer_host(connection->peer.address),
         .connection_tls = registry_peer_tls(connection->peer.tls),
@@ -183,7 +223,7 @@ bool broker_client_bind(struct client *client, const struct registry_subject *su
 
     for (size_t i = 0; i < subject->groups.count; i++)
         groups[i] = bytes_of_text(subject->groups.names[i]);
-    client->facts = facts_of(client->connection);
+    client->facts = facts_of(client);
     client->facts.groups = groups;
     client->facts.group_count = subject->groups.count;
     client->bound = worker->policy != NULL &&
