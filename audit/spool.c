@@ -146,6 +146,11 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
     return journal_trim(spool->journal, after + 1);
 }
 
+enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after)
+{
+    return journal_trim(spool->journal, after + 1);
+}
+
 enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch)
 {
     struct bytes whole;

@@ -34,6 +34,9 @@ const uint8_t *audit_spool_id(const struct audit_spool *spool); /* AUDIT_SPOOL_I
 enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
                          struct buf *batch);
 
+/* This one and all before are acknowledged; there may be nothing to read behind it. */
+enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after);
+
 /* Append a batch without records, for whoever does not know yet how far the other side came: id
  * and the first sequence that is kept. Acknowledges nothing. */
 enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch);

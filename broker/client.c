@@ -76,6 +76,14 @@ struct policy_decision broker_client_decide(const struct client *client,
     return decide(client, (struct policy_request){ .action = action, .resource = topic });
 }
 
+static struct bytes content_type(const struct mqtt_publish *message)
+{
+    if (!broker_mqtt_properties_has(&message->properties, MQTT_CONTENT_TYPE))
+        return (struct bytes){ NULL, 0 };
+    struct bytes type = broker_mqtt_properties_data(&message->properties, MQTT_CONTENT_TYPE);
+    return type.at == NULL ? BYTES("") : type;
+}
+
 enum { KNOWS_MESSAGE = POLICY_KNOWS_SIZE | POLICY_KNOWS_QOS | POLICY_KNOWS_RETAIN };
 
 struct policy_decision broker_client_decide_message(const struct client *client,
@@ -87,13 +95,18 @@ struct policy_decision broker_client_decide_message(const struct client *client,
                                                    .known = KNOWS_MESSAGE,
                                                    .size = message->payload.len,
                                                    .qos = message->qos,
-                                                   .retain = message->retain });
+                                                   .retain = message->retain,
+                                                   .content_type = content_type(message) });
 }
 
 struct mqtt_publish broker_client_will_of(const struct mqtt_will *will)
 {
     return (struct mqtt_publish){
-        .topic = will->topic, .payload = will->payload, .qos = will->qos, .retain = will->retain
+        .topic = will->topic,
+        .payload = will->payload,
+        .properties = will->properties,
+        .qos = will->qos,
+        .retain = will->retain,
     };
 }
 
@@ -148,6 +161,42 @@ bool broker_client_within(struct client *client, enum audit_action action, struc
     return false;
 }
 
+static void add_hex(char *to, struct bytes octets)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < octets.len; i++) {
+        *to++ = DIGITS[octets.at[i] >> 4];
+        *to++ = DIGITS[octets.at[i] & 15];
+    }
+    *to = '\0';
+}
+
+/* Empty: not known. */
+static struct bytes known(const char *text)
+{
+    return text[0] == '\0' ? (struct bytes){ NULL, 0 } : bytes_of_text(text);
+}
+
+/* What the registry does not know: of the certificate, and of the connection. */
+static void add_facts(struct client *client)
+{
+    const struct connection *connection = client->connection;
+    const struct broker_identity *identity = &connection->identity;
+    struct policy_facts *facts = &client->facts;
+
+    add_hex(client->serial, (struct bytes){ identity->serial, identity->serial_len });
+    add_hex(client->fingerprint, BYTES_OF(identity->fingerprint.at));
+    facts->device_id = bytes_of_text(identity->id); /* it outlives the subject */
+    facts->certificate_issuer = known(identity->issuer_name);
+    facts->certificate_serial = known(client->serial);
+    facts->certificate_fingerprint = known(client->fingerprint);
+    if (client->named)
+        facts->client_id = facts->device_id;
+    registry_judged_connect(facts, connection->peer.address, connection->peer.tls,
+                            identity->expires_s);
+}
+
 /* A lease that ends, and rules that ask for the time, are looked after by the connection's
  * alarm. */
 static void wake_up(struct client *client, int64_t lease_ms)
@@ -167,14 +216,11 @@ static void wake_up(struct client *client, int64_t lease_ms)
 bool broker_client_bind(struct client *client, const struct registry_subject *subject,
                         struct policy_decision *decided)
 {
-    const struct connection *connection = client->connection;
-    const struct worker *worker = connection->worker;
+    const struct worker *worker = client->connection->worker;
     struct bytes groups[REGISTRY_GROUPS_MAX];
 
     client->facts = registry_judged_device(subject, groups);
-    client->facts.device_id = bytes_of_text(connection->identity.id); /* it outlives subject */
-    registry_judged_connect(&client->facts, connection->peer.address, connection->peer.tls,
-                            connection->identity.expires_s);
+    add_facts(client);
     /* Fail closed: without one everything is denied. */
     client->bound =
         worker->policy != NULL && worker->policy->policy != NULL &&

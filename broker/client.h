@@ -7,6 +7,7 @@
 #include "broker/subscriptions.h"
 #include "broker/tally.h"
 #include "policy/policy.h"
+#include "registry/subject.h"
 
 struct connection;
 struct match;
@@ -23,12 +24,15 @@ struct client {
     int64_t opened_ms;     /* when the connection became a client's, of the loop's clock */
     int64_t lease_ends_ms; /* the policy's word at the last judgement; 0: never */
     bool bound;            /* policy is */
-    bool claimed;          /* its seat in the directory */
-    bool accepted;         /* CONNACK was sent */
-    bool cut;              /* by us: its will and what waited for it are gone */
-    bool told;             /* the audit log knows why it ended */
-    bool taken;            /* over, by another connection of its device */
-    struct message *will;  /* that waits for its delay after the connection; else NULL */
+    bool named;            /* CONNECT had a client id, which is the device's */
+    /* Of its certificate, in hexadecimal, for facts. */
+    char serial[2 * REGISTRY_SERIAL_MAX + 1], fingerprint[2 * REGISTRY_FINGERPRINT + 1];
+    bool claimed;         /* its seat in the directory */
+    bool accepted;        /* CONNACK was sent */
+    bool cut;             /* by us: its will and what waited for it are gone */
+    bool told;            /* the audit log knows why it ended */
+    bool taken;           /* over, by another connection of its device */
+    struct message *will; /* that waits for its delay after the connection; else NULL */
     uint32_t will_delay_s;
     uint64_t awaited; /* the ticket that CONNACK waits for; 0: none */
     struct client *next_opening;

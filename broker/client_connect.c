@@ -106,6 +106,7 @@ void broker_client_on_connect(void *with, const struct mqtt_connect *connect)
     }
     if (!has_its_own_id(client, connect))
         return;
+    client->named = connect->client_id.len > 0;
     if (!broker_client_bind(client, &subject, &decided)) {
         refuse(client, MQTT_NOT_AUTHORIZED, BYTES(""), "may not connect", &decided);
         return;
@@ -142,6 +143,7 @@ void broker_client_publish_will(struct client *client, struct message *will)
     struct bytes topic = broker_message_topic(will);
     const struct mqtt_publish shown = { .topic = topic,
                                         .payload = broker_message_payload(will),
+                                        .properties = broker_message_properties(will),
                                         .qos = broker_message_qos(will),
                                         .retain = broker_message_is_retained(will) };
     struct policy_decision decided = { 0 };

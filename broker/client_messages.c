@@ -222,6 +222,7 @@ static struct mqtt_publish shown_as(const struct message *message)
 {
     return (struct mqtt_publish){ .topic = broker_message_topic(message),
                                   .payload = broker_message_payload(message),
+                                  .properties = broker_message_properties(message),
                                   .qos = broker_message_qos(message),
                                   .retain = broker_message_is_retained(message) };
 }

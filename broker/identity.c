@@ -29,12 +29,30 @@ static enum rc read_hashes(const X509 *leaf, struct broker_identity *identity)
     return hash_der(key, key_len, identity->key_hash);
 }
 
+/* What it is called, for policies; a name with several is called nothing. */
+static void read_issuer(const X509 *leaf, struct broker_identity *identity)
+{
+    X509_NAME *name = X509_get_issuer_name(leaf);
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    uint8_t *text = NULL;
+
+    if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+        return;
+    int len =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (len > 0 && len <= BROKER_ISSUER_MAX && memchr(text, '\0', (size_t)len) == NULL)
+        memcpy(identity->issuer_name, text, (size_t)len);
+    OPENSSL_free(text);
+    ERR_clear_error();
+}
+
 enum rc broker_identity_read(const struct x509_st *leaf, struct broker_identity *identity)
 {
     struct broker_identity read = { .shown = true, .verdict = REGISTRY_UNKNOWN };
     const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
 
     TRY(read_hashes(leaf, &read));
+    read_issuer(leaf, &read);
     /* A longer one is none of ours, and not told. */
     if (serial->length > 0 && serial->length <= REGISTRY_SERIAL_MAX) {
         memcpy(read.serial, serial->data, (size_t)serial->length);

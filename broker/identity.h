@@ -4,6 +4,8 @@
 #include "audit/record.h"
 #include "broker/front.h"
 
+enum { BROKER_ISSUER_MAX = 64 }; /* RFC 5280: ub-common-name */
+
 /*
  * What was shown, whoever it was: for the audit log and for judging again. Plain data.
  * expires_s is the certificate's last second, 0 unless it was accepted.
@@ -19,6 +21,7 @@ struct broker_identity {
     uint8_t issuer_hash[32], key_hash[32];
     uint8_t serial[REGISTRY_SERIAL_MAX];
     uint8_t serial_len;
+    char issuer_name[BROKER_ISSUER_MAX + 1]; /* its only Common Name, UTF-8; or empty */
 };
 
 struct x509_st;

@@ -268,8 +268,13 @@ static enum rc send_batch(struct broker_recorder *recorder)
     struct broker_mail mail = { .kind = BROKER_MAIL_BATCH,
                                 .number = audit_spool_sequence(recorder->setup.spool) };
 
-    if (!recorder->asked || recorder->after == mail.number)
+    if (!recorder->asked)
         return RC_OK;
+    /* The authority has all, and something waits for room: what it has makes some. */
+    if (recorder->after == mail.number)
+        return recorder->first == NULL
+                   ? RC_OK
+                   : audit_spool_trim(recorder->setup.spool, recorder->after);
     recorder->has_refused = false;
     struct buf *batch = malloc(sizeof *batch);
     if (batch == NULL)

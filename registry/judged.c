@@ -14,6 +14,7 @@ struct policy_facts registry_judged_device(const struct registry_subject *device
     return (struct policy_facts){
         .asker = POLICY_BY_DEVICE,
         .device_id = bytes_of_text(device->id),
+        .device_profile = BYTES("device"), /* the only one that devices have */
         .groups = groups,
         .group_count = device->groups.count,
         .connection_door = BYTES("device"),

@@ -55,6 +55,7 @@ struct world {
     atomic_int_least64_t stepped_ms; /* by which the wall clock is wrong */
     bool holds;                      /* the authority answers no spool: it has its request */
     struct link_request held;
+    uint64_t taken; /* sequence of the last record that it took */
     /* That it took, by action: records, acts that they tell, and records of one allowed act. */
     unsigned records[AUDIT_PROTOCOL + 1], acts[AUDIT_PROTOCOL + 1], alone[AUDIT_PROTOCOL + 1];
     char last_reason[AUDIT_REASON_MAX + 1]; /* of the last of these */
@@ -233,18 +234,24 @@ static inline void note_record(struct world *w, const struct audit_record *recor
 static inline void take_spool(struct world *w, const struct link_request *request,
                               struct bytes bytes)
 {
-    struct registry_answer taken = { 0 };
     struct audit_batch batch;
     struct audit_record record;
     struct bytes form;
+    uint64_t sequence = 0;
 
     assert_int_equal(audit_batch_read(bytes, &batch), RC_OK);
-    taken.sequence = batch.sequence - 1;
-    while (audit_batch_next(&batch, &taken.sequence, &form) == RC_OK) {
+    if (w->taken == 0) /* a spool that another life began */
+        w->taken = batch.sequence - 1;
+    assert_true(batch.sequence <= w->taken + 1);
+    while (audit_batch_next(&batch, &sequence, &form) == RC_OK) {
         assert_int_equal(audit_record_read(form, &record), RC_OK);
+        if (sequence <= w->taken)
+            continue;
+        assert_int_equal(sequence, w->taken + 1);
+        w->taken = sequence;
         note_record(w, &record);
     }
-    answer(request, &taken);
+    answer(request, &(struct registry_answer){ .sequence = w->taken });
 }
 
 static inline enum rc handle(void *with, const struct link_request *request)

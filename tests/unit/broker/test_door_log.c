@@ -133,7 +133,21 @@ static void who_makes_more_than_there_is_room_for_waits(void **state)
         pthread_join(clients[i].thread, NULL);
 }
 
-/* Nothing that was acknowledged is missing when the authority takes records again. */
+static bool is_over(struct client clients[], unsigned *acknowledged)
+{
+    unsigned ended = 0, over = 0;
+
+    *acknowledged = 0;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        unsigned own = atomic_load(&clients[i].acknowledged);
+        *acknowledged += own;
+        ended += atomic_load(&clients[i].ended);
+        over += atomic_load(&clients[i].ended) || own == ROUNDS;
+    }
+    return ended > 0 && over == CLIENTS;
+}
+
+/* Nothing that was acknowledged is lost. */
 static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
 {
     struct world *w = *state;
@@ -144,22 +158,20 @@ static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
     w->holds = true;
     for (unsigned i = 0; i < CLIENTS; i++)
         start(w, &clients[i], i, publish_and_stay);
-    for (unsigned i = 0; i < CLIENTS;) {
+    for (int i = 0; i < 3000 && !is_over(clients, &acknowledged); i++)
         turn(w);
-        i += atomic_load(&clients[i].ended);
-    }
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        pthread_join(clients[i].thread, NULL);
-        acknowledged += atomic_load(&clients[i].acknowledged);
-    }
-    assert_true(acknowledged < CLIENTS * ROUNDS);
+    assert_true(is_over(clients, &acknowledged));
     w->holds = false;
     assert_non_null(w->held.kind);
-    answer(&w->held, &(struct registry_answer){ .sequence = 0 });
-    for (int i = 0; i < 1000 && w->acts[AUDIT_PUBLISH] < acknowledged; i++)
+    answer(&w->held, &(struct registry_answer){ .sequence = w->taken });
+    for (int i = 0; i < 300 && w->acts[AUDIT_PUBLISH] < acknowledged; i++)
         turn(w);
-    assert_true(w->acts[AUDIT_PUBLISH] >= acknowledged);
+    /* So small a spool may be one segment, which is not trimmed: what has no room waits. */
+    assert_true(w->acts[AUDIT_PUBLISH] + audit_pending_used(w->pending) >= acknowledged);
     assert_true(w->acts[AUDIT_PUBLISH] <= CLIENTS * ROUNDS);
+    tell(w, suspend_all);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i].thread, NULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
