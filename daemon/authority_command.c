@@ -59,8 +59,11 @@ static enum rc device_state(struct store_txn *txn, struct daemon_authority_reque
 {
     const struct registry_question *q = &request->question;
 
-    if (q->state == REGISTRY_REVOKED)
+    if (q->state == REGISTRY_REVOKED) {
         say_reason(request);
+        return daemon_authority_revoke(txn, request, REGISTRY_DEVICE, bytes_of_text(q->id),
+                                       request->said);
+    }
     return registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(q->id), q->state,
                                    q->reason, request->now_ms);
 }
@@ -79,8 +82,7 @@ static enum rc operator_revoke(struct store_txn *txn, struct daemon_authority_re
             return fault(RC_DENIED, "the last administrator cannot revoke himself");
     }
     say_reason(request);
-    return registry_subject_become(txn, q->kind, bytes_of_text(q->id), REGISTRY_REVOKED,
-                                   q->reason, request->now_ms);
+    return daemon_authority_revoke(txn, request, q->kind, bytes_of_text(q->id), request->said);
 }
 
 static enum rc certificate_revoke(struct store_txn *txn,

@@ -272,6 +272,10 @@ void daemon_authority_aim(struct daemon_authority_request *request, const char *
 /* ---- authority_revoke.c: DEVICE_REVOKE_MANY, and the count of single revocations ---- */
 enum rc daemon_authority_revoke_many(struct store_txn *txn,
                                      struct daemon_authority_request *request);
+/* Revoke whom the request is about, with a record of each certificate that ends with him; why
+ * is for these. His own record is the caller's. */
+enum rc daemon_authority_revoke(struct store_txn *txn, struct daemon_authority_request *request,
+                                enum registry_kind kind, struct bytes id, const char *why);
 /* Of a revocation that was run in this transaction: RC_EXISTS says that it was one too many. */
 enum rc daemon_authority_count_single(struct store_txn *txn,
                                       const struct daemon_authority_request *request);

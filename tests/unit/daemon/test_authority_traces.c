@@ -83,6 +83,85 @@ static void two_may_propose_it(void **state)
     assert_true(told.answer.proposal.number > 0);
 }
 
+/* ---- Certificates ---- */
+
+struct life {
+    unsigned issued, revoked;
+    char reason[AUDIT_REASON_MAX + 1], device[AUDIT_ID_MAX + 1];
+};
+
+static void look_at_life(const struct audit_record *record, void *with)
+{
+    struct life *life = with;
+
+    life->issued += record->action == AUDIT_CERTIFICATE_ISSUE;
+    if (record->action != AUDIT_CERTIFICATE_REVOKE)
+        return;
+    life->revoked++;
+    if (record->reason.len > 0)
+        memcpy(life->reason, record->reason.at, record->reason.len);
+    if (record->device.len > 0)
+        memcpy(life->device, record->device.at, record->device.len);
+}
+
+static struct registry_fingerprint activate(struct world *w, const char *device)
+{
+    struct registry_fingerprint fingerprint;
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    add_device(w, device);
+    new_token(w, device, &token);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(pki_key_hash(told.answer.der, fingerprint.at), RC_OK);
+    return fingerprint;
+}
+
+static void a_certificate_ends_in_the_log_with_its_device(void **state)
+{
+    struct world *w = *state;
+    struct registry_question gone = { .state = REGISTRY_REVOKED, .reason = 1 };
+    struct registry_fingerprint fingerprint = activate(w, "dev-1");
+    const struct audit_query query = { .certificate = BYTES_OF(fingerprint.at), .most = 10 };
+    struct life life = { 0 };
+    AUTO_TOLD(told);
+
+    set_id(&gone, "dev-1");
+    assert_int_equal(admin(w, REGISTRY_ASK_DEVICE_STATE, gone, &told), RC_OK);
+    each_found(w, &query, look_at_life, &life);
+    assert_int_equal(life.issued, 1);
+    assert_int_equal(life.revoked, 1);
+    assert_string_equal(life.device, "dev-1");
+    assert_string_equal(life.reason, "with its device; reason keyCompromise");
+    assert_int_equal(admin(w, REGISTRY_ASK_DEVICE_STATE, gone, &told), RC_EXISTS);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_REVOKE, AUDIT_ALLOWED), 1);
+}
+
+static void as_with_each_of_many_and_with_an_operator(void **state)
+{
+    struct world *w = *state;
+    struct registry_question many = { .reason = 0 }, gone = { .kind = REGISTRY_OPERATOR };
+    struct registry_fingerprint fingerprint = activate(w, "dev-1"), looker;
+    const struct audit_query query = { .certificate = BYTES_OF(fingerprint.at), .most = 10 };
+    const struct audit_query his = { .certificate = BYTES_OF(looker.at), .most = 10 };
+    struct life life = { 0 };
+    AUTO_BUF(ids, 64);
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-2");
+    buf_add(&ids, BYTES("\5dev-1\5dev-2"));
+    many.ids = buf_bytes(&ids);
+    assert_int_equal(admin(w, REGISTRY_ASK_DEVICE_REVOKE_MANY, many, &told), RC_OK);
+    each_found(w, &query, look_at_life, &life);
+    assert_int_equal(life.revoked, 1);
+    set_id(&gone, "looker");
+    assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
+    memset(looker.at, AUDITOR, sizeof looker.at);
+    each_found(w, &his, look_at_life, &life);
+    assert_int_equal(life.revoked, 2);
+    assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_REVOKE, AUDIT_ALLOWED), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -91,6 +170,8 @@ int main(void)
         TEST(a_device_that_is_called_as_its_operator_is_found),
         TEST(one_administrator_does_not_erase_another),
         TEST(two_may_propose_it),
+        TEST(a_certificate_ends_in_the_log_with_its_device),
+        TEST(as_with_each_of_many_and_with_an_operator),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
