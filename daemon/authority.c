@@ -90,20 +90,30 @@ void daemon_authority_answer(struct daemon_authority_request *request)
 }
 
 /* What was signed and will never be given away is an orphan at once, not only after a crash. */
+static enum rc write_orphan(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_certificate orphan = request->row;
+    enum rc rc = registry_orphan_add(txn, orphan.issuer_hash,
+                                     (struct bytes){ orphan.serial, orphan.serial_len },
+                                     orphan.not_after_s, request->now_ms);
+
+    if (rc == RC_EXISTS)
+        return RC_OK;
+    TRY(rc);
+    orphan.kind = request->kind;
+    memcpy(orphan.subject, request->id, sizeof orphan.subject);
+    return daemon_authority_record_orphan(txn, request->authority, &orphan,
+                                          request->question.preamble.correlation);
+}
+
 static enum rc write_refusal(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
-    const struct registry_certificate *row = &request->row;
 
     if (request->reserved)
         TRY(registry_token_release(txn, request->question.token_id, request->attempt));
-    if (row->serial_len > 0) {
-        enum rc rc = registry_orphan_add(txn, row->issuer_hash,
-                                         (struct bytes){ row->serial, row->serial_len },
-                                         row->not_after_s, request->now_ms);
-        if (rc != RC_OK && rc != RC_EXISTS)
-            return rc;
-    }
+    if (request->row.serial_len > 0)
+        TRY(write_orphan(txn, request));
     return daemon_authority_record(txn, request, request->failed, request->reason);
 }
 

@@ -129,6 +129,8 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
         record->actor_kind = AUDIT_PROCESS;
         record->actor =
             event->process == NULL ? BYTES("authority") : bytes_of_text(event->process);
+        if (event->correlation != NULL)
+            memcpy(record->correlation, event->correlation, sizeof record->correlation);
         return;
     }
     if (event->actor != NULL) {

@@ -355,6 +355,12 @@ enum rc daemon_authority_find_key(const struct keys_list *list, const char *name
  * *records is how many it holds. */
 enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
                                     const struct keys_listed *key, uint64_t *records);
+/* What was signed, or may have been, and is nobody's: of the row's serial, issuer and key, and
+ * what else it has. */
+enum rc daemon_authority_record_orphan(struct store_txn *txn,
+                                       const struct daemon_authority *authority,
+                                       const struct registry_certificate *orphan,
+                                       const uint8_t correlation[REGISTRY_CORRELATION]);
 /* Read the signer's journal up to this entry: refusals go into the log, and unknown
  * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
 enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,

@@ -162,6 +162,78 @@ static void as_with_each_of_many_and_with_an_operator(void **state)
     assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_REVOKE, AUDIT_ALLOWED), 2);
 }
 
+struct orphans {
+    unsigned found, of_device;
+};
+
+static void look_at_orphan(const struct audit_record *record, void *with)
+{
+    struct orphans *orphans = with;
+
+    orphans->found++;
+    orphans->of_device += bytes_equal(record->device, BYTES("dev-1"));
+    assert_int_equal(record->certificate.serial.len, PKI_SERIAL_LEN);
+    assert_int_equal(record->certificate.issuer.len, AUDIT_HASH);
+    assert_int_equal(record->certificate.key.len, AUDIT_HASH);
+    assert_int_equal(record->correlation[0], 7); /* of the request that it was signed for */
+}
+
+static struct orphans find_orphans(struct world *w)
+{
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_CERTIFICATE_ORPHAN),
+                                       .most = 10 };
+    struct orphans orphans = { 0 };
+
+    each_found(w, &query, look_at_orphan, &orphans);
+    return orphans;
+}
+
+/* Of dev-1, in a life that ends at the registration, or in which it finds no space. */
+static void enrol_in_vain(struct world *w, struct told *token, const char *dies_at,
+                          const char *full_at)
+{
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", token);
+    stop(w);
+    w->dies_at = dies_at;
+    w->full_at = full_at;
+    w->full = 2;
+    start(w);
+    assert_int_equal(enrol(w, &w->device, token, &told),
+                     dies_at != NULL ? RC_CLOSED : RC_LIMIT);
+    w->dies_at = w->full_at = NULL;
+}
+
+static void an_orphan_is_found_by_its_serial_key_and_request(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    enrol_in_vain(w, &token, "enrol", NULL);
+    stop(w);
+    start(w);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(find_orphans(w).found, 1);
+}
+
+/* No kill: the registration found no space, its refusal did. */
+static void what_was_signed_and_not_registered_is_one_in_the_log_too(void **state)
+{
+    struct world *w = *state;
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    enrol_in_vain(w, &token, NULL, "enrol");
+    assert_int_equal(find_orphans(w).of_device, 1);
+    stop(w);
+    start(w);
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(find_orphans(w).found, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -172,6 +244,8 @@ int main(void)
         TEST(two_may_propose_it),
         TEST(a_certificate_ends_in_the_log_with_its_device),
         TEST(as_with_each_of_many_and_with_an_operator),
+        TEST(an_orphan_is_found_by_its_serial_key_and_request),
+        TEST(what_was_signed_and_not_registered_is_one_in_the_log_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
