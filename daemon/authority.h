@@ -34,6 +34,7 @@ struct daemon_authority_event {
         *correlation; /* REGISTRY_CORRELATION octets, where preamble is NULL; or NULL */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
+    const struct registry_certificate *shown; /* by which he did; NULL: not registered */
     const char *process; /* whose doing it is if nobody asked; NULL: the authority's */
     const char *target;  /* "device dev-1"; "" for none */
     const char *device;  /* that it is about; "" for none */

@@ -115,6 +115,26 @@ static enum audit_decision decision_of(enum rc rc)
     return AUDIT_FAILED;
 }
 
+static bool is_there(struct bytes hash)
+{
+    static const uint8_t NONE[AUDIT_HASH];
+
+    return !bytes_equal(hash, BYTES_OF(NONE));
+}
+
+/* As far as it is known: of a refused request there is the key only. */
+static void add_certificate(struct audit_certificate *to,
+                            const struct registry_certificate *certificate)
+{
+    if (is_there(BYTES_OF(certificate->fingerprint.at)))
+        to->fingerprint = BYTES_OF(certificate->fingerprint.at);
+    to->serial = (struct bytes){ certificate->serial, certificate->serial_len };
+    if (is_there(BYTES_OF(certificate->issuer_hash)))
+        to->issuer = BYTES_OF(certificate->issuer_hash);
+    if (is_there(BYTES_OF(certificate->key_hash)))
+        to->key = BYTES_OF(certificate->key_hash);
+}
+
 static void add_actor(struct audit_record *record, const struct daemon_authority_event *event)
 {
     const struct registry_preamble *preamble = event->preamble;
@@ -137,31 +157,13 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
         record->actor_kind = (enum audit_actor_kind)event->actor->kind;
         record->actor = bytes_of_text(event->actor->id);
     }
+    if (event->shown != NULL)
+        add_certificate(&record->actor_certificate, event->shown);
     if (preamble->actor.known)
         record->actor_certificate.fingerprint = BYTES_OF(preamble->actor.fingerprint.at);
     memcpy(record->correlation, preamble->correlation, sizeof record->correlation);
     record->peer = bytes_of_text(preamble->peer);
     record->tls = bytes_of_text(preamble->tls);
-}
-
-static bool is_there(struct bytes hash)
-{
-    static const uint8_t NONE[AUDIT_HASH];
-
-    return !bytes_equal(hash, BYTES_OF(NONE));
-}
-
-/* As far as it is known: of a refused request there is the key only. */
-static void add_certificate(struct audit_record *record,
-                            const struct registry_certificate *certificate)
-{
-    if (is_there(BYTES_OF(certificate->fingerprint.at)))
-        record->certificate.fingerprint = BYTES_OF(certificate->fingerprint.at);
-    record->certificate.serial = (struct bytes){ certificate->serial, certificate->serial_len };
-    if (is_there(BYTES_OF(certificate->issuer_hash)))
-        record->certificate.issuer = BYTES_OF(certificate->issuer_hash);
-    if (is_there(BYTES_OF(certificate->key_hash)))
-        record->certificate.key = BYTES_OF(certificate->key_hash);
 }
 
 /* A one-time token gets a record of its own: whoever searches for it finds each try. */
@@ -196,7 +198,7 @@ static enum rc append(void *with, struct store_txn *txn,
     if (record.actor_kind != AUDIT_DEVICE || !bytes_equal_text(record.actor, event->device))
         record.device = bytes_of_text(event->device);
     if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
-        add_certificate(&record, event->certificate);
+        add_certificate(&record.certificate, event->certificate);
     if ((row->fields & AUDIT_POLICY_FIELD) != 0)
         record.policy_version = event->policy_version;
     text_add_escaped(&reason, bytes_of_text(event->reason));

@@ -23,6 +23,7 @@ enum {
 struct daemon_authority_reading {
     struct registry_preamble preamble;
     struct registry_subject actor;
+    struct registry_certificate shown;
     enum registry_channel channel;
     enum registry_ask ask; /* 0: none */
     const char *action;    /* static */
@@ -189,7 +190,8 @@ struct daemon_authority_request {
     struct loop_timer timer;
 
     /* Of the latest run of a change; overwritten by each. */
-    struct registry_subject actor; /* kind 0: nobody */
+    struct registry_subject actor;     /* kind 0: nobody */
+    struct registry_certificate shown; /* by which he asked; serial_len 0: not registered */
     struct registry_answer answer;
     struct buf list, text, cursor;
     char target[DAEMON_AUTHORITY_TARGET_MAX];

@@ -162,6 +162,24 @@ static void as_with_each_of_many_and_with_an_operator(void **state)
     assert_int_equal(count_audit(w, AUDIT_CERTIFICATE_REVOKE, AUDIT_ALLOWED), 2);
 }
 
+static void an_act_is_found_by_what_its_doer_showed(void **state)
+{
+    struct world *w = *state;
+    const struct registry_certificate shown = operators(ADMIN);
+    struct registry_question none = { 0 };
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    assert_int_equal(admin(w, REGISTRY_ASK_DEVICE_LIST, none, &told), RC_OK);
+    assert_int_equal(ask_as(w, REGISTRY_OPERATOR_DOOR, STRANGER, REGISTRY_ASK_DEVICE_LIST,
+                            &none, &told.answer, &told.reply),
+                     RC_DENIED);
+    const struct bytes serial = { shown.serial, shown.serial_len };
+    assert_true(count_found(w, (struct audit_query){ .serial = serial }) >= 2);
+    assert_true(count_found(w, (struct audit_query){ .key = BYTES_OF(shown.key_hash) }) >= 2);
+    assert_int_equal(count_audit(w, AUDIT_DEVICE_READ, AUDIT_DENIED), 1);
+}
+
 struct orphans {
     unsigned found, of_device;
 };
@@ -244,6 +262,7 @@ int main(void)
         TEST(two_may_propose_it),
         TEST(a_certificate_ends_in_the_log_with_its_device),
         TEST(as_with_each_of_many_and_with_an_operator),
+        TEST(an_act_is_found_by_what_its_doer_showed),
         TEST(an_orphan_is_found_by_its_serial_key_and_request),
         TEST(what_was_signed_and_not_registered_is_one_in_the_log_too),
     };
