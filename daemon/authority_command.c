@@ -284,7 +284,7 @@ void daemon_authority_command(struct daemon_authority_request *request)
     case REGISTRY_ASK_TOKEN_NEW:
         rc = make_token(request);
         if (rc != RC_OK)
-            daemon_authority_turn_away(request, rc);
+            daemon_authority_refuse_unread(request, rc);
         else
             daemon_authority_queue(request, change, changed);
         return;

@@ -243,7 +243,16 @@ void daemon_authority_answer(struct daemon_authority_request *request);
 /* Answer with a refusal, its reason as fault_text(): written to the audit log first, together
  * with what must be undone (a reserved token, a signature that nobody will get). */
 void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc);
-/* Answer with a refusal that is no decision (RC_BUSY, garbage): not audited. */
+/* Keep fault_text() in request->reason, over what may put another in its place. */
+void daemon_authority_keep_reason(struct daemon_authority_request *request);
+/* Likewise, of what is wrong before anything is looked at: who asks, and whether he may, is
+ * looked at first. */
+void daemon_authority_refuse_unread(struct daemon_authority_request *request, enum rc rc);
+/* Likewise, if it is a decision about somebody who is known: what he may not, and what is not
+ * there, is there already, is too much or is no question. Otherwise as below. */
+void daemon_authority_fail(struct daemon_authority_request *request, enum rc rc);
+/* Answer with a refusal that is no decision (what a door asks for itself, no memory), or that
+ * the door tells of (RC_BUSY, RC_CLOSED: api/request.c): not audited. */
 void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc);
 
 /* An empty one, or NULL: no memory. */
@@ -301,6 +310,8 @@ void daemon_authority_proposals_stop(struct daemon_authority *authority);
 
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
+/* What is read, for the log: the target. Cut where it does not fit: the beginning tells. */
+enum rc daemon_authority_aim_reading(struct daemon_authority_request *request);
 /* store_read(): what the log has for an AUDIT_WATCH. */
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
 

@@ -180,6 +180,62 @@ static void an_act_is_found_by_what_its_doer_showed(void **state)
     assert_int_equal(count_audit(w, AUDIT_DEVICE_READ, AUDIT_DENIED), 1);
 }
 
+/* ---- What was refused ---- */
+
+static enum rc ask_number(struct world *w, enum registry_ask ask, uint64_t number)
+{
+    AUTO_TOLD(told);
+
+    return admin(w, ask, (struct registry_question){ .version = number, .number = number },
+                 &told);
+}
+
+static unsigned count_denied(struct world *w, enum audit_action action, const char *target)
+{
+    return count_found(w, (struct audit_query){ .actions = audit_action_set_of(action),
+                                                .decisions = 1u << AUDIT_DENIED,
+                                                .actor = BYTES("first"),
+                                                .target = bytes_of_text(target) });
+}
+
+/* By what is not there one learns what is. */
+static void whoever_asks_for_what_is_not_there_is_in_the_log(void **state)
+{
+    struct world *w = *state;
+    struct registry_question ghost = { 0 };
+    uint8_t proof[1 + 32] = { 4, 0xab };
+    AUTO_TOLD(told);
+
+    set_id(&ghost, "ghost-77");
+    assert_int_equal(admin(w, REGISTRY_ASK_DEVICE_SHOW, ghost, &told), RC_NOT_FOUND);
+    assert_int_equal(count_denied(w, AUDIT_DEVICE_READ, "device ghost-77"), 1);
+    assert_int_equal(count_found(w, (struct audit_query){ .device = BYTES("ghost-77") }), 1);
+    assert_int_equal(ask_number(w, REGISTRY_ASK_POLICY_SHOW, 999), RC_NOT_FOUND);
+    assert_int_equal(count_denied(w, AUDIT_POLICY_READ, "policy 999"), 1);
+    assert_int_equal(ask_number(w, REGISTRY_ASK_PROPOSAL_SHOW, 999), RC_NOT_FOUND);
+    assert_int_equal(count_denied(w, AUDIT_POLICY_READ, "proposal 999"), 1);
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_PROOF,
+                           (struct registry_question){ .query = BYTES_OF(proof) }, &told),
+                     RC_NOT_FOUND);
+    assert_int_equal(count_audit(w, AUDIT_LOG_READ, AUDIT_DENIED), 1);
+}
+
+static void and_who_asks_for_too_much(void **state)
+{
+    struct world *w = *state;
+    struct registry_question long_one = { .lifetime_s = 100 * 86400 };
+    AUTO_TOLD(told);
+
+    add_device(w, "dev-1");
+    set_id(&long_one, "dev-1");
+    assert_int_equal(admin(w, REGISTRY_ASK_TOKEN_NEW, long_one, &told), RC_LIMIT);
+    assert_int_equal(count_denied(w, AUDIT_TOKEN_NEW, "device dev-1"), 1);
+    assert_int_equal(ask_as(w, REGISTRY_OPERATOR_DOOR, AUDITOR, REGISTRY_ASK_TOKEN_NEW,
+                            &long_one, &told.answer, &told.reply),
+                     RC_DENIED);
+    assert_int_equal(count_audit(w, AUDIT_TOKEN_NEW, AUDIT_DENIED), 2);
+}
+
 struct orphans {
     unsigned found, of_device;
 };
@@ -263,6 +319,8 @@ int main(void)
         TEST(a_certificate_ends_in_the_log_with_its_device),
         TEST(as_with_each_of_many_and_with_an_operator),
         TEST(an_act_is_found_by_what_its_doer_showed),
+        TEST(whoever_asks_for_what_is_not_there_is_in_the_log),
+        TEST(and_who_asks_for_too_much),
         TEST(an_orphan_is_found_by_its_serial_key_and_request),
         TEST(what_was_signed_and_not_registered_is_one_in_the_log_too),
     };
