@@ -7,6 +7,7 @@
 #include "audit/holds.h"
 #include "audit/prune.h"
 #include "base/text.h"
+#include "daemon/authority_first.h"
 #include "registry/answer.h"
 #include "store/backup.h"
 
@@ -490,6 +491,7 @@ static enum rc begin(struct store_txn *txn, void *with)
         TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
+        TRY(daemon_authority_first_records(book, txn));
     }
     TRY(beginning->restored ? put_back(beginning, txn) : RC_OK);
     return retain(book, txn);

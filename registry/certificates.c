@@ -222,6 +222,26 @@ enum rc registry_certificate_each_active(
                         &active);
 }
 
+enum rc registry_certificate_each(struct store_txn *txn,
+                                  enum rc (*each)(struct store_txn *txn,
+                                                  struct registry_certificate *one, void *with),
+                                  void *with)
+{
+    const struct store_range all = { .backward = false };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct registry_certificate one;
+    struct store_value value;
+    struct bytes key;
+    enum rc rc = RC_OK;
+
+    TRY(store_cursor_open(txn, REGISTRY_CERTIFICATES, &all, &cursor));
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
+        TRY(get(txn, key, &one));
+        TRY(each(txn, &one, with));
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 struct ending {
     uint8_t reason;
     int64_t now_ms;

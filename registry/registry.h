@@ -80,6 +80,11 @@ enum rc registry_certificate_each_active(
     struct store_txn *txn, enum registry_kind kind, struct bytes id,
     enum rc (*each)(struct store_txn *txn, struct registry_certificate *one, void *with),
     void *with);
+/* Likewise for all there are, of whomever and in whatever state. */
+enum rc registry_certificate_each(struct store_txn *txn,
+                                  enum rc (*each)(struct store_txn *txn,
+                                                  struct registry_certificate *one, void *with),
+                                  void *with);
 enum rc registry_certificate_get(struct store_txn *txn,
                                  const struct registry_fingerprint *fingerprint,
                                  struct registry_certificate *certificate);

@@ -236,6 +236,82 @@ static void and_who_asks_for_too_much(void **state)
     assert_int_equal(count_audit(w, AUDIT_TOKEN_NEW, AUDIT_DENIED), 2);
 }
 
+/* ---- How it began ---- */
+
+static enum rc begin_log(struct world *w, struct daemon_authority_book *book)
+{
+    struct store *store = open_store(w);
+
+    assert_int_equal(daemon_authority_book_open(book, &w->signing.clock), RC_OK);
+    assert_int_equal(daemon_authority_book_unlock(book, w->scratch.dir, store), RC_OK);
+    enum rc rc = daemon_authority_book_begin(book, store);
+    daemon_authority_book_close(book);
+    store_close(store);
+    return rc;
+}
+
+static struct audit_query of_certificate(enum audit_action action, struct bytes fingerprint)
+{
+    return (struct audit_query){ .actions = audit_action_set_of(action),
+                                 .certificate = fingerprint };
+}
+
+/* The ceremony's own, of which no request tells. */
+static void the_first_certificates_are_in_the_log(void **state)
+{
+    struct world *w = make_world();
+    const struct registry_certificate first = operators(ADMIN), looker = operators(AUDITOR);
+    struct daemon_authority_book book;
+    uint8_t root[32], proof[1 + 32] = { 4 };
+    AUTO_TOLD(told);
+
+    *state = w;
+    assert_int_equal(begin_log(w, &book), RC_OK);
+    assert_int_equal(begin_log(w, &book), RC_OK);
+    start(w);
+    const struct bytes his = BYTES_OF(first.fingerprint.at),
+                       hers = BYTES_OF(looker.fingerprint.at);
+    assert_int_equal(count_found(w, of_certificate(AUDIT_OPERATOR_ADD, his)), 1);
+    assert_int_equal(count_found(w, of_certificate(AUDIT_OPERATOR_ADD, hers)), 1);
+    assert_int_equal(pki_key_hash(buf_bytes(&w->root_der), root), RC_OK);
+    assert_int_equal(count_found(w, of_certificate(AUDIT_SYSTEM_INIT, BYTES_OF(root))), 1);
+    assert_int_equal(count_found(w, (struct audit_query){ .actions = audit_action_set_of(
+                                                              AUDIT_SYSTEM_INIT) }),
+                     1 + 1 + ISSUING);
+    memcpy(proof + 1, first.fingerprint.at, 32);
+    enum rc rc = RC_NOT_FOUND; /* until a checkpoint covers it */
+    for (int tries = 0; rc == RC_NOT_FOUND && tries < 500; tries++) {
+        rc = admin(w, REGISTRY_ASK_AUDIT_PROOF,
+                   (struct registry_question){ .query = BYTES_OF(proof) }, &told);
+        usleep(20000);
+    }
+    assert_int_equal(rc, RC_OK);
+}
+
+static void see_crl(const struct audit_record *record, void *with)
+{
+    (void)with;
+    assert_true(bytes_start_with(record->reason, BYTES("SHA-256 ")));
+    assert_int_equal(record->reason.len, 8 + 64);
+}
+
+static void a_crl_is_known_by_its_number(void **state)
+{
+    struct world *w = *state;
+    struct registry_crl crl;
+    enum rc rc = RC_NOT_FOUND;
+    AUTO_BUF(target, 128);
+
+    for (int tries = 0; rc != RC_OK && tries < 1500; tries++) {
+        usleep(20000);
+        rc = find_crl(w, "devices", &crl);
+    }
+    assert_int_equal(rc, RC_OK);
+    buf_addf(&target, "%s %llu", crl.key, (unsigned long long)crl.number);
+    const struct audit_query query = { .target = buf_bytes(&target), .most = 10 };
+    assert_int_equal(each_found(w, &query, see_crl, NULL), 1);
+}
+
 struct orphans {
     unsigned found, of_device;
 };
@@ -321,6 +397,8 @@ int main(void)
         TEST(an_act_is_found_by_what_its_doer_showed),
         TEST(whoever_asks_for_what_is_not_there_is_in_the_log),
         TEST(and_who_asks_for_too_much),
+        cmocka_unit_test_teardown(the_first_certificates_are_in_the_log, clean),
+        TEST(a_crl_is_known_by_its_number),
         TEST(an_orphan_is_found_by_its_serial_key_and_request),
         TEST(what_was_signed_and_not_registered_is_one_in_the_log_too),
     };
