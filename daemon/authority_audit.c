@@ -8,6 +8,7 @@
 #include "audit/prune.h"
 #include "base/text.h"
 #include "daemon/authority_first.h"
+#include "daemon/authority_life.h"
 #include "registry/answer.h"
 #include "store/backup.h"
 
@@ -487,6 +488,7 @@ static enum rc begin(struct store_txn *txn, void *with)
 
     TRY(audit_log_index(book->log, txn, &more));
     TRY(audit_log_size(book->log, txn, &size));
+    TRY(daemon_authority_life_look(book, txn));
     if (size == 0) {
         TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
