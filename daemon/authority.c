@@ -92,20 +92,30 @@ void daemon_authority_answer(struct daemon_authority_request *request)
 }
 
 /* What was signed and will never be given away is an orphan at once, not only after a crash. */
+static enum rc write_orphan(struct store_txn *txn, struct daemon_authority_request *request)
+{
+    struct registry_certificate orphan = request->row;
+    enum rc rc = registry_orphan_add(txn, orphan.issuer_hash,
+                                     (struct bytes){ orphan.serial, orphan.serial_len },
+                                     orphan.not_after_s, request->now_ms);
+
+    if (rc == RC_EXISTS)
+        return RC_OK;
+    TRY(rc);
+    orphan.kind = request->kind;
+    memcpy(orphan.subject, request->id, sizeof orphan.subject);
+    return daemon_authority_record_orphan(txn, request->authority, &orphan,
+                                          request->question.preamble.correlation);
+}
+
 static enum rc write_refusal(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
-    const struct registry_certificate *row = &request->row;
 
     if (request->reserved)
         TRY(registry_token_release(txn, request->question.token_id, request->attempt));
-    if (row->serial_len > 0) {
-        enum rc rc = registry_orphan_add(txn, row->issuer_hash,
-                                         (struct bytes){ row->serial, row->serial_len },
-                                         row->not_after_s, request->now_ms);
-        if (rc != RC_OK && rc != RC_EXISTS)
-            return rc;
-    }
+    if (request->row.serial_len > 0)
+        TRY(write_orphan(txn, request));
     return daemon_authority_record(txn, request, request->failed, request->reason);
 }
 
@@ -156,15 +166,48 @@ static void refusal_written(struct store_job *job, enum rc rc)
     daemon_authority_turn_away(request, rc);
 }
 
-void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc)
+void daemon_authority_keep_reason(struct daemon_authority_request *request)
 {
     struct bytes reason = bytes_of_text(fault_text());
     size_t len = reason.len < sizeof request->reason ? reason.len : sizeof request->reason - 1;
 
     memcpy(request->reason, reason.at, len);
     request->reason[len] = '\0';
+}
+
+void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc)
+{
+    daemon_authority_keep_reason(request);
     request->failed = rc;
     daemon_authority_queue(request, write_refusal, refusal_written);
+}
+
+static bool is_decision(enum rc rc)
+{
+    return rc == RC_DENIED || rc == RC_LIMIT || rc == RC_MALFORMED || rc == RC_EXISTS ||
+           rc == RC_NOT_FOUND;
+}
+
+void daemon_authority_fail(struct daemon_authority_request *request, enum rc rc)
+{
+    if (rc == RC_DENIED || (is_decision(rc) && request->actor.kind != 0))
+        daemon_authority_refuse(request, rc);
+    else
+        daemon_authority_turn_away(request, rc);
+}
+
+static enum rc know_actor(struct store_txn *txn, void *with)
+{
+    struct daemon_authority_request *request = with;
+
+    return daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
+}
+
+void daemon_authority_refuse_unread(struct daemon_authority_request *request, enum rc rc)
+{
+    daemon_authority_keep_reason(request);
+    enum rc known = store_read(request->authority->setup.store, know_actor, request);
+    daemon_authority_fail(request, known != RC_OK ? known : fault(rc, "%s", request->reason));
 }
 
 /* ---- Dispatch ---- */
@@ -256,7 +299,7 @@ static enum rc handle(void *with, const struct link_request *arrived)
     else if (rc == RC_OK)
         dispatch(request);
     else
-        daemon_authority_turn_away(request, rc);
+        daemon_authority_refuse_unread(request, rc);
     return RC_OK;
 }
 

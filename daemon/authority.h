@@ -30,8 +30,11 @@ struct daemon_authority_event {
     enum registry_state state;                /* DEVICE_STATE: what the device shall become */
     bool only_checks;                         /* POLICY_APPLY that shall not apply */
     const struct registry_preamble *preamble; /* NULL: the authority's own doing */
+    const uint8_t
+        *correlation; /* REGISTRY_CORRELATION octets, where preamble is NULL; or NULL */
     enum registry_channel channel;
     const struct registry_subject *actor; /* as the registry knows him; NULL: nobody known */
+    const struct registry_certificate *shown; /* by which he did; NULL: not registered */
     const char *process; /* whose doing it is if nobody asked; NULL: the authority's */
     const char *target;  /* "device dev-1"; "" for none */
     const char *device;  /* that it is about; "" for none */

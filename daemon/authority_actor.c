@@ -15,6 +15,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
 
     request->actor = (struct registry_subject){ 0 };
     request->denied = (struct policy_decision){ 0 };
+    request->shown = (struct registry_certificate){ 0 };
     if (!registry_right_passes(right, request->channel))
         return refuse(right, "not through this door");
     if (right == REGISTRY_RIGHT_NONE || request->channel == REGISTRY_EXPORTER)
@@ -25,6 +26,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     if (rc == RC_NOT_FOUND)
         return refuse(right, "the client certificate is not registered");
     TRY(rc);
+    request->shown = certificate;
     if (certificate.kind == REGISTRY_DOOR)
         return refuse(right, "a door's own certificate holds no right");
     TRY(registry_subject_get(txn, certificate.kind, bytes_of_text(certificate.subject),
@@ -65,6 +67,7 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
         .preamble = request->ended == NULL ? &request->question.preamble : NULL,
         .channel = request->channel,
         .actor = request->actor.kind == 0 ? NULL : &request->actor,
+        .shown = request->shown.serial_len == 0 ? NULL : &request->shown,
         .target = request->target,
         .device = request->kind != REGISTRY_DEVICE ? ""
                   : request->id[0] != '\0'         ? request->id

@@ -7,6 +7,8 @@
 #include "audit/holds.h"
 #include "audit/prune.h"
 #include "base/text.h"
+#include "daemon/authority_first.h"
+#include "daemon/authority_life.h"
 #include "registry/answer.h"
 #include "store/backup.h"
 
@@ -118,6 +120,26 @@ static enum audit_decision decision_of(enum rc rc)
     return AUDIT_FAILED;
 }
 
+static bool is_there(struct bytes hash)
+{
+    static const uint8_t NONE[AUDIT_HASH];
+
+    return !bytes_equal(hash, BYTES_OF(NONE));
+}
+
+/* As far as it is known: of a refused request there is the key only. */
+static void add_certificate(struct audit_certificate *to,
+                            const struct registry_certificate *certificate)
+{
+    if (is_there(BYTES_OF(certificate->fingerprint.at)))
+        to->fingerprint = BYTES_OF(certificate->fingerprint.at);
+    to->serial = (struct bytes){ certificate->serial, certificate->serial_len };
+    if (is_there(BYTES_OF(certificate->issuer_hash)))
+        to->issuer = BYTES_OF(certificate->issuer_hash);
+    if (is_there(BYTES_OF(certificate->key_hash)))
+        to->key = BYTES_OF(certificate->key_hash);
+}
+
 static void add_actor(struct audit_record *record, const struct daemon_authority_event *event)
 {
     const struct registry_preamble *preamble = event->preamble;
@@ -132,37 +154,21 @@ static void add_actor(struct audit_record *record, const struct daemon_authority
         record->actor_kind = AUDIT_PROCESS;
         record->actor =
             event->process == NULL ? BYTES("authority") : bytes_of_text(event->process);
+        if (event->correlation != NULL)
+            memcpy(record->correlation, event->correlation, sizeof record->correlation);
         return;
     }
     if (event->actor != NULL) {
         record->actor_kind = (enum audit_actor_kind)event->actor->kind;
         record->actor = bytes_of_text(event->actor->id);
     }
+    if (event->shown != NULL)
+        add_certificate(&record->actor_certificate, event->shown);
     if (preamble->actor.known)
         record->actor_certificate.fingerprint = BYTES_OF(preamble->actor.fingerprint.at);
     memcpy(record->correlation, preamble->correlation, sizeof record->correlation);
     record->peer = bytes_of_text(preamble->peer);
     record->tls = bytes_of_text(preamble->tls);
-}
-
-static bool is_there(struct bytes hash)
-{
-    static const uint8_t NONE[AUDIT_HASH];
-
-    return !bytes_equal(hash, BYTES_OF(NONE));
-}
-
-/* As far as it is known: of a refused request there is the key only. */
-static void add_certificate(struct audit_record *record,
-                            const struct registry_certificate *certificate)
-{
-    if (is_there(BYTES_OF(certificate->fingerprint.at)))
-        record->certificate.fingerprint = BYTES_OF(certificate->fingerprint.at);
-    record->certificate.serial = (struct bytes){ certificate->serial, certificate->serial_len };
-    if (is_there(BYTES_OF(certificate->issuer_hash)))
-        record->certificate.issuer = BYTES_OF(certificate->issuer_hash);
-    if (is_there(BYTES_OF(certificate->key_hash)))
-        record->certificate.key = BYTES_OF(certificate->key_hash);
 }
 
 /* A one-time token gets a record of its own: whoever searches for it finds each try. */
@@ -197,7 +203,7 @@ static enum rc append(void *with, struct store_txn *txn,
     if (record.actor_kind != AUDIT_DEVICE || !bytes_equal_text(record.actor, event->device))
         record.device = bytes_of_text(event->device);
     if (event->certificate != NULL && (row->fields & AUDIT_CERTIFICATE_FIELD) != 0)
-        add_certificate(&record, event->certificate);
+        add_certificate(&record.certificate, event->certificate);
     if ((row->fields & AUDIT_POLICY_FIELD) != 0)
         record.policy_version = event->policy_version;
     if (record.policy_version != 0)
@@ -487,10 +493,12 @@ static enum rc begin(struct store_txn *txn, void *with)
 
     TRY(audit_log_index(book->log, txn, &more));
     TRY(audit_log_size(book->log, txn, &size));
+    TRY(daemon_authority_life_look(book, txn));
     if (size == 0) {
         TRY(append_own(book, txn, AUDIT_LOG_START, "", ""));
         TRY(append_own(book, txn, AUDIT_SYSTEM_INIT, "registry",
                        "filled from what touchmark init left"));
+        TRY(daemon_authority_first_records(book, txn));
     }
     TRY(beginning->restored ? put_back(beginning, txn) : RC_OK);
     return retain(book, txn);

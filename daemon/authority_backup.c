@@ -47,10 +47,8 @@ struct daemon_authority_backup {
 static enum rc check(struct store_txn *txn, void *with)
 {
     struct daemon_authority_request *request = with;
-    enum rc rc = daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
 
-    request->failed = rc;
-    TRY(rc);
+    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     return audit_log_size(request->authority->setup.audit.log, txn,
                           &request->authority->records);
 }
@@ -343,7 +341,7 @@ void daemon_authority_backup(struct daemon_authority_request *request)
     enum rc rc = begin(request);
 
     if (rc != RC_OK) {
-        daemon_authority_refuse(request, rc);
+        daemon_authority_fail(request, rc);
     } else if (!is_queued(request, tell_begins, is_begun)) {
         forget(request->authority);
         turn_away(request);

@@ -62,6 +62,8 @@ static enum rc device_state(struct store_txn *txn, struct daemon_authority_reque
     if (q->state == REGISTRY_REVOKED) {
         TRY(daemon_authority_judge_revocation(txn, request, q->id));
         say_reason(request);
+        return daemon_authority_revoke(txn, request, REGISTRY_DEVICE, bytes_of_text(q->id),
+                                       request->said);
     }
     return registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(q->id), q->state,
                                    q->reason, request->now_ms);
@@ -81,8 +83,7 @@ static enum rc operator_revoke(struct store_txn *txn, struct daemon_authority_re
             return fault(RC_DENIED, "the last administrator cannot revoke himself");
     }
     say_reason(request);
-    return registry_subject_become(txn, q->kind, bytes_of_text(q->id), REGISTRY_REVOKED,
-                                   q->reason, request->now_ms);
+    return daemon_authority_revoke(txn, request, q->kind, bytes_of_text(q->id), request->said);
 }
 
 static enum rc certificate_revoke(struct store_txn *txn,
@@ -307,7 +308,7 @@ void daemon_authority_command(struct daemon_authority_request *request)
     case REGISTRY_ASK_TOKEN_NEW:
         rc = make_token(request);
         if (rc != RC_OK)
-            daemon_authority_turn_away(request, rc);
+            daemon_authority_refuse_unread(request, rc);
         else
             daemon_authority_queue(request, change, changed);
         return;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "daemon/events.h"
 #include "pki/crl.h"
 #include "pki/signed.h"
@@ -146,14 +147,19 @@ static enum rc put(struct store_txn *txn, struct store_job *job)
 {
     struct making *making = (void *)job;
     const struct daemon_authority_audit *audit = &making->authority->setup.audit;
-    const struct daemon_authority_event event = {
-        .action = "crl",
-        .target = making->issuer->key,
-        .device = "",
-        .reason = "",
-        .now_ms = making->now_ms,
-    };
+    struct daemon_authority_event event = { .action = "crl",
+                                            .device = "",
+                                            .now_ms = making->now_ms };
+    AUTO_BUF(target, KEYS_NAME_MAX + 32);
+    AUTO_BUF(reason, 128);
+    uint8_t hash[32];
 
+    TRY(pki_key_hash(buf_bytes(&making->der), hash));
+    buf_addf(&target, "%s %llu", making->issuer->key, (unsigned long long)making->crl.number);
+    buf_addf(&reason, "SHA-256 ");
+    text_add_hex(&reason, BYTES_OF(hash));
+    TRY(buf_text(&target, &event.target));
+    TRY(buf_text(&reason, &event.reason));
     TRY(registry_crl_put(txn, bytes_of_text(making->issuer->key), making->crl.number,
                          buf_bytes(&making->der)));
     return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);

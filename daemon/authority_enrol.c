@@ -133,6 +133,7 @@ static enum rc check(struct store_txn *txn, struct store_job *job)
 
     request->actor = (struct registry_subject){ 0 };
     request->denied = (struct policy_decision){ 0 };
+    request->shown = (struct registry_certificate){ 0 };
     TRY(check_who(txn, request));
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)
         TRY(registry_certificate_check_key(txn, request->kind, bytes_of_text(request->id),

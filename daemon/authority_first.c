@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "pki/certificate.h"
 #include "pki/name.h"
 #include "pki/oid.h"
@@ -122,4 +123,87 @@ enum rc daemon_authority_fill(struct store *store, const struct daemon_authority
         TRY(pki_key_hash(text->octets, text->name.hash));
     }
     return store_write(store, fill, &filling);
+}
+
+/* ---- In the log ---- */
+
+struct telling {
+    const struct daemon_authority_book *book;
+    struct store_txn *txn;
+};
+
+static enum rc tell(const struct telling *telling, enum audit_action action,
+                    const struct audit_certificate *certificate, struct bytes target,
+                    struct bytes reason)
+{
+    const struct clock *clock = telling->book->clock;
+    const struct audit_record record = { .action = action,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = clock_wall_ms(clock),
+                                         .monotonic_ms = clock_monotonic_ms(clock),
+                                         .actor_kind = AUDIT_PROCESS,
+                                         .actor = BYTES("authority"),
+                                         .certificate = *certificate,
+                                         .target = target,
+                                         .reason = reason };
+
+    return audit_log_append(telling->book->log, telling->txn, &record, NULL);
+}
+
+static enum rc tell_authority(const struct telling *telling, struct bytes der)
+{
+    AUTO_BUF(name, 1024);
+    AUTO_BUF(text, 4096);
+    struct pki_certificate one;
+    uint8_t issuer[32];
+
+    TRY(pki_certificate_read(der, &one));
+    TRY(pki_key_hash(one.issuer, issuer));
+    pki_name_add_text(&name, one.subject);
+    text_add_escaped(&text, buf_bytes(&name));
+    struct bytes reason = buf_bytes(&text);
+    if (reason.len > AUDIT_REASON_MAX)
+        reason.len = AUDIT_REASON_MAX;
+    const struct audit_certificate certificate = { BYTES_OF(one.fingerprint), one.serial,
+                                                   BYTES_OF(issuer), BYTES_OF(one.key_hash) };
+    return tell(telling, AUDIT_SYSTEM_INIT, &certificate, BYTES("certificate authority"),
+                reason);
+}
+
+static enum rc tell_registered(struct store_txn *txn, struct registry_certificate *one,
+                               void *with)
+{
+    static const enum audit_action MADE[] = { [REGISTRY_DEVICE] = AUDIT_CERTIFICATE_ISSUE,
+                                              [REGISTRY_OPERATOR] = AUDIT_OPERATOR_ADD,
+                                              [REGISTRY_LINE] = AUDIT_OPERATOR_ADD,
+                                              [REGISTRY_DOOR] = AUDIT_DOOR_CERTIFY };
+    const struct audit_certificate certificate = { BYTES_OF(one->fingerprint.at),
+                                                   { one->serial, one->serial_len },
+                                                   BYTES_OF(one->issuer_hash),
+                                                   BYTES_OF(one->key_hash) };
+    AUTO_BUF(target, REGISTRY_ID_MAX + 32);
+
+    (void)txn;
+    buf_addf(&target, "%s %s", registry_kind_name(one->kind), one->subject);
+    return tell(with, MADE[one->kind], &certificate, buf_bytes(&target),
+                BYTES("in the registry when the log began"));
+}
+
+enum rc daemon_authority_first_records(const struct daemon_authority_book *book,
+                                       struct store_txn *txn)
+{
+    struct telling telling = { book, txn };
+    struct bytes authorities = BYTES("");
+    enum rc rc = registry_authorities_get(txn, &authorities);
+
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    struct reader r = READER(authorities);
+    while (r.left.len > 0) {
+        struct bytes der = reader_sized32(&r, PKI_CERTIFICATE_MAX);
+        if (r.broken)
+            return fault(RC_CORRUPT, "registry: our CAs' certificates are cut short");
+        TRY(tell_authority(&telling, der));
+    }
+    return registry_certificate_each(txn, tell_registered, &telling);
 }

@@ -1,7 +1,7 @@
 /* How a registry begins: from what touchmark init left in files. */
 #pragma once
 
-#include "store/store.h"
+#include "daemon/authority_audit.h"
 
 /* Files, absolute. */
 struct daemon_authority_first {
@@ -18,3 +18,8 @@ struct daemon_authority_first {
  */
 enum rc daemon_authority_fill(struct store *store, const struct daemon_authority_first *first,
                               int64_t now_ms);
+
+/* The log's first records: of each certificate that is there when it begins, the CAs' and those
+ * in the registry, so that none is in use of which the log does not say whence it came. */
+enum rc daemon_authority_first_records(const struct daemon_authority_book *book,
+                                       struct store_txn *txn);

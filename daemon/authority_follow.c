@@ -86,7 +86,7 @@ static bool settle(struct daemon_authority_request *request, bool late)
     enum rc rc = look_for(request, &there);
 
     if (rc != RC_OK)
-        daemon_authority_turn_away(request, rc);
+        daemon_authority_fail(request, rc);
     else if (late || there)
         daemon_authority_answer(request);
     else if (request->behind)
@@ -355,8 +355,11 @@ static void watch_log(struct daemon_authority_request *request)
 
     if (rc == RC_OK)
         rc = check_followers(request);
+    daemon_authority_keep_reason(request);
     if (rc != RC_OK && rc != RC_DENIED) {
-        daemon_authority_turn_away(request, rc);
+        if (daemon_authority_aim_reading(request) != RC_OK)
+            request->target[0] = '\0';
+        daemon_authority_fail(request, fault(rc, "%s", request->reason));
         return;
     }
     request->next_follower = request->authority->followers;

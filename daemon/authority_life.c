@@ -100,6 +100,34 @@ static enum rc look(struct loop_timer *timer)
     return loop_arm(life->loop, timer, LOOK_EVERY_MS);
 }
 
+static enum rc note_wall(void *with, const struct audit_hit *hit)
+{
+    int64_t *wall_ms = with;
+
+    *wall_ms = hit->record->wall_ms;
+    return RC_OK;
+}
+
+enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
+                                   struct store_txn *txn)
+{
+    struct audit_query query = { .sources = 1u << AUDIT_FROM_AUTHORITY, .most = 1 };
+    struct audit_step step = { INT64_MIN, clock_monotonic_ms(book->clock) };
+    AUTO_BUF(room, AUDIT_REASON_MAX);
+    struct audit_record record;
+    bool more = true;
+
+    while (more && step.wall_ms == INT64_MIN)
+        TRY(audit_log_list(book->log, txn, &query, note_wall, &step.wall_ms, &query.before,
+                           &more));
+    if (step.wall_ms < clock_wall_ms(book->clock) ||
+        !audit_step_find(&step, book->clock, &room, &record))
+        return RC_OK;
+    record.actor_kind = AUDIT_PROCESS;
+    record.actor = SELF;
+    return audit_log_append(book->log, txn, &record, NULL);
+}
+
 /* ---- From one to the other end ---- */
 
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,

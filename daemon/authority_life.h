@@ -19,5 +19,10 @@ struct daemon_authority_life {
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
                                     struct daemon_authority_book *book, struct store *store,
                                     struct loop *loop, struct bytes in_force);
+/* In the first transaction of a life, before it writes anything else: clock.step, if the wall
+ * clock is behind the newest of the authority's own records. That it went ahead while nobody
+ * looked cannot be told from time that passed. */
+enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
+                                   struct store_txn *txn);
 /* process.stop; what cannot be written now, the next life finds. No effect before begin. */
 void daemon_authority_life_end(struct daemon_authority_life *life);

@@ -211,7 +211,7 @@ void daemon_authority_propose(struct daemon_authority_request *request)
     if (rc == RC_OK)
         daemon_authority_queue(request, make, made);
     else
-        daemon_authority_turn_away(request, rc);
+        daemon_authority_refuse_unread(request, rc);
 }
 
 /* ---- Deciding ---- */

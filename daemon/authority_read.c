@@ -301,7 +301,8 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
         say_proof(text, &r);
         return RC_OK;
     case REGISTRY_ASK_POLICY_SHOW:
-        buf_addf(text, "policy %" PRIu64, request->answer.policy.version);
+        buf_addf(text, "policy %" PRIu64,
+                 q->version != 0 ? q->version : request->answer.policy.version);
         return RC_OK;
     case REGISTRY_ASK_PROPOSAL_LIST:
         buf_addf(text, q->open ? "list open proposals" : "list proposals");
@@ -323,8 +324,7 @@ static enum rc say_what(const struct daemon_authority_request *request, struct b
     }
 }
 
-/* Cut where it does not fit: the beginning tells. */
-static enum rc set_what(struct daemon_authority_request *request)
+enum rc daemon_authority_aim_reading(struct daemon_authority_request *request)
 {
     AUTO_BUF(text, AUDIT_QUERY_MAX * 4);
     const char *what = NULL;
@@ -429,14 +429,11 @@ enum rc daemon_authority_audit_news(struct store_txn *txn, void *with)
 
 /* ---- Looking ---- */
 
-/* A question about nothing that is there is no decision; one without the right is. */
 static enum rc look(struct store_txn *txn, void *with)
 {
     struct daemon_authority_request *request = with;
-    enum rc rc = daemon_authority_check_actor(txn, request, registry_right_of(request->ask));
 
-    request->failed = rc;
-    TRY(rc);
+    TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
     buf_reset(&request->list);
     buf_reset(&request->cursor);
     TRY(read_lists(txn, request));
@@ -445,16 +442,23 @@ static enum rc look(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
+/* Also what is not there: whoever asks for ids learns by it which there are. */
+static void refuse(struct daemon_authority_request *request, enum rc rc)
+{
+    daemon_authority_keep_reason(request);
+    if (is_recorded(request) && daemon_authority_aim_reading(request) != RC_OK)
+        request->target[0] = '\0';
+    daemon_authority_fail(request, fault(rc, "%s", request->reason));
+}
+
 static void looked(struct daemon_authority_request *request, enum rc rc)
 {
     if (rc == RC_OK && request->ask == REGISTRY_ASK_AUDIT_WATCH)
         daemon_authority_wait(request);
     else if (rc == RC_OK)
         daemon_authority_answer(request);
-    else if (request->failed == RC_DENIED)
-        daemon_authority_refuse(request, rc);
     else
-        daemon_authority_turn_away(request, rc);
+        refuse(request, rc);
 }
 
 static enum rc look_and_record(struct store_txn *txn, struct store_job *job)
@@ -462,7 +466,7 @@ static enum rc look_and_record(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(look(txn, request));
-    TRY(set_what(request));
+    TRY(daemon_authority_aim_reading(request));
     return daemon_authority_record(txn, request, RC_OK, "");
 }
 

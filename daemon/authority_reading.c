@@ -61,6 +61,7 @@ static enum rc tell(struct store_txn *txn, struct daemon_authority *authority,
         .preamble = &reading->preamble,
         .channel = reading->channel,
         .actor = reading->actor.kind == 0 ? NULL : &reading->actor,
+        .shown = reading->shown.serial_len == 0 ? NULL : &reading->shown,
         .target = reading->target,
         .device = reading->device,
         .now_ms = reading->counted.first_ms,
@@ -167,6 +168,7 @@ void daemon_authority_reading_remember(struct daemon_authority_request *request)
         return; /* it could not be told: this request's pages get a record each */
     *reading = (struct daemon_authority_reading){ .preamble = request->question.preamble,
                                                   .actor = request->actor,
+                                                  .shown = request->shown,
                                                   .channel = request->channel,
                                                   .ask = request->ask,
                                                   .action = request->request.kind->name };

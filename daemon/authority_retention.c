@@ -199,7 +199,7 @@ void daemon_authority_erase(struct daemon_authority_request *request)
         return;
     enum rc rc = note_erasure(request);
     if (rc != RC_OK)
-        daemon_authority_turn_away(request, rc);
+        daemon_authority_refuse_unread(request, rc);
     else if (daemon_authority_proposes(request))
         daemon_authority_propose(request);
     else

@@ -21,13 +21,49 @@ static void say_why(const struct daemon_authority_request *request, struct buf *
                  request->proposal.author);
 }
 
+/* ---- With its certificates ---- */
+
+struct ending {
+    struct daemon_authority_request *request;
+    const char *why;
+};
+
+static enum rc record_end(struct store_txn *txn, struct registry_certificate *one, void *with)
+{
+    const struct ending *ending = with;
+
+    ending->request->about = *one;
+    return daemon_authority_record(txn, ending->request, RC_OK, ending->why);
+}
+
+/* Whoever searches for a certificate finds its end as he finds its beginning. */
+enum rc daemon_authority_revoke(struct store_txn *txn, struct daemon_authority_request *request,
+                                enum registry_kind kind, struct bytes id, const char *why)
+{
+    const enum audit_action as = request->as;
+    AUTO_BUF(text, 2 * AUDIT_REASON_MAX);
+    struct ending ending = { request, NULL };
+
+    buf_addf(&text, "with its %s%s%s", registry_kind_name(kind), *why == '\0' ? "" : "; ", why);
+    TRY(buf_text(&text, &ending.why));
+    request->as = AUDIT_CERTIFICATE_REVOKE;
+    enum rc rc = registry_certificate_each_active(txn, kind, id, record_end, &ending);
+    request->as = as;
+    request->about = (struct registry_certificate){ 0 };
+    TRY(rc);
+    return registry_subject_become(txn, kind, id, REGISTRY_REVOKED, request->question.reason,
+                                   request->now_ms);
+}
+
+/* ---- Many ---- */
+
 /* Each that becomes revoked has a record of its own, as if it had been asked for alone. */
 static enum rc revoke_one(struct store_txn *txn, struct daemon_authority_request *request,
                           const char *why, enum registry_outcome *outcome)
 {
+    daemon_authority_aim(request, registry_kind_name(REGISTRY_DEVICE), request->id);
     enum rc rc =
-        registry_subject_become(txn, REGISTRY_DEVICE, bytes_of_text(request->id),
-                                REGISTRY_REVOKED, request->question.reason, request->now_ms);
+        daemon_authority_revoke(txn, request, REGISTRY_DEVICE, bytes_of_text(request->id), why);
 
     *outcome = rc == RC_OK       ? REGISTRY_OUTCOME_REVOKED
                : rc == RC_EXISTS ? REGISTRY_OUTCOME_WAS_REVOKED
@@ -35,7 +71,6 @@ static enum rc revoke_one(struct store_txn *txn, struct daemon_authority_request
     if (rc == RC_EXISTS || rc == RC_NOT_FOUND)
         return RC_OK;
     TRY(rc);
-    daemon_authority_aim(request, registry_kind_name(REGISTRY_DEVICE), request->id);
     return daemon_authority_record(txn, request, RC_OK, why);
 }
 

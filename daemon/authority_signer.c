@@ -145,21 +145,25 @@ find_issuer(const struct daemon_authority *authority, const uint8_t key_hash[32]
     return NULL;
 }
 
-static enum rc record_orphan(struct store_txn *txn, const struct daemon_authority *authority,
-                             struct bytes serial, int64_t now_ms)
+enum rc daemon_authority_record_orphan(struct store_txn *txn,
+                                       const struct daemon_authority *authority,
+                                       const struct registry_certificate *orphan,
+                                       const uint8_t correlation[REGISTRY_CORRELATION])
 {
     const struct daemon_authority_audit *audit = &authority->setup.audit;
     AUTO_BUF(target, 128);
     struct daemon_authority_event event = {
         .action = "orphan",
-        .device = "",
+        .correlation = correlation,
+        .device = orphan->kind == REGISTRY_DEVICE ? orphan->subject : "",
+        .certificate = orphan,
         .rc = RC_OK,
         .reason = "signed, never registered: revoked",
-        .now_ms = now_ms,
+        .now_ms = clock_wall_ms(authority->setup.clock),
     };
 
     buf_addf(&target, "serial ");
-    text_add_hex(&target, serial);
+    text_add_hex(&target, (struct bytes){ orphan->serial, orphan->serial_len });
     TRY(buf_text(&target, &event.target));
     return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
 }
@@ -178,7 +182,6 @@ static enum rc replay_certificate(struct store_txn *txn, struct replay *replay,
                                   const struct journal_entry *at,
                                   const struct keys_entry *entry)
 {
-    int64_t now_ms = clock_wall_ms(replay->authority->setup.clock);
     const struct daemon_authority_issuer *issuer =
         find_issuer(replay->authority, entry->issuer_key);
 
@@ -191,7 +194,11 @@ static enum rc replay_certificate(struct store_txn *txn, struct replay *replay,
         return RC_OK;
     TRY(rc);
     replay->orphans++;
-    return record_orphan(txn, replay->authority, serial, now_ms);
+    struct registry_certificate orphan = { .serial_len = serial.len };
+    memcpy(orphan.serial, serial.at, serial.len);
+    memcpy(orphan.issuer_hash, issuer->name_hash, sizeof orphan.issuer_hash);
+    memcpy(orphan.key_hash, entry->subject_key, sizeof orphan.key_hash);
+    return daemon_authority_record_orphan(txn, replay->authority, &orphan, entry->correlation);
 }
 
 /* Whoever asks for what the rules forbid is in our place, or has our link: the log shall show

@@ -25,6 +25,7 @@ enum {
 struct daemon_authority_reading {
     struct registry_preamble preamble;
     struct registry_subject actor;
+    struct registry_certificate shown;
     enum registry_channel channel;
     enum registry_ask ask; /* 0: none */
     const char *action;    /* static */
@@ -213,7 +214,8 @@ struct daemon_authority_request {
     struct loop_timer timer;
 
     /* Of the latest run of a change; overwritten by each. */
-    struct registry_subject actor; /* kind 0: nobody */
+    struct registry_subject actor;     /* kind 0: nobody */
+    struct registry_certificate shown; /* by which he asked; serial_len 0: not registered */
     struct registry_answer answer;
     struct buf list, text, cursor;
     char target[DAEMON_AUTHORITY_TARGET_MAX];
@@ -283,7 +285,16 @@ void daemon_authority_answer(struct daemon_authority_request *request);
 /* Answer with a refusal, its reason as fault_text(): written to the audit log first, together
  * with what must be undone (a reserved token, a signature that nobody will get). */
 void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc);
-/* Answer with a refusal that is no decision (RC_BUSY, garbage): not audited. */
+/* Keep fault_text() in request->reason, over what may put another in its place. */
+void daemon_authority_keep_reason(struct daemon_authority_request *request);
+/* Likewise, of what is wrong before anything is looked at: who asks, and whether he may, is
+ * looked at first. */
+void daemon_authority_refuse_unread(struct daemon_authority_request *request, enum rc rc);
+/* Likewise, if it is a decision about somebody who is known: what he may not, and what is not
+ * there, is there already, is too much or is no question. Otherwise as below. */
+void daemon_authority_fail(struct daemon_authority_request *request, enum rc rc);
+/* Answer with a refusal that is no decision (what a door asks for itself, no memory), or that
+ * the door tells of (RC_BUSY, RC_CLOSED: api/request.c): not audited. */
 void daemon_authority_turn_away(struct daemon_authority_request *request, enum rc rc);
 
 /* An empty one, or NULL: no memory. */
@@ -358,6 +369,10 @@ void daemon_authority_compile_stop(struct daemon_authority *authority);
 /* ---- authority_revoke.c: DEVICE_REVOKE_MANY, and the count of single revocations ---- */
 enum rc daemon_authority_revoke_many(struct store_txn *txn,
                                      struct daemon_authority_request *request);
+/* Revoke whom the request is about, with a record of each certificate that ends with him; why
+ * is for these. His own record is the caller's. */
+enum rc daemon_authority_revoke(struct store_txn *txn, struct daemon_authority_request *request,
+                                enum registry_kind kind, struct bytes id, const char *why);
 /* Of a revocation that was run in this transaction: RC_EXISTS says that it was one too many. */
 enum rc daemon_authority_count_single(struct store_txn *txn,
                                       const struct daemon_authority_request *request);
@@ -381,6 +396,8 @@ void daemon_authority_proposals_stop(struct daemon_authority *authority);
 
 /* ---- authority_read.c: all that changes nothing ---- */
 void daemon_authority_read(struct daemon_authority_request *request);
+/* What is read, for the log: the target. Cut where it does not fit: the beginning tells. */
+enum rc daemon_authority_aim_reading(struct daemon_authority_request *request);
 /* store_read(): what the log has for an AUDIT_WATCH, a part of it at a time. */
 enum rc daemon_authority_audit_news(struct store_txn *txn, void *with);
 
@@ -441,6 +458,12 @@ enum rc daemon_authority_find_key(const struct keys_list *list, const char *name
  * *records is how many it holds. */
 enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
                                     const struct keys_listed *key, uint64_t *records);
+/* What was signed, or may have been, and is nobody's: of the row's serial, issuer and key, and
+ * what else it has. */
+enum rc daemon_authority_record_orphan(struct store_txn *txn,
+                                       const struct daemon_authority *authority,
+                                       const struct registry_certificate *orphan,
+                                       const uint8_t correlation[REGISTRY_CORRELATION]);
 /* Read the signer's journal up to this entry: refusals go into the log, and unknown
  * certificates into the books if nothing is under way. done is called later, once, on RC_OK. */
 enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t most,

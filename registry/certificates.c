@@ -196,29 +196,70 @@ enum rc registry_certificate_end(struct store_txn *txn, struct registry_certific
     return registry_revoked_put(txn, one->issuer_hash, &revoked);
 }
 
+struct active {
+    enum rc (*each)(struct store_txn *txn, struct registry_certificate *one, void *with);
+    void *with;
+};
+
+static enum rc if_active(struct store_txn *txn, struct registry_certificate *one, void *with)
+{
+    const struct active *active = with;
+
+    return one->state != REGISTRY_CERTIFICATE_ACTIVE ? RC_OK
+                                                     : active->each(txn, one, active->with);
+}
+
+enum rc registry_certificate_each_active(
+    struct store_txn *txn, enum registry_kind kind, struct bytes id,
+    enum rc (*each)(struct store_txn *txn, struct registry_certificate *one, void *with),
+    void *with)
+{
+    static const struct registry_fingerprint ANY;
+    struct registry_key by_subject = registry_key_of_subject(kind, id, &ANY);
+    struct active active = { each, with };
+
+    return each_indexed(txn, REGISTRY_BY_SUBJECT, registry_key_scan(&by_subject), if_active,
+                        &active);
+}
+
+enum rc registry_certificate_each(struct store_txn *txn,
+                                  enum rc (*each)(struct store_txn *txn,
+                                                  struct registry_certificate *one, void *with),
+                                  void *with)
+{
+    const struct store_range all = { .backward = false };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct registry_certificate one;
+    struct store_value value;
+    struct bytes key;
+    enum rc rc = RC_OK;
+
+    TRY(store_cursor_open(txn, REGISTRY_CERTIFICATES, &all, &cursor));
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
+        TRY(get(txn, key, &one));
+        TRY(each(txn, &one, with));
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 struct ending {
     uint8_t reason;
     int64_t now_ms;
 };
 
-static enum rc end_active(struct store_txn *txn, struct registry_certificate *one, void *with)
+static enum rc end(struct store_txn *txn, struct registry_certificate *one, void *with)
 {
     const struct ending *ending = with;
 
-    if (one->state != REGISTRY_CERTIFICATE_ACTIVE)
-        return RC_OK;
     return registry_certificate_end(txn, one, ending->reason, ending->now_ms);
 }
 
 enum rc registry_certificate_end_all(struct store_txn *txn, enum registry_kind kind,
                                      struct bytes id, uint8_t reason, int64_t now_ms)
 {
-    static const struct registry_fingerprint ANY;
-    struct registry_key by_subject = registry_key_of_subject(kind, id, &ANY);
     struct ending ending = { reason, now_ms };
 
-    return each_indexed(txn, REGISTRY_BY_SUBJECT, registry_key_scan(&by_subject), end_active,
-                        &ending);
+    return registry_certificate_each_active(txn, kind, id, end, &ending);
 }
 
 enum rc registry_certificate_revoke(struct store_txn *txn,

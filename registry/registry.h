@@ -76,6 +76,17 @@ enum rc registry_certificate_check_key(struct store_txn *txn, enum registry_kind
  * and revision are filled in. RC_EXISTS also for a serial or fingerprint that is there. */
 enum rc registry_certificate_register(struct store_txn *txn,
                                       struct registry_certificate *certificate, int64_t now_ms);
+/* Call each() for those of a subject that are active: they end with it, and are gone from here
+ * once it is revoked. Borrowed for the call. */
+enum rc registry_certificate_each_active(
+    struct store_txn *txn, enum registry_kind kind, struct bytes id,
+    enum rc (*each)(struct store_txn *txn, struct registry_certificate *one, void *with),
+    void *with);
+/* Likewise for all there are, of whomever and in whatever state. */
+enum rc registry_certificate_each(struct store_txn *txn,
+                                  enum rc (*each)(struct store_txn *txn,
+                                                  struct registry_certificate *one, void *with),
+                                  void *with);
 enum rc registry_certificate_get(struct store_txn *txn,
                                  const struct registry_fingerprint *fingerprint,
                                  struct registry_certificate *certificate);

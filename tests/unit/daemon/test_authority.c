@@ -113,7 +113,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
                                 &told.answer, &told.reply),
                          ROWS[i].rc);
     }
-    assert_int_equal(count_audit(w, (enum audit_action)0, AUDIT_DENIED), 5);
+    assert_int_equal(count_audit(w, (enum audit_action)0, AUDIT_DENIED), 6);
     assert_int_equal(policies_compiled, compiled); /* nobody's who may not write them */
 }
 

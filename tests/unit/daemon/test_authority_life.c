@@ -179,6 +179,34 @@ static void a_clock_that_steps_is_told_once_and_moves_nothing(void **state)
     assert_int_equal(lines.at[3].action, AUDIT_PROCESS_STOP);
 }
 
+/* Somebody set it back while the authority was stopped. */
+static void a_clock_that_is_behind_the_former_life_is_told_once(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
+    begin(w);
+    daemon_authority_life_end(&w->life);
+    uint64_t before = read_log(w).count;
+    w->hands.wall_ms -= 999;
+    assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
+    assert_int_equal(read_log(w).count, before);
+    w->hands = (struct hands){ BEGAN_MS - 600000, 1 };
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
+        begin(w);
+        daemon_authority_life_end(&w->life);
+    }
+    struct lines lines = read_log(w);
+    assert_int_equal(lines.count, before + 5);
+    assert_int_equal(lines.at[before].action, AUDIT_CLOCK_STEP);
+    assert_string_equal(lines.at[before].reason,
+                        "from 1970-01-01T00:16:40.000Z to 1970-01-01T00:06:40.000Z");
+    w->hands.wall_ms += 86400000; /* a day off is no step */
+    assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
+    assert_int_equal(read_log(w).count, before + 5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -186,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_life_begins_and_ends_and_a_killed_one_is_found),
         TEST(a_clock_that_steps_is_told_once_and_moves_nothing),
+        TEST(a_clock_that_is_behind_the_former_life_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
