@@ -40,8 +40,6 @@ static const struct audit_action_row ACTIONS[] = {
       "this log goes out to a sink, fails to, or does again; target: which", AUDIT_WAITS },
     { AUDIT_DEVICE_ADD, "device.add", C | P | G, AUDIT_EACH, "a device is known",
       AUDIT_REFUSED },
-    { AUDIT_DEVICE_CHANGE, "device.change", P | G, AUDIT_EACH, "label or groups of a device",
-      AUDIT_REFUSED },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", P | G, AUDIT_EACH, "locked out, may come back",
       AUDIT_REFUSED },
     { AUDIT_DEVICE_RESUME, "device.resume", P | G, AUDIT_EACH, "let in again", AUDIT_REFUSED },

@@ -22,8 +22,7 @@ enum audit_action {
     AUDIT_LOG_EXPORT = 14, /* a sink begins, fails, recovers */
 
     AUDIT_DEVICE_ADD = 20,
-    AUDIT_DEVICE_CHANGE, /* label, groups */
-    AUDIT_DEVICE_SUSPEND,
+    AUDIT_DEVICE_SUSPEND = 22, /* 21 was never written: a device is changed by nobody */
     AUDIT_DEVICE_RESUME,
     AUDIT_DEVICE_REVOKE,
     AUDIT_DEVICE_READ,

@@ -13,7 +13,7 @@
 struct audit_query {
     struct bytes device;      /* as the actor, or as what the record is about */
     struct bytes actor;       /* id of the actor, of whatever kind */
-    uint8_t kinds;            /* bits of enum audit_actor_kind */
+    uint8_t kinds;            /* bits of enum audit_actor_kind; erased ones are of none */
     struct bytes certificate; /* fingerprint */
     struct bytes serial;
     struct bytes issuer, key; /* hashes: record.h */

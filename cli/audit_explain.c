@@ -85,12 +85,21 @@ static enum rc date_rule(struct cli_remote *remote, const json_t *policy, struct
     return json_object_update(told, more) == 0 ? RC_OK : fault(RC_NOMEM, "a story");
 }
 
+static enum rc keep_first(void *with, const json_t *record)
+{
+    json_t **kept = with;
+
+    if (*kept == NULL)
+        *kept = json_deep_copy(record);
+    return RC_OK;
+}
+
 /* Who put the version in force: its author, or whoever approved what he proposed; "applied_by"
  * and "applied_why" as the log has them. */
 static enum rc get_applied(struct cli_remote *remote, json_int_t version, json_t *told)
 {
     AUTO_BUF(number, 32);
-    AUTO(json_value) *records = json_array();
+    AUTO(json_value) *applied = NULL;
     const char *text = NULL;
 
     buf_addf(&number, "%" JSON_INTEGER_FORMAT, version);
@@ -98,8 +107,7 @@ static enum rc get_applied(struct cli_remote *remote, json_int_t version, json_t
     const struct cli_audit_filter filters[] = { { "action", "policy.apply" },
                                                 { "decision", "allowed" },
                                                 { "policy", text } };
-    TRY(cli_audit_collect(remote, filters, COUNT(filters), records));
-    const json_t *applied = json_array_get(records, 0);
+    TRY(cli_audit_each(remote, filters, COUNT(filters), keep_first, &applied));
     if (applied == NULL)
         return RC_OK;
     AUTO(json_value) *more = json_pack(

@@ -291,6 +291,10 @@ static enum rc handle(void *with, const struct link_request *arrived)
     request->request.body = BYTES("");
     request->channel = door->channel;
     request->ask = (enum registry_ask)arrived->kind->kind;
+    if (door->channel == REGISTRY_EXPORTER && !door->serves) {
+        door->serves = true;
+        daemon_authority_tell_life(door->authority, "exporter", true, "it asks");
+    }
     enum rc rc = copy_question(request, arrived->body);
     if (rc == RC_OK && !registry_channel_asks(request->channel, request->ask))
         daemon_authority_refuse(request,
@@ -305,6 +309,14 @@ static enum rc handle(void *with, const struct link_request *arrived)
 
 /* ---- The authority's life ---- */
 
+/* Doors say so themselves; the exporter has no way to write to the log. */
+static void tell_gone(struct daemon_authority_door *door)
+{
+    if (door->serves)
+        daemon_authority_tell_life(door->authority, "exporter", false, "its channel closed");
+    door->serves = false;
+}
+
 static void door_closed(void *with)
 {
     struct daemon_authority_door *door = with;
@@ -316,6 +328,7 @@ static void door_closed(void *with)
     link_server_close(door->server);
     door->server = NULL;
     daemon_authority_staged_drop(door->authority, door->channel);
+    tell_gone(door);
 }
 
 enum rc daemon_authority_serve(struct daemon_authority *authority,
@@ -325,6 +338,7 @@ enum rc daemon_authority_serve(struct daemon_authority *authority,
 
     link_server_close(door->server);
     door->server = NULL;
+    tell_gone(door);
     return link_serve(authority->setup.loop, fd, registry_door_protocol(), handle, door_closed,
                       door, &door->server);
 }

@@ -43,8 +43,8 @@ static enum audit_action own_doing(const char *action)
 
                    { "erased", AUDIT_LOG_ERASE },
                    { "pruned", AUDIT_LOG_PRUNE },
-                   { "signer serves", AUDIT_PROCESS_START },
-                   { "signer gone", AUDIT_PROCESS_STOP } };
+                   { "process serves", AUDIT_PROCESS_START },
+                   { "process gone", AUDIT_PROCESS_STOP } };
 
     for (size_t i = 0; i < sizeof DOINGS / sizeof *DOINGS; i++)
         if (strcmp(DOINGS[i].name, action) == 0)

@@ -361,7 +361,7 @@ struct news {
     struct buf hits;
 };
 
-/* Whoever follows the log has a record for each time that he asks. Nobody is told of those by
+/* Whoever follows the log has records of that (authority_reading.c). Nobody is told of those by
  * following, or followers would be each other's news without end: audit list has them. */
 static bool is_following(const struct audit_record *record)
 {

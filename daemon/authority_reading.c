@@ -8,9 +8,20 @@
  * when a window has passed, when another request needs the place, and at the end. A kill loses
  * the counts of one window, never a request. Counts that find no room are kept, and until they
  * are told each further page gets a record of its own, or is refused.
+ *
+ * Whoever follows the log asks again and again, each time under another correlation id. That is
+ * one reading as long as the same certificate asks from the same address for the same filter,
+ * no further back than the record says, and without a pause: the record is of all from there
+ * on. How often he asked is told once in a while, and when he ends. A kill loses that number,
+ * and he has a record of his own in the next life: what he may have read is never more than
+ * from the one record to his process.stop or ours.
  */
 
-enum { WINDOW_MS = 10000 };
+enum {
+    WINDOW_MS = 10000,
+    PAUSE_WINDOWS = 3, /* who follows has ended; he asks once in ten seconds at least */
+    FOLLOW_WINDOWS = 60
+};
 
 static int64_t window_ms(const struct daemon_authority *authority)
 {
@@ -19,13 +30,60 @@ static int64_t window_ms(const struct daemon_authority *authority)
     return set > 0 ? set : WINDOW_MS;
 }
 
+/* The query of an AUDIT_WATCH, behind where it begins. */
+static struct bytes filter_of(const struct daemon_authority_request *request, uint64_t *from)
+{
+    struct reader r = READER(request->question.query);
+
+    *from = reader_u64(&r);
+    return r.left;
+}
+
+static uint64_t word_of(const struct daemon_authority_request *request)
+{
+    uint64_t word = 0, from = 0;
+
+    if (request->ask == REGISTRY_ASK_AUDIT_WATCH) {
+        struct bytes filter = filter_of(request, &from);
+        memcpy(&word, request->question.preamble.actor.fingerprint.at, sizeof word);
+        for (size_t i = 0; i < filter.len; i++)
+            word = (word ^ filter.at[i]) * 0x100000001b3u;
+    } else {
+        memcpy(&word, request->question.preamble.correlation, sizeof word);
+    }
+    return word;
+}
+
 static struct daemon_authority_reading *place_of(struct daemon_authority_request *request)
 {
-    uint64_t word = 0;
+    uint64_t word = word_of(request);
 
-    memcpy(&word, request->question.preamble.correlation, sizeof word);
     word = (word ^ (uint64_t)request->ask) * 0x9e3779b97f4a7c15u;
     return &request->authority->readings[(word >> 32) % DAEMON_AUTHORITY_READINGS];
+}
+
+static struct bytes host_of(const struct registry_preamble *preamble)
+{
+    const char *colon = strrchr(preamble->peer, ':');
+
+    return (struct bytes){ (const uint8_t *)preamble->peer,
+                           colon == NULL ? strlen(preamble->peer)
+                                         : (size_t)(colon - preamble->peer) };
+}
+
+static bool follows_on(const struct daemon_authority_reading *reading,
+                       const struct daemon_authority_request *request)
+{
+    const struct registry_preamble *preamble = &request->question.preamble;
+    int64_t pause_ms = loop_now_ms(request->authority->setup.loop) - reading->last_ms;
+    uint64_t from = 0;
+    struct bytes filter = filter_of(request, &from);
+
+    return pause_ms < PAUSE_WINDOWS * window_ms(request->authority) && from >= reading->from &&
+           bytes_equal(buf_bytes(&reading->filter), filter) &&
+           bytes_equal(host_of(&reading->preamble), host_of(preamble)) &&
+           bytes_equal(BYTES_OF(reading->preamble.actor.fingerprint.at),
+                       BYTES_OF(preamble->actor.fingerprint.at));
 }
 
 static bool is_of(const struct daemon_authority_reading *reading,
@@ -34,6 +92,8 @@ static bool is_of(const struct daemon_authority_reading *reading,
     static const uint8_t NONE[REGISTRY_CORRELATION];
     const struct registry_preamble *preamble = &request->question.preamble;
 
+    if (reading->ask == REGISTRY_ASK_AUDIT_WATCH && request->ask == reading->ask)
+        return follows_on(reading, request);
     return reading->ask == request->ask &&
            !bytes_equal(BYTES_OF(preamble->correlation), BYTES_OF(NONE)) &&
            bytes_equal(BYTES_OF(reading->preamble.correlation),
@@ -65,7 +125,8 @@ static enum rc tell(struct store_txn *txn, struct daemon_authority *authority,
         .target = reading->target,
         .device = reading->device,
         .now_ms = reading->counted.first_ms,
-        .reason = "further pages of one request",
+        .reason = reading->ask == REGISTRY_ASK_AUDIT_WATCH ? "asked again, further on"
+                                                           : "further pages of one request",
         .counted = reading->counted,
     };
 
@@ -77,9 +138,41 @@ static enum rc tell_all(struct store_txn *txn, void *with)
     struct daemon_authority *authority = with;
 
     for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++)
-        if (authority->readings[i].counted.count > 0)
+        if (authority->readings[i].telling)
             TRY(tell(txn, authority, &authority->readings[i]));
     return RC_OK;
+}
+
+/* Is it time to tell what was counted? */
+static bool is_due(const struct daemon_authority *authority,
+                   const struct daemon_authority_reading *reading)
+{
+    int64_t now_ms = loop_now_ms(authority->setup.loop), window = window_ms(authority);
+
+    if (reading->counted.count == 0)
+        return false;
+    return reading->ask != REGISTRY_ASK_AUDIT_WATCH || authority->ending || reading->wanted ||
+           reading->overdue || now_ms - reading->last_ms >= PAUSE_WINDOWS * window ||
+           now_ms - reading->told_ms >= FOLLOW_WINDOWS * window;
+}
+
+static bool find_due(struct daemon_authority *authority)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++) {
+        authority->readings[i].telling = is_due(authority, &authority->readings[i]);
+        any = any || authority->readings[i].telling;
+    }
+    return any;
+}
+
+static bool has_counts(const struct daemon_authority *authority)
+{
+    for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++)
+        if (authority->readings[i].counted.count > 0)
+            return true;
+    return false;
 }
 
 static struct daemon_authority *of_job(struct store_job *job)
@@ -108,17 +201,21 @@ static void told(struct store_job *job, enum rc rc)
     authority->telling = false;
     for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++) {
         struct daemon_authority_reading *reading = &authority->readings[i];
+        if (!reading->telling)
+            continue;
         if (rc == RC_OK)
             reading->counted = (struct audit_aggregate_part){ 0 };
         reading->overdue = reading->counted.count > 0;
+        reading->wanted = reading->telling = false;
+        reading->told_ms = loop_now_ms(authority->setup.loop);
     }
-    if (rc != RC_OK && !authority->ending && arm(authority) != RC_OK)
+    if (has_counts(authority) && !authority->ending && arm(authority) != RC_OK)
         return; /* the next page arms it */
 }
 
 static void tell_soon(struct daemon_authority *authority)
 {
-    if (authority->telling || authority->ending)
+    if (authority->telling || authority->ending || !find_due(authority))
         return;
     authority->reading_job = (struct store_job){ .change = tell_in_queue, .done = told };
     authority->telling = store_queue_add(authority->queue, &authority->reading_job) == RC_OK;
@@ -130,7 +227,7 @@ static enum rc window_passed(struct loop_timer *timer)
         (void *)((char *)timer - offsetof(struct daemon_authority, reading_timer));
 
     tell_soon(authority);
-    return authority->telling ? RC_OK : arm(authority);
+    return authority->telling || !has_counts(authority) ? RC_OK : arm(authority);
 }
 
 void daemon_authority_reading_start(struct daemon_authority *authority)
@@ -140,24 +237,35 @@ void daemon_authority_reading_start(struct daemon_authority *authority)
 
 void daemon_authority_reading_stop(struct daemon_authority *authority)
 {
-    uint64_t counted = 0;
-
     loop_disarm(&authority->reading_timer);
-    for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++)
-        counted += authority->readings[i].counted.count;
     enum rc rc =
-        counted == 0 ? RC_OK : store_write(authority->setup.store, tell_all, authority);
+        find_due(authority) ? store_write(authority->setup.store, tell_all, authority) : RC_OK;
     (void)rc; /* as in a kill: the counts of one window */
+    for (size_t i = 0; i < DAEMON_AUTHORITY_READINGS; i++)
+        buf_clear(&authority->readings[i].filter);
 }
 
 /* ---- Remembering ---- */
 
 void daemon_authority_reading_begins(struct daemon_authority_request *request)
 {
-    const struct daemon_authority_reading *reading = place_of(request);
+    struct daemon_authority_reading *reading = place_of(request);
 
-    if (reading->counted.count > 0 && !is_of(reading, request))
-        tell_soon(request->authority);
+    if (reading->counted.count == 0 || is_of(reading, request))
+        return;
+    reading->wanted = true;
+    tell_soon(request->authority);
+}
+
+/* Without memory for it, his next question is another reading. */
+static void remember_follower(struct daemon_authority_reading *reading,
+                              const struct daemon_authority_request *request)
+{
+    reading->filter = (struct buf)BUF_MAX(AUDIT_QUERY_MAX);
+    buf_add(&reading->filter, filter_of(request, &reading->from));
+    if (reading->filter.broken)
+        reading->ask = (enum registry_ask)0;
+    reading->last_ms = reading->told_ms = loop_now_ms(request->authority->setup.loop);
 }
 
 void daemon_authority_reading_remember(struct daemon_authority_request *request)
@@ -166,6 +274,7 @@ void daemon_authority_reading_remember(struct daemon_authority_request *request)
 
     if (reading->counted.count > 0)
         return; /* it could not be told: this request's pages get a record each */
+    buf_clear(&reading->filter);
     *reading = (struct daemon_authority_reading){ .preamble = request->question.preamble,
                                                   .actor = request->actor,
                                                   .shown = request->shown,
@@ -175,6 +284,8 @@ void daemon_authority_reading_remember(struct daemon_authority_request *request)
     memcpy(reading->target, request->target, sizeof reading->target);
     if (request->kind == REGISTRY_DEVICE)
         memcpy(reading->device, request->question.id, sizeof reading->device);
+    if (request->ask == REGISTRY_ASK_AUDIT_WATCH)
+        remember_follower(reading, request);
 }
 
 void daemon_authority_reading_count(struct daemon_authority_request *request)
@@ -190,6 +301,7 @@ void daemon_authority_reading_count(struct daemon_authority_request *request)
         counted->last_ms = counted->first_ms; /* the wall clock stepped back */
     counted->count++;
     counted->targets = 1;
+    reading->last_ms = loop_now_ms(request->authority->setup.loop);
     if (arm(request->authority) != RC_OK)
         reading->overdue = true;
 }

@@ -20,29 +20,47 @@ static void note(struct daemon_authority *authority, enum daemon_event event, en
 
 /* ---- What the log says of its life, as we see it ---- */
 
+struct life {
+    const struct daemon_authority *authority;
+    const char *process, *reason;
+    bool serves;
+};
+
 static enum rc tell_life(struct store_txn *txn, void *with)
 {
-    const struct daemon_authority *authority = with;
-    const struct daemon_authority_audit *audit = &authority->setup.audit;
+    const struct life *life = with;
+    const struct daemon_authority_audit *audit = &life->authority->setup.audit;
     const struct daemon_authority_event event = {
-        .action = authority->issues ? "signer serves" : "signer gone",
-        .process = "signer",
-        .target = "signer",
+        .action = life->serves ? "process serves" : "process gone",
+        .process = life->process,
+        .target = life->process,
         .device = "",
-        .reason = authority->issues ? "its journal is read" : "its channel closed",
-        .now_ms = clock_wall_ms(authority->setup.clock),
+        .reason = life->reason,
+        .now_ms = clock_wall_ms(life->authority->setup.clock),
     };
 
     return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
 }
 
-/* That there is no room for it stops nothing: what the signer does has records of its own. */
-static void tell(struct daemon_authority *authority)
+/* That there is no room for it stops nothing: what these do has records of its own. */
+void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
+                                bool serves, const char *reason)
 {
-    enum rc rc = store_write(authority->setup.store, tell_life, authority);
+    struct life life = { authority, process, reason, serves };
+    enum rc rc = store_write(authority->setup.store, tell_life, &life);
 
     if (rc != RC_OK)
-        note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
+        note(authority,
+             strcmp(process, "signer") == 0 ? DAEMON_EVENT_AUTHORITY_SIGNER_GONE
+                                            : DAEMON_EVENT_AUTHORITY_DOOR_GONE,
+             rc);
+}
+
+static void tell(struct daemon_authority *authority)
+{
+    daemon_authority_tell_life(authority, "signer", authority->issues,
+                               authority->issues ? "its journal is read"
+                                                 : "its channel closed");
 }
 
 /* That it went away is touchmarkd's business; anything else is a person's. */

@@ -32,6 +32,12 @@ struct daemon_authority_reading {
     char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
     struct audit_aggregate_part counted; /* and not told yet */
     bool overdue;                        /* what was counted could not be told */
+    bool wanted, telling; /* its place is needed; it is in the job that is under way */
+    /* Of AUDIT_WATCH; the loop's clock. */
+    struct buf filter; /* the query's octets */
+    uint64_t from;     /* the record says that all from here on is read */
+    int64_t last_ms;   /* when it was asked for last */
+    int64_t told_ms;   /* when something of it was told last */
 };
 
 /* One of our issuing CAs, as its certificate says, and its key's name at the signer. */
@@ -49,6 +55,7 @@ struct daemon_authority_door {
     enum registry_channel channel;
     struct link_server *server;
     struct registry_position acknowledged; /* latest, as the store has it */
+    bool serves;                           /* the exporter, as the log says */
 };
 
 struct daemon_authority_request;
@@ -451,6 +458,9 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 
 /* ---- authority_signer.c ---- */
 
+/* That a process which has no way to write to the log serves, or went, as we see it. */
+void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
+                                bool serves, const char *reason);
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);

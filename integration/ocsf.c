@@ -39,7 +39,6 @@ static const struct integration_ocsf_row ROWS[] = {
     { AUDIT_LOG_COSIGN, API_ACTIVITY, OTHER, INFORMATIONAL, "Cosign", NULL },
     { AUDIT_LOG_EXPORT, API_ACTIVITY, OTHER, INFORMATIONAL, "Export", NULL },
     { AUDIT_DEVICE_ADD, ENTITY_MANAGEMENT, 1, INFORMATIONAL, "Create", "device" },
-    { AUDIT_DEVICE_CHANGE, ENTITY_MANAGEMENT, 3, INFORMATIONAL, "Update", "device" },
     { AUDIT_DEVICE_SUSPEND, ENTITY_MANAGEMENT, 12, LOW, "Suspend", "device" },
     { AUDIT_DEVICE_RESUME, ENTITY_MANAGEMENT, 13, LOW, "Resume", "device" },
     { AUDIT_DEVICE_REVOKE, ENTITY_MANAGEMENT, 9, LOW, "Disable", "device" },

@@ -101,6 +101,15 @@ def test_a_report_is_the_life_of_a_device(running):
     assert "Messages:" in running.touchmark("audit", "report", "pump-1").stdout
 
 
+def test_a_report_tells_who_searched_the_log_for_the_device(running, tmp_path):
+    running.touchmark("operator", "add", "otto", "--role", "auditor", "--out", tmp_path / "otto")
+    otto = ["--profile", tmp_path / "otto/operator.conf", "--server", f"https://127.0.0.1:{running.ports['operator']}"]
+    for words in (["--device", "pump-1"], ["--actor", "pump-1", "--action", "publish"], ["--device", "pump-10"]):
+        place.touchmark("audit", "list", *words, *otto)
+    readers = told(running, "report", "pump-1")["readers"]
+    assert [row["count"] for row in readers if (row["actor"], row["action"]) == ("otto", "log.read")] == [2]
+
+
 def test_nobody_has_no_report(running):
     assert running.touchmark("audit", "report", "nobody", check=False).returncode == 4
 

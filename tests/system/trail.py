@@ -16,7 +16,7 @@ import place
 
 DECISIONS = {1: "allowed", 2: "denied", 3: "failed"}
 # audit/action.h, those that tests ask for
-ACTIONS = {20: "device.add", 22: "device.suspend", 24: "device.revoke", 40: "certificate.issue",
+ACTIONS = {9: "log.spool", 20: "device.add", 22: "device.suspend", 24: "device.revoke", 40: "certificate.issue",
            43: "certificate.orphan", 47: "door.certify", 63: "token.new", 81: "policy.apply", 103: "session.cut",
            104: "publish"}
 TAGS = {1: "actor", 2: "actor_fingerprint", 3: "actor_serial", 4: "actor_issuer", 5: "actor_key", 6: "device",
@@ -27,7 +27,7 @@ TEXTS = {"device", "target", "peer", "tls", "reason"}
 
 # audit/action.h, enum audit_source
 SOURCES = {1: "authority", 2: "device-door", 3: "operator-door", 4: "signer"}
-SIGNER = 4
+AUTHORITY, SIGNER = 1, 4
 
 
 class Broken(AssertionError):
@@ -164,13 +164,26 @@ def verify(world):
     return records, size
 
 
+def begins(records, place, spools):
+    """Whether this first record of a spool has behind it the authority's word that one begins which was not there before:
+    the same transaction writes both."""
+    if place + 1 == len(records):
+        return True  # it is not under this checkpoint
+    told = records[place + 1]
+    spool = (records[place].source, told.fields.get("target"))
+    known = spool in spools
+    spools.add(spool)
+    return told.action == "log.spool" and told.source == AUTHORITY and told.decision == "allowed" and not known and \
+        told.fields.get("reason") == "a door's spool begins"
+
+
 def check_sequences(records):
     """
-    A spool's records are there once each, in order, without a hole: (source, sequence) by one. Of the signer's journal
-    only the refusals come to the log: those ascend.
+    A spool's records are there once each, in order, without a hole: (source, sequence) by one, and it begins once. Of the
+    signer's journal only the refusals come to the log: those ascend.
     """
-    last = {}
-    for record in records:
+    last, spools = {}, set()
+    for place, record in enumerate(records):
         if record.sequence == 0:
             continue
         before = last.get(record.source, 0)
@@ -178,7 +191,8 @@ def check_sequences(records):
             last[record.source] = record.sequence
             print(f"the signer refused: {record.fields}")
             continue
-        if record.sequence != before + 1 and record.sequence != 1:  # 1: a new spool
+        new = record.source != SIGNER and record.sequence == 1 and begins(records, place, spools)
+        if not new and (record.sequence != before + 1 or record.sequence == 1):
             raise Broken(f"record {record.index}: source {record.source} goes from {before} to {record.sequence}")
         last[record.source] = record.sequence
 

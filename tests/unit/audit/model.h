@@ -224,7 +224,7 @@ static inline enum rc compare_search(struct store_txn *txn, struct model *m,
     assert_false(more && found.count < query->most);
     for (size_t i = m->count; i-- > 0 && at < query->most;) {
         struct audit_record seen = bare[i] ? head_of(&m->records[i]) : m->records[i];
-        if (!audit_query_wants(query, &seen))
+        if ((bare[i] && query->kinds != 0) || !audit_query_wants(query, &seen))
             continue;
         assert_true(at < found.count);
         assert_int_equal(found.at[at++], i);
@@ -251,6 +251,10 @@ static inline enum rc compare_searches(struct store_txn *txn, struct model *m,
         bare));
     TRY(compare_search(
         txn, m, &(struct audit_query){ .most = 1000, .decisions = 1u << AUDIT_DENIED }, bare));
+    for (unsigned kind = AUDIT_NOBODY; kind <= AUDIT_PROCESS; kind++)
+        TRY(compare_search(
+            txn, m, &(struct audit_query){ .most = 1000, .kinds = (uint8_t)(1u << kind) },
+            bare));
     return compare_search(
         txn, m, &(struct audit_query){ .most = 1000, .correlation = BYTES_OF(CORRELATION) },
         bare);

@@ -135,9 +135,13 @@ static void status_says_how_far_the_slowest_is_and_what_fails_for_long(void **st
     assert_int_equal(status_of(w).exported, 7);
     close(w->doors[REGISTRY_EXPORTER]);
     w->doors[REGISTRY_EXPORTER] = -1;
+    const uint64_t started = count_audit(w, AUDIT_PROCESS_START, AUDIT_ALLOWED);
+    assert_int_equal(started, 2); /* the signer, and the exporter once, whatever it asked */
     while (status_of(w).trouble[0] == '\0') {
     }
     assert_non_null(strstr(status_of(w).trouble, "the exporter is away"));
+    assert_int_equal(count_audit(w, AUDIT_PROCESS_START, AUDIT_ALLOWED), started);
+    assert_int_equal(count_audit(w, AUDIT_PROCESS_STOP, AUDIT_ALLOWED), 1);
 }
 
 /* A dead witness is no reason to keep the log from being pruned, and a dead sink none to say

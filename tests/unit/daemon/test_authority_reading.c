@@ -171,6 +171,68 @@ static void what_is_asked_is_what_the_record_says(void **state)
     assert_int_equal(find(w, 99, AUDIT_STATUS_READ).records, 0);
 }
 
+/* ---- Following ---- */
+
+struct following {
+    uint8_t request;
+    uint64_t from;
+    enum audit_action filter;
+    const char *peer;
+};
+
+static void follow(struct world *w, struct following how)
+{
+    const struct audit_query query = { .actions = audit_action_set_of(how.filter), .most = 10 };
+    struct registry_question q = question(how.request);
+    AUTO_BUF(asked, 8 + AUDIT_QUERY_MAX);
+    AUTO_TOLD(told);
+
+    buf_add_u64(&asked, how.from);
+    audit_query_write(&query, &asked);
+    q.query = buf_bytes(&asked);
+    for (size_t i = 0; i < strlen(how.peer); i++)
+        q.preamble.peer[i] = how.peer[i];
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_WATCH, q, &told), RC_OK);
+}
+
+static void who_follows_on_has_one_record_and_a_number(void **state)
+{
+    struct world *w = *state;
+
+    add_device(w, "dev-1");
+    begin_again(w);
+    for (uint8_t i = 0; i < 20; i++)
+        follow(w, (struct following){ (uint8_t)(1 + i), 0, AUDIT_DEVICE_ADD,
+                                      i % 2 == 0 ? "192.0.2.1:5" : "192.0.2.1:6" });
+    assert_int_equal(find(w, 1, AUDIT_LOG_READ).records, 1);
+    struct found found = await_acts(w, 1, AUDIT_LOG_READ, 20);
+    assert_int_equal(found.acts, 20);
+    assert_int_equal(found.records, 2);
+    for (uint8_t i = 1; i < 20; i++)
+        assert_int_equal(find(w, (uint8_t)(1 + i), AUDIT_LOG_READ).records, 0);
+}
+
+static void what_the_record_of_following_does_not_say_has_its_own(void **state)
+{
+    static const struct following ROWS[] = {
+        { 1, 1, AUDIT_DEVICE_ADD, "192.0.2.1:5" },
+        { 2, 0, AUDIT_DEVICE_ADD, "192.0.2.1:5" },  /* from before */
+        { 3, 0, AUDIT_LOG_START, "192.0.2.1:5" },   /* other records */
+        { 4, 0, AUDIT_DEVICE_ADD, "192.0.2.11:5" }, /* from elsewhere */
+        { 5, 0, AUDIT_DEVICE_ADD, "192.0.2.11:5" }, /* after a pause */
+    };
+    struct world *w = *state;
+
+    add_device(w, "dev-1");
+    begin_again(w);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        if (ROWS[i].request == 5)
+            usleep(400000);
+        follow(w, ROWS[i]);
+        assert_int_equal(find(w, ROWS[i].request, AUDIT_LOG_READ).records, 1);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -180,6 +242,8 @@ int main(void)
         TEST(what_was_counted_is_told_when_its_place_is_needed),
         TEST(a_read_that_cannot_be_recorded_is_refused),
         TEST(what_is_asked_is_what_the_record_says),
+        TEST(who_follows_on_has_one_record_and_a_number),
+        TEST(what_the_record_of_following_does_not_say_has_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
