@@ -189,6 +189,8 @@ def test_a_copy_has_all_of_it(running):
     place.touchmark("restore", running.work / "copy", again, "--no-newer-checkpoint", "--pin", pin)
     conf = again / "touchmark.conf"
     conf.write_text(conf.read_text().partition("[supervisor]\nrestart_least")[0])  # what World adds
-    with world.World(running.work, folder=again) as other:
+    def as_before(made):
+        made.admin = running.admin  # whose key is in no copy
+    with world.World(running.work, folder=again, prepare=as_before) as other:
         assert active_text(other) == text
         assert other.api("GET", "/v1/policies/1")["text"] == FIRST

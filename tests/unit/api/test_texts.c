@@ -175,8 +175,8 @@ static void only_a_few_are_long_at_a_time(void **state)
         close(held[i]);
     for (int i = 0; i < 50; i++)
         world_turn(world);
-    world->answer = (struct registry_answer){ .policy.version = 3,
-                                              .name = { .len = LEN, .hash = { 1 } } };
+    world->answer =
+        (struct registry_answer){ .policy.version = 3, .name = { .len = LEN, .hash = { 1 } } };
     is_whole(world, "GET /v1/policies/3");
 }
 
