@@ -219,8 +219,8 @@ static void only_who_may_write_stages_and_few_at_a_time(void **state)
     assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, ADMIN, REGISTRY_ASK_POLICY_PART, &q,
                             &told.answer, &told.reply),
                      RC_DENIED);
-    for (uint8_t i = 0; i < EACH; i++)
-        assert_int_equal(send_part(w, ADMIN, i, &name, 0), RC_OK);
+    for (unsigned i = 0; i < EACH; i++)
+        assert_int_equal(send_part(w, ADMIN, (uint8_t)i, &name, 0), RC_OK);
     assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
     assert_int_equal(apply(w, AUDITOR, 0, &name, 1, &told), RC_DENIED);
     assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
