@@ -112,7 +112,8 @@ static void *run(void *with)
     uint8_t hash[EVP_MAX_MD_SIZE];
 
     bool right = EVP_Digest(text.at, text.len, hash, NULL, EVP_sha256(), NULL) == 1 &&
-                 memcmp(hash, policies->fetched.hash, REGISTRY_TEXT_HASH) == 0;
+                 bytes_equal((struct bytes){ hash, REGISTRY_TEXT_HASH },
+                             BYTES_OF(policies->fetched.hash));
     policies->hashed = right ? RC_OK : RC_MALFORMED;
     if (right)
         compile(policies->made, text);

@@ -37,8 +37,8 @@ static enum rc version_to_replace(const struct cli_call *call, struct cli_remote
                    : fault(RC_MALFORMED, "--replaces %s: a version is a number",
                            call->values[REPLACES]);
     }
-    TRY(cli_remote_get(remote, "/v1/policies/active", &active));
-    *version = json_incref(json_object_get(active, "version"));
+    TRY(cli_remote_get(remote, "/v1/status", &active)); /* the policy itself may be long */
+    *version = json_incref(json_object_get(active, "policy_version"));
     return json_is_integer(*version) ? RC_OK : fault(RC_IO, "the active policy has no version");
 }
 

@@ -339,6 +339,7 @@ enum rc daemon_authority_serve(struct daemon_authority *authority,
     link_server_close(door->server);
     door->server = NULL;
     tell_gone(door);
+    daemon_authority_staged_drop(authority, channel);
     return link_serve(authority->setup.loop, fd, registry_door_protocol(), handle, door_closed,
                       door, &door->server);
 }

@@ -35,7 +35,7 @@ static void *compile(void *with)
     uint8_t hash[PKI_HASH_LEN];
 
     compiling->hashed = pki_key_hash(compiling->text, hash);
-    if (compiling->hashed == RC_OK && memcmp(hash, compiling->hash, sizeof hash) != 0)
+    if (compiling->hashed == RC_OK && !bytes_equal(BYTES_OF(hash), BYTES_OF(compiling->hash)))
         compiling->hashed = RC_MALFORMED;
     if (compiling->hashed == RC_OK && compiling->check != NULL)
         compiling->checked = compiling->check(compiling->text, &compiling->errors);

@@ -24,7 +24,7 @@ static struct daemon_authority_staged *find(const struct daemon_authority_reques
     for (size_t i = 0; i < DAEMON_AUTHORITY_STAGED; i++) {
         struct daemon_authority_staged *at = &authority->staged[i];
         if (at->name.len > 0 && at->channel == request->channel &&
-            memcmp(at->correlation, preamble->correlation, sizeof at->correlation) == 0 &&
+            bytes_equal(BYTES_OF(at->correlation), BYTES_OF(preamble->correlation)) &&
             bytes_equal(BYTES_OF(at->shown.at), BYTES_OF(preamble->actor.fingerprint.at)))
             return at;
     }
@@ -78,9 +78,11 @@ static enum rc begin(const struct daemon_authority_request *request,
     const struct registry_question *q = &request->question;
     struct daemon_authority_staged *made = NULL;
     unsigned own = 0;
+    bool any = false;
 
     for (size_t i = 0; i < DAEMON_AUTHORITY_STAGED; i++) {
         struct daemon_authority_staged *at = &authority->staged[i];
+        any = any || at->name.len > 0;
         own += at->name.len > 0 && strcmp(at->owner, request->actor.id) == 0;
         if (at->name.len == 0)
             made = at;
@@ -92,7 +94,8 @@ static enum rc begin(const struct daemon_authority_request *request,
         return fault(RC_BUSY, "%d policies are on their way already, which is the most",
                      DAEMON_AUTHORITY_STAGED);
     authority->staged_timer.due = look;
-    TRY(loop_arm(authority->setup.loop, &authority->staged_timer, AGE_MS));
+    if (!any) /* else it is armed, or will be: look() */
+        TRY(loop_arm(authority->setup.loop, &authority->staged_timer, AGE_MS));
     *made = (struct daemon_authority_staged){ .channel = request->channel,
                                               .shown = q->preamble.actor.fingerprint,
                                               .name = q->name,

@@ -6,7 +6,7 @@ static bool is_zero(const struct registry_name *name)
 {
     static const uint8_t NONE[REGISTRY_TEXT_HASH];
 
-    return memcmp(name->hash, NONE, sizeof NONE) == 0;
+    return bytes_equal(BYTES_OF(name->hash), BYTES_OF(NONE));
 }
 
 enum rc registry_text_check(const struct registry_text *text)
@@ -31,7 +31,7 @@ enum rc registry_text_check(const struct registry_text *text)
 
 bool registry_name_equal(const struct registry_name *one, const struct registry_name *other)
 {
-    return one->len == other->len && memcmp(one->hash, other->hash, sizeof one->hash) == 0;
+    return one->len == other->len && bytes_equal(BYTES_OF(one->hash), BYTES_OF(other->hash));
 }
 
 void registry_text_write(const struct registry_text *text, struct buf *out)

@@ -44,6 +44,9 @@ struct world {
     struct registry_crl crl; /* of the key "devices"; its parts are given unasked for */
     struct buf crl_der;
     bool keeps_parts; /* they are not given */
+    /* A policy in parts: what has come, and what is given; a part that is never answered. */
+    struct buf sent, given;
+    unsigned parts, deaf_at; /* 0: none */
     /* Readings of the log's files that were to be recorded, and the end of the latest. */
     unsigned readings;
     enum rc takes_reading;
@@ -202,6 +205,26 @@ static inline void world_give_part(const struct world *world,
     world_answer(request, REGISTRY_ASK_CRL, &answer);
 }
 
+static inline void world_part_of_text(struct world *world, const struct link_request *request)
+{
+    enum registry_ask ask = (enum registry_ask)request->kind->kind;
+    struct registry_question question;
+    struct registry_answer answer = { .sequence = 1 };
+
+    assert_int_equal(registry_question_read(ask, request->body, &question), RC_OK);
+    if (++world->parts == world->deaf_at) {
+        link_answer(request, RC_BUSY, BYTES("not now"), -1);
+        return;
+    }
+    if (ask == REGISTRY_ASK_POLICY_PART)
+        buf_add(&world->sent, question.text);
+    else
+        answer.list =
+            (struct bytes){ world->given.at + (size_t)question.part * REGISTRY_TEXT_PART,
+                            registry_text_part_len(&question.name, question.part) };
+    world_answer(request, ask, &answer);
+}
+
 static inline enum rc world_handle(void *with, const struct link_request *request)
 {
     struct world *world = with;
@@ -222,6 +245,10 @@ static inline enum rc world_handle(void *with, const struct link_request *reques
     }
     if (ask == REGISTRY_ASK_CRL) {
         world_give_part(world, request);
+        return RC_OK;
+    }
+    if (ask == REGISTRY_ASK_POLICY_PART || ask == REGISTRY_ASK_POLICY_TEXT) {
+        world_part_of_text(world, request);
         return RC_OK;
     }
     buf_reset(&world->question_room);
@@ -364,6 +391,8 @@ static inline struct world *world_open_with(enum registry_channel channel, int t
     assert_non_null(world);
     world->clock = (struct clock){ world_wall, world_monotonic, world };
     world->question_room = (struct buf)BUF_MAX(LINK_BODY_MAX);
+    world->sent = (struct buf)BUF_MAX(REGISTRY_POLICY_MAX);
+    world->given = (struct buf)BUF_MAX(REGISTRY_POLICY_MAX);
     world->reason = "";
     soft_ca_open(&world->ca);
     assert_int_equal(loop_new(&world->clock, &world->loop), RC_OK);
@@ -403,6 +432,8 @@ static inline void world_close(struct world *world)
     loop_free(world->loop);
     soft_ca_close(&world->ca);
     buf_clear(&world->question_room);
+    buf_clear(&world->sent);
+    buf_clear(&world->given);
     buf_clear(&world->crl_der);
     free(world);
 }

@@ -86,6 +86,8 @@ static unsigned policies_compiled;
 static inline enum rc check_policy(struct bytes text, struct buf *errors)
 {
     policies_compiled++;
+    if (bytes_start_with(text, BYTES("# good slow")))
+        usleep(1000000);
     if (bytes_start_with(text, BYTES("# good")))
         return RC_OK;
     buf_addf(errors, "line 1 column 1: not good");

@@ -96,7 +96,7 @@ static struct registry_question ask_to_revoke(struct run *run)
 
 static struct registry_question apply(struct run *run)
 {
-    return (struct registry_question){ .text = BYTES("good again"),
+    return (struct registry_question){ .text = BYTES("# good again"),
                                        .version = policy_version(run),
                                        .why = "to see" };
 }

@@ -2,9 +2,15 @@
  */
 #include "tests/unit/daemon/authority_world.h"
 
+#include <poll.h>
+#include <sys/mman.h>
+
+#include "base/link_message.h"
 #include "base/loop.h"
 #include "pki/key.h"
 #include "registry/projection.h"
+
+static volatile int64_t *later_ms; /* shared: how far the authority's clock is ahead */
 
 enum { SECOND = 0xa3, LEN = 2 * REGISTRY_TEXT_PART + 100, EACH = 2 };
 
@@ -123,7 +129,7 @@ static void restart(struct world *w)
 static void a_long_text_is_in_force_and_given_back_also_to_a_later_life(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN), shown;
+    struct registry_name name = make("# good", LEN), shown;
     AUTO_TOLD(told);
 
     send_all(w, 1, &name);
@@ -135,7 +141,7 @@ static void a_long_text_is_in_force_and_given_back_also_to_a_later_life(void **s
     is_given(w, REGISTRY_OPERATOR_DOOR, &name);
     restart(w);
     is_given(w, REGISTRY_DEVICE_DOOR, &name);
-    name = make("good", REGISTRY_POLICY_MAX);
+    name = make("# good", REGISTRY_POLICY_MAX);
     send_all(w, 1, &name);
     assert_int_equal(apply(w, ADMIN, 1, &name, 2, &told), RC_OK);
     is_given(w, REGISTRY_DEVICE_DOOR, &name);
@@ -157,7 +163,7 @@ static void a_wrong_one_is_answered_with_its_errors(void **state)
     assert_int_equal(as(w, ADMIN, 2, REGISTRY_ASK_POLICY_APPLY, check, &told), RC_OK);
     assert_false(told.answer.accepted);
     nothing_happened(w, &name);
-    name = make("good", LEN);
+    name = make("# good", LEN);
     check.name = name;
     send_all(w, 3, &name);
     assert_int_equal(as(w, ADMIN, 3, REGISTRY_ASK_POLICY_APPLY, check, &told), RC_OK);
@@ -169,7 +175,7 @@ static void a_wrong_one_is_answered_with_its_errors(void **state)
 static void what_is_missing_or_altered_has_no_effect(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN), other = name;
+    struct registry_name name = make("# good", LEN), other = name;
     AUTO_TOLD(told);
 
     assert_int_equal(apply(w, ADMIN, 1, &name, 1, &told), RC_BUSY);
@@ -192,12 +198,12 @@ static void what_is_missing_or_altered_has_no_effect(void **state)
 static void a_name_that_is_none_is_refused(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN);
-    struct registry_question q = { .name = name, .text = BYTES("good"), .version = 1 };
+    struct registry_name name = make("# good", LEN);
+    struct registry_question q = { .name = name, .text = BYTES("# good"), .version = 1 };
     AUTO_TOLD(told);
 
     assert_int_equal(as(w, ADMIN, 1, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_MALFORMED);
-    q = (struct registry_question){ .name = name, .text = BYTES("good") };
+    q = (struct registry_question){ .name = name, .text = BYTES("# good") };
     assert_int_equal(as(w, ADMIN, 1, REGISTRY_ASK_POLICY_PART, q, &told), RC_MALFORMED);
     name.len = REGISTRY_POLICY_MAX + 1;
     assert_int_equal(send_part(w, ADMIN, 1, &name, 0), RC_MALFORMED);
@@ -210,7 +216,7 @@ static void a_name_that_is_none_is_refused(void **state)
 static void only_who_may_write_stages_and_few_at_a_time(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN);
+    struct registry_name name = make("# good", LEN);
     AUTO_TOLD(told);
 
     assert_int_equal(send_part(w, AUDITOR, 1, &name, 0), RC_DENIED);
@@ -219,8 +225,8 @@ static void only_who_may_write_stages_and_few_at_a_time(void **state)
     assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, ADMIN, REGISTRY_ASK_POLICY_PART, &q,
                             &told.answer, &told.reply),
                      RC_DENIED);
-    for (uint8_t i = 0; i < EACH; i++)
-        assert_int_equal(send_part(w, ADMIN, i, &name, 0), RC_OK);
+    for (unsigned i = 0; i < EACH; i++)
+        assert_int_equal(send_part(w, ADMIN, (uint8_t)i, &name, 0), RC_OK);
     assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
     assert_int_equal(apply(w, AUDITOR, 0, &name, 1, &told), RC_DENIED);
     assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
@@ -231,7 +237,7 @@ static void only_who_may_write_stages_and_few_at_a_time(void **state)
 static void a_new_life_has_no_parts(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN);
+    struct registry_name name = make("# good", LEN);
     AUTO_TOLD(told);
 
     assert_int_equal(send_part(w, ADMIN, 1, &name, 0), RC_OK);
@@ -241,11 +247,94 @@ static void a_new_life_has_no_parts(void **state)
     nothing_happened(w, &name);
 }
 
+static int64_t moved_ms(void *with)
+{
+    struct clock real = clock_system();
+
+    (void)with;
+    return clock_monotonic_ms(&real) + *later_ms;
+}
+
+static void what_is_never_named_goes(void **state)
+{
+    struct world *w = *state;
+    struct registry_name name = make("# good", LEN);
+    AUTO_TOLD(told);
+
+    later_ms =
+        mmap(NULL, sizeof *later_ms, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true((void *)(uintptr_t)later_ms != MAP_FAILED);
+    stop(w);
+    w->signing.clock.monotonic_ms = moved_ms;
+    start(w);
+    for (unsigned i = 0; i < EACH; i++)
+        assert_int_equal(send_part(w, ADMIN, (uint8_t)i, &name, 0), RC_OK);
+    assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
+    *later_ms = 25000;
+    assert_int_equal(send_part(w, ADMIN, 0, &name, 1), RC_OK);
+    assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_LIMIT);
+    *later_ms = 31000; /* the second is too old now, and the first is not */
+    assert_int_equal(send_part(w, ADMIN, 0, &name, 2), RC_OK);
+    assert_int_equal(send_part(w, ADMIN, 1, &name, 1), RC_BUSY);
+    assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_OK);
+    assert_int_equal(apply(w, ADMIN, 0, &name, 1, &told), RC_OK);
+    assert_true(told.answer.accepted);
+    munmap((void *)(uintptr_t)later_ms, sizeof *later_ms);
+}
+
+static bool has_answer(struct world *w, int wait_ms)
+{
+    struct pollfd door = { w->doors[REGISTRY_OPERATOR_DOOR], POLLIN, 0 };
+
+    return poll(&door, 1, wait_ms) == 1;
+}
+
+/* Asked, and its answer not waited for. */
+static void begin_to_apply(struct world *w, const struct registry_name *name)
+{
+    const struct link_kind *kind =
+        link_protocol_kind(registry_door_protocol(), REGISTRY_ASK_POLICY_APPLY);
+    struct registry_question q = { .name = *name, .version = 1 };
+    AUTO_BUF(body, LINK_BODY_MAX);
+
+    q.preamble.actor.known = true;
+    memset(q.preamble.actor.fingerprint.at, ADMIN, REGISTRY_FINGERPRINT);
+    q.preamble.correlation[0] = 7;
+    q.preamble.correlation[1] = 1;
+    assert_int_equal(registry_question_write(REGISTRY_ASK_POLICY_APPLY, &q, &body), RC_OK);
+    const struct link_message message = {
+        .kind = kind,
+        .id = link_protocol_first_credit(registry_door_protocol(), kind->lane),
+        .body = buf_bytes(&body),
+    };
+    assert_int_equal(link_message_send(w->doors[REGISTRY_OPERATOR_DOOR], &message, -1), RC_OK);
+}
+
+/* check_policy() takes a second for it. */
+static void others_are_answered_while_it_is_compiled(void **state)
+{
+    struct world *w = *state;
+    struct registry_name name = make("# good slow", LEN), shown;
+    struct registry_question q = { 0 };
+    AUTO_TOLD(told);
+
+    send_all(w, 1, &name);
+    begin_to_apply(w, &name);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask_as(w, REGISTRY_DEVICE_DOOR, 0, REGISTRY_ASK_SNAPSHOT, &q,
+                                &told.answer, &told.reply),
+                         RC_OK);
+    assert_false(has_answer(w, 0));
+    assert_true(has_answer(w, WAIT_MS));
+    restart(w);
+    assert_int_equal(active(w, &shown), 2);
+}
+
 /* Killed where its record is written, and started again. */
 static void a_death_in_the_commit_leaves_nothing(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN);
+    struct registry_name name = make("# good", LEN);
     AUTO_TOLD(told);
 
     stop(w);
@@ -279,7 +368,7 @@ static enum rc add_second(struct store_txn *txn, void *with)
 static void a_proposal_keeps_it_until_it_is_approved(void **state)
 {
     struct world *w = *state;
-    struct registry_name name = make("good", LEN), shown;
+    struct registry_name name = make("# good", LEN), shown;
     struct registry_question content = { 0 };
     AUTO_TOLD(told);
 
@@ -373,6 +462,8 @@ int main(void)
         TEST(a_name_that_is_none_is_refused),
         TEST(only_who_may_write_stages_and_few_at_a_time),
         TEST(a_new_life_has_no_parts),
+        TEST(what_is_never_named_goes),
+        TEST(others_are_answered_while_it_is_compiled),
         TEST(a_death_in_the_commit_leaves_nothing),
         TEST(a_proposal_keeps_it_until_it_is_approved),
         TEST(what_is_followed_is_not_said_to_be_applied),
