@@ -139,7 +139,7 @@ static enum rc count(struct audit_aggregate *a, struct window *window,
 {
     if (window->slot == NULL)
         TRY(audit_pending_begin(a->out.pending, record, a->limits.targets, &window->slot));
-    audit_slot_count(window->slot, record->wall_ms, mark_of(a, record->target));
+    audit_slot_count(window->slot, record->wall_ms, mark_of(a, record->target), record->target);
     return RC_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "audit/pattern.h"
 #include "base/file.h"
 
 static const char NAME[] = "pending";
@@ -28,10 +29,14 @@ struct audit_slot {
     uint64_t order;            /* of making */
     _Atomic uint64_t count;    /* of a window; 0: a record of its own */
     int64_t first_ms, last_ms;
-    uint32_t known, capped; /* targets */
+    uint32_t known, capped; /* targets; bits of enum capped */
     uint32_t room, size;    /* of targets; size class */
     uint64_t targets[];     /* `room` of its class, then the form */
 };
+/* PATTERNED: the last two places of targets are the pattern of all (pattern.h) and where in the
+ * form the first target stands. */
+enum capped { CAPPED = 1, PATTERNED = 2 };
+enum { PATTERN_PLACES = 2 };
 
 struct header {
     uint8_t magic[8];
@@ -45,8 +50,10 @@ static_assert(sizeof(struct header) <= HEADER_BYTES, "the header has a page");
 enum { SMALL, LARGE, CLASSES };
 static const struct {
     size_t bytes, targets;
-} SIZES[CLASSES] = { [SMALL] = { 1024, 16 }, [LARGE] = { 4096, AUDIT_PENDING_TARGETS } };
-static_assert(sizeof(struct audit_slot) + AUDIT_PENDING_TARGETS * 8 + AUDIT_RECORD_MAX <= 4096,
+} SIZES[CLASSES] = {
+    [SMALL] = { 1024, 16 }, [LARGE] = { 4096, AUDIT_PENDING_TARGETS + PATTERN_PLACES }
+};
+static_assert(sizeof(struct audit_slot) + 64 * 8 + AUDIT_RECORD_MAX <= 4096,
               "a large slot holds any record");
 
 struct audit_pending {
@@ -75,6 +82,16 @@ static uint8_t *form_of(const struct audit_slot *slot)
 static size_t form_room(unsigned size)
 {
     return SIZES[size].bytes - sizeof(struct audit_slot) - SIZES[size].targets * 8;
+}
+
+static size_t room_of(unsigned size)
+{
+    return SIZES[size].targets - PATTERN_PLACES;
+}
+
+static uint64_t *pattern_of(struct audit_slot *slot)
+{
+    return &slot->targets[room_of(slot->size)];
 }
 
 static struct audit_slot *slot_at(const struct audit_pending *p, size_t chunk, unsigned size,
@@ -140,8 +157,17 @@ static enum rc take(struct audit_pending *p, unsigned size, struct audit_slot **
     return rc;
 }
 
+/* What it told is not to be found in the file: the log may erase it any day. The state goes
+ * last, so what a kill leaves half done is looked at, and wiped, by the next life. */
+static void wipe(struct audit_slot *slot)
+{
+    explicit_bzero(slot->targets, SIZES[slot->size].bytes - sizeof *slot);
+    atomic_signal_fence(memory_order_release);
+}
+
 void audit_pending_release(struct audit_pending *pending, struct audit_slot *slot)
 {
+    wipe(slot);
     atomic_store_explicit(&slot->state, FREE, memory_order_release);
     pthread_mutex_lock(&pending->lock);
     push_free(pending, slot->size, slot);
@@ -182,11 +208,10 @@ static enum rc make(struct audit_pending *p, const struct audit_record *record, 
 
     TRY(audit_record_write(record, &form));
     TRY(buf_done(&form, &bytes));
-    unsigned size =
-        targets <= SIZES[SMALL].targets && bytes.len <= form_room(SMALL) ? SMALL : LARGE;
+    unsigned size = targets <= room_of(SMALL) && bytes.len <= form_room(SMALL) ? SMALL : LARGE;
     TRY(take(p, size, &made));
     made->size = size;
-    made->room = (uint32_t)(targets < SIZES[size].targets ? targets : SIZES[size].targets);
+    made->room = (uint32_t)(targets < room_of(size) ? targets : room_of(size));
     made->length = (uint32_t)bytes.len;
     made->order = next_order(p);
     made->first_ms = made->last_ms = record->wall_ms;
@@ -206,21 +231,56 @@ enum rc audit_pending_add(struct audit_pending *pending, const struct audit_reco
     return RC_OK;
 }
 
+static void begin_pattern(struct audit_slot *slot, const struct audit_record *first)
+{
+    struct audit_record read = { 0 };
+    uint64_t *pattern = pattern_of(slot);
+    const uint8_t *form = form_of(slot);
+
+    pattern[0] = pattern[1] = 0;
+    if (first->target.len > 0 &&
+        audit_record_read((struct bytes){ form, slot->length }, &read) == RC_OK)
+        pattern[1] = (uint64_t)(read.target.at - form) << 32 | read.target.len;
+    slot->capped = PATTERNED;
+}
+
 enum rc audit_pending_begin(struct audit_pending *pending, const struct audit_record *first,
                             size_t targets, struct audit_slot **slot)
 {
+    const struct audit_action_row *row = audit_action_get(first->action);
+
     TRY(make(pending, first, targets, slot));
+    if ((row->fields & AUDIT_TOPIC_FIELD) != 0)
+        begin_pattern(*slot, first);
     atomic_store_explicit(&(*slot)->state, COUNTING, memory_order_release);
     return RC_OK;
 }
 
-static void tell_target(struct audit_slot *slot, uint64_t target)
+/* The first target, as the form has it. */
+static struct bytes first_of(struct audit_slot *slot)
+{
+    const uint64_t place = pattern_of(slot)[1];
+
+    return (struct bytes){ form_of(slot) + (place >> 32), (uint32_t)place };
+}
+
+static void widen(struct audit_slot *slot, struct bytes text)
+{
+    uint64_t *pattern = pattern_of(slot);
+
+    if ((slot->capped & PATTERNED) != 0)
+        *pattern = audit_pattern_widen(*pattern, first_of(slot), text);
+    atomic_signal_fence(memory_order_release);
+}
+
+static void tell_target(struct audit_slot *slot, uint64_t target, struct bytes text)
 {
     for (size_t i = slot->known; i-- > 0;)
         if (slot->targets[i] == target)
             return;
+    widen(slot, text);
     if (slot->known == slot->room) {
-        slot->capped = 1;
+        slot->capped |= CAPPED;
         return;
     }
     slot->targets[slot->known] = target;
@@ -228,12 +288,13 @@ static void tell_target(struct audit_slot *slot, uint64_t target)
     slot->known++;
 }
 
-void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target)
+void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target,
+                      struct bytes text)
 {
     uint64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
     if (target != 0)
-        tell_target(slot, target);
+        tell_target(slot, target, text);
     if (wall_ms > slot->last_ms) /* it may have stepped back */
         slot->last_ms = wall_ms;
     atomic_store_explicit(&slot->count, count + 1, memory_order_release);
@@ -247,7 +308,8 @@ void audit_pending_end(struct audit_pending *pending, struct audit_slot *slot)
 
 /* ---- Into the spool ---- */
 
-enum rc audit_slot_read(const struct audit_slot *slot, struct audit_record *record)
+enum rc audit_slot_read(const struct audit_slot *slot, struct buf *room,
+                        struct audit_record *record)
 {
     uint64_t count = atomic_load_explicit(&slot->count, memory_order_acquire);
 
@@ -260,7 +322,10 @@ enum rc audit_slot_read(const struct audit_slot *slot, struct audit_record *reco
                                        .first_ms = slot->first_ms,
                                        .last_ms = slot->last_ms,
                                        .targets = slot->known < count ? slot->known : count,
-                                       .targets_capped = slot->capped != 0 };
+                                       .targets_capped = (slot->capped & CAPPED) != 0 };
+    if ((slot->capped & PATTERNED) != 0)
+        record->target =
+            audit_pattern_text(slot->targets[room_of(slot->size)], record->target, room);
     return RC_OK;
 }
 
@@ -279,11 +344,14 @@ struct look {
 
 static bool is_sound(const struct audit_slot *slot, unsigned size)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
+    AUTO_BUF(form, AUDIT_RECORD_MAX);
     struct audit_record record;
 
     return slot->size == size && slot->length <= form_room(size) &&
            slot->room <= SIZES[size].targets && slot->known <= slot->room &&
-           slot->last_ms >= slot->first_ms && audit_slot_read(slot, &record) == RC_OK;
+           slot->last_ms >= slot->first_ms && audit_slot_read(slot, &room, &record) == RC_OK &&
+           audit_record_write(&record, &form) == RC_OK;
 }
 
 /* Does it wait to be sent? If not, it is free. */
@@ -296,12 +364,13 @@ static bool waits(const struct audit_slot *slot, unsigned size, const struct loo
         return false;
     if (state == COUNTING && atomic_load_explicit(&slot->count, memory_order_relaxed) == 0)
         return false; /* nothing that was counted is acknowledged */
-    if (look->foreign || state > READY || !is_sound(slot, size)) {
-        look->found->lost++;
+    /* This one first: it may be wiped already. */
+    if (!look->foreign && state == READY && sequence != 0 && sequence <= look->setup->last) {
+        look->found->durable++;
         return false;
     }
-    if (sequence != 0 && sequence <= look->setup->last) {
-        look->found->durable++;
+    if (look->foreign || state > READY || !is_sound(slot, size)) {
+        look->found->lost++;
         return false;
     }
     return true;
@@ -328,6 +397,10 @@ static enum rc look_at_chunk(struct audit_pending *p, size_t chunk, unsigned siz
         if (waits(slot, size, look)) {
             TRY(keep_recovered(p, slot));
             continue;
+        }
+        if (atomic_load_explicit(&slot->state, memory_order_relaxed) != FREE) {
+            slot->size = size;
+            wipe(slot);
         }
         atomic_store_explicit(&slot->state, FREE, memory_order_relaxed);
         push_free(p, size, slot);

@@ -21,7 +21,7 @@
 struct audit_pending;
 struct audit_slot;
 
-enum { AUDIT_PENDING_BOOT = 36, AUDIT_PENDING_TARGETS = 64 };
+enum { AUDIT_PENDING_BOOT = 36, AUDIT_PENDING_TARGETS = 62 };
 
 struct audit_pending_setup {
     int dir; /* borrowed */
@@ -57,15 +57,21 @@ enum rc audit_pending_add(struct audit_pending *pending, const struct audit_reco
  * apart. */
 enum rc audit_pending_begin(struct audit_pending *pending, const struct audit_record *first,
                             size_t targets, struct audit_slot **slot);
-/* An act: it is counted when this returns. No allocation, no system call. target: a hash, 0:
- * none. */
-void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target);
+/*
+ * An act: it is counted when this returns. No allocation, no system call. target: a hash of the
+ * text, 0: none. Topics that differ become the pattern that they have in common (pattern.h),
+ * which is then the record's target.
+ */
+void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target,
+                      struct bytes text);
 /* The window is over: it is a record from here on. */
 void audit_pending_end(struct audit_pending *pending, struct audit_slot *slot);
 
-/* For whoever writes the spool: the record, borrowed from the slot; the sequence that it will
- * get, before the commit, 0 if that came to nothing; and free, when it is durable. */
-enum rc audit_slot_read(const struct audit_slot *slot, struct audit_record *record);
+/* For whoever writes the spool: the record, borrowed from the slot and room (AUDIT_TARGET_MAX);
+ * the sequence that it will get, before the commit, 0 if that came to nothing; and free, when
+ * it is durable. */
+enum rc audit_slot_read(const struct audit_slot *slot, struct buf *room,
+                        struct audit_record *record);
 void audit_slot_promise(struct audit_slot *slot, uint64_t sequence);
 void audit_pending_release(struct audit_pending *pending, struct audit_slot *slot);
 size_t audit_pending_used(struct audit_pending *pending);

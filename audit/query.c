@@ -128,11 +128,8 @@ static bool wants_place(const struct audit_query *query, const struct audit_reco
 {
     if (!wants(query->target, record->target))
         return false;
-    if (query->topic.len > 0) {
-        const struct bytes topic = audit_topic_of(record);
-        if (topic.len == 0 || !audit_topic_meets(query->topic, topic))
-            return false;
-    }
+    if (query->topic.len > 0 && !audit_topic_meets_record(query->topic, record))
+        return false;
     if (query->peer.len == 0)
         return true;
     const struct audit_network peer = audit_network_of_peer(record->peer);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 
 static const char ID_FILE[] = "spool.id";
+enum { FORGET_MS = 6 * 3600 * 1000 };
 enum { RECORD_KIND = 1, BATCH_HEAD = AUDIT_SPOOL_ID + 8, SIZE_BYTES = 2 };
 
 /* Where the latest batch ended. Finding a place in the journal is a walk over its segment, so
@@ -22,6 +23,9 @@ struct audit_spool {
     struct reading reading;
     struct buf room;
     uint8_t id[AUDIT_SPOOL_ID];
+    struct clock clock;
+    bool forgot; /* in this life, the last time at this moment (monotonic) */
+    int64_t forgot_ms;
 };
 
 /* The journal's lock is held, so nobody else makes one. */
@@ -54,6 +58,7 @@ enum rc audit_spool_open(int dir, const struct journal_limits *limits,
     if (made == NULL)
         return fault(RC_NOMEM, "audit spool");
     made->room = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
+    made->clock = *clock;
     TRY(journal_open(dir, limits, clock, NULL, &made->journal));
     TRY(open_id(dir, made->id));
     *spool = TAKE(made);
@@ -149,6 +154,21 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
 enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after)
 {
     return journal_trim(spool->journal, after + 1);
+}
+
+enum rc audit_spool_forget(struct audit_spool *spool, uint64_t after)
+{
+    const int64_t now_ms = clock_monotonic_ms(&spool->clock);
+
+    if (after != journal_head(spool->journal).sequence ||
+        (spool->forgot && now_ms - spool->forgot_ms < FORGET_MS))
+        return RC_OK;
+    TRY(journal_rotate(spool->journal));
+    stop_reading(&spool->reading);
+    TRY(journal_trim(spool->journal, after + 1));
+    spool->forgot = true;
+    spool->forgot_ms = now_ms;
+    return RC_OK;
 }
 
 enum rc audit_spool_greet(const struct audit_spool *spool, struct buf *batch)

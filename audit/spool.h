@@ -36,6 +36,12 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
 
 /* This one and all before are acknowledged; there may be nothing to read behind it. */
 enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after);
+/*
+ * All up to this sequence is acknowledged. If that is all there is, it goes from the disk: at
+ * once in a new life, and then every six hours, so that what the log erases does not lie here
+ * for as long as a segment takes to fill. RC_LIMIT, RC_IO: ask again.
+ */
+enum rc audit_spool_forget(struct audit_spool *spool, uint64_t after);
 
 /* Append a batch without records, for whoever does not know yet how far the other side came: id
  * and the first sequence that is kept. Acknowledges nothing. */

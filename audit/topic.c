@@ -40,13 +40,13 @@ static bool is_rest(struct policy_levels levels)
     return levels.more && policy_topic_is_hash(policy_topic_next(&levels));
 }
 
-bool audit_topic_meets(struct bytes filter, struct bytes other)
+static bool meets(struct bytes filter, struct bytes other, bool pattern)
 {
     struct policy_levels f = policy_topic_levels(filter), o = policy_topic_levels(other);
 
     for (bool first = true; f.more && o.more; first = false) {
         struct bytes one = policy_topic_next(&f), two = policy_topic_next(&o);
-        if (first && (is_barred(one, two) || is_barred(two, one)))
+        if (first && (is_barred(one, two) || (!pattern && is_barred(two, one))))
             return false;
         if (policy_topic_is_hash(one) || policy_topic_is_hash(two))
             return true;
@@ -54,4 +54,17 @@ bool audit_topic_meets(struct bytes filter, struct bytes other)
             return false;
     }
     return f.more == o.more || is_rest(f) || is_rest(o);
+}
+
+bool audit_topic_meets(struct bytes filter, struct bytes other)
+{
+    return meets(filter, other, false);
+}
+
+bool audit_topic_meets_record(struct bytes filter, const struct audit_record *record)
+{
+    const struct bytes topic = audit_topic_of(record);
+    bool several = record->aggregate.targets > 1 || record->aggregate.targets_capped;
+
+    return topic.len > 0 && meets(filter, topic, several);
 }

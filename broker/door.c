@@ -256,22 +256,14 @@ static enum rc open_refusals(struct broker_door *door)
 void broker_door_record_refusal(struct broker_door *door, const struct broker_peer *peer,
                                 const char *target, const char *reason)
 {
-    struct audit_record record = {
-        .action = AUDIT_API_REQUEST,
-        .decision = AUDIT_DENIED,
-        .wall_ms = clock_wall_ms(door->setup.clock),
-        .monotonic_ms = clock_monotonic_ms(door->setup.clock),
-        .actor_kind = peer->actor.known ? (enum audit_actor_kind)peer->kind : AUDIT_NOBODY,
-        .actor = bytes_of_text(peer->actor.known ? peer->id : ""),
-        .target = bytes_of_text(target),
-        .peer = bytes_of_text(peer->address),
-        .tls = bytes_of_text(peer->tls),
-        .reason = bytes_of_text(reason),
-    };
+    struct audit_record record = broker_peer_record(peer);
 
-    memcpy(record.correlation, peer->correlation, sizeof record.correlation);
-    if (peer->actor.known)
-        record.actor_certificate.fingerprint = BYTES_OF(peer->actor.fingerprint.at);
+    record.action = AUDIT_API_REQUEST;
+    record.decision = AUDIT_DENIED;
+    record.wall_ms = clock_wall_ms(door->setup.clock);
+    record.monotonic_ms = clock_monotonic_ms(door->setup.clock);
+    record.target = bytes_of_text(target);
+    record.reason = bytes_of_text(reason);
     if (audit_aggregate_add(door->refusals, &record) != RC_OK)
         broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
 }

@@ -24,7 +24,7 @@ enum {
     MATCH_IDENTIFIERS = 32, /* subscription identifiers that are told with one message */
     ONE_BY_ONE = 10,        /* denials of one kind in a window of the audit */
     AGGREGATE_KEYS = 256,
-    AGGREGATE_TARGETS = 64
+    AGGREGATE_TARGETS = AUDIT_PENDING_TARGETS
 };
 
 /* ---- Connections ---- */
@@ -118,6 +118,7 @@ struct worker {
     struct mqtt_session_limits mqtt_limits;
 
     struct audit_aggregate *aggregate;
+    struct topic_hash_key tally_key;
     struct broker_outbox outbox;
     struct connection *about; /* whom the record that goes out is about; may be NULL */
     bool logging;             /* records are made for each act, as rules ask */

@@ -48,6 +48,10 @@ static void describe_peer(struct connection *connection)
         peer->kind = identity->kind;
         peer->role = identity->role;
         memcpy(peer->id, identity->id, sizeof peer->id);
+        memcpy(peer->serial, identity->serial, sizeof peer->serial);
+        peer->serial_len = identity->serial_len;
+        memcpy(peer->issuer_hash, identity->issuer_hash, sizeof peer->issuer_hash);
+        memcpy(peer->key_hash, identity->key_hash, sizeof peer->key_hash);
     }
     if (!connection->listener->mqtt)
         peer->binding_len =

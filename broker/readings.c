@@ -15,22 +15,13 @@ struct recorded {
 static struct audit_record record_of(const struct broker_door *door,
                                      const struct broker_reading *reading)
 {
-    const struct broker_peer *peer = reading->peer;
-    struct audit_record record = {
-        .action = AUDIT_LOG_READ,
-        .decision = AUDIT_ALLOWED,
-        .wall_ms = clock_wall_ms(door->setup.clock),
-        .monotonic_ms = clock_monotonic_ms(door->setup.clock),
-        .actor_kind = peer->actor.known ? (enum audit_actor_kind)peer->kind : AUDIT_NOBODY,
-        .actor = bytes_of_text(peer->actor.known ? peer->id : ""),
-        .target = bytes_of_text(reading->target),
-        .peer = bytes_of_text(peer->address),
-        .tls = bytes_of_text(peer->tls),
-    };
+    struct audit_record record = broker_peer_record(reading->peer);
 
-    memcpy(record.correlation, peer->correlation, sizeof record.correlation);
-    if (peer->actor.known)
-        record.actor_certificate.fingerprint = BYTES_OF(peer->actor.fingerprint.at);
+    record.action = AUDIT_LOG_READ;
+    record.decision = AUDIT_ALLOWED;
+    record.wall_ms = clock_wall_ms(door->setup.clock);
+    record.monotonic_ms = clock_monotonic_ms(door->setup.clock);
+    record.target = bytes_of_text(reading->target);
     if (reading->count > 1) /* which ones is not kept: one, or more */
         record.aggregate = (struct audit_aggregate_part){ .count = reading->count,
                                                           .first_ms = reading->first_ms,

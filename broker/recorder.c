@@ -103,9 +103,10 @@ static struct broker_records *records_of(const struct delivery *delivery)
 
 static enum rc write_slot(struct broker_recorder *recorder, struct audit_slot *slot)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct audit_record record;
 
-    TRY(audit_slot_read(slot, &record));
+    TRY(audit_slot_read(slot, &room, &record));
     TRY(audit_spool_add(recorder->setup.spool, &record));
     audit_slot_promise(slot, audit_spool_pending(recorder->setup.spool));
     recorder->acts += record.aggregate.count == 0 ? 1 : record.aggregate.count;
@@ -341,6 +342,15 @@ static enum rc on_jam(struct loop_timer *timer)
     return RC_OK;
 }
 
+/* Whoever asks for what follows has the rest. */
+static void forget(struct broker_recorder *recorder)
+{
+    if (!recorder->asked || recorder->after == BROKER_RECORDER_GREET)
+        return;
+    enum rc rc = audit_spool_forget(recorder->setup.spool, recorder->after);
+    (void)rc; /* without room it is tried again */
+}
+
 static enum rc on_tidy(struct loop_timer *timer)
 {
     struct broker_recorder *recorder =
@@ -348,6 +358,7 @@ static enum rc on_tidy(struct loop_timer *timer)
     enum rc rc =
         recorder->setup.keeper == NULL ? RC_OK : broker_keeper_tidy(recorder->setup.keeper);
 
+    forget(recorder);
     TRY(loop_arm(recorder->loop, timer, TIDY_MS));
     return rc == RC_IO || rc == RC_CORRUPT ? rc : RC_OK; /* a full journal is tried again */
 }

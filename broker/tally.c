@@ -3,20 +3,41 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "broker/topic_hash.h"
-
-struct audit_slot *broker_tally_find(const struct tally *tally, const struct audit_record *act)
+uint64_t broker_tally_hash(const struct topic_hash_key *key, struct bytes topic)
 {
-    for (size_t i = 0; i < tally->used; i++) {
-        const struct tally_row *row = &tally->rows[i];
-        if (row->action == act->action && row->rule == act->rule &&
-            row->policy_version == act->policy_version)
-            return row->slot;
-    }
-    return NULL;
+    uint64_t hash = topic.len == 0 ? 0 : broker_topic_hash(key, topic);
+
+    return topic.len > 0 && hash == 0 ? 1 : hash;
 }
 
-enum rc broker_tally_begin(struct tally *tally, const struct audit_record *act,
+static bool is_of(const struct tally_row *row, const struct audit_record *act)
+{
+    return row->action == act->action && row->rule == act->rule &&
+           row->policy_version == act->policy_version;
+}
+
+struct audit_slot *broker_tally_find(const struct tally *tally, const struct audit_record *act,
+                                     uint64_t *topic)
+{
+    struct audit_slot *wide = NULL;
+    size_t alike = 0, all = 0;
+
+    for (size_t i = 0; i < tally->used; i++) {
+        const struct tally_row *row = &tally->rows[i];
+        if (row->topic == *topic && is_of(row, act))
+            return row->slot;
+        if (row->topic == 0 && is_of(row, act))
+            wide = row->slot;
+        all += row->topic != 0;
+        alike += row->topic != 0 && row->action == act->action;
+    }
+    if (alike < TALLY_TOPICS && all < TALLY_TOPICS_ALL)
+        return NULL;
+    *topic = 0;
+    return wide;
+}
+
+enum rc broker_tally_begin(struct tally *tally, const struct audit_record *act, uint64_t topic,
                            struct audit_slot *slot)
 {
     assert(!broker_tally_is_full(tally));
@@ -25,17 +46,8 @@ enum rc broker_tally_begin(struct tally *tally, const struct audit_record *act,
     if (tally->rows == NULL)
         return fault(RC_NOMEM, "tally of a session");
     tally->rows[tally->used++] =
-        (struct tally_row){ act->action, act->rule, act->policy_version, slot };
+        (struct tally_row){ act->action, act->rule, act->policy_version, topic, slot };
     return RC_OK;
-}
-
-void broker_tally_count(struct audit_slot *slot, int64_t wall_ms, struct bytes target)
-{
-    /* To tell a few targets of one session apart; nobody gains by a collision. */
-    static const struct topic_hash_key KEY = { 1, 1 };
-    uint64_t hash = target.len == 0 ? 0 : broker_topic_hash(&KEY, target);
-
-    audit_slot_count(slot, wall_ms, target.len > 0 && hash == 0 ? 1 : hash);
 }
 
 void broker_tally_clear(struct tally *tally)

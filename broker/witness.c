@@ -88,7 +88,7 @@ void broker_witness_flush(struct connection *connection)
 }
 
 static enum rc begin_window(struct connection *connection, const struct audit_record *act,
-                            struct audit_slot **slot)
+                            uint64_t topic, struct audit_slot **slot)
 {
     struct audit_pending *pending = connection->worker->outbox.pending;
     struct tally *tally = &connection->client->tally;
@@ -102,7 +102,7 @@ static enum rc begin_window(struct connection *connection, const struct audit_re
     record.policy_version = act->policy_version;
     record.target = act->target;
     TRY(audit_pending_begin(pending, &record, TALLY_TARGETS, slot));
-    enum rc rc = broker_tally_begin(tally, act, *slot);
+    enum rc rc = broker_tally_begin(tally, act, topic, *slot);
     if (rc != RC_OK)
         audit_pending_release(pending, *slot);
     return rc;
@@ -118,13 +118,15 @@ static bool count(struct connection *connection, const struct witness *what,
         .policy_version = what->decided != NULL ? what->decided->version : 0,
         .target = target,
     };
-    struct audit_slot *slot = broker_tally_find(&connection->client->tally, &act);
+    const uint64_t hash = broker_tally_hash(&connection->worker->tally_key, target);
+    uint64_t topic = hash;
+    struct audit_slot *slot = broker_tally_find(&connection->client->tally, &act, &topic);
 
-    if (slot == NULL && begin_window(connection, &act, &slot) != RC_OK) {
+    if (slot == NULL && begin_window(connection, &act, topic, &slot) != RC_OK) {
         broker_connection_end(connection); /* what cannot be recorded is not done */
         return false;
     }
-    broker_tally_count(slot, clock_wall_ms(clock), target);
+    audit_slot_count(slot, clock_wall_ms(clock), hash, target);
     return true;
 }
 

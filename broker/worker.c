@@ -462,8 +462,9 @@ static enum rc open_index(struct worker *worker)
     };
     struct topic_hash_key key;
 
-    if (getrandom(&key, sizeof key, 0) != sizeof key)
-        return fault_errno("random key of subscriptions");
+    if (getrandom(&key, sizeof key, 0) != sizeof key ||
+        getrandom(&worker->tally_key, sizeof worker->tally_key, 0) != sizeof worker->tally_key)
+        return fault_errno("random keys of topics");
     return broker_subscriptions_new(&index, &key, &worker->subscriptions);
 }
 

@@ -54,7 +54,7 @@ const struct cli_command CLI_AUDIT_LIST = {
     .teaching = "All that is given must hold; WORDS and NAMES are one or several, with commas, "
                 "of which one must.\n"
                 "Times and texts are as the log has them; of several topics that were counted "
-                "together it names the\nfirst. --json has everything that is known of each "
+                "together it tells\ntheir pattern. --json has everything that is known of each "
                 "record.\n"
                 "\n"
                 "Example:\n"

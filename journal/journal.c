@@ -273,3 +273,15 @@ enum rc journal_trim(struct journal *journal, uint64_t before)
     }
     return RC_OK;
 }
+
+enum rc journal_rotate(struct journal *journal)
+{
+    if (journal->stopped)
+        return fault_stopped();
+    if (journal->head.sequence < last_place(journal)->first)
+        return RC_OK;
+    if (journal->bytes + SEGMENT_HEADER > journal->limits.bytes_max)
+        return fault(RC_LIMIT, "journal has no room for a new segment");
+    enum rc rc = begin_segment(journal);
+    return rc == RC_IO ? RC_LIMIT : rc;
+}

@@ -80,6 +80,9 @@ uint64_t journal_first_sequence(const struct journal *journal); /* 1, or more af
  * What remains still verifies: each segment starts with the hash it continues from.
  */
 enum rc journal_trim(struct journal *journal, uint64_t before);
+/* Begin a new segment if the last one has entries, so that trimming can take that one, too.
+ * RC_LIMIT: no room for it, under bytes_max or on the disk; all is as it was. */
+enum rc journal_rotate(struct journal *journal);
 
 /* Reads committed entries in order, in the process that opened the journal; closed before it.
  * Holds one group in memory, so up to 8 MiB and 32 bytes an entry. */

@@ -136,16 +136,23 @@ def test_a_denial_is_an_access_that_was_tried(running):
 
 
 def test_what_was_counted_with_other_topics_is_told_apart(running):
+    """The first four topics of a window have a record each, the others one with their pattern."""
+    topics = [f"plant/pump-2/{name}" for name in ("first", "second", "second", "third", "fourth", "fifth", "sixth")]
     with client(running, "pump-2") as publisher:
-        for topic in ("plant/pump-2/first", "plant/pump-2/second", "plant/pump-2/second"):
+        for topic in topics:
             publisher.publish(topic, b"x", qos=1)
     place.wait_for("counted publishes", lambda: sum(
-        count(record) for record in running.audit(action="publish", device="pump-2")) == 3, 60)
-    for topic in ("plant/pump-2/first", "plant/pump-2/second"):
-        answer = told(running, "access", topic)
-        assert answer["did"] == []
-        assert [(row["actor"], row["count"], row["target"]) for row in answer["perhaps"]] == \
-            [("pump-2", 3, "plant/pump-2/first")]
+        count(record) for record in running.audit(action="publish", device="pump-2")) == 7, 60)
+
+    def rows(answer, name):
+        return [(row["actor"], row["count"], row["target"]) for row in answer[name]]
+    for topic, times in (("second", 2), ("sixth", 0)):
+        answer = told(running, "access", f"plant/pump-2/{topic}")
+        assert rows(answer, "did") == [("pump-2", times, f"plant/pump-2/{topic}")] * (times > 0)
+        assert rows(answer, "perhaps") == [("pump-2", 2, "plant/pump-2/+")]
+    for topic in set(topics):
+        assert running.audit(action="publish", device="pump-2", topic=topic), topic
+    assert told(running, "access", "plant/pump-1/third")["perhaps"] == []
     assert "And perhaps" in running.touchmark("audit", "access", "plant/pump-2/first").stdout
 
 

@@ -83,6 +83,21 @@ def test_a_certificate_is_found_by_what_is_known_of_it(running):
     assert not found(running, "--serial", issued["serial"], "--issuer", "00" * 32)
 
 
+def test_an_operators_acts_at_the_door_are_found_by_his_certificate(running):
+    assert running.call("POST", "/v1/devices", {"nothing": "of this"}).status == 400  # the door's refusal
+    size = running.call("GET", "/v1/audit/log/checkpoint").body.decode().split("\n")[1]
+    tile = f"log/tile/entries/000.p/{size}" if int(size) < 256 else "log/tile/entries/000"
+    assert running.call("GET", f"/v1/audit/{tile}").status == 200  # the door's own reading
+    for action, target in (("api.request", "POST /v1/devices"), ("log.read", tile)):
+        record = running.wait_audit(lambda one, wanted=target: one["target"] == wanted, action=action, source="operator-door")
+        shown = record["actor_certificate"]
+        assert set(shown) == {"fingerprint", "serial", "issuer", "key"}
+        for option, name in (("--serial", "serial"), ("--key", "key"), ("--certificate", "fingerprint")):
+            assert record["index"] in {one["index"] for one in found(running, option, shown[name], "--action", action, limit=50)}
+        made = found(running, "--serial", shown["serial"], "--issuer", shown["issuer"], limit=50)
+        assert record["index"] in {one["index"] for one in made}
+
+
 def test_topics_are_found_by_a_filter(running):
     def targets(*words):
         return {(record["action"], record["target"]) for record in found(running, *words)}

@@ -1,9 +1,12 @@
 """Erasing, legal hold and the log's key through the command line, against real doors."""
 import json
+import os
 import re
+import signal
 
 import pytest
 
+import mqtt
 import place
 import world
 from devices import client
@@ -105,6 +108,23 @@ def test_nobody_ends_his_traces_through_a_device(running, tmp_path):
                            check=False).returncode == 4
     done = {record["action"] for record in records(running, "--actor", "mallory")}
     assert {"device.add", "token.new", "device.revoke"} <= done
+
+
+def test_the_doors_files_lose_what_the_authority_has(running):
+    """Ten seconds after a door's start, of what a former life wrote, too."""
+    who = running.enrol("quiet-1")
+    with mqtt.Client(running.ports["mqtts"], world.tls_context(running.root, who), who.id) as client:
+        assert client.connect() != mqtt.ACCEPTED  # no policy lets it
+    running.wait_audit(action="session.open", device="quiet-1")
+    spool = next(path for path in running.folder.rglob("spool") if "device" in str(path) and path.is_dir())
+
+    def holding():
+        return [path.name for path in spool.iterdir() if b"quiet-1" in path.read_bytes()]
+    before = running.running.pids("device-door")
+    os.kill(before[0], signal.SIGKILL)
+    place.wait_for("another device door",
+                   lambda: (now := running.running.pids("device-door")) and now != before, 60)
+    place.wait_for("files of the door without it", lambda: not holding(), 60)
 
 
 def test_a_hold_prevents_it_until_it_is_removed(running):

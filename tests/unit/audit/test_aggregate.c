@@ -27,9 +27,10 @@ static enum rc keep(void *with, const struct audit_record *record)
 static enum rc take(void *with, struct audit_slot *slot)
 {
     struct sink *sink = with;
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct audit_record record;
 
-    assert_int_equal(audit_slot_read(slot, &record), RC_OK);
+    assert_int_equal(audit_slot_read(slot, &room, &record), RC_OK);
     TRY(keep(sink, &record));
     audit_pending_end(sink->pending, slot);
     audit_pending_release(sink->pending, slot);

@@ -2,13 +2,14 @@
 
 #include "audit/pending.h"
 #include "audit/spool.h"
+#include "base/file.h"
 
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { MIB = 1024 * 1024, ROUNDS = 60 };
+enum { MIB = 1024 * 1024, ROUNDS = 60, TARGETS = 14 };
 static const char BOOT[] = "00000000-0000-4000-8000-000000000001";
 static const char OTHER_BOOT[] = "00000000-0000-4000-8000-000000000002";
 
@@ -81,9 +82,10 @@ static struct audit_record numbered(uint64_t number)
 
 static void spool_it(struct door *g, struct audit_slot *slot)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct audit_record record;
 
-    assert_int_equal(audit_slot_read(slot, &record), RC_OK);
+    assert_int_equal(audit_slot_read(slot, &room, &record), RC_OK);
     assert_int_equal(audit_spool_add(g->spool, &record), RC_OK);
     audit_slot_promise(slot, audit_spool_pending(g->spool));
 }
@@ -152,9 +154,9 @@ static void act_until_killed(struct door *g, int tell, struct said said, uint64_
             struct audit_record record = numbered(1);
             record.decision = AUDIT_ALLOWED;
             if (*window == NULL &&
-                audit_pending_begin(g->pending, &record, 16, window) != RC_OK)
+                audit_pending_begin(g->pending, &record, TARGETS, window) != RC_OK)
                 _exit(1);
-            audit_slot_count(*window, 1, throw);
+            audit_slot_count(*window, 1, throw, BYTES("t"));
             said.acts++;
         } else if (throw < 34) {
             struct audit_record record = numbered(said.singles + 1);
@@ -255,6 +257,7 @@ static void what_the_commit_reached_is_not_sent_again(void **state)
 
 static void what_is_left_at_the_end_is_there_at_the_next_beginning(void **state)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct door *g = *state;
     struct audit_slot *slot, *window;
     struct audit_record record = numbered(1);
@@ -263,23 +266,94 @@ static void what_is_left_at_the_end_is_there_at_the_next_beginning(void **state)
     assert_false(g->found.killed);
     assert_int_equal(audit_pending_add(g->pending, &record, &slot), RC_OK);
     record.decision = AUDIT_ALLOWED;
-    assert_int_equal(audit_pending_begin(g->pending, &record, 16, &window), RC_OK);
-    assert_int_equal(audit_pending_begin(g->pending, &record, 64, &slot), RC_OK);
+    assert_int_equal(audit_pending_begin(g->pending, &record, TARGETS, &window), RC_OK);
+    assert_int_equal(audit_pending_begin(g->pending, &record, AUDIT_PENDING_TARGETS, &slot),
+                     RC_OK);
     for (uint64_t i = 0; i < 100; i++)
-        audit_slot_count(window, 100 - (int64_t)i, 1 + i);
+        audit_slot_count(window, 100 - (int64_t)i, 1 + i, BYTES("t"));
     end(g);
     begin(g);
     assert_false(g->found.killed);
     assert_int_equal(g->found.recovered, 2); /* nothing was counted in the third */
     assert_non_null(audit_pending_recovered(g->pending));
     window = audit_pending_recovered(g->pending);
-    assert_int_equal(audit_slot_read(window, &record), RC_OK);
+    assert_int_equal(audit_slot_read(window, &room, &record), RC_OK);
     assert_int_equal(record.aggregate.count, 100);
-    assert_int_equal(record.aggregate.targets, 16);
+    assert_int_equal(record.aggregate.targets, TARGETS);
+    assert_true(bytes_equal_text(record.target, "#")); /* the first had none */
     assert_true(record.aggregate.targets_capped);
     assert_int_equal(record.aggregate.first_ms, 1);
     assert_int_equal(record.aggregate.last_ms, 100);
     assert_null(audit_pending_recovered(g->pending));
+    end(g);
+}
+
+/* Topics of one window: the record has their pattern, also if a kill came between. */
+static void a_window_of_several_topics_tells_their_pattern(void **state)
+{
+    static const char *const TOPICS[] = { "plant/7/valve", "plant/7/valve", "plant/8/valve",
+                                          "plant/8/valve" };
+    struct door *g = *state;
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
+    struct audit_record record = numbered(1);
+
+    for (size_t topics = 1; topics <= 4; topics++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct audit_slot *window;
+            begin(g);
+            record.target = bytes_of_text(TOPICS[0]);
+            if (audit_pending_begin(g->pending, &record, TARGETS, &window) != RC_OK)
+                _exit(1);
+            for (size_t i = 0; i < topics; i++)
+                audit_slot_count(window, 1, 1 + i / 2, bytes_of_text(TOPICS[i]));
+            raise(SIGKILL);
+        }
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        begin(g);
+        struct audit_slot *found = audit_pending_recovered(g->pending);
+        assert_non_null(found);
+        assert_int_equal(audit_slot_read(found, &room, &record), RC_OK);
+        assert_int_equal(record.aggregate.targets, topics <= 2 ? 1 : 2);
+        assert_true(
+            bytes_equal_text(record.target, topics <= 2 ? "plant/7/valve" : "plant/+/valve"));
+        audit_pending_release(g->pending, found);
+        end(g);
+    }
+}
+
+static bool is_in_file(struct door *g, const char *text)
+{
+    AUTO_BUF(bytes, MIB);
+
+    assert_int_equal(file_read(g->dir, "pending", &bytes), RC_OK);
+    return memmem(bytes.at, bytes.len, text, strlen(text)) != NULL;
+}
+
+/* By its release, or by the next life if a kill came between. */
+static void what_is_released_is_not_in_the_file(void **state)
+{
+    struct door *g = *state;
+    struct audit_record record = numbered(1);
+    struct audit_slot *slot;
+
+    record.target = BYTES("plant/seven/valve");
+    begin(g);
+    assert_int_equal(audit_pending_add(g->pending, &record, &slot), RC_OK);
+    assert_true(is_in_file(g, "plant/seven/valve"));
+    spool_it(g, slot);
+    assert_int_equal(audit_spool_commit(g->spool), RC_OK);
+    audit_pending_release(g->pending, slot);
+    assert_false(is_in_file(g, "plant/seven/valve"));
+
+    assert_int_equal(audit_pending_add(g->pending, &record, &slot), RC_OK);
+    spool_it(g, slot);
+    assert_int_equal(audit_spool_commit(g->spool), RC_OK);
+    end(g); /* durable, and not released */
+    assert_true(is_in_file(g, "plant/seven/valve"));
+    begin(g);
+    assert_int_equal(g->found.durable, 1);
+    assert_false(is_in_file(g, "plant/seven/valve"));
     end(g);
 }
 
@@ -305,6 +379,7 @@ static void another_boot_is_lost_and_told(void **state)
 
 static void there_is_an_end_to_it_and_every_record_fits(void **state)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct door *g = *state;
     char topic[AUDIT_TARGET_MAX];
     struct audit_record record = numbered(1);
@@ -320,7 +395,7 @@ static void there_is_an_end_to_it_and_every_record_fits(void **state)
     record.target = BYTES("");
     assert_int_equal(audit_pending_add(g->pending, &record, &more), RC_LIMIT);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(audit_slot_read(slots[i], &record), RC_OK);
+        assert_int_equal(audit_slot_read(slots[i], &room, &record), RC_OK);
         assert_int_equal(record.target.len, sizeof topic);
         audit_pending_release(g->pending, slots[i]);
     }
@@ -332,6 +407,7 @@ static void there_is_an_end_to_it_and_every_record_fits(void **state)
 /* Whatever stands in the file: an answer, and never a record that is none. */
 static void damage_is_lost_and_never_sent(void **state)
 {
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
     struct door *g = *state;
     struct audit_record record = numbered(1);
     struct audit_slot *slot;
@@ -349,7 +425,7 @@ static void damage_is_lost_and_never_sent(void **state)
         assert_int_equal(try_to_begin(g, BOOT, 16 * MIB), RC_OK);
         lost += g->found.lost;
         while ((slot = audit_pending_recovered(g->pending)) != NULL)
-            assert_int_equal(audit_slot_read(slot, &record), RC_OK);
+            assert_int_equal(audit_slot_read(slot, &room, &record), RC_OK);
         end(g);
     }
     assert_true(lost > 0);
@@ -367,6 +443,8 @@ int main(void)
         TEST(no_kill_loses_or_doubles_what_was_acknowledged),
         TEST(what_the_commit_reached_is_not_sent_again),
         TEST(what_is_left_at_the_end_is_there_at_the_next_beginning),
+        TEST(a_window_of_several_topics_tells_their_pattern),
+        TEST(what_is_released_is_not_in_the_file),
         TEST(another_boot_is_lost_and_told),
         TEST(there_is_an_end_to_it_and_every_record_fits),
         TEST(damage_is_lost_and_never_sent),

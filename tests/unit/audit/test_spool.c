@@ -2,7 +2,10 @@
 
 #include "audit/spool.h"
 
+#include "base/file.h"
+
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 
 struct ground {
@@ -28,14 +31,21 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct audit_spool *open_spool(const struct ground *g, uint64_t bytes_max)
+static struct audit_spool *open_under(const struct ground *g, const struct clock *clock,
+                                      uint64_t bytes_max)
 {
     const struct journal_limits limits = { 4096, bytes_max };
-    struct clock clock = clock_system();
     struct audit_spool *spool = NULL;
 
-    assert_int_equal(audit_spool_open(g->dir, &limits, &clock, &spool), RC_OK);
+    assert_int_equal(audit_spool_open(g->dir, &limits, clock, &spool), RC_OK);
     return spool;
+}
+
+static struct audit_spool *open_spool(const struct ground *g, uint64_t bytes_max)
+{
+    const struct clock clock = clock_system();
+
+    return open_under(g, &clock, bytes_max);
 }
 
 static struct audit_record numbered(uint64_t number)
@@ -182,6 +192,67 @@ static void refuses_a_reader_that_knows_more_than_it_has(void **state)
     }
 }
 
+/* ---- What was acknowledged goes from the disk ---- */
+
+static bool is_there(const struct ground *g, const char *text)
+{
+    bool found = false;
+    DIR *list = opendir(g->path);
+
+    assert_non_null(list);
+    for (struct dirent *one = readdir(list); one != NULL; one = readdir(list)) {
+        AUTO_BUF(bytes, 1 << 20);
+        if (one->d_name[0] != '.' && file_read(g->dir, one->d_name, &bytes) == RC_OK)
+            found = found || memmem(bytes.at, bytes.len, text, strlen(text)) != NULL;
+    }
+    closedir(list);
+    return found;
+}
+
+static void add_of(struct audit_spool *spool, const char *device, uint64_t number)
+{
+    struct audit_record record = numbered(number);
+
+    record.actor_kind = AUDIT_DEVICE;
+    record.actor = bytes_of_text(device);
+    assert_int_equal(audit_spool_add(spool, &record), RC_OK);
+    assert_int_equal(audit_spool_commit(spool), RC_OK);
+}
+
+static void what_is_acknowledged_goes_from_the_disk(void **state)
+{
+    enum { HOURS = 3600 * 1000 };
+    const struct ground *g = *state;
+    int64_t now = 0;
+    const struct clock clock = { logs_hand, logs_hand, &now };
+    struct audit_spool *spool = open_under(g, &clock, 1 << 20);
+
+    add_of(spool, "pump-seventeen", 1);
+    assert_int_equal(audit_spool_forget(spool, 0), RC_OK); /* not acknowledged */
+    assert_true(is_there(g, "pump-seventeen"));
+    assert_int_equal(audit_spool_forget(spool, 1), RC_OK);
+    assert_false(is_there(g, "pump-seventeen"));
+    add_of(spool, "pump-eighteen", 2);
+    assert_int_equal(pull(spool, 1), 2);
+    now = 6 * HOURS - 1;
+    assert_int_equal(audit_spool_forget(spool, 2), RC_OK);
+    assert_true(is_there(g, "pump-eighteen"));
+    now++;
+    assert_int_equal(audit_spool_forget(spool, 2), RC_OK);
+    assert_false(is_there(g, "pump-eighteen"));
+    add_of(spool, "pump-nineteen", 3); /* it goes on, also in another life */
+    assert_int_equal(pull(spool, 2), 3);
+    audit_spool_close(spool);
+    spool = open_under(g, &clock, 1 << 20);
+    assert_int_equal(audit_spool_sequence(spool), 3);
+    assert_true(is_there(g, "pump-nineteen"));
+    assert_int_equal(audit_spool_forget(spool, 3), RC_OK);
+    assert_false(is_there(g, "pump-nineteen"));
+    add_of(spool, "pump-twenty", 4);
+    assert_int_equal(pull(spool, 3), 4);
+    audit_spool_close(spool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_goes_on_where_he_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_may_ask_for_the_same_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_reader_that_knows_more_than_it_has, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_acknowledged_goes_from_the_disk, set_up,
                                         tear_down),
     };
 

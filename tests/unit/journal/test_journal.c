@@ -195,6 +195,33 @@ static void trims_whole_segments_only_and_still_verifies(void **state)
     journal_close(journal);
 }
 
+static void a_new_segment_lets_the_last_one_be_trimmed(void **state)
+{
+    struct journal_head head = { 0 };
+    struct journal *journal = open_or_fail(scratch_dir(state), 1 << 20, NULL);
+
+    assert_int_equal(journal_rotate(journal), RC_OK); /* empty: there is nothing to part from */
+    for (uint64_t n = 1; n <= 5; n++) {
+        append_numbered(journal, 1);
+        assert_int_equal(journal_commit(journal), RC_OK);
+        assert_int_equal(journal_rotate(journal), RC_OK);
+        assert_int_equal(journal_rotate(journal), RC_OK);
+        assert_int_equal(read_numbered(journal, n), 1);
+        assert_int_equal(journal_trim(journal, n + 1), RC_OK);
+        assert_int_equal(journal_first_sequence(journal), n + 1);
+        assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, &head, NULL), RC_OK);
+        assert_int_equal(head.sequence, n);
+    }
+    append_numbered(journal, 1); /* also over what is not committed yet */
+    assert_int_equal(journal_rotate(journal), RC_OK);
+    assert_int_equal(journal_commit(journal), RC_OK);
+    assert_int_equal(read_numbered(journal, 6), 1);
+    journal_close(journal);
+    journal = open_or_fail(scratch_dir(state), 1 << 20, NULL);
+    assert_int_equal(journal_head(journal).sequence, 6);
+    journal_close(journal);
+}
+
 static void misses_no_segment_that_is_gone_from_the_middle(void **state)
 {
     struct journal *journal = open_or_fail(scratch_dir(state), 200, NULL);
@@ -355,6 +382,7 @@ int main(void)
         IN_SCRATCH(bounds_the_group),
         IN_SCRATCH(bounds_all_segments_together),
         IN_SCRATCH(trims_whole_segments_only_and_still_verifies),
+        IN_SCRATCH(a_new_segment_lets_the_last_one_be_trimmed),
         IN_SCRATCH(misses_no_segment_that_is_gone_from_the_middle),
         IN_SCRATCH(loses_nothing_acknowledged_when_its_writer_is_killed),
         IN_SCRATCH(takes_back_a_commit_at_every_byte_where_the_disk_ends),
