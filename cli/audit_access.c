@@ -115,14 +115,22 @@ static bool covers(const char *filter, struct bytes topic)
     return policy_topic_check_filter(wanted) == RC_OK && policy_topic_match(wanted, topic);
 }
 
-/* An aggregate of several topics or filters names the first of them only, so any may be among
- * them. The rule that decided is no help: what it lets through hangs on facts of the session
- * and on groups, and nobody knows now which those were. */
 static bool is_many(const json_t *record)
 {
     const json_t *aggregate = json_object_get(record, "aggregate");
 
     return json_integer_value(json_object_get(aggregate, "targets")) > 1;
+}
+
+/* An aggregate of several topics or filters names the pattern that they have in common
+ * (audit-record.md), so whatever it matches may be among them; what it names else, too. */
+static bool may_be_about(const json_t *record, struct bytes topic)
+{
+    const char *target = cli_audit_text(record, "target");
+    bool system = topic.len > 0 && topic.at[0] == '$' && (target[0] == '+' || target[0] == '#');
+
+    return system || policy_topic_check_filter(bytes_of_text(target)) != RC_OK ||
+           covers(target, topic);
 }
 
 static bool is_about(const json_t *record, struct bytes topic)
@@ -146,7 +154,7 @@ static enum rc tally(void *with, const json_t *record)
     const struct asking *asking = with;
     bool many = is_many(record);
 
-    if (!many && !is_about(record, asking->topic))
+    if (many ? !may_be_about(record, asking->topic) : !is_about(record, asking->topic))
         return RC_OK;
     return cli_audit_tally(json_object_get(asking->answer, many ? "perhaps" : "did"), record,
                            MEMBERS, COUNT(MEMBERS));
@@ -200,11 +208,10 @@ static enum rc tell(const struct cli_call *call, const json_t *answer)
               COUNT(COULD), &out);
     tell_rows(answer, "did", "\nWho did, or tried to:", DID, COUNT(DID), &out);
     if (json_array_size(json_object_get(answer, "perhaps")) > 0)
-        tell_rows(
-            answer, "perhaps",
-            "\nAnd perhaps: counted together over several topics, of which only the first "
-            "is named:",
-            DID, COUNT(DID), &out);
+        tell_rows(answer, "perhaps",
+                  "\nAnd perhaps: counted together over several topics, of which their common "
+                  "pattern is named:",
+                  DID, COUNT(DID), &out);
     return cli_command_put(call, &out);
 }
 

@@ -42,6 +42,24 @@ enum rc cli_audit_each(struct cli_remote *remote, const struct cli_audit_filter 
     return RC_OK;
 }
 
+static enum rc keep(void *with, const json_t *record)
+{
+    json_t *records = with;
+
+    if (json_array_size(records) == CLI_AUDIT_RECORDS_MAX)
+        return fault(RC_LIMIT, "more than %d records: say --since", CLI_AUDIT_RECORDS_MAX);
+    /* It was made for a page, and is changed by nobody. */
+    return json_array_append(records, (json_t *)(uintptr_t)record) == 0
+               ? RC_OK
+               : fault(RC_NOMEM, "records");
+}
+
+enum rc cli_audit_collect(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                          size_t count, json_t *records)
+{
+    return cli_audit_each(remote, filters, count, keep, records);
+}
+
 static const json_t *member_of(const json_t *record, const char *path)
 {
     const char *dot = strchr(path, '.');

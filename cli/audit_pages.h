@@ -64,6 +64,10 @@ struct cli_audit_filter {
 enum rc cli_audit_each(struct cli_remote *remote, const struct cli_audit_filter *filters,
                        size_t count, enum rc (*take)(void *with, const json_t *record),
                        void *with);
+enum { CLI_AUDIT_RECORDS_MAX = 1000000 };
+/* The same into an array, for whoever needs them oldest first. RC_LIMIT for more. */
+enum rc cli_audit_collect(struct cli_remote *remote, const struct cli_audit_filter *filters,
+                          size_t count, json_t *records);
 /* The text of a record's member, also "actor.id"; "" if it is not there. */
 const char *cli_audit_text(const json_t *record, const char *path);
 /* How many acts it stands for. */

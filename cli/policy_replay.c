@@ -207,8 +207,9 @@ static enum rc look_closer(struct replay *r, struct decided *d)
                : add_outcome(r, d, outcome, &decision);
 }
 
-static enum rc look_at(struct replay *r, const json_t *record)
+static enum rc look_at(void *with, const json_t *record)
 {
+    struct replay *r = with;
     const struct cli_said said = { cli_audit_text(record, "actor.id"),
                                    cli_audit_text(record, "peer"),
                                    cli_audit_text(record, "tls"),
@@ -231,16 +232,11 @@ static enum rc look_at(struct replay *r, const json_t *record)
 
 static enum rc look_at_all(struct replay *r)
 {
-    const json_t *record = NULL;
-    size_t at = 0;
-
     for (size_t i = 0; i < COUNT(ACTIONS); i++) {
         const struct cli_audit_filter filters[] = { { "action", ACTIONS[i] },
                                                     { "source", "device-door" },
                                                     { "since", r->call->values[SINCE] } };
-        AUTO(json_value) *records = json_array();
-        TRY(cli_audit_collect(&r->source.remote, filters, COUNT(filters), records));
-        json_array_foreach(records, at, record) TRY(look_at(r, record));
+        TRY(cli_audit_each(&r->source.remote, filters, COUNT(filters), look_at, r));
     }
     return RC_OK;
 }

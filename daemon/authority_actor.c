@@ -32,7 +32,6 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     TRY(registry_subject_get(txn, certificate.kind, bytes_of_text(certificate.subject),
                              &subject));
     request->actor = subject;
-    request->shown = certificate;
     enum registry_verdict verdict =
         registry_verdict_of(&certificate, &subject, request->now_ms / 1000);
     if (verdict != REGISTRY_ACCEPTED)

@@ -230,7 +230,6 @@ struct daemon_authority_request {
     enum audit_action as;              /* in the audit log; 0: what the question says */
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
-    struct registry_certificate shown; /* by the actor */
     struct policy_decision denied;     /* version 0: no rule denied it */
 
     /* A policy whose text is in parts */
