@@ -303,7 +303,7 @@ static enum rc handle(void *with, const struct link_request *arrived)
     else if (rc == RC_OK)
         dispatch(request);
     else
-        daemon_authority_refuse_unread(request, rc);
+        daemon_authority_turn_away(request, rc);
     return RC_OK;
 }
 

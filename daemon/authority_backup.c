@@ -295,6 +295,7 @@ static void is_begun(struct store_job *job, enum rc rc)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     struct daemon_authority *authority = request->authority;
+    const int64_t held_until_ms = authority->held_until_ms;
 
     /* Held from before the copy until after the journal's. */
     authority->held_until_ms = INT64_MAX;
@@ -302,7 +303,7 @@ static void is_begun(struct store_job *job, enum rc rc)
         rc = start(authority, authority->backup);
     if (rc == RC_OK)
         return;
-    authority->held_until_ms = 0;
+    authority->held_until_ms = held_until_ms;
     if (authority->backup->dir >= 0)
         remove_copy(authority->setup.backups, authority->backup->folder);
     forget(authority);

@@ -71,8 +71,10 @@ def test_an_issued_certificate_knows_its_record(running, device):
     assert record["action"] == "certificate.issue" and record["device"] == "dev-1"
     listed = running.pages("/v1/certificates", "certificates", kind="device", subject="dev-1")
     assert [one["log_index"] for one in listed] == [index]
-    operator = running.pages("/v1/certificates", "certificates", kind="operator", subject="admin")
-    assert operator[0]["log_index"] is None  # of the ceremony: older than the log
+    operator = running.pages("/v1/certificates", "certificates", kind="operator", subject="admin")[0]
+    record = next(r for r in running.audit(action="operator.add") if r["index"] == operator["log_index"])
+    assert record["certificate"]["fingerprint"] == operator["fingerprint"]  # of the ceremony, and yet in the log
+    assert record["actor"] == {"kind": "process", "id": "authority"}
 
 
 def test_enrolment_answers_with_the_index(running):

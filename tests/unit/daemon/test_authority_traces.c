@@ -21,9 +21,11 @@ static enum rc add_mallory(struct store_txn *txn, void *with)
     struct registry_subject mallory = { .kind = REGISTRY_OPERATOR,
                                         .id = "mallory",
                                         .role = REGISTRY_ADMIN };
+    struct registry_subject line = { .kind = REGISTRY_LINE, .id = "line-1" };
     struct registry_certificate its = operators(MALLORY);
 
     (void)with;
+    TRY(registry_subject_add(txn, &line, TBS_NOW_S * 1000));
     memcpy(its.subject, mallory.id, sizeof its.subject);
     TRY(registry_subject_add(txn, &mallory, TBS_NOW_S * 1000));
     return registry_certificate_register(txn, &its, TBS_NOW_S * 1000);
@@ -50,12 +52,13 @@ static void have_mallory(struct world *w, uint32_t four_eyes)
     assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
 }
 
-static enum rc erase_mallory(struct world *w, struct told *told)
+static enum rc erase(struct world *w, enum registry_kind kind, const char *id,
+                     struct told *told)
 {
     AUTO_BUF(asked, 64);
 
-    buf_add_u8(&asked, REGISTRY_OPERATOR);
-    buf_add_sized16(&asked, BYTES("mallory"));
+    buf_add_u8(&asked, (uint8_t)kind);
+    buf_add_sized16(&asked, bytes_of_text(id));
     buf_add_sized16(&asked, BYTES("gdpr"));
     return admin(w, REGISTRY_ASK_AUDIT_ERASE,
                  (struct registry_question){ .query = buf_bytes(&asked) }, told);
@@ -67,10 +70,12 @@ static void one_administrator_does_not_erase_another(void **state)
     AUTO_TOLD(told);
 
     have_mallory(w, 0);
-    assert_int_equal(erase_mallory(w, &told), RC_DENIED);
+    assert_int_equal(erase(w, REGISTRY_OPERATOR, "mallory", &told), RC_DENIED);
     assert_non_null(strstr(fault_text(), "what mallory did, an administrator, is not erased"));
+    assert_int_equal(erase(w, REGISTRY_LINE, "line-1", &told), RC_DENIED);
+    assert_non_null(strstr(fault_text(), "what line-1 did, a line, is not erased"));
     assert_int_equal(count_found(w, (struct audit_query){ .actor = BYTES("mallory") }), 1);
-    assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_DENIED), 1);
+    assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_DENIED), 2);
 }
 
 static void two_may_propose_it(void **state)
@@ -79,7 +84,7 @@ static void two_may_propose_it(void **state)
     AUTO_TOLD(told);
 
     have_mallory(w, UINT32_C(1) << REGISTRY_ACT_ERASURE);
-    assert_int_equal(erase_mallory(w, &told), RC_OK);
+    assert_int_equal(erase(w, REGISTRY_OPERATOR, "mallory", &told), RC_OK);
     assert_true(told.answer.proposal.number > 0);
 }
 
@@ -106,7 +111,7 @@ static void look_at_life(const struct audit_record *record, void *with)
 
 static struct registry_fingerprint activate(struct world *w, const char *device)
 {
-    struct registry_fingerprint fingerprint;
+    struct registry_fingerprint fingerprint = { 0 };
     AUTO_TOLD(token);
     AUTO_TOLD(told);
 
