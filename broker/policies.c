@@ -250,8 +250,11 @@ static void fetch(struct broker_policies *policies)
 
 void broker_policies_go_on(struct broker_policies *policies)
 {
-    if (policies->behind && !policies->asking && !policies->compiling)
-        broker_policies_follow(policies, true);
+    if (!policies->behind || policies->asking || policies->compiling)
+        return;
+    broker_policies_follow(policies, true);
+    if (!policies->behind) /* a short one, for which there is memory now */
+        policies->here(policies->front);
 }
 
 static enum rc on_again(struct loop_timer *timer)

@@ -27,7 +27,7 @@ struct broker_policy {
 struct broker_policy *broker_policy_hold(struct broker_policy *policy); /* NULL is fine, */
 void broker_policy_release(struct broker_policy *policy);               /* so here */
 
-/* here: one that was fetched is in force now. Not called from inside. */
+/* here: one that is in force now, and was not when follow() came back. */
 enum rc broker_policies_new(struct broker_front *front, const struct broker_front_setup *setup,
                             void (*here)(struct broker_front *front),
                             struct broker_policies **policies);

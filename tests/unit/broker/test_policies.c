@@ -1,6 +1,10 @@
 /* threaded */
+/* wraps: pthread_create eventfd calloc */
 /* The policy of a door: a short one at once, a long one fetched from an authority that the test
  * plays, and what goes on meanwhile. */
+#include <errno.h>
+#include <pthread.h>
+
 #include <openssl/evp.h>
 
 #include "broker/policies.h"
@@ -9,7 +13,40 @@
 enum { RULES = 2500 };
 static const char RULE[] = "allow device \"dev-1\" publish \"plant/%06u/state\"\n";
 
-/* What the authority keeps, by the first rule's number. */
+/* ---- What fails ---- */
+
+static enum failing { NOTHING, THREADS, EVENTS, MEMORY } failing;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *with);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *with);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *with)
+{
+    return failing == THREADS ? EAGAIN : __real_pthread_create(thread, attr, run, with);
+}
+
+int __real_eventfd(unsigned count, int flags);
+int __wrap_eventfd(unsigned count, int flags);
+int __wrap_eventfd(unsigned count, int flags)
+{
+    errno = EMFILE;
+    return failing == EVENTS ? -1 : __real_eventfd(count, flags);
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+    bool fails = failing == MEMORY && size == sizeof(struct broker_policy);
+
+    return fails ? NULL : __real_calloc(count, size);
+}
+
+/* ---- The authority ---- */
+
+/* What it keeps, by the first rule's number. */
 static struct buf texts[2];
 static bool altered;
 
@@ -284,6 +321,38 @@ static void what_its_hash_does_not_name_is_not_used(void **state)
     turn_until_acknowledged(w, 6);
 }
 
+static void what_cannot_be_begun_is_told_once_and_tried_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t version = 1;
+
+    begin(w, &SHORT);
+    w->give_part = give;
+    struct registry_text text = make(0);
+    for (enum failing what = THREADS; what <= MEMORY; what++) {
+        w->lines = 0;
+        failing = what;
+        version++;
+        tell(w, version, &text, 4 + version);
+        for (int i = 0; i < 400 && w->lines == 0; i++)
+            assert_int_equal(loop_turn_once(w->loop, 50), RC_OK);
+        assert_int_equal(version_of(w), version - 1);
+        assert_int_equal(w->acknowledged, 3 + version);
+        failing = NOTHING;
+        turn_until_version(w, version);
+        turn_until_acknowledged(w, 4 + version);
+        assert_int_equal(w->lines, 1);
+    }
+    failing = MEMORY;
+    version++;
+    tell(w, version, &SHORT, 4 + version);
+    turn_a_while(w);
+    assert_int_equal(version_of(w), version - 1);
+    failing = NOTHING;
+    turn_until_version(w, version);
+    turn_until_acknowledged(w, 4 + version);
+}
+
 /* The thread that compiles, and the part that is asked for, end with the door. */
 static void a_door_may_end_at_any_moment(void **state)
 {
@@ -332,6 +401,7 @@ int main(void)
         TEST(the_newer_one_wins),
         TEST(an_authority_that_starts_again_is_asked_again),
         TEST(what_its_hash_does_not_name_is_not_used),
+        TEST(what_cannot_be_begun_is_told_once_and_tried_again),
         TEST(a_door_may_end_at_any_moment),
         TEST(a_policy_that_is_held_stays),
     };
