@@ -116,6 +116,8 @@ static const struct audit_action_row ACTIONS[] = {
       "a will was set or published; target: topic", AUDIT_CLOSED },
     { AUDIT_PROTOCOL, "protocol", P | G, AUDIT_NOT_ALONE, "the other side broke its protocol",
       AUDIT_CLOSED },
+    { AUDIT_UNSUBSCRIBE, "unsubscribe", P | G | T, AUDIT_COUNTED,
+      "a subscription was given up; target: topic filter", AUDIT_CLOSED },
 };
 
 const struct audit_action_row *audit_action_list(size_t *count)

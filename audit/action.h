@@ -65,6 +65,7 @@ enum audit_action {
     AUDIT_RETAIN,
     AUDIT_WILL,
     AUDIT_PROTOCOL, /* the device broke its protocol */
+    AUDIT_UNSUBSCRIBE,
 };
 
 /* Fields that apply to some actions only; actor, correlation, target, device, peer, tls and

@@ -71,6 +71,7 @@ static enum rc key_of(struct audit_aggregate *a, const struct audit_record *reco
     buf_add_u64(&buf, record->policy_version);
     buf_add_sized16(&buf, record->actor);
     buf_add_sized16(&buf, stranger ? host_of(record->peer) : BYTES(""));
+    buf_add_sized16(&buf, record->device);
     buf_add_sized16(&buf, allowed ? BYTES_OF(record->correlation) : BYTES(""));
     /* A stranger's own words may stand in a reason, but not at its beginning. */
     buf_add_sized16(

@@ -4,9 +4,9 @@
 #include "audit/pending.h"
 
 /*
- * Acts that agree in decision, action, actor (or, of nobody, peer), correlation if allowed,
- * rule and reason are counted together for a window, which begins with the first of them. Of
- * those not allowed the first few of a window go out one by one. Allowed traffic
+ * Acts that agree in decision, action, actor (or, of nobody, peer), device, correlation if
+ * allowed, rule and reason are counted together for a window, which begins with the first of
+ * them. Of those not allowed the first few of a window go out one by one. Allowed traffic
  * (audit_action_row) is always counted; anything else that is allowed, and every action without
  * an aggregate field, always goes out as it is. What is counted stands in a slot of pending.h,
  * so that no kill loses a count. One thread's.

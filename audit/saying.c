@@ -38,6 +38,7 @@ static const struct row DEVICE_DOOR[] = {
     { AUDIT_RETAIN, DEVICE, ALLOWED | DENIED | FAILED },
     { AUDIT_WILL, DEVICE, ALLOWED | DENIED | FAILED },
     { AUDIT_PROTOCOL, DEVICE, DENIED },
+    { AUDIT_UNSUBSCRIBE, DEVICE, ALLOWED | DENIED },
 };
 
 static const struct row OPERATOR_DOOR[] = {
@@ -145,6 +146,8 @@ void audit_saying_bound(struct audit_record *record, int64_t now_ms, struct buf 
     said_ms = later(said_ms, bound(&record->aggregate.last_ms, now_ms));
     if (said_ms == 0)
         return;
+    if (record->aggregate.first_ms > record->aggregate.last_ms)
+        record->aggregate.first_ms = record->aggregate.last_ms;
     buf_reset(room);
     buf_addf(room, "its clock said %" PRId64 " ms", said_ms);
     if (record->reason.len > 0)

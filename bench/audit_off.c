@@ -15,7 +15,7 @@ enum rc __wrap_audit_spool_commit(struct audit_spool *spool);
 
 void __wrap_broker_witness(struct connection *connection, const struct witness *what)
 {
-    if (what->decision != AUDIT_ALLOWED || connection->client == NULL ||
+    if (what->decision == AUDIT_DENIED || connection->client == NULL ||
         audit_action_get(what->action)->when != AUDIT_COUNTED)
         __real_broker_witness(connection, what);
 }

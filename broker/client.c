@@ -151,6 +151,19 @@ bool broker_client_witness_message(struct client *client, enum audit_action acti
                                  decided);
 }
 
+void broker_client_witness_failure(struct client *client, enum audit_action action,
+                                   struct bytes target, const char *reason,
+                                   const struct policy_decision *decided)
+{
+    const struct witness what = { .action = action,
+                                  .decision = AUDIT_FAILED,
+                                  .target = target,
+                                  .reason = reason,
+                                  .decided = decided };
+
+    broker_witness(client->connection, &what);
+}
+
 bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
                           const struct policy_decision *decided)
 {

@@ -50,7 +50,8 @@ size_t broker_client_feed(struct client *client, struct bytes bytes);
 /* The record that it opens is on disk. */
 void broker_client_open(struct client *client);
 /* Its retained message is on disk, or why not. */
-void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc);
+void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc,
+                            struct bytes topic);
 void broker_client_deliver(struct client *client, struct message *message,
                            const struct match *match);
 /* A bounded step towards the retained messages that its subscriptions wait for, if it has room.

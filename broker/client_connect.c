@@ -32,21 +32,21 @@ static bool has_its_own_id(struct client *client, const struct mqtt_connect *con
     return false;
 }
 
-static bool may_leave_will(struct client *client, const struct mqtt_connect *connect)
+/* What is allowed is recorded once the session is. */
+static bool may_leave_will(struct client *client, const struct mqtt_connect *connect,
+                           struct policy_decision *will)
 {
     if (!connect->has_will)
         return true;
     struct bytes topic = connect->will.topic;
-    struct policy_decision will =
-        broker_client_decide_will(client, POLICY_WILL, &connect->will);
-    if (will.allowed && connect->will.retain)
-        will = broker_client_decide_will(client, POLICY_RETAIN, &connect->will);
-    const struct mqtt_publish message = broker_client_will_of(&connect->will);
-    broker_client_witness_message(client, AUDIT_WILL, &message,
-                                  will.allowed ? NULL : "at connect", &will);
-    if (!will.allowed)
-        refuse(client, MQTT_NOT_AUTHORIZED, topic, "its will is not allowed", &will);
-    return will.allowed;
+    *will = broker_client_decide_will(client, POLICY_WILL, &connect->will);
+    if (will->allowed && connect->will.retain)
+        *will = broker_client_decide_will(client, POLICY_RETAIN, &connect->will);
+    if (!will->allowed) {
+        broker_client_witness(client, AUDIT_WILL, false, topic, "at connect", will);
+        refuse(client, MQTT_NOT_AUTHORIZED, topic, "its will is not allowed", will);
+    }
+    return will->allowed;
 }
 
 static void send_take_over(struct worker *worker, const struct broker_seat *former)
@@ -96,7 +96,7 @@ static void await_record(struct client *client)
 void broker_client_on_connect(void *with, const struct mqtt_connect *connect)
 {
     struct client *client = with;
-    struct policy_decision decided = { 0 };
+    struct policy_decision decided = { 0 }, will = { 0 };
     const struct registry_subject subject = judge(client);
     enum registry_verdict verdict = client->connection->identity.verdict;
 
@@ -111,11 +111,15 @@ void broker_client_on_connect(void *with, const struct mqtt_connect *connect)
         refuse(client, MQTT_NOT_AUTHORIZED, BYTES(""), "may not connect", &decided);
         return;
     }
-    if (!may_leave_will(client, connect))
+    if (!may_leave_will(client, connect, &will))
         return;
     if (claim(client) != RC_OK) {
         refuse(client, MQTT_SERVER_UNAVAILABLE, BYTES(""), fault_text(), NULL);
         return;
+    }
+    if (connect->has_will) {
+        const struct mqtt_publish message = broker_client_will_of(&connect->will);
+        broker_client_witness_message(client, AUDIT_WILL, &message, NULL, &will);
     }
     broker_client_witness(client, AUDIT_SESSION_OPEN, true, BYTES(""), NULL, &decided);
     await_record(client);
@@ -162,5 +166,6 @@ void broker_client_publish_will(struct client *client, struct message *will)
     broker_message_restart_expiry(will, loop_now_ms(connection->worker->loop));
     broker_route(connection->worker, will, client);
     if (keep && broker_client_retain(client, will, 0) != RC_OK)
-        broker_client_witness(client, AUDIT_RETAIN, false, topic, fault_text(), NULL);
+        broker_client_witness_failure(client, AUDIT_RETAIN, topic,
+                                      "it could not be handed on to be kept", &decided);
 }

@@ -28,30 +28,33 @@ static enum mqtt_reason too_often(const struct client *client)
                                                                   : MQTT_NOT_AUTHORIZED;
 }
 
-static enum mqtt_reason may_publish(struct client *client, const struct mqtt_publish *publish)
-{
-    struct policy_decision decided =
-        broker_client_decide_message(client, POLICY_PUBLISH, publish);
-    enum audit_action action = AUDIT_PUBLISH;
+/* What was decided of publishing, and of keeping the message if that is asked. */
+struct judged {
+    struct policy_decision publish, retain;
+};
 
+/* Its denials are recorded here; what is allowed once it is known that it can be done. */
+static enum mqtt_reason may_publish(struct client *client, const struct mqtt_publish *publish,
+                                    struct judged *judged)
+{
+    struct policy_decision *told = &judged->publish;
+
+    judged->publish = broker_client_decide_message(client, POLICY_PUBLISH, publish);
     broker_metric_add(BROKER_PUBLISH_RECEIVED, 1);
-    if (!broker_client_within(client, AUDIT_PUBLISH, publish->topic, &decided)) {
+    if (!broker_client_within(client, AUDIT_PUBLISH, publish->topic, told)) {
         broker_metric_add(BROKER_PUBLISH_DENIED, 1);
         return too_often(client);
     }
-    if (decided.allowed && publish->retain) {
-        if (!broker_client_witness_message(client, AUDIT_PUBLISH, publish, NULL, &decided))
-            return MQTT_QUOTA_EXCEEDED;
-        decided = broker_client_decide_message(client, POLICY_RETAIN, publish);
-        action = AUDIT_RETAIN;
+    if (told->allowed && publish->retain) {
+        told = &judged->retain;
+        *told = broker_client_decide_message(client, POLICY_RETAIN, publish);
     }
-    bool recorded = broker_client_witness_message(client, action, publish, NULL, &decided);
-    if (!decided.allowed)
-        broker_metric_add(BROKER_PUBLISH_DENIED, 1);
-    if (!recorded)
-        return MQTT_QUOTA_EXCEEDED; /* in 3.1.1, too, nothing that is not done is acknowledged
-                                     */
-    return decided.allowed ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
+    if (told->allowed)
+        return MQTT_SUCCESS;
+    broker_client_witness(client, told == &judged->retain ? AUDIT_RETAIN : AUDIT_PUBLISH, false,
+                          publish->topic, NULL, told);
+    broker_metric_add(BROKER_PUBLISH_DENIED, 1);
+    return MQTT_NOT_AUTHORIZED;
 }
 
 enum rc broker_client_retain(struct client *client, struct message *message, uint16_t packet_id)
@@ -69,35 +72,56 @@ enum rc broker_client_retain(struct client *client, struct message *message, uin
     return rc;
 }
 
+static enum mqtt_reason take_message(struct client *client, const struct mqtt_publish *publish,
+                                     const struct judged *judged, struct message **message)
+{
+    struct worker *worker = client->connection->worker;
+
+    if (broker_message_new(worker->pool, publish, loop_now_ms(worker->loop), message) !=
+        RC_OK) {
+        broker_metric_add(BROKER_DROPPED, 1);
+        broker_client_witness_failure(client, AUDIT_PUBLISH, publish->topic,
+                                      "no memory for the message", &judged->publish);
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    /* In 3.1.1, too, nothing that is not done is acknowledged. */
+    if (!broker_client_witness_message(client, AUDIT_PUBLISH, publish, NULL,
+                                       &judged->publish) ||
+        (publish->retain && !broker_client_witness_message(client, AUDIT_RETAIN, publish, NULL,
+                                                           &judged->retain)))
+        return MQTT_QUOTA_EXCEEDED;
+    return MQTT_SUCCESS;
+}
+
 void broker_client_on_publish(void *with, const struct mqtt_publish *publish)
 {
     struct client *client = with;
-    struct worker *worker = client->connection->worker;
+    struct judged judged;
     AUTO_OF(message) *message = NULL;
 
-    enum mqtt_reason reason = may_publish(client, publish);
+    enum mqtt_reason reason = may_publish(client, publish, &judged);
+    if (reason == MQTT_SUCCESS)
+        reason = take_message(client, publish, &judged, &message);
     if (reason != MQTT_SUCCESS) {
         answer(client, publish->packet_id, reason);
         return;
     }
-    if (broker_message_new(worker->pool, publish, loop_now_ms(worker->loop), &message) !=
-        RC_OK) {
-        broker_metric_add(BROKER_DROPPED, 1);
-        answer(client, publish->packet_id, MQTT_QUOTA_EXCEEDED);
-        return;
-    }
-    broker_route(worker, message, client);
-    if (!publish->retain)
+    broker_route(client->connection->worker, message, client);
+    if (!publish->retain) {
         answer(client, publish->packet_id, MQTT_SUCCESS);
-    else if (broker_client_retain(client, message, publish->packet_id) != RC_OK)
+    } else if (broker_client_retain(client, message, publish->packet_id) != RC_OK) {
+        broker_client_witness_failure(client, AUDIT_RETAIN, publish->topic,
+                                      "it could not be handed on to be kept", &judged.retain);
         answer(client, publish->packet_id, MQTT_QUOTA_EXCEEDED);
+    }
 }
 
-void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc)
+void broker_client_retained(struct client *client, uint16_t packet_id, enum rc rc,
+                            struct bytes topic)
 {
     if (rc != RC_OK)
-        broker_client_witness(client, AUDIT_RETAIN, false, BYTES(""),
-                              "it could not be made durable", NULL);
+        broker_client_witness_failure(client, AUDIT_RETAIN, topic,
+                                      "it could not be made durable", NULL);
     answer(client, packet_id, rc == RC_OK ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
     broker_worker_mark(client->connection);
 }
@@ -114,28 +138,44 @@ static enum mqtt_reason check_filter(struct bytes filter)
     return rc == RC_OK ? MQTT_SUCCESS : MQTT_TOPIC_FILTER_INVALID;
 }
 
+static bool is_filter(struct client *client, enum audit_action action, struct bytes filter,
+                      enum mqtt_reason *reason)
+{
+    *reason = check_filter(filter);
+    if (*reason != MQTT_SUCCESS)
+        broker_client_witness(client, action, false, filter,
+                              *reason == MQTT_NO_SHARED_SUBSCRIPTIONS
+                                  ? "there are no shared subscriptions"
+                                  : "it is no topic filter",
+                              NULL);
+    return *reason == MQTT_SUCCESS;
+}
+
 static enum mqtt_reason subscribe_one(struct client *client, struct broker_wanted *wanted)
 {
     struct worker *worker = client->connection->worker;
     uint8_t *qos = &wanted->subscription.options.qos;
-    enum mqtt_reason reason = check_filter(wanted->filter);
+    enum mqtt_reason reason;
 
-    if (reason != MQTT_SUCCESS)
+    if (!is_filter(client, AUDIT_SUBSCRIBE, wanted->filter, &reason))
         return reason;
     struct policy_decision decided =
         broker_client_decide(client, POLICY_SUBSCRIBE, wanted->filter);
     if (!broker_client_within(client, AUDIT_SUBSCRIBE, wanted->filter, &decided))
         return too_often(client);
-    bool recorded = broker_client_witness(client, AUDIT_SUBSCRIBE, decided.allowed,
-                                          wanted->filter, NULL, &decided);
-    if (!recorded)
-        return too_often(client);
-    if (!decided.allowed)
+    if (!decided.allowed) {
+        broker_client_witness(client, AUDIT_SUBSCRIBE, false, wanted->filter, NULL, &decided);
         return MQTT_NOT_AUTHORIZED;
+    }
     *qos = *qos > 1 ? 1 : *qos;
     if (broker_subscriptions_add(worker->subscriptions, &client->subscriber, wanted->filter,
-                                 &wanted->subscription, &wanted->replaced) != RC_OK)
+                                 &wanted->subscription, &wanted->replaced) != RC_OK) {
+        broker_client_witness_failure(client, AUDIT_SUBSCRIBE, wanted->filter,
+                                      "no room for more subscriptions", &decided);
         return MQTT_QUOTA_EXCEEDED;
+    }
+    if (!broker_client_witness(client, AUDIT_SUBSCRIBE, true, wanted->filter, NULL, &decided))
+        return too_often(client); /* it ends with the connection */
     broker_metric_add(BROKER_SUBSCRIPTIONS, wanted->replaced ? 0 : 1);
     atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
     return *qos == 0 ? MQTT_SUCCESS : MQTT_GRANTED_QOS_1;
@@ -144,11 +184,13 @@ static enum mqtt_reason subscribe_one(struct client *client, struct broker_wante
 static enum mqtt_reason unsubscribe_one(struct client *client, struct bytes filter)
 {
     struct worker *worker = client->connection->worker;
+    enum mqtt_reason reason;
 
-    if (check_filter(filter) != MQTT_SUCCESS)
+    if (!is_filter(client, AUDIT_UNSUBSCRIBE, filter, &reason))
         return MQTT_TOPIC_FILTER_INVALID;
     if (!broker_subscriptions_remove(worker->subscriptions, &client->subscriber, filter))
         return MQTT_NO_SUBSCRIPTION_EXISTED;
+    broker_client_witness(client, AUDIT_UNSUBSCRIBE, true, filter, NULL, NULL);
     broker_client_forget_walk(client, filter);
     broker_metric_add(BROKER_SUBSCRIPTIONS, -1);
     atomic_store(&worker->subscribed, broker_subscriptions_count(worker->subscriptions));
@@ -254,25 +296,45 @@ void broker_client_review(struct client *client)
 
 /* ---- Messages out ---- */
 
-static bool may_receive(struct client *client, struct message *message)
+static struct policy_decision judge_delivery(struct client *client, struct message *message)
 {
     const struct mqtt_publish shown = shown_as(message);
-    struct policy_decision decided =
-        broker_client_decide_message(client, POLICY_RECEIVE, &shown);
 
-    if (!broker_client_within(client, AUDIT_RECEIVE, shown.topic, &decided))
-        return false;
-    return broker_client_witness_message(client, AUDIT_RECEIVE, &shown, NULL, &decided) &&
-           decided.allowed;
+    return broker_client_decide_message(client, POLICY_RECEIVE, &shown);
+}
+
+/* What is logged in full is recorded before it is done: what cannot be recorded is not. */
+static bool is_recorded(struct client *client, struct message *message,
+                        const struct policy_decision *decided)
+{
+    const struct mqtt_publish shown = shown_as(message);
+
+    return broker_client_witness_message(client, AUDIT_RECEIVE, &shown, NULL, decided);
 }
 
 void broker_client_hand_over(struct client *client, struct message *message,
                              const struct message_delivery *how)
 {
-    if (!may_receive(client, message))
+    const struct policy_decision decided = judge_delivery(client, message);
+    const struct bytes topic = broker_message_topic(message);
+    bool before = decided.allowed && decided.obligations.log_full;
+
+    if (!broker_client_within(client, AUDIT_RECEIVE, topic, &decided))
+        return;
+    if (!decided.allowed) {
+        broker_client_witness(client, AUDIT_RECEIVE, false, topic, NULL, &decided);
+        return;
+    }
+    if (before && !is_recorded(client, message, &decided))
         return;
     enum mqtt_delivered done = broker_mqtt_session_deliver(client->session, message, how);
     broker_metric_add(done == MQTT_DROPPED ? BROKER_DROPPED : BROKER_DELIVERED, 1);
+    if (done == MQTT_DROPPED)
+        broker_client_witness_failure(client, AUDIT_RECEIVE, topic,
+                                      "dropped: no room for it, too large, or expired",
+                                      &decided);
+    else if (!before)
+        is_recorded(client, message, &decided);
     broker_worker_mark(client->connection);
 }
 

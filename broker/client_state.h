@@ -32,6 +32,10 @@ bool broker_client_witness_message(struct client *client, enum audit_action acti
                                    const struct mqtt_publish *message, const char *reason,
                                    const struct policy_decision *decided);
 struct mqtt_publish broker_client_will_of(const struct mqtt_will *will);
+/* It was allowed, and not done. The reason is one of a few texts of ours. */
+void broker_client_witness_failure(struct client *client, enum audit_action action,
+                                   struct bytes target, const char *reason,
+                                   const struct policy_decision *decided);
 /* Publish the will, if it may still be; client_connect.c. */
 void broker_client_publish_will(struct client *client, struct message *will);
 /* Judge, witness, deliver. */

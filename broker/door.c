@@ -393,6 +393,7 @@ static void drop(const struct broker_mail *mail)
         break;
     case BROKER_MAIL_PUBLISH:
     case BROKER_MAIL_RETAIN:
+    case BROKER_MAIL_RETAINED:
         broker_message_release(mail->what);
         break;
     case BROKER_MAIL_LOOK_UP:
@@ -416,7 +417,6 @@ static void drop(const struct broker_mail *mail)
     case BROKER_MAIL_SPOOL:
     case BROKER_MAIL_REVIEWED:
     case BROKER_MAIL_RECORDED:
-    case BROKER_MAIL_RETAINED:
     case BROKER_MAIL_TAKE_OVER:
         break;
     }

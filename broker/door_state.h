@@ -70,8 +70,9 @@ struct connection {
     struct connection *next_dirty, *next_again, *next_closed;
     struct connection *next_shaking, **shaking_at; /* NULL: not in the handshake any more */
     bool admitted, dirty, again, peered, buried;
-    bool held; /* what was read is not taken in: the worker logs in full, and must wait */
-    bool dry;  /* the socket had no more: what TLS still holds is part of a record */
+    bool held;   /* what was read is not taken in: the worker logs in full, and must wait */
+    bool dry;    /* the socket had no more: what TLS still holds is part of a record */
+    bool proven; /* the handshake is whole: who is there has the certificate's key */
 };
 
 /* ---- Workers ---- */
@@ -236,9 +237,9 @@ struct witness {
     const struct policy_decision *decided; /* NULL: no policy was asked */
     bool alone; /* a record of its own, however many there are; so has what is logged in full */
 };
-/* Record; the connection's ticket is then the one to wait for. Allowed traffic is counted in
- * the connection's own tally. False: it could not be, so the act is not done, and the
- * connection ends. */
+/* Record; the connection's ticket is then the one to wait for. Traffic that is allowed, or
+ * failed for a reason of ours (plain text), is counted in the connection's own tally. False: it
+ * could not be, so the act is not done, and the connection ends. */
 bool broker_witness(struct connection *connection, const struct witness *what);
 /* What the connection's tally counted goes out. */
 void broker_witness_flush(struct connection *connection);

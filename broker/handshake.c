@@ -5,12 +5,33 @@
 
 /* ---- Refused ---- */
 
+/* Of a stranger's certificate the log has no other word than this; of an operator's or line's,
+ * which nobody proved to hold, it names whose it is. (A device has a field of its own.) */
+static void add_shown(const struct connection *connection, struct buf *text)
+{
+    const struct broker_identity *identity = &connection->identity;
+    const struct x509_st *leaf = broker_tls_leaf(connection->tls);
+
+    if (!connection->proven && identity->kind != 0 && identity->kind != REGISTRY_DEVICE)
+        buf_addf(text, "; shown, not proven: %s %s", registry_kind_name(identity->kind),
+                 identity->id);
+    else if (leaf != NULL && identity->kind == 0)
+        broker_identity_describe(leaf, text);
+}
+
 static void refuse(struct connection *connection, const char *reason)
 {
+    AUTO_BUF(text, 4 * AUDIT_REASON_MAX);
+    const char *told = reason;
+
+    buf_addf(&text, "%s", reason);
+    add_shown(connection, &text);
+    if (buf_text(&text, &told) != RC_OK)
+        told = "refused; why is too long to tell";
     const struct witness what = { .action = AUDIT_HANDSHAKE,
                                   .decision = AUDIT_DENIED,
                                   .target = bytes_of_text(connection->listener->name),
-                                  .reason = reason };
+                                  .reason = told };
 
     broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
     broker_witness(connection, &what);
@@ -150,6 +171,7 @@ static void established(struct connection *connection)
     struct broker_identity *identity = &connection->identity;
     const struct x509_st *leaf = broker_tls_leaf(connection->tls);
 
+    connection->proven = true;
     broker_worker_note_shaken(connection);
     describe_tls(connection);
     if (leaf == NULL) {

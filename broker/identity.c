@@ -1,5 +1,6 @@
 #include "broker/identity.h"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -72,6 +73,42 @@ enum rc broker_identity_der(const struct x509_st *leaf, struct buf *der)
     OPENSSL_free(out);
     return len > 0 && !der->broken ? RC_OK : fault(RC_LIMIT, "a certificate of %d octets", len);
 }
+
+/* ---- What a stranger shows ---- */
+
+enum { NAME_SHOWN = 80 };
+
+static void add_name(const X509_NAME *name, const char *lead, struct buf *text)
+{
+    BIO *made = BIO_new(BIO_s_mem());
+    char *at = NULL;
+
+    if (made != NULL && X509_NAME_print_ex(made, name, 0, XN_FLAG_RFC2253) >= 0) {
+        long len = BIO_get_mem_data(made, &at);
+        buf_addf(text, "%s", lead);
+        buf_add(text,
+                (struct bytes){ (uint8_t *)at, len < NAME_SHOWN ? (size_t)len : NAME_SHOWN });
+        buf_addf(text, len > NAME_SHOWN ? "..." : "");
+    }
+    BIO_free(made);
+}
+
+void broker_identity_describe(const struct x509_st *leaf, struct buf *text)
+{
+    struct tm end;
+
+    buf_addf(text, "; shown: until ");
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1)
+        buf_addf(text, "%04d-%02d-%02dT%02d:%02d:%02dZ", end.tm_year + 1900, end.tm_mon + 1,
+                 end.tm_mday, end.tm_hour, end.tm_min, end.tm_sec);
+    else
+        buf_addf(text, "no time");
+    add_name(X509_get_issuer_name(leaf), ", issuer ", text);
+    add_name(X509_get_subject_name(leaf), ", subject ", text);
+    ERR_clear_error();
+}
+
+/* ---- Judged ---- */
 
 static enum registry_verdict conclude(struct broker_identity *identity, unsigned kinds,
                                       enum registry_verdict verdict,

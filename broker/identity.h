@@ -37,6 +37,10 @@ enum rc broker_identity_read(const struct x509_st *leaf, struct broker_identity 
 /* Append the leaf, DER. */
 enum rc broker_identity_der(const struct x509_st *leaf, struct buf *der);
 
+/* Append what a stranger's leaf says of itself: "; shown: until 2027-01-01T00:00:00Z, issuer
+ * CN=ca, subject CN=x". Printable; each name's first 80 octets. */
+void broker_identity_describe(const struct x509_st *leaf, struct buf *text);
+
 /*
  * Judge by the projection, again and again: at the handshake, at a resumption, at CONNECT, at a
  * change, when a will is due. A holder of a kind that is not in kinds is REGISTRY_FOREIGN here.

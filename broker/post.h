@@ -32,7 +32,8 @@ enum broker_mail_kind {
     BROKER_MAIL_RETAIN,  /* worker → recorder: what: struct message, held; session, number */
     BROKER_MAIL_RECORDED,  /* recorder → worker, main: number is on disk, or rc: it waits, and
                             * is told again */
-    BROKER_MAIL_RETAINED,  /* recorder → worker: session, number, rc */
+    BROKER_MAIL_RETAINED,  /* recorder → worker: session, number, rc; if that is no RC_OK
+                            * what: the struct message, held */
     BROKER_MAIL_FAILED,    /* any → main: rc; what: why, owned */
     BROKER_MAIL_BATCH,     /* recorder → main: what: struct buf *, owned; number: its last */
     BROKER_MAIL_PUBLISH,   /* worker → worker: what: struct message, held */

@@ -227,6 +227,8 @@ static void set_retained(struct broker_recorder *recorder, struct broker_mail *m
         mail->rc = committed;
     if (mail->rc == RC_OK)
         mail->rc = broker_keeper_set(recorder->setup.keeper, message);
+    if (mail->rc != RC_OK)
+        return; /* who is told needs its topic */
     broker_message_release(message);
     mail->what = NULL;
 }

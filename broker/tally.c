@@ -12,8 +12,8 @@ uint64_t broker_tally_hash(const struct topic_hash_key *key, struct bytes topic)
 
 static bool is_of(const struct tally_row *row, const struct audit_record *act)
 {
-    return row->action == act->action && row->rule == act->rule &&
-           row->policy_version == act->policy_version;
+    return row->action == act->action && row->decision == act->decision &&
+           row->rule == act->rule && row->policy_version == act->policy_version;
 }
 
 struct audit_slot *broker_tally_find(const struct tally *tally, const struct audit_record *act,
@@ -45,8 +45,12 @@ enum rc broker_tally_begin(struct tally *tally, const struct audit_record *act, 
         tally->rows = calloc(TALLY_ROWS, sizeof *tally->rows);
     if (tally->rows == NULL)
         return fault(RC_NOMEM, "tally of a session");
-    tally->rows[tally->used++] =
-        (struct tally_row){ act->action, act->rule, act->policy_version, topic, slot };
+    tally->rows[tally->used++] = (struct tally_row){ .action = act->action,
+                                                     .decision = act->decision,
+                                                     .rule = act->rule,
+                                                     .policy_version = act->policy_version,
+                                                     .topic = topic,
+                                                     .slot = slot };
     return RC_OK;
 }
 

@@ -1,4 +1,4 @@
-/* What one session did that was allowed, counted until its window ends. */
+/* What one session did that was allowed, or would have been, counted until its window ends. */
 #pragma once
 
 #include "audit/pending.h"
@@ -15,13 +15,15 @@
  */
 enum {
     TALLY_ROWS = 16,
-    TALLY_TOPICS = 4,     /* of one action that have a window each, */
-    TALLY_TOPICS_ALL = 8, /* and of all actions: so half of the rows are for rules */
-    TALLY_TARGETS = 14    /* told apart in a window of a rule */
+    TALLY_TOPICS = 4,      /* of one action that have a window each, */
+    TALLY_TOPICS_ALL = 8,  /* and of all actions: so half of the rows are for rules */
+    TALLY_TOPIC_MAX = 256, /* octets of such a topic: so their windows have small slots */
+    TALLY_TARGETS = 14     /* told apart in a window of a rule */
 };
 
 struct tally_row {
     enum audit_action action;
+    enum audit_decision decision;
     uint32_t rule;
     uint64_t policy_version;
     uint64_t topic; /* hash; 0: of all that have no window of their own */
@@ -40,8 +42,8 @@ static inline bool broker_tally_is_full(const struct tally *tally)
 
 /* Never 0 but of no topic. Under a random key, so that no topic passes for another one. */
 uint64_t broker_tally_hash(const struct topic_hash_key *key, struct bytes topic);
-/* Of acts that agree in action, rule, policy and *topic; or, where *topic has no window of its
- * own and gets none, it becomes 0. NULL: none yet. */
+/* Of acts that agree in action, decision, rule, policy and *topic; or, where *topic has no
+ * window of its own and gets none, it becomes 0. NULL: none yet. */
 struct audit_slot *broker_tally_find(const struct tally *tally, const struct audit_record *act,
                                      uint64_t *topic);
 /* There is room. RC_NOMEM: the slot is still the caller's. */

@@ -44,8 +44,14 @@ static struct audit_record record_of(const struct connection *connection)
     struct reader r = READER(BYTES_OF(connection->peer.correlation));
 
     reader_copy(&r, record.correlation, sizeof record.correlation);
-    if (record.actor_kind != AUDIT_NOBODY)
+    if (connection->proven && record.actor_kind != AUDIT_NOBODY) {
         record.actor = bytes_of_text(identity->id);
+        return record;
+    }
+    /* Anybody can show a certificate, which is no secret: whose it is is what this is about. */
+    if (record.actor_kind == AUDIT_DEVICE)
+        record.device = bytes_of_text(identity->id);
+    record.actor_kind = AUDIT_NOBODY;
     return record;
 }
 
@@ -65,7 +71,7 @@ static struct bytes clean(struct bytes text, size_t most, struct buf *room)
     return escaped;
 }
 
-/* ---- Counting what is allowed ---- */
+/* ---- Counting what is allowed, done or failed ---- */
 
 /* A window that finds no memory to leave stays in its slot, for the next life. */
 static void end_tally(struct connection *connection)
@@ -97,7 +103,8 @@ static enum rc begin_window(struct connection *connection, const struct audit_re
     if (broker_tally_is_full(tally))
         end_tally(connection);
     record.action = act->action;
-    record.decision = AUDIT_ALLOWED;
+    record.decision = act->decision;
+    record.reason = act->reason;
     record.rule = act->rule;
     record.policy_version = act->policy_version;
     record.target = act->target;
@@ -114,12 +121,14 @@ static bool count(struct connection *connection, const struct witness *what,
     const struct clock *clock = connection->worker->door->setup.clock;
     const struct audit_record act = {
         .action = what->action,
+        .decision = what->decision,
+        .reason = bytes_of_text(what->reason == NULL ? "" : what->reason),
         .rule = what->decided != NULL && what->decided->by_rule ? what->decided->line : 0,
         .policy_version = what->decided != NULL ? what->decided->version : 0,
         .target = target,
     };
     const uint64_t hash = broker_tally_hash(&connection->worker->tally_key, target);
-    uint64_t topic = hash;
+    uint64_t topic = target.len <= TALLY_TOPIC_MAX ? hash : 0;
     struct audit_slot *slot = broker_tally_find(&connection->client->tally, &act, &topic);
 
     if (slot == NULL && begin_window(connection, &act, topic, &slot) != RC_OK) {
@@ -179,7 +188,7 @@ bool broker_witness(struct connection *connection, const struct witness *what)
     AUTO_BUF(room, 4 * MQTT_TOPIC_MAX);
     struct bytes target = clean(what->target, AUDIT_TARGET_MAX, &room);
 
-    if (what->decision == AUDIT_ALLOWED && connection->client != NULL &&
+    if (what->decision != AUDIT_DENIED && connection->client != NULL &&
         audit_action_get(what->action)->when == AUDIT_COUNTED && !is_logged_in_full(what))
         return count(connection, what, target);
     return record_one(connection, what, target);

@@ -281,9 +281,11 @@ static void recorded(struct worker *worker, const struct broker_mail *mail)
 static void retained(struct worker *worker, const struct broker_mail *mail)
 {
     struct connection *connection = broker_worker_find(worker, mail->session);
+    AUTO_OF(message) *failed = mail->what;
 
     if (connection != NULL && connection->client != NULL)
-        broker_client_retained(connection->client, (uint16_t)mail->number, mail->rc);
+        broker_client_retained(connection->client, (uint16_t)mail->number, mail->rc,
+                               failed == NULL ? BYTES("") : broker_message_topic(failed));
 }
 
 static void published(struct worker *worker, const struct broker_mail *mail)

@@ -29,7 +29,9 @@ static const struct chapter {
     { "sessions",
       "Handshakes and sessions",
       { "handshake", "session.open", "session.close", "session.cut", "protocol" } },
-    { "traffic", "Messages", { "publish", "subscribe", "receive", "retain", "will" } },
+    { "traffic",
+      "Messages",
+      { "publish", "subscribe", "unsubscribe", "receive", "retain", "will" } },
     { "readers", "Who read about it", { "device.read", "certificate.read", "log.read" } },
     { "other", "What else there is", { "" } },
 };

@@ -18,7 +18,7 @@ enum {
     SEGMENT_BYTES = 16 * 1024 * 1024,
     RETAINED_MAX = 1024 * 1024,
     PENDING_LEAST = 16 * 1024 * 1024,
-    PENDING_OF_CONNECTION = 16 * 1024
+    PENDING_OF_CONNECTION = 24 * 1024
 };
 
 struct process {

@@ -78,6 +78,7 @@ static const struct integration_ocsf_row ROWS[] = {
     { AUDIT_RETAIN, API_ACTIVITY, 3, INFORMATIONAL, "Update", NULL },
     { AUDIT_WILL, API_ACTIVITY, 1, INFORMATIONAL, "Create", NULL },
     { AUDIT_PROTOCOL, NETWORK_ACTIVITY, OTHER, LOW, "Protocol Violation", NULL },
+    { AUDIT_UNSUBSCRIBE, API_ACTIVITY, 4, INFORMATIONAL, "Delete", NULL },
 };
 /* clang-format on */
 

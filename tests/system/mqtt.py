@@ -9,7 +9,7 @@ import struct
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
 UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 10, 11, 12, 13, 14
-SESSION_EXPIRY, WILL_DELAY, RECEIVE_MAXIMUM, SUBSCRIPTION_ID = 0x11, 0x18, 0x21, 0x0B
+SESSION_EXPIRY, WILL_DELAY, RECEIVE_MAXIMUM, SUBSCRIPTION_ID, PACKET_MAX = 0x11, 0x18, 0x21, 0x0B, 0x27
 ACCEPTED, NOT_AUTHORIZED, TAKEN_OVER = 0x00, 0x87, 0x8E
 
 
@@ -52,13 +52,15 @@ class Will:
 
 
 def connect_packet(client_id, *, version=5, clean=True, keep_alive=60, session_expiry=0, receive_maximum=0,
-                   will=None):
+                   will=None, packet_max=0):
     flags = 2 if clean else 0
     properties = b""
     if session_expiry:
         properties += bytes([SESSION_EXPIRY]) + struct.pack(">I", session_expiry)
     if receive_maximum:
         properties += bytes([RECEIVE_MAXIMUM]) + struct.pack(">H", receive_maximum)
+    if packet_max:
+        properties += bytes([PACKET_MAX]) + struct.pack(">I", packet_max)
     body = text(client_id)
     if will:
         flags |= 4 | will.qos << 3 | (32 if will.retain else 0)

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from cryptography import x509
 
 import forge
 import mqtt
@@ -159,6 +160,30 @@ def test_is_refused_at_https_of_both_doors_and_named(system, name, version):
     named(system, credential, BAD[name])
     place.wait_for("records of both doors",
                    lambda: len(system.audit(certificate=credential.fingerprint)) > before, 30)
+
+
+def test_a_strangers_certificate_is_told_in_words(system):
+    """His CA can be named, not only counted."""
+    credential = system.bad["other CA"]
+    shown = x509.load_pem_x509_certificate(credential.certificate.read_bytes())
+    try_mqtt(system, world.tls_context(system.root, credential), credential.id)
+    reason = named(system, credential, BAD["other CA"])["reason"]
+    assert f"until {shown.not_valid_after:%Y-%m-%dT%H:%M:%SZ}" in reason
+    assert f"issuer {shown.issuer.rfc4514_string()}" in reason
+    assert reason.endswith("subject serialNumber=other")
+
+
+def test_a_certificate_that_is_shown_makes_nobody_its_holder(system):
+    """A certificate is no secret. Who is refused over it has not proven yet that he has its key."""
+    credential = system.bad["device revoked"]
+    try_mqtt(system, world.tls_context(system.root, credential), credential.id)
+    record = named(system, credential, BAD["device revoked"])
+    assert record["action"] == "handshake" and record["device"] == credential.id and record["actor"] == {"kind": "nobody"}
+    admin = system.admin
+    try_mqtt(system, world.tls_context(system.root, admin))
+    record = named(system, admin, ("foreign",))
+    assert record["actor"] == {"kind": "nobody"} and "device" not in record
+    assert record["reason"] == "foreign; shown, not proven: operator admin"
 
 
 def test_a_flood_of_strangers_is_counted_to_the_last(system):

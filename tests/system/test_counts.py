@@ -103,6 +103,33 @@ def test_no_kill_loses_a_count_that_was_acknowledged():
         trail.verify(system)
 
 
+def test_what_is_allowed_and_not_done_is_told_as_failed():
+    """A client that takes small packets only; what is no filter; what it gives up."""
+    with a_world(SHORT) as system:
+        listener, speaker = system.enrol("dev-1"), system.enrol("dev-2")
+        with client_of(system, listener) as one, client_of(system, speaker) as two:
+            assert one.connect(packet_max=64) == mqtt.ACCEPTED and two.connect() == mqtt.ACCEPTED
+            one.subscribe("in/x", "in/y")
+            for size in (1, 100, 1, 100, 100):
+                two.publish("in/x", b"m" * size, qos=1)
+            assert [len(one.message()[1]) for _ in range(2)] == [1, 1]
+            one.unsubscribe("in/y")
+            one.unsubscribe("in/never")  # nothing is given up by that
+            one.subscribe("in/#/x")
+            one.subscribe("$share/all/in/x")
+        await_sum(system, 2, device="dev-1", action="receive", decision="allowed")
+        await_sum(system, 3, device="dev-1", action="receive", decision="failed")
+        await_sum(system, 5, device="dev-2", action="publish", decision="allowed")
+        await_sum(system, 2, device="dev-1", action="subscribe", decision="allowed")
+        await_sum(system, 1, device="dev-1", action="unsubscribe", decision="allowed")
+        dropped = system.audit(device="dev-1", action="receive", decision="failed")[0]
+        assert dropped["target"] == "in/x" and dropped["reason"].startswith("dropped") and dropped["rule"] == 2
+        refused = {each["target"]: each["reason"] for each in
+                   system.audit(device="dev-1", action="subscribe", decision="denied")}
+        assert refused == {"in/#/x": "it is no topic filter",
+                           "$share/all/in/x": "there are no shared subscriptions"}
+
+
 def publish_until(stopping, system, who, counts):
     while not stopping.is_set():
         with contextlib.suppress(*TROUBLE), client_of(system, who) as client:

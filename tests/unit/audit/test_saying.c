@@ -95,6 +95,7 @@ static void a_moment_of_tomorrow_becomes_now(void **state)
         { DAY + 6, 0, 0, 5, "why", "its clock said 86400006 ms: why" },
         { INT64_MAX, 0, 0, 5, "", "its clock said 9223372036854775807 ms" },
         { 5, 3, INT64_MAX, 5, "", "its clock said 9223372036854775807 ms" },
+        { 5, DAY - 1, INT64_MAX, 5, "", "its clock said 9223372036854775807 ms" },
         { INT64_MAX, 0, 0, -7, "", "its clock said 9223372036854775807 ms" },
     };
 
@@ -109,6 +110,7 @@ static void a_moment_of_tomorrow_becomes_now(void **state)
         assert_true(bytes_equal_text(record.reason, ROWS[i].wanted));
         assert_true(record.wall_ms >= 0 && record.wall_ms - DAY <= ROWS[i].now + 7);
         assert_true(record.aggregate.last_ms - DAY <= ROWS[i].now + 7);
+        assert_true(record.aggregate.first_ms <= record.aggregate.last_ms);
     }
 }
 

@@ -71,9 +71,10 @@ static void another_rule_or_policy_is_another_window(void **state)
     assert_ptr_equal(count(&tally, &act, 1, 2), slot_of(2));
     act.policy_version = 8;
     assert_ptr_equal(count(&tally, &act, 1, 3), slot_of(3));
-    act.rule = 3;
-    act.policy_version = 7;
-    assert_ptr_equal(count(&tally, &act, 1, 4), slot_of(1));
+    act.decision = AUDIT_FAILED;
+    assert_ptr_equal(count(&tally, &act, 1, 4), slot_of(4));
+    act = act_of(AUDIT_PUBLISH, 3);
+    assert_ptr_equal(count(&tally, &act, 1, 5), slot_of(1));
     broker_tally_clear(&tally);
 }
 
