@@ -400,6 +400,11 @@ static enum rc read_on(struct store_txn *txn, struct daemon_authority_request *r
         request->seen = size;
         return RC_OK;
     }
+    if (!request->began && from != UINT64_MAX && from > size)
+        return fault(RC_MALFORMED,
+                     "from: the log has %" PRIu64 " records, %" PRIu64
+                     " is none of it or the next: is it another log?",
+                     size, from);
     if (!request->began)
         request->seen = from == UINT64_MAX ? size : from;
     request->began = true;

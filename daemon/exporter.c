@@ -186,7 +186,6 @@ static enum rc take_page(struct sink *sink, struct bytes page)
     if (want.unsure && page.len == 0)
         return fault(RC_NOT_FOUND, "the log ends before record %llu",
                      (unsigned long long)(want.next - 1));
-    sink->ended = sink->size;
     while (!reader_done(&r) && !r.broken) {
         uint64_t index = reader_u64(&r);
         uint32_t len = reader_u32(&r);
@@ -201,10 +200,11 @@ static enum rc take_page(struct sink *sink, struct bytes page)
                          (unsigned long long)index, (unsigned long long)next);
         } else {
             TRY(give_entry(sink, index, leaf, entry));
-            sink->ended = 0;
             next = index + 1;
         }
     }
+    if (next == want.next)
+        sink->ended = sink->size;
     integration_delivery_flush(sink->delivery);
     return RC_OK;
 }

@@ -170,6 +170,8 @@ def test_following_begins_at_the_first_record_and_filters(running):
     first = json.loads(running.touchmark("audit", "follow", "--from", "0", "--answers", "1", "--json",
                                          "--action", "log.start").stdout.splitlines()[0])
     assert first["index"] == 0
+    told = running.touchmark("audit", "follow", "--from", "1000000", "--answers", "1", check=False)
+    assert told.returncode not in (0, 1) and "1000000 is none of it or the next" in told.stderr
     lines = running.touchmark("audit", "follow", "--from", "0", "--answers", "1", "--json", "--topic",
                               "plant/+/state", "--peer", "127.0.0.0/8").stdout.splitlines()
     assert {json.loads(line)["action"] for line in lines} == {"publish", "subscribe"}

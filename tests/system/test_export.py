@@ -32,16 +32,18 @@ def system(wanted, *, exporter=None, prepare=None):
 
 
 class Load:
-    """Administrative acts, one after the other, until told to stop: each is a record."""
+    """Administrative acts, one after the other, until told to stop: each is a record. One whose answer was lost is not
+    tried again: it may have been done."""
 
     def __init__(self, made):
-        self.made, self.stopped, self.count = made, threading.Event(), 0
+        self.made, self.stopped, self.count, self.tried = made, threading.Event(), 0, 0
         self.thread = threading.Thread(target=self.run)
 
     def run(self):
         while not self.stopped.is_set():
             try:
-                self.made.add_device(f"load-{self.count}")
+                self.tried += 1
+                self.made.add_device(f"load-{self.tried}")
                 self.count += 1
             except (OSError, world.Refused, world.http.client.HTTPException):
                 time.sleep(0.05)
@@ -63,10 +65,18 @@ def status(made):
     return made.api("GET", "/v1/status")
 
 
-def kill_exporter(made):
-    pid = place.wait_for("the exporter", lambda: made.running.pids("exporter"))[0]
+def kill_exporter(made, *others):
+    victims = ("exporter", *others)
+    pids = [place.wait_for(victim, lambda: made.running.pids(victim))[0] for victim in victims]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    place.wait_for("others", lambda: all(set(made.running.pids(victim)) - set(pids) for victim in victims), 60)
+
+
+def kill_authority(made):
+    pid, = place.wait_for("the authority", lambda: made.running.pids("authority"))
     os.kill(pid, signal.SIGKILL)
-    place.wait_for("another exporter", lambda: set(made.running.pids("exporter")) - {pid}, 60)
+    place.wait_for("another authority", lambda: set(made.running.pids("authority")) - {pid}, 60)
 
 
 # ---- A file ----
@@ -77,9 +87,10 @@ def test_a_file_has_each_record_once_whatever_dies():
                 "sink-2": {"kind": "jsonl", "format": "ocsf", "file": work / "out/ocsf.jsonl"}}
     with system(wanted) as made:
         with Load(made) as load:
-            for _ in range(6):
-                load.wait_more(15)
-                kill_exporter(made)
+            for _ in range(3):
+                for kill in (kill_exporter, kill_authority, lambda made: kill_exporter(made, "authority")):
+                    load.wait_more(10)
+                    kill(made)
         records = sinks.wait_exported(made)
         plain = sinks.lines_of(made.work / "out/audit.jsonl")
         assert [one["index"] for one in plain][:records] == list(range(records))

@@ -217,6 +217,22 @@ static void who_is_far_behind_comes_on_by_bounded_looks(void **state)
     end(&follower);
 }
 
+/* Who waited behind the end of a log that was put back would miss what comes before that. */
+static void who_has_seen_more_than_there_is_has_seen_another_log(void **state)
+{
+    struct place *at = *state;
+    struct follower follower;
+
+    grow(at, 3);
+    begin(at, &follower, 3, AUDIT_DEVICE_ADD);
+    assert_int_equal(wake(at, &follower), RC_OK);
+    end(&follower);
+    begin(at, &follower, 4, AUDIT_DEVICE_ADD);
+    assert_int_equal(wake(at, &follower), RC_MALFORMED);
+    assert_non_null(strstr(fault_text(), "the log has 3 records"));
+    end(&follower);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -225,6 +241,7 @@ int main(void)
         TEST(a_record_is_looked_at_once_however_often_he_is_woken),
         TEST(what_he_waits_for_comes_after_much_that_he_does_not),
         TEST(who_is_far_behind_comes_on_by_bounded_looks),
+        TEST(who_has_seen_more_than_there_is_has_seen_another_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
