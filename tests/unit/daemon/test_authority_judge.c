@@ -386,6 +386,45 @@ static void a_token_is_not_used_up_by_a_denial(void **state)
     assert_int_equal(state_of(w, "dev-1"), REGISTRY_ACTIVE);
 }
 
+/* The certificate is being signed when the policy becomes another one. */
+static void what_is_denied_while_it_is_signed_is_given_to_nobody(void **state)
+{
+    struct world *w = *state;
+    struct registry_question none = { 0 };
+    struct soft_key key;
+    int ended = 0;
+    AUTO_TOLD(first);
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    soft_key_make(&key, "another");
+    add_device(w, "dev-1");
+    add_device(w, "dev-2");
+    new_token(w, "dev-1", &first);
+    new_token(w, "dev-2", &token);
+    assert_int_equal(enrol(w, &w->device, &first, &told), RC_OK); /* the signer is there */
+    assert_int_equal(kill(w->signing.signer, SIGSTOP), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(enrol(w, &key, &token, &told) == RC_DENIED &&
+                      strstr(fault_text(), "policy: denied by line 2 of version 2") != NULL
+                  ? 0
+                  : 1);
+    usleep(500000); /* it is checked, and at the signer */
+    uint64_t version = apply(w, "deny device \"dev-2\" enroll\n");
+    assert_int_equal(kill(w->signing.signer, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_true(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    expect_record(w, AUDIT_CERTIFICATE_ISSUE, version, 2, "");
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    assert_int_equal(told.answer.status.orphans, 1);
+    assert_int_equal(state_of(w, "dev-2"), REGISTRY_REGISTERED);
+    apply(w, "");
+    assert_int_equal(enrol(w, &key, &token, &told), RC_OK);
+    soft_key_clear(&key);
+}
+
 static enum rc renew(struct world *w, const struct registry_fingerprint *shown)
 {
     struct registry_question q = { .preamble.actor = { true, *shown } };
@@ -472,6 +511,7 @@ int main(void)
         TEST(one_device_that_may_not_be_revoked_keeps_all_that_were_named),
         cmocka_unit_test_setup_teardown(both_are_judged_of_what_two_do, prepare_two, clean),
         TEST(a_token_is_not_used_up_by_a_denial),
+        TEST(what_is_denied_while_it_is_signed_is_given_to_nobody),
         TEST(renewing_is_its_own_act),
         TEST(an_operator_enrols_what_no_rule_denies_him),
     };
