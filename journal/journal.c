@@ -1,5 +1,6 @@
 #include "journal/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -259,6 +260,18 @@ struct journal_head journal_pending_head(const struct journal *journal)
 uint64_t journal_first_sequence(const struct journal *journal)
 {
     return journal->segments.at[0].first;
+}
+
+enum rc journal_roll(struct journal *journal)
+{
+    assert(journal->group.head.sequence == journal->head.sequence);
+    if (journal->stopped)
+        return fault_stopped();
+    if (journal->head.sequence < last_place(journal)->first)
+        return RC_OK;
+    TRY(begin_segment(journal));
+    journal_group_restart(&journal->group, &journal->head);
+    return RC_OK;
 }
 
 enum rc journal_trim(struct journal *journal, uint64_t before)

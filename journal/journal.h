@@ -80,6 +80,12 @@ uint64_t journal_first_sequence(const struct journal *journal); /* 1, or more af
  * What remains still verifies: each segment starts with the hash it continues from.
  */
 enum rc journal_trim(struct journal *journal, uint64_t before);
+/*
+ * Begin a new segment now, if the last one has entries, so that a trim can remove that one,
+ * too: for whoever is at journal_limits' bytes_max with nothing left to keep. Goes beyond it by
+ * a segment's header. Nothing may be appended and not committed (assert).
+ */
+enum rc journal_roll(struct journal *journal);
 
 /* Reads committed entries in order, in the process that opened the journal; closed before it.
  * Holds one group in memory, so up to 8 MiB and 32 bytes an entry. */
