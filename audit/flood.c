@@ -95,6 +95,7 @@ static enum rc key_of(struct audit_flood *flood, const struct audit_record *reco
     buf_add_u32(&text, record->decision);
     buf_add_u32(&text, fault);
     buf_add_u32(&text, record->rule);
+    buf_add_u64(&text, record->policy_version);
     buf_add_u32(&text, record->actor_kind);
     buf_add_sized16(&text, record->actor);
     if (record->actor_kind == AUDIT_NOBODY)

@@ -153,6 +153,8 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
 
 enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after)
 {
+    if (after == journal_head(spool->journal).sequence)
+        TRY(journal_rotate(spool->journal));
     return journal_trim(spool->journal, after + 1);
 }
 

@@ -34,7 +34,8 @@ const uint8_t *audit_spool_id(const struct audit_spool *spool); /* AUDIT_SPOOL_I
 enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
                          struct buf *batch);
 
-/* This one and all before are acknowledged; there may be nothing to read behind it. */
+/* This one and all before are acknowledged, and leave, to the last: for one that is full.
+ * Nothing may be added and not committed. */
 enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after);
 /*
  * All up to this sequence is acknowledged. If that is all there is, it goes from the disk: at

@@ -266,6 +266,16 @@ static enum rc fill_batch(struct broker_recorder *recorder, struct buf *batch)
                             batch);
 }
 
+/* The authority has all, and something waits: what it has makes room. If not now, since the
+ * disk is full, then when it is tried again. */
+static void make_room(struct broker_recorder *recorder)
+{
+    enum rc rc = recorder->first == NULL
+                     ? RC_OK
+                     : audit_spool_trim(recorder->setup.spool, recorder->after);
+    (void)rc;
+}
+
 static enum rc send_batch(struct broker_recorder *recorder)
 {
     struct broker_mail mail = { .kind = BROKER_MAIL_BATCH,
@@ -273,11 +283,10 @@ static enum rc send_batch(struct broker_recorder *recorder)
 
     if (!recorder->asked)
         return RC_OK;
-    /* The authority has all, and something waits for room: what it has makes some. */
-    if (recorder->after == mail.number)
-        return recorder->first == NULL
-                   ? RC_OK
-                   : audit_spool_trim(recorder->setup.spool, recorder->after);
+    if (recorder->after == mail.number) {
+        make_room(recorder);
+        return RC_OK;
+    }
     recorder->has_refused = false;
     struct buf *batch = malloc(sizeof *batch);
     if (batch == NULL)

@@ -1,5 +1,6 @@
 #include "journal/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -280,8 +281,6 @@ enum rc journal_rotate(struct journal *journal)
         return fault_stopped();
     if (journal->head.sequence < last_place(journal)->first)
         return RC_OK;
-    if (journal->bytes + SEGMENT_HEADER > journal->limits.bytes_max)
-        return fault(RC_LIMIT, "journal has no room for a new segment");
     enum rc rc = begin_segment(journal);
     return rc == RC_IO ? RC_LIMIT : rc;
 }

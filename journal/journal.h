@@ -80,8 +80,12 @@ uint64_t journal_first_sequence(const struct journal *journal); /* 1, or more af
  * What remains still verifies: each segment starts with the hash it continues from.
  */
 enum rc journal_trim(struct journal *journal, uint64_t before);
-/* Begin a new segment if the last one has entries, so that trimming can take that one, too.
- * RC_LIMIT: no room for it, under bytes_max or on the disk; all is as it was. */
+/*
+ * Begin a new segment now, if the last one has entries, so that a trim can remove that one,
+ * too: for whoever has nothing left to keep. Goes beyond journal_limits' bytes_max by a
+ * segment's header; what is appended and not committed comes into it. RC_LIMIT: no room on the
+ * disk; all is as it was.
+ */
 enum rc journal_rotate(struct journal *journal);
 
 /* Reads committed entries in order, in the process that opened the journal; closed before it.

@@ -12,7 +12,7 @@ from test_counts import a_world, acts, await_sum, client_of, kill
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain, will "in/#"\n'
           'allow device publish, receive "in/full/#" log full\n'
-          'allow device retain "in/full/#" log full\n')
+          'allow device retain, will, subscribe "in/full/#" log full\n')
 ROUNDS = int(os.environ.get("TOUCHMARK_KILLS", "3"))
 LONG = {"device-door": {"audit_window": "1h"}}
 
@@ -54,8 +54,8 @@ def test_what_goes_out_and_what_is_kept_is_told_one_by_one_too(system):
     writer, reader = system.enrol("writer"), system.enrol("reader")
     with client_of(system, reader) as listening, client_of(system, writer) as client:
         assert listening.connect() == mqtt.ACCEPTED
-        assert listening.subscribe("in/#", qos=1) == [1]
-        assert client.connect() == mqtt.ACCEPTED
+        assert listening.subscribe("in/#", "in/full/#", qos=1) == [1, 1]
+        assert client.connect(will=mqtt.Will("in/full/will", b"gone", qos=1)) == mqtt.ACCEPTED
         for number in range(20):
             assert client.publish(f"in/full/{number}", b"1234", qos=1, retain=number % 2 == 0) == 0
             assert client.publish(f"in/other/{number}", b"1234", qos=1) == 0
@@ -67,5 +67,8 @@ def test_what_goes_out_and_what_is_kept_is_told_one_by_one_too(system):
     await_sum(system, 40, action="receive", decision="allowed")
     await_sum(system, 10, action="retain", decision="allowed")
     assert [len(alone(system, action=action)) for action in ("publish", "receive", "retain")] == [20, 20, 10]
+    assert [record["target"] for record in alone(system, action="subscribe")] == ["in/full/#"]
+    await_sum(system, 2, action="subscribe", decision="allowed")
+    assert [record["reason"] for record in alone(system, action="will")] == ["4 octets, QoS 1"]
     assert {record["reason"] for record in alone(system, action="retain")} == {"4 octets, QoS 1, retained"}
     assert sum(acts(record) for record in system.audit(action="receive", actor="reader")) == 40

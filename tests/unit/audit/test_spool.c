@@ -135,6 +135,28 @@ static void refuses_when_full_until_the_authority_has_pulled(void **state)
     assert_int_equal(pull(spool, n - 1), n);
 }
 
+/* One commit may be all that there is room for, and a reader has all of it before he asks
+ * again.
+ */
+static void one_segment_that_is_full_leaves_when_all_was_pulled(void **state)
+{
+    AUTO_OF(audit_spool) *spool = open_spool(*state, 20000);
+    uint64_t n = 0;
+
+    for (unsigned round = 0; round < 5; round++) {
+        uint64_t before = n;
+        struct audit_record record = numbered(n + 1);
+        while (audit_spool_add(spool, &record) == RC_OK)
+            record = numbered(++n + 1);
+        assert_true(n > before + 50);
+        assert_int_equal(audit_spool_commit(spool), RC_OK);
+        assert_int_equal(pull(spool, before), n);
+        assert_int_equal(audit_spool_add(spool, &record), RC_LIMIT);
+        assert_int_equal(audit_spool_trim(spool, n), RC_OK);
+        assert_int_equal(audit_spool_trim(spool, n), RC_OK);
+    }
+}
+
 static void add_one(struct audit_spool *spool, uint64_t number)
 {
     struct audit_record record = numbered(number);
@@ -258,6 +280,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(loses_no_committed_record_to_kill_9, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_when_full_until_the_authority_has_pulled,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_segment_that_is_full_leaves_when_all_was_pulled,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_goes_on_where_he_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_may_ask_for_the_same_again, set_up, tear_down),

@@ -147,7 +147,7 @@ static bool is_over(struct client clients[], unsigned *acknowledged)
     return ended > 0 && over == CLIENTS;
 }
 
-/* Nothing that was acknowledged is lost. */
+/* Nothing that was acknowledged is missing when the authority takes records again. */
 static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
 {
     struct world *w = *state;
@@ -164,10 +164,9 @@ static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
     w->holds = false;
     assert_non_null(w->held.kind);
     answer(&w->held, &(struct registry_answer){ .sequence = w->taken });
-    for (int i = 0; i < 300 && w->acts[AUDIT_PUBLISH] < acknowledged; i++)
+    for (int i = 0; i < 3000 && w->acts[AUDIT_PUBLISH] < acknowledged; i++)
         turn(w);
-    /* So small a spool may be one segment, which is not trimmed: what has no room waits. */
-    assert_true(w->acts[AUDIT_PUBLISH] + audit_pending_used(w->pending) >= acknowledged);
+    assert_true(w->acts[AUDIT_PUBLISH] >= acknowledged);
     assert_true(w->acts[AUDIT_PUBLISH] <= CLIENTS * ROUNDS);
     tell(w, suspend_all);
     for (unsigned i = 0; i < CLIENTS; i++)

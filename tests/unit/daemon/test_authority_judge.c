@@ -5,6 +5,8 @@
 #include "daemon/authority_route.h"
 #include "registry/rights.h"
 
+enum { SECOND = 0xa3 };
+
 static enum rc as(struct world *w, uint8_t who, enum registry_ask ask,
                   struct registry_question q, struct told *told)
 {
@@ -278,6 +280,74 @@ static void one_device_that_may_not_be_revoked_keeps_all_that_were_named(void **
     assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, q), RC_OK);
 }
 
+/* ---- Two administrators ---- */
+
+static enum rc add_second(struct store_txn *txn, void *with)
+{
+    struct registry_subject bob = { .kind = REGISTRY_OPERATOR,
+                                    .id = "bob",
+                                    .role = REGISTRY_ADMIN };
+    struct registry_certificate his = operators(SECOND);
+
+    (void)with;
+    memcpy(his.subject, "bob", 4);
+    TRY(registry_subject_add(txn, &bob, TBS_NOW_S * 1000));
+    return registry_certificate_register(txn, &his, TBS_NOW_S * 1000);
+}
+
+/* Revocations of many need two; policies do not. */
+static int prepare_two(void **state)
+{
+    struct world *w = make_world();
+    struct store *store = open_store(w);
+
+    assert_int_equal(store_write(store, add_second, w), RC_OK);
+    store_close(store);
+    w->four_eyes = 1 << REGISTRY_ACT_REVOCATION;
+    w->proposal_lifetime_ms = 3600000;
+    w->singles_most = 2;
+    start(w);
+    *state = w;
+    return 0;
+}
+
+static enum rc propose(struct world *w, uint64_t *number)
+{
+    AUTO_BUF(ids, REGISTRY_IDS_BYTES);
+    AUTO_TOLD(told);
+
+    assert_int_equal(registry_ids_add(&ids, BYTES("dev-1")), RC_OK);
+    struct registry_question q = { .ids = buf_bytes(&ids) };
+    TRY(as(w, ADMIN, REGISTRY_ASK_DEVICE_REVOKE_MANY, q, &told));
+    *number = told.answer.proposal.number;
+    return RC_OK;
+}
+
+/* Approving as such is nobody's to deny an administrator; what is approved is. */
+static void both_are_judged_of_what_two_do(void **state)
+{
+    struct world *w = *state;
+    uint64_t number = 0;
+
+    add_device(w, "dev-1");
+    uint64_t version = apply(w, "deny operator \"first\" revoke \"dev-1\"\n");
+    expect_denial(propose(w, &number), "policy: denied by line 2");
+    expect_record(w, AUDIT_PROPOSAL_MAKE, version, 2, "first");
+    apply(w, "");
+    assert_int_equal(propose(w, &number), RC_OK);
+    const struct registry_question it = { .number = number };
+    version = apply(w, "\ndeny operator \"bob\" revoke\n");
+    expect_denial(try_it(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE, it), "denied by line 3");
+    expect_record(w, AUDIT_PROPOSAL_APPROVE, version, 3, "bob");
+    version = apply(w, "\n\ndeny operator \"bob\" call \"POST /v1/devices/revoke\"\n");
+    expect_denial(try_it(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE, it), "denied by line 4");
+    expect_record(w, AUDIT_PROPOSAL_APPROVE, version, 4, "bob");
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_REGISTERED);
+    apply(w, "deny operator call \"POST /v1/proposals/#\"\n");
+    assert_int_equal(try_it(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE, it), RC_OK);
+    assert_int_equal(state_of(w, "dev-1"), REGISTRY_REVOKED);
+}
+
 /* ---- Certificates ---- */
 
 static void a_token_is_not_used_up_by_a_denial(void **state)
@@ -316,6 +386,45 @@ static void a_token_is_not_used_up_by_a_denial(void **state)
         apply(w, OTHERS[i]);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
     assert_int_equal(state_of(w, "dev-1"), REGISTRY_ACTIVE);
+}
+
+/* The certificate is being signed when the policy becomes another one. */
+static void what_is_denied_while_it_is_signed_is_given_to_nobody(void **state)
+{
+    struct world *w = *state;
+    struct registry_question none = { 0 };
+    struct soft_key key;
+    int ended = 0;
+    AUTO_TOLD(first);
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    soft_key_make(&key, "another");
+    add_device(w, "dev-1");
+    add_device(w, "dev-2");
+    new_token(w, "dev-1", &first);
+    new_token(w, "dev-2", &token);
+    assert_int_equal(enrol(w, &w->device, &first, &told), RC_OK); /* the signer is there */
+    assert_int_equal(kill(w->signing.signer, SIGSTOP), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(enrol(w, &key, &token, &told) == RC_DENIED &&
+                      strstr(fault_text(), "policy: denied by line 2 of version 2") != NULL
+                  ? 0
+                  : 1);
+    usleep(500000); /* it is checked, and at the signer */
+    uint64_t version = apply(w, "deny device \"dev-2\" enroll\n");
+    assert_int_equal(kill(w->signing.signer, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_true(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    expect_record(w, AUDIT_CERTIFICATE_ISSUE, version, 2, "");
+    assert_int_equal(as(w, ADMIN, REGISTRY_ASK_STATUS, none, &told), RC_OK);
+    assert_int_equal(told.answer.status.orphans, 1);
+    assert_int_equal(state_of(w, "dev-2"), REGISTRY_REGISTERED);
+    apply(w, "");
+    assert_int_equal(enrol(w, &key, &token, &told), RC_OK);
+    soft_key_clear(&key);
 }
 
 static enum rc renew(struct world *w, const struct registry_fingerprint *shown)
@@ -402,7 +511,9 @@ int main(void)
         TEST(no_policy_locks_an_administrator_out),
         TEST(under_a_policy_that_does_not_compile_nothing_else_is_done),
         TEST(one_device_that_may_not_be_revoked_keeps_all_that_were_named),
+        cmocka_unit_test_setup_teardown(both_are_judged_of_what_two_do, prepare_two, clean),
         TEST(a_token_is_not_used_up_by_a_denial),
+        TEST(what_is_denied_while_it_is_signed_is_given_to_nobody),
         TEST(renewing_is_its_own_act),
         TEST(an_operator_enrols_what_no_rule_denies_him),
     };

@@ -222,6 +222,30 @@ static void a_new_segment_lets_the_last_one_be_trimmed(void **state)
     journal_close(journal);
 }
 
+static void a_segment_that_was_ended_can_be_trimmed_to_the_last_entry(void **state)
+{
+    struct journal *journal = open_or_fail(scratch_dir(state), 100000, NULL);
+    struct journal_head head = { 0 };
+
+    assert_int_equal(journal_rotate(journal), RC_OK); /* of nothing: nothing */
+    for (uint64_t round = 1; round <= 3; round++) {
+        append_numbered(journal, 2);
+        assert_int_equal(journal_commit(journal), RC_OK);
+        assert_int_equal(journal_trim(journal, 2 * round + 1), RC_OK);
+        assert_int_equal(journal_first_sequence(journal), 2 * round - 1);
+        for (int twice = 0; twice < 2; twice++)
+            assert_int_equal(journal_rotate(journal), RC_OK);
+        assert_int_equal(journal_trim(journal, 2 * round + 1), RC_OK);
+        assert_int_equal(journal_first_sequence(journal), 2 * round + 1);
+        assert_int_equal(journal_verify(scratch_dir(state), NULL, NULL, &head, NULL), RC_OK);
+        assert_int_equal(head.sequence, 2 * round);
+        journal_close(journal);
+        journal = open_or_fail(scratch_dir(state), 100000, NULL);
+        assert_int_equal(journal_head(journal).sequence, 2 * round);
+    }
+    journal_close(journal);
+}
+
 static void misses_no_segment_that_is_gone_from_the_middle(void **state)
 {
     struct journal *journal = open_or_fail(scratch_dir(state), 200, NULL);
@@ -383,6 +407,7 @@ int main(void)
         IN_SCRATCH(bounds_all_segments_together),
         IN_SCRATCH(trims_whole_segments_only_and_still_verifies),
         IN_SCRATCH(a_new_segment_lets_the_last_one_be_trimmed),
+        IN_SCRATCH(a_segment_that_was_ended_can_be_trimmed_to_the_last_entry),
         IN_SCRATCH(misses_no_segment_that_is_gone_from_the_middle),
         IN_SCRATCH(loses_nothing_acknowledged_when_its_writer_is_killed),
         IN_SCRATCH(takes_back_a_commit_at_every_byte_where_the_disk_ends),
