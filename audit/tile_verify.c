@@ -16,7 +16,8 @@ struct hashes {
 };
 
 struct audit_tile_verifier {
-    int dir;
+    struct audit_tile_source source;
+    int dir; /* of a source of files */
     uint64_t size;
     struct proof_hash root;
     struct journal_digest *digest;
@@ -24,14 +25,33 @@ struct audit_tile_verifier {
     struct hashes own, above;
 };
 
+static enum rc get_file(void *with, const struct audit_tile *tile, struct buf *content)
+{
+    const struct audit_tile_verifier *v = with;
+
+    return audit_tile_file_get(v->dir, tile, content);
+}
+
 enum rc audit_tile_verifier_new(int dir, uint64_t size, const struct proof_hash *root,
                                 struct audit_tile_verifier **verifier)
+{
+    const struct audit_tile_source none = { 0 };
+
+    TRY(audit_tile_verifier_from(&none, size, root, verifier));
+    (*verifier)->dir = dir;
+    (*verifier)->source = (struct audit_tile_source){ get_file, *verifier };
+    return RC_OK;
+}
+
+enum rc audit_tile_verifier_from(const struct audit_tile_source *source, uint64_t size,
+                                 const struct proof_hash *root,
+                                 struct audit_tile_verifier **verifier)
 {
     AUTO_OF(audit_tile_verifier) *made = calloc(1, sizeof *made);
 
     if (made == NULL)
         return fault(RC_NOMEM, "verifier of tiles");
-    made->dir = dir;
+    made->source = *source;
     made->size = size;
     made->root = *root;
     made->content = (struct buf)BUF_MAX(AUDIT_TILE_BYTES_MAX + 1);
@@ -86,7 +106,7 @@ static enum rc read_file(struct audit_tile_verifier *v, const struct audit_tile 
     struct bytes bytes;
 
     buf_reset(&v->content);
-    enum rc rc = audit_tile_file_get(v->dir, tile, &v->content);
+    enum rc rc = v->source.get(v->source.with, tile, &v->content);
     if (rc == RC_NOT_FOUND)
         return wrong(RC_DENIED, tile, "is missing");
     if (rc == RC_LIMIT)
@@ -243,7 +263,7 @@ static enum rc check_lesser(struct audit_tile_verifier *v, const struct audit_ti
 
     for (tile.width = 1; tile.width < last->width; tile.width++) {
         buf_reset(&content);
-        if (audit_tile_file_get(v->dir, &tile, &content) != RC_NOT_FOUND)
+        if (v->source.get(v->source.with, &tile, &content) != RC_NOT_FOUND)
             TRY(audit_tile_verifier_check(v, &tile));
     }
     return RC_OK;
@@ -291,14 +311,20 @@ enum rc audit_tile_verify(int dir, const struct audit_checkpoint *checkpoint,
 {
     AUTO_OF(audit_tile_verifier) *v = NULL;
 
-    if (since != NULL && since->size > checkpoint->size)
+    TRY(audit_tile_verifier_new(dir, checkpoint->size, &checkpoint->root, &v));
+    return audit_tile_verifier_all(v, since);
+}
+
+enum rc audit_tile_verifier_all(struct audit_tile_verifier *v,
+                                const struct audit_checkpoint *since)
+{
+    if (since != NULL && since->size > v->size)
         return fault(RC_DENIED,
                      "tiles: the checkpoint is over %" PRIu64 " leaves, an older one over "
                      "%" PRIu64 ": the log was truncated or rolled back",
-                     checkpoint->size, since->size);
-    TRY(audit_tile_verifier_new(dir, checkpoint->size, &checkpoint->root, &v));
+                     v->size, since->size);
     TRY(check_all(v));
-    TRY(check_root(v, "the checkpoint is over", checkpoint->size, &checkpoint->root));
+    TRY(check_root(v, "the checkpoint is over", v->size, &v->root));
     if (since == NULL)
         return RC_OK;
     return check_root(v, "the older checkpoint is over: the log was rewritten", since->size,

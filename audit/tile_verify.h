@@ -13,7 +13,16 @@
  * be the beginning of what took its place.
  */
 struct audit_tile_verifier;
-/* dir is borrowed. */
+/* Where tiles come from: append what one holds, no more than content takes. RC_NOT_FOUND: there
+ * is none; RC_LIMIT: it is longer than any; RC_IO. */
+struct audit_tile_source {
+    enum rc (*get)(void *with, const struct audit_tile *tile, struct buf *content);
+    void *with;
+};
+enum rc audit_tile_verifier_from(const struct audit_tile_source *source, uint64_t size,
+                                 const struct proof_hash *root,
+                                 struct audit_tile_verifier **verifier);
+/* Files; dir is borrowed. */
 enum rc audit_tile_verifier_new(int dir, uint64_t size, const struct proof_hash *root,
                                 struct audit_tile_verifier **verifier);
 void audit_tile_verifier_free(struct audit_tile_verifier *verifier);
@@ -28,8 +37,11 @@ enum rc audit_tile_verifier_check(struct audit_tile_verifier *verifier,
 enum rc audit_tile_verifier_root(struct audit_tile_verifier *verifier, uint64_t size,
                                  struct proof_hash *root);
 
-/* All that the folder must have, and those of lesser width that it has at the end of each
- * level. since (or NULL): the tree must begin with the one that this older checkpoint is over.
- * The checkpoints were verified. */
+/* All that there must be, and those of lesser width that there are at the end of each level.
+ * since (or NULL): the tree must begin with the one that this older checkpoint is over; it was
+ * verified. */
+enum rc audit_tile_verifier_all(struct audit_tile_verifier *verifier,
+                                const struct audit_checkpoint *since);
+/* The same of a folder; the checkpoints were verified. */
 enum rc audit_tile_verify(int dir, const struct audit_checkpoint *checkpoint,
                           const struct audit_checkpoint *since);

@@ -167,11 +167,13 @@ static uint64_t count_records(struct run *run, const struct act *act)
 /* Whether the act was refused. */
 static bool try(struct run *run, const struct act *act, int nth, enum fault fault)
 {
+    AUTO_BUF(id, REGISTRY_ID_MAX);
     AUTO_TOLD(told);
 
     run->number++;
     buf_reset(&run->asked);
-    snprintf(run->device, sizeof run->device, "dev-%u", run->number);
+    buf_addf(&id, "dev-%u", run->number);
+    assert_int_equal(registry_id_copy(buf_bytes(&id), run->device), RC_OK);
     add_device(run->w, run->device);
     struct registry_question q = act->question(run);
     q.preamble.correlation[2] = (uint8_t)(run->number >> 8);
