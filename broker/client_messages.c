@@ -87,8 +87,8 @@ static enum mqtt_reason take_message(struct client *client, const struct mqtt_pu
     /* In 3.1.1, too, nothing that is not done is acknowledged. */
     if (!broker_client_witness_message(client, AUDIT_PUBLISH, publish, NULL,
                                        &judged->publish) ||
-        (publish->retain && !broker_client_witness_message(client, AUDIT_RETAIN, publish, NULL,
-                                                           &judged->retain)))
+        (publish->retain &&
+         !broker_client_witness_message(client, AUDIT_RETAIN, publish, NULL, &judged->retain)))
         return MQTT_QUOTA_EXCEEDED;
     return MQTT_SUCCESS;
 }
