@@ -108,6 +108,22 @@ static enum rc verify_bytes(struct bytes records, const struct audit_checkpoint 
     return audit_verifier_finish(v, checkpoint, verified);
 }
 
+/* As the authority does when it is done. */
+static void tell_erasure(struct logs *w, uint64_t count)
+{
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
+
+    buf_addf(&reason, "done: %llu records", (unsigned long long)count);
+    const struct audit_record record = { .action = AUDIT_LOG_ERASE,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = 1,
+                                         .actor_kind = AUDIT_PROCESS,
+                                         .actor = BYTES("authority"),
+                                         .reason = buf_bytes(&reason) };
+    struct logs_many many = { w, &record, 1 };
+    assert_int_equal(store_write(w->store, logs_append_many, &many), RC_OK);
+}
+
 static void every_changed_bit_is_seen_with_some_erased(void **state)
 {
     struct logs *w = *state;
@@ -123,6 +139,7 @@ static void every_changed_bit_is_seen_with_some_erased(void **state)
     assert_int_equal(store_write(w->store, begin, m), RC_OK);
     while (!s.finished)
         assert_int_equal(store_write(w->store, step, &s), RC_OK);
+    tell_erasure(w, s.erasure.records);
     logs_folder(path, &e.dir);
     assert_int_equal(store_read(w->store, export, &e), RC_OK);
     assert_int_equal(file_read(e.dir, "records", &records), RC_OK);

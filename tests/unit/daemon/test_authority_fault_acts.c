@@ -2,6 +2,7 @@
 /* A store that fails at a commit, for each kind of act: with its record, one, or neither.
  * test_authority_faults.c has runs of acts, test_authority_fault_walk.c doors and a signer. */
 #include "tests/unit/daemon/failing_store.h"
+#include "tests/unit/daemon/spools.h"
 
 #include "audit/hold.h"
 
@@ -13,6 +14,7 @@ struct run {
     char device[REGISTRY_ID_MAX + 1];
     uint64_t version; /* of the policy in force before */
     struct buf asked;
+    uint64_t pushed; /* to the device door's spool */
 };
 
 /* ---- What is there, by asking for it ---- */
@@ -75,12 +77,12 @@ static uint64_t count(struct run *run, const struct audit_query *query)
     return found;
 }
 
-/* That it was added is what the log still says of it, or not any more. */
+/* What it did is what the log still says of it, or not any more. */
 static uint64_t is_known(struct run *run)
 {
     return count(run,
                  &(const struct audit_query){ .device = bytes_of_text(run->device),
-                                              .actions = audit_action_set_of(AUDIT_DEVICE_ADD),
+                                              .actions = audit_action_set_of(AUDIT_PUBLISH),
                                               .most = 10 });
 }
 
@@ -112,10 +114,23 @@ static struct registry_question hold(struct run *run)
     return (struct registry_question){ .query = buf_bytes(&run->asked) };
 }
 
+/* What it did itself: what others did to it stays. */
+static void let_it_act(struct run *run)
+{
+    AUTO_BUF(batch, REGISTRY_BATCH_MAX);
+    uint64_t sequence = 0;
+
+    begin_batch(&batch, 1, ++run->pushed);
+    add_record(&batch, run->device, "a");
+    assert_int_equal(push(run->w, REGISTRY_DEVICE_DOOR, &batch, &sequence), RC_OK);
+}
+
 /* Of a device that is out already: of one that goes on nothing is erased. */
 static struct registry_question erase(struct run *run)
 {
     AUTO_TOLD(told);
+
+    let_it_act(run);
 
     assert_int_equal(admin(run->w, REGISTRY_ASK_DEVICE_STATE, ask_to_revoke(run), &told),
                      RC_OK);
