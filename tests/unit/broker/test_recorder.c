@@ -143,6 +143,9 @@ static enum rc retain(struct ground *g, struct bytes topic, struct bytes payload
     assert_int_equal(mail.kind, BROKER_MAIL_RETAINED);
     assert_int_equal(mail.session, 7);
     assert_int_equal(mail.number, 9);
+    AUTO_OF(message) *failed = mail.what; /* whoever is told records of which topic */
+    assert_int_equal(failed != NULL, mail.rc != RC_OK);
+    assert_true(failed == NULL || bytes_equal(broker_message_topic(failed), topic));
     return mail.rc;
 }
 
@@ -190,6 +193,18 @@ static void what_was_answered_is_there_after_a_restart(void **state)
     assert_int_equal(seen.count, 1);
     assert_string_equal(seen.payload, "new");
     assert_int_equal(look(g, BYTES("$own/c")).count, 1);
+    close_ground(g);
+}
+
+static void what_could_not_be_kept_comes_back_with_its_topic(void **state)
+{
+    static uint8_t large[MIB];
+    struct ground *g = *state;
+
+    open_ground(g, 64 * MIB);
+    assert_int_equal(retain(g, BYTES("a/small"), BYTES("x")), RC_OK);
+    assert_int_equal(retain(g, BYTES("a/large"), BYTES_OF(large)), RC_LIMIT);
+    assert_int_equal(look(g, BYTES("#")).count, 1);
     close_ground(g);
 }
 
@@ -341,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_was_answered_is_there_after_a_restart),
+        TEST(what_could_not_be_kept_comes_back_with_its_topic),
         TEST(a_journal_of_many_changes_is_tidied),
         TEST(a_full_spool_says_so_and_what_it_refused_waits),
         TEST(what_the_spool_refused_is_there_in_the_next_life),
