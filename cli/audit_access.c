@@ -241,9 +241,10 @@ const struct cli_command CLI_AUDIT_ACCESS = {
         "groups that a device is in now,\nnot those that it was in then. A device that is "
         "revoked or suspended is shown with its state.\nWho did: publications, deliveries and "
         "retained messages of just this topic, and subscriptions whose\nfilter matches it, "
-        "allowed or not, counted. What a session did to several topics by one rule, and "
-        "what was refused in\na flood, is counted together in the log, which names the first "
-        "topic: all of that is shown apart,\nsince this topic may be among them.\n"
+        "allowed or not, counted. What a session did to many topics by one rule, and "
+        "what was refused in\na flood, is counted together in the log, which names the "
+        "pattern of its topics: where that matches\nthis topic, it is shown apart, since "
+        "this topic may be among them.\n"
         "\n"
         "Example:\n  touchmark audit access plant/7/valve --since 2026-11-20T00:00:00Z\n",
     .options = OPTIONS,
