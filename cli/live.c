@@ -45,25 +45,36 @@ static enum rc take_session(json_t *sessions, const json_t *record)
     return RC_OK;
 }
 
+static json_int_t targets_of(const json_t *record)
+{
+    const json_t *targets = json_object_get(json_object_get(record, "aggregate"), "targets");
+
+    return json_is_integer(targets) ? json_integer_value(targets) : 1;
+}
+
 static enum rc take_subscription(json_t *sessions, const json_t *record)
 {
     json_t *session = json_object_get(sessions, word(record, "correlation"));
     json_t *held = json_object_get(session, "subscriptions");
     const char *filter = word(record, "target");
-    const json_t *targets = json_object_get(json_object_get(record, "aggregate"), "targets");
-    json_int_t more = json_is_integer(targets) ? json_integer_value(targets) - 1 : 0;
+    bool many = targets_of(record) > 1;
 
     if (held == NULL)
         return RC_OK;
-    if (strcmp(word(record, "decision"), "allowed") != 0) {
+    if (strcmp(word(record, "action"), "unsubscribe") == 0 ||
+        strcmp(word(record, "decision"), "allowed") != 0) {
         /* Refused when it was asked for: then it was not there, or is as it was. */
-        if (strncmp(word(record, "reason"), "no longer allowed", 17) == 0)
+        bool gone = strcmp(word(record, "decision"), "allowed") == 0 ||
+                    strncmp(word(record, "reason"), "no longer allowed", 17) == 0;
+        if (gone && !many)
             (void)json_object_del(held, filter);
         return RC_OK;
     }
-    const json_t *before = json_object_get(json_object_get(held, filter), "more");
-    more = more > json_integer_value(before) ? more : json_integer_value(before);
-    return json_object_set_new(held, filter, json_pack("{s:I}", "more", more)) == 0
+    if (many)
+        return json_object_set_new(session, "more", json_true()) == 0
+                   ? RC_OK
+                   : fault(RC_NOMEM, "subscriptions");
+    return json_object_set_new(held, filter, json_true()) == 0
                ? RC_OK
                : fault(RC_NOMEM, "subscriptions");
 }
@@ -91,7 +102,7 @@ enum rc cli_live_read(struct cli_remote *remote, json_t **sessions)
     TRY(find_start(remote, &start));
     const char *since = start == NULL ? NULL : word(start, "time");
     TRY(take(remote, "session.open,session.close,session.cut", since, take_session, made));
-    TRY(take(remote, "subscribe", since, take_subscription, made));
+    TRY(take(remote, "subscribe,unsubscribe", since, take_subscription, made));
     *sessions = TAKE(made);
     return RC_OK;
 }

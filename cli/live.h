@@ -5,12 +5,12 @@
 
 /*
  * {correlation: {"device","since","peer","tls","fingerprint",
- *                "subscriptions":{filter:{"more"}}}}, oldest first.
+ *                "subscriptions":{filter:true}, "more"}}, oldest first.
  *
  * The device door writes each session's opening and end; a door that starts has none of before.
- * A subscription is there until its session ends or a policy took it away: the log does not
- * say that a device gave it up. Subscriptions that one rule allowed within some seconds are
- * counted together under the first one's filter: more says how many other filters at least.
+ * A subscription is there until its session ends, the device gives it up or a policy took it
+ * away. Of many that one rule allowed within some seconds the log names but a common pattern:
+ * "more" is true where a session has, or had, such.
  * What is counted is told when its window is over (audit_window of the device door), all else
  * within a second or so. RC_LIMIT as cli_audit_collect().
  */

@@ -135,12 +135,11 @@ static enum rc look_at_subscriptions(struct impact *m, json_t *session,
 {
     json_t *held = json_object_get(session, "subscriptions"), *one = NULL;
     const char *filter = NULL;
-    bool more = false;
+    bool more = json_is_true(json_object_get(session, "more"));
 
     json_object_foreach(held, filter, one)
     {
         struct policy_decision decision = decide(m, bound, POLICY_SUBSCRIBE, filter);
-        more |= json_integer_value(json_object_get(one, "more")) > 0;
         if (decision.allowed)
             continue;
         m->lost++;
@@ -238,8 +237,8 @@ const struct cli_command CLI_POLICY_IMPACT = {
         "NEW is a file or the number of a version. Judges every session that is open, as the "
         "audit log has it, with\nthe facts that the door has: from where, over which TLS, with "
         "which certificate, at this hour. The log\nnames a subscription when the door's "
-        "audit_window is over (10s), not each of several that were allowed by\none rule within "
-        "it, and not what a device gave up by itself. Of a session that has subscriptions "
+        "audit_window is over (10s), and of many that were allowed by\none rule within "
+        "it but their pattern. Of a session that has subscriptions "
         "without "
         "a\nname, `perhaps` is said if the policies differ for them. Anything that would end "
         "is "

@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+import mqtt
 import place
 import world
 
@@ -30,10 +31,20 @@ class Logs:
         self.folder = folder
         self.whole, self.since, self.key = folder / "whole", folder / "since", folder / "key.pem"
 
+    @staticmethod
+    def let_try(running, name):
+        """So that there is something in the log that the device did itself, which can be erased."""
+        who = running.enrol(name)
+        with mqtt.Client(running.ports["mqtts"], world.tls_context(running.root, who), name) as client:
+            assert client.connect() != mqtt.ACCEPTED  # no policy lets it
+        running.wait_audit(action="session.open", device=name, kind="device")
+
     def make(self):
         with world.world() as running:
             for number in range(30):
-                running.add_device(f"pump-{number}")
+                if number != 20:
+                    running.add_device(f"pump-{number}")
+            self.let_try(running, "pump-20")
             running.revoke("pump-20", wait=True)
             running.touchmark("audit", "erase", "--device", "pump-20", "--reason", "done: 900 records")
             running.wait_audit(lambda record: re.fullmatch(r"done: \d records", record.get("reason", "")), action="log.erase",
