@@ -69,7 +69,8 @@ function(unit_test source)
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 180 ENVIRONMENT "${TEST_ENVIRONMENT}")
 endfunction()
 
-# A line "# release" says that the test is about what ships, jails and all.
+# A line "# release" says that the test is about what ships, jails and all; "# alone", that it
+# measures time or memory, or fills disks, so no other test runs beside it.
 function(system_test source)
   get_filename_component(stem ${source} NAME_WE)
   string(REGEX REPLACE "^test_" "system_" name ${stem})
@@ -81,11 +82,16 @@ function(system_test source)
       return()
     endif()
   endif()
+  set(alone FALSE)
+  file(STRINGS ${source} marks REGEX "^# alone$")
+  if(marks)
+    set(alone TRUE)
+  endif()
   add_test(NAME ${name}
            COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider ${CMAKE_SOURCE_DIR}/${source}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES
-    LABELS "${labels}" TIMEOUT 900 RUN_SERIAL TRUE
+    LABELS "${labels}" TIMEOUT 900 RUN_SERIAL ${alone}
     ENVIRONMENT "${TEST_ENVIRONMENT};TOUCHMARK_BIN=${CMAKE_BINARY_DIR}/bin;PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 

@@ -2,6 +2,7 @@
 
 Figures are printed and written to build/cut.json; what is asserted is that each is cut and that none survives.
 """
+# alone
 # release
 import base64
 import concurrent.futures

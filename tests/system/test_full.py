@@ -1,5 +1,6 @@
 """One disk is full and the others are not: nothing is done without its record, the rest goes on, and all comes back by
 itself (docs/degradation.md)."""
+# alone
 import contextlib
 import http.client
 import ssl

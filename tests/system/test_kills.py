@@ -3,6 +3,7 @@ comes back by itself, the audit log verifies, and every certificate that was eve
 
 TOUCHMARK_KILLS=50 is the long form (./dev torture); TOUCHMARK_SEED repeats a run's choices.
 """
+# alone
 import collections
 import contextlib
 import http.client

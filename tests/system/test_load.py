@@ -1,4 +1,5 @@
 """bench_load tells the truth about connections and messages: what other tests count with it relies on that."""
+# alone
 import collections
 import contextlib
 import json

@@ -1,5 +1,6 @@
 """Whoever sends or reads slowly, or not at all, is ended when his time is over, costs little, and is in nobody's way
 (docs/protocol/api.md says how long)."""
+# alone
 import contextlib
 import pathlib
 import select
