@@ -440,6 +440,7 @@ void daemon_authority_free(struct daemon_authority *authority)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);
     policy_unref(authority->policy);
+    policy_unref(authority->ready);
     buf_clear(&authority->authorities);
     free(authority);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -24,10 +23,21 @@ struct daemon_authority_compiling {
 
     /* The thread's until it has written to event; text is the request's whole. */
     struct bytes text;
-    uint8_t hash[REGISTRY_TEXT_HASH];
+    struct registry_name name;
     struct buf errors;
     enum rc hashed, checked;
+    struct policy *policy; /* to be judged by if it comes into force */
 };
+
+/* Without it the authority compiles once more where it judges first, which is slow, not wrong.
+ */
+static void make_ready(struct daemon_authority_compiling *compiling)
+{
+    struct policy_errors errors;
+
+    if (policy_compile(compiling->text, 0, &errors, &compiling->policy) != RC_OK)
+        compiling->policy = NULL;
+}
 
 static void *compile(void *with)
 {
@@ -35,10 +45,13 @@ static void *compile(void *with)
     uint8_t hash[PKI_HASH_LEN];
 
     compiling->hashed = pki_key_hash(compiling->text, hash);
-    if (compiling->hashed == RC_OK && !bytes_equal(BYTES_OF(hash), BYTES_OF(compiling->hash)))
+    if (compiling->hashed == RC_OK &&
+        !bytes_equal(BYTES_OF(hash), BYTES_OF(compiling->name.hash)))
         compiling->hashed = RC_MALFORMED;
     if (compiling->hashed == RC_OK && compiling->check != NULL)
         compiling->checked = compiling->check(compiling->text, &compiling->errors);
+    if (compiling->hashed == RC_OK && compiling->checked == RC_OK)
+        make_ready(compiling);
     /* An eventfd takes 8 octets or fails for want of room, which one write cannot cause. */
     (void)!write(compiling->event, &(const uint64_t){ 1 }, sizeof(uint64_t));
     return NULL;
@@ -56,6 +69,7 @@ static void forget(struct daemon_authority *authority,
     loop_remove(&compiling->ended);
     own_close(&compiling->event);
     buf_clear(&compiling->errors);
+    policy_unref(compiling->policy);
     free(compiling);
 }
 
@@ -73,6 +87,11 @@ static enum rc is_compiled(struct loop_watch *watch, unsigned ready)
     request->compiled = compiling->checked;
     buf_reset(&request->text);
     buf_add(&request->text, buf_bytes(&compiling->errors));
+    if (compiling->policy != NULL) {
+        policy_unref(request->authority->ready);
+        request->authority->ready = TAKE(compiling->policy);
+        request->authority->ready_name = compiling->name;
+    }
     forget(request->authority, compiling);
     if (hashed == RC_OK)
         done(request);
@@ -120,7 +139,7 @@ void daemon_authority_compile(struct daemon_authority_request *request,
                                                  .check = authority->setup.check_policy,
                                                  .text = buf_bytes(&request->whole),
                                                  .errors = BUF_MAX(REGISTRY_TEXT_PART) };
-    memcpy(made->hash, name->hash, sizeof made->hash);
+    made->name = *name;
     authority->compiling = made;
     enum rc rc = start(authority, made);
     if (rc != RC_OK) {

@@ -44,21 +44,40 @@ static bool is_loaded(const struct daemon_authority *authority,
            bytes_equal(policy_text(authority->policy), active->text.octets);
 }
 
+/* A long one was compiled by authority_compile.c when it was asked for: here it would hold up
+ * everybody for as long as it takes. That is done once in a life, for one that is active when
+ * the authority starts, and for an earlier one that came back with its transaction undone. */
+static enum rc load_long(struct store_txn *txn, struct daemon_authority *authority,
+                         const struct registry_policy_row *active)
+{
+    struct policy_errors errors;
+    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
+
+    if (authority->ready != NULL &&
+        registry_name_equal(&authority->ready_name, &active->text.name)) {
+        authority->policy = TAKE(authority->ready);
+        policy_set_version(authority->policy, active->version);
+        return RC_OK;
+    }
+    TRY(registry_text_get(txn, &active->text, &whole));
+    return policy_compile(buf_bytes(&whole), active->version, &errors, &authority->policy);
+}
+
 /* Compiled once, as long as it is the same text under the same number. */
 static enum rc load(struct store_txn *txn, struct daemon_authority *authority)
 {
     struct registry_policy_row active;
     struct policy_errors errors;
-    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
 
     TRY(registry_policy_get(txn, 0, &active));
     if (is_loaded(authority, &active))
         return RC_OK;
-    TRY(registry_text_get(txn, &active.text, &whole));
     policy_unref(authority->policy);
     authority->policy = NULL;
     authority->policy_name = active.text.name;
-    return policy_compile(buf_bytes(&whole), active.version, &errors, &authority->policy);
+    if (active.text.name.len > 0)
+        return load_long(txn, authority, &active);
+    return policy_compile(active.text.octets, active.version, &errors, &authority->policy);
 }
 
 /* ---- Facts ---- */

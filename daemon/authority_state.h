@@ -160,6 +160,8 @@ struct daemon_authority {
 
     struct policy *policy; /* the active one when it was last asked; NULL: none, or no policy */
     struct registry_name policy_name; /* of its text, if that is in parts */
+    struct policy *ready;             /* the one in parts that was compiled last, or NULL */
+    struct registry_name ready_name;
 
     struct keys_client *signer;
     bool issues;

@@ -187,6 +187,11 @@ void policy_unref(struct policy *policy)
     free(policy);
 }
 
+void policy_set_version(struct policy *policy, uint64_t version)
+{
+    policy->version = version;
+}
+
 uint64_t policy_version(const struct policy *policy)
 {
     return policy->version;

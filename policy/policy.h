@@ -91,6 +91,9 @@ void policy_unref(struct policy *policy); /* NULL is fine */
 AUTO_STRUCT(policy, policy_unref)
 
 uint64_t policy_version(const struct policy *policy);
+/* For one that was compiled before it was known which version it would be, and by which nobody
+ * has judged yet. */
+void policy_set_version(struct policy *policy, uint64_t version);
 size_t policy_rule_count(const struct policy *policy);
 struct bytes policy_text(const struct policy *policy); /* as it was compiled from */
 
