@@ -54,6 +54,12 @@ enum rc cli_known_judge(const struct cli_known *known, const struct cli_said *sa
     if (device == NULL)
         return fault(RC_NOT_FOUND, "there is no device %s", said->device);
     TRY(cli_judged_read(device, judged));
+    const json_t *certificate = json_object_get(known->ends, said->fingerprint);
+    const char *serial = json_string_value(json_object_get(certificate, "serial"));
+    if (serial != NULL) {
+        judged->facts.certificate_fingerprint = bytes_of_text(said->fingerprint);
+        judged->facts.certificate_serial = bytes_of_text(serial);
+    }
     registry_judged_connect(&judged->facts, said->peer, said->tls,
                             end_of(known, said->fingerprint));
     return RC_OK;

@@ -17,7 +17,8 @@ struct cli_said {
 };
 /*
  * The facts by which the door judged that session, with the groups that the device is in now.
- * judged borrows what was said. RC_NOT_FOUND: there is no such device.
+ * But certificate.issuer and client.id are not known: cli_outcome_rests_on_unknown(). judged
+ * borrows what was said, and from known. RC_NOT_FOUND: there is no such device.
  */
 enum rc cli_known_judge(const struct cli_known *known, const struct cli_said *said,
                         struct cli_judged *judged);

@@ -57,7 +57,8 @@ static enum rc take_subscription(json_t *sessions, const json_t *record)
     json_t *session = json_object_get(sessions, word(record, "correlation"));
     json_t *held = json_object_get(session, "subscriptions");
     const char *filter = word(record, "target");
-    bool many = targets_of(record) > 1;
+    /* A filter that is no plain text is in the log with escapes. */
+    bool many = targets_of(record) > 1 || strchr(filter, '\\') != NULL;
 
     if (held == NULL)
         return RC_OK;

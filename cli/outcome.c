@@ -1,5 +1,18 @@
 #include "cli/outcome.h"
 
+#include <string.h>
+
+bool cli_outcome_rests_on_unknown(const struct policy *policy)
+{
+    static const char *const FACTS[] = { "certificate.issuer", "client.id" };
+    struct bytes text = policy_text(policy);
+
+    for (size_t i = 0; i < sizeof FACTS / sizeof *FACTS; i++)
+        if (memmem(text.at, text.len, FACTS[i], strlen(FACTS[i])) != NULL)
+            return true;
+    return false;
+}
+
 /* The doors themselves know no message when they judge these. */
 static bool has_message(enum policy_action action)
 {
@@ -52,7 +65,9 @@ enum rc cli_outcome_of(const struct policy_session *session,
 
     *decision = policy_decide_request(session, request);
     *outcome = decision->allowed ? CLI_ALLOWED : CLI_DENIED;
-    if (!has_message(request->action))
+    if (!decision->allowed && cli_outcome_rests_on_unknown(session->policy))
+        *outcome = CLI_UNDECIDABLE;
+    if (!has_message(request->action) || *outcome == CLI_UNDECIDABLE)
         return RC_OK;
     TRY(policy_derive(session, request, &derivation));
     *outcome = judge(&derivation, request);

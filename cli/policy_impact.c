@@ -2,6 +2,7 @@
 #include "cli/compile.h"
 #include "cli/known.h"
 #include "cli/live.h"
+#include "cli/outcome.h"
 
 #include "audit/json.h"
 #include "base/clock.h"
@@ -113,6 +114,14 @@ static enum rc just_this(void *with,
     return visit(visitor, &judged->facts);
 }
 
+static enum rc add_unsure(struct impact *m, const json_t *session, const char *filter)
+{
+    m->perhaps++;
+    return add_loss(m, session, "perhaps", filter,
+                    BYTES("the policy asks for certificate.issuer or client.id, which neither "
+                          "the log nor the API tells"));
+}
+
 /* Could the device lose any subscription at all? Slow, so asked only if any device could. */
 static enum rc may_lose(const struct impact *m, struct cli_judged *judged, bool *may)
 {
@@ -142,6 +151,8 @@ static enum rc look_at_subscriptions(struct impact *m, json_t *session,
         struct policy_decision decision = decide(m, bound, POLICY_SUBSCRIBE, filter);
         if (decision.allowed)
             continue;
+        if (cli_outcome_rests_on_unknown(m->new))
+            return add_unsure(m, session, filter);
         m->lost++;
         TRY(add_denial(m, session, "subscription", filter, &decision));
     }
@@ -163,6 +174,8 @@ static enum rc look_at(struct impact *m, json_t *session)
     struct policy_decision decision = decide(m, &bound, POLICY_CONNECT, "");
     if (decision.allowed)
         return look_at_subscriptions(m, session, &bound, &judged);
+    if (cli_outcome_rests_on_unknown(m->new))
+        return add_unsure(m, session, NULL);
     m->cut++;
     return add_denial(m, session, "session", NULL, &decision);
 }

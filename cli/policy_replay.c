@@ -201,6 +201,8 @@ static enum rc look_closer(struct replay *r, struct decided *d)
     }
     if (has_many_targets(d->record))
         return add_undecidable(r, d, "counted together with topics that the log does not name");
+    if (strchr(cli_audit_text(d->record, "target"), '\\') != NULL)
+        return add_undecidable(r, d, "the log has its topic with escapes");
     TRY(judge(r, d, &outcome, &decision));
     return outcome == CLI_UNDECIDABLE
                ? add_undecidable(r, d, "it rests on a fact that the log does not have")

@@ -285,6 +285,13 @@ def live():
         yield made
 
 
+def test_what_rests_on_a_fact_that_nobody_tells_is_perhaps(live, work):
+    rests = written(work, 'allow device connect when certificate.issuer = "Another CA"\n', "rests.policy")
+    answer = told(live, "policy", "impact", rests, status=9)
+    assert (answer["sessions"], answer["cut"], answer["perhaps"]) == (6, 0, 6)
+    assert all("certificate.issuer" in row["why"] for row in answer["losses"])
+
+
 def test_an_impact_is_foretold_and_comes_true(live, work):
     same = told(live, "policy", "impact", written(work, LIVE))
     assert same == {"sessions": 6, "cut": 0, "lost": 0, "perhaps": 0, "losses": []}
@@ -427,6 +434,18 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
         foretold = {"newly denied": "denied", "newly allowed": "allowed"}.get(changes.get(asked), before.get(asked))
         assert changes.get(asked) == "undecidable" or decision == foretold, (asked, decision)
     assert len(after) > 8
+
+
+def test_what_the_log_has_with_escapes_is_undecidable(past, work):
+    past.touchmark("policy", "apply", written(work, BEFORE))
+    since = past.audit()[0]["time"]
+    with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
+        client.connect()
+        client.publish("devices/past-1/\u00fc", b"1", qos=1)
+    past.wait_audit(action="publish", device="past-1", since=since)
+    denies = BEFORE + 'deny device publish "devices/past-1/\u00fc"\n'
+    answer = told(past, "policy", "replay", written(work, denies, "denies.policy"), "--since", since, status=9)
+    assert (answer["newly_denied"], answer["undecidable"]) == (0, 1)
 
 
 def test_what_the_log_counts_together_is_undecidable(past, work):
