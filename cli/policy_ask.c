@@ -179,8 +179,21 @@ static enum rc read_request(const struct cli_call *call, struct policy_request *
 struct told {
     struct policy_derivation derivation;
     struct policy_decision connect; /* of cli_asked_connects() */
-    bool connects, can;
+    struct policy_decision retain;  /* if retains is asked */
+    bool asks_retain, connects, can;
 };
+
+/* Roles and tokens say who may; of the policy only denials count (docs/policy-language.md). */
+static bool is_act(enum policy_action action)
+{
+    return action == POLICY_CALL || action == POLICY_ENROLL || action == POLICY_RENEW ||
+           action == POLICY_REVOKE;
+}
+
+static bool is_granted(enum policy_action action, const struct policy_decision *decision)
+{
+    return decision->allowed || (is_act(action) && !decision->by_rule);
+}
 
 static void add_obligations(const struct policy_obligations *o, struct buf *out)
 {
@@ -207,6 +220,13 @@ static enum rc tell_can(const struct asking *a, const struct told *told)
     policy_derivation_write(&told->derivation, &text);
     if (told->derivation.decision.allowed)
         add_obligations(&told->derivation.decision.obligations, &text);
+    if (told->can && !told->derivation.decision.allowed)
+        buf_addf(&text, "no rule denies it, so roles and tokens decide\n");
+    if (told->asks_retain && !told->retain.allowed) {
+        buf_addf(&text, "but it may not be retained: ");
+        policy_explain(&told->retain, &text);
+        buf_addf(&text, "\n");
+    }
     if (!told->connects) {
         buf_addf(&text, "but it may not connect: ");
         policy_explain(&told->connect, &text);
@@ -230,10 +250,11 @@ static enum rc show_can(struct asking *a, const struct policy_request *request,
                           ? cli_analysis_decision(&told->connect)
                           : json_null();
     AUTO(json_value) *rest = json_pack(
-        "{s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "can", (int)told->can, "action",
+        "{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "can", (int)told->can, "action",
         policy_action_name(request->action), "resource",
         request->resource.len == 0 ? json_null() : audit_json_text(request->resource),
-        "decision", cli_analysis_decision(&derivation->decision), "connect", connect, "rules",
+        "decision", cli_analysis_decision(&derivation->decision), "connect", connect, "retain",
+        told->asks_retain ? cli_analysis_decision(&told->retain) : json_null(), "rules",
         cli_analysis_derivation(derivation), "nearest",
         derivation->nearest.len == 0 ? json_null() : audit_json_text(derivation->nearest));
     if (rest == NULL || json_object_update(a->answer, rest) != 0)
@@ -243,18 +264,26 @@ static enum rc show_can(struct asking *a, const struct policy_request *request,
 
 static enum rc decide(struct asking *a, const struct policy_request *request, struct told *told)
 {
-    struct policy_request connect = *request;
+    struct policy_request connect = *request, retain = *request;
     struct policy_session session;
 
     connect.action = POLICY_CONNECT;
+    retain.action = POLICY_RETAIN;
+    told->asks_retain = request->retain &&
+                        (request->action == POLICY_PUBLISH || request->action == POLICY_WILL);
     a->judged.facts.connection_address = bytes_of_text(cli_command_value(a->call, ADDRESS, ""));
     if (a->judged.facts.connection_address.len == 0)
         a->judged.facts.connection_address = (struct bytes){ NULL, 0 };
+    if (is_act(request->action))
+        a->judged.facts.connection_protocol = BYTES("https");
     TRY(policy_bind(a->policy, &a->judged.facts, &session));
     TRY(policy_derive(&session, request, &told->derivation));
     told->connect = policy_decide_request(&session, &connect);
     told->connects = !cli_asked_connects(request->action) || told->connect.allowed;
-    told->can = told->derivation.decision.allowed && told->connects && kept_out(a) == NULL;
+    if (told->asks_retain)
+        told->retain = policy_decide_request(&session, &retain);
+    told->can = is_granted(request->action, &told->derivation.decision) && told->connects &&
+                (!told->asks_retain || told->retain.allowed) && kept_out(a) == NULL;
     if (!told->can)
         *a->call->status = CLI_EXIT_NO;
     return RC_OK;

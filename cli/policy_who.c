@@ -35,7 +35,6 @@ static enum rc take(void *with, const struct policy_who_entry *entry)
 {
     const struct whoing *w = with;
     const json_t *connect = NULL;
-    AUTO_BUF(lines, CELL_LEN_MAX);
 
     if (w->connects != NULL) {
         connect =

@@ -160,6 +160,20 @@ def test_a_candidate_is_asked_instead(judged, work):
     assert judged.touchmark("policy", "can", "nobody", "connect", check=False).returncode == 4
 
 
+def test_what_is_to_be_retained_needs_both_and_acts_need_no_rule(judged, work):
+    file = written(work, 'allow device connect\nallow device publish "near"\ndeny device "pump-2" renew "device"\n')
+    ask = ["policy", "can", "pump-1", "publish", "near", "--policy", file]
+    assert told(judged, *ask, "--retain", "no")["can"] is True
+    answer = told(judged, *ask, "--retain", "yes", status=9)
+    assert answer["can"] is False and answer["decision"]["allowed"] and not answer["retain"]["allowed"]
+    assert "but it may not be retained" in judged.touchmark(*ask, "--retain", "yes", check=False).stdout
+    renew = ["policy", "can", "pump-1", "renew", "device", "--policy", file]
+    assert told(judged, *renew)["can"] is True
+    assert "roles and tokens decide" in judged.touchmark(*renew).stdout
+    denied = told(judged, "policy", "can", "pump-2", "renew", "device", "--policy", file, status=9)
+    assert denied["can"] is False and denied["decision"]["line"] == 3
+
+
 def test_a_device_without_a_certificate_is_told_as_such(running):
     assert running.touchmark("policy", "can", "pump-1", "connect").stdout.endswith("once it has a certificate\n")
     assert running.touchmark("policy", "reach", "pump-1").stderr == "Once it has a certificate:\n"

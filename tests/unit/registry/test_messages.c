@@ -58,7 +58,7 @@ static struct registry_answer full_answer(void)
         .token_id = BYTES("t-1"),
         .token_secret = BYTES("secret"),
         .expires_ms = 99,
-        .policy = { 3, "root", 55, true },
+        .policy = { 3, "root", 55, true, "why" },
         .accepted = true,
         .applied = true,
         .text = BYTES("allow"),
