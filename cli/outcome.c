@@ -65,10 +65,11 @@ enum rc cli_outcome_of(const struct policy_session *session,
 
     *decision = policy_decide_request(session, request);
     *outcome = decision->allowed ? CLI_ALLOWED : CLI_DENIED;
-    if (!decision->allowed && cli_outcome_rests_on_unknown(session->policy))
-        *outcome = CLI_UNDECIDABLE;
-    if (!has_message(request->action) || *outcome == CLI_UNDECIDABLE)
+    if (!has_message(request->action)) {
+        if (!decision->allowed && cli_outcome_rests_on_unknown(session->policy))
+            *outcome = CLI_UNDECIDABLE;
         return RC_OK;
+    }
     TRY(policy_derive(session, request, &derivation));
     *outcome = judge(&derivation, request);
     policy_derivation_clear(&derivation);
