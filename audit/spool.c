@@ -153,8 +153,10 @@ enum rc audit_spool_read(struct audit_spool *spool, uint64_t after, size_t most,
 
 enum rc audit_spool_trim(struct audit_spool *spool, uint64_t after)
 {
-    if (after == journal_head(spool->journal).sequence)
+    if (after == journal_head(spool->journal).sequence) {
         TRY(journal_rotate(spool->journal));
+        stop_reading(&spool->reading); /* of the segment that goes */
+    }
     return journal_trim(spool->journal, after + 1);
 }
 
@@ -165,9 +167,7 @@ enum rc audit_spool_forget(struct audit_spool *spool, uint64_t after)
     if (after != journal_head(spool->journal).sequence ||
         (spool->forgot && now_ms - spool->forgot_ms < FORGET_MS))
         return RC_OK;
-    TRY(journal_rotate(spool->journal));
-    stop_reading(&spool->reading);
-    TRY(journal_trim(spool->journal, after + 1));
+    TRY(audit_spool_trim(spool, after));
     spool->forgot = true;
     spool->forgot_ms = now_ms;
     return RC_OK;
