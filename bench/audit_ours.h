@@ -3,6 +3,7 @@
 
 #include "audit/log.h"
 #include "bench/audit_fleet.h"
+#include "store/seal.h"
 
 enum { AUDIT_OURS_GROUP_MAX = 1000 };
 
@@ -46,21 +47,24 @@ enum rc audit_ours_index(struct audit_ours *ours);
 /* ---- The floor ---- */
 
 /*
- * Of the same records: the commitment, the leaf's hash and one hash of the tree each; and one
- * write of the entries, one sync, one write of a page and a second sync for the group, as the
- * store's commit has them (what it wrote, then the page that says so). Or, with a store: a
- * table with nothing but entries takes the place of the file.
+ * Of the same records the cryptography of the format: the commitment, the leaf's hash, one hash
+ * of the tree, and the body sealed (under one key, that is open); and one write of the entries,
+ * one sync, one write of a page and a second sync for the group, as the store's commit has them
+ * (what it wrote, then the page that says so). Or, with a store: a table with nothing but
+ * entries takes the place of the file. Bare: nothing is sealed.
  */
+enum audit_floor_kind { AUDIT_FLOOR_BARE, AUDIT_FLOOR_SEALED, AUDIT_FLOOR_STORE };
 struct audit_floor {
     int fd;
     off_t offset;
     struct audit_hasher *hasher;
-    struct buf entries;
+    struct store_seal *seal; /* NULL: nothing is sealed */
+    struct buf entry, entries;
     size_t ends[AUDIT_OURS_GROUP_MAX], count;
     struct clock clock;
     struct store *store; /* NULL: a file */
     uint64_t next;
 };
-enum rc audit_floor_open(int dir, bool with_store, struct audit_floor *floor);
+enum rc audit_floor_open(int dir, enum audit_floor_kind kind, struct audit_floor *floor);
 void audit_floor_close(struct audit_floor *floor);
 enum rc audit_floor_write(struct audit_floor *floor, const struct audit_stage *stage);

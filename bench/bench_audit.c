@@ -13,7 +13,8 @@
 #include "base/file.h"
 #include "base/text.h"
 
-enum { FILL_GROUP = 1000, ROUNDS = 5, FAR = 65536, TIMES = 50, PROOFS = 2000 };
+enum { FILL_GROUP = 1000, ROUNDS = 5, TIMES = 50, PROOFS = 2000 };
+enum { FLOORS = AUDIT_FLOOR_STORE + 1, OURS = FLOORS, RIVALS };
 
 static const char HELP[] =
     "usage: bench_audit [--quick] [--records N] [--devices N] [--folder DIR]\n"
@@ -31,8 +32,8 @@ struct bench {
     const char *folder;
     bool quick, log, doors;
     struct audit_ours ours;
-    struct audit_floor file, store;
-    double merge_us; /* processor time of a record's share in merging */
+    struct audit_floor floors[FLOORS]; /* by enum audit_floor_kind */
+    double merge_us;                   /* processor time of a record's share in merging */
     double record_bytes, entry_bytes;
 };
 
@@ -97,48 +98,55 @@ static void note_least(struct least *least, const struct audit_cost *sum, size_t
 }
 
 /* The same records, one after the other: merging is not in it, it is added. */
-static enum rc append_round(struct bench *b, size_t group, size_t count, struct least least[3])
+static enum rc append_round(struct bench *b, size_t group, size_t count,
+                            struct least least[RIVALS])
 {
-    struct audit_cost sums[3] = { 0 };
+    struct audit_cost sums[RIVALS] = { 0 };
 
     for (size_t done = 0; done < count; done += group) {
         TRY(audit_ours_stage(&b->ours, group));
-        struct audit_cost began = audit_cost_now();
-        TRY(audit_floor_write(&b->file, &b->ours.stage));
-        audit_cost_add(&sums[0], &began);
-        began = audit_cost_now();
-        TRY(audit_floor_write(&b->store, &b->ours.stage));
-        audit_cost_add(&sums[1], &began);
-        began = audit_cost_now();
-        TRY(audit_ours_write(&b->ours));
-        audit_cost_add(&sums[2], &began);
+        for (size_t i = 0; i < RIVALS; i++) {
+            struct audit_cost began = audit_cost_now();
+            TRY(i == OURS ? audit_ours_write(&b->ours)
+                          : audit_floor_write(&b->floors[i], &b->ours.stage));
+            audit_cost_add(&sums[i], &began);
+        }
         TRY(audit_ours_index(&b->ours));
     }
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < RIVALS; i++)
         note_least(&least[i], &sums[i], count);
     return RC_OK;
+}
+
+static void print_append(size_t group, const char *what, const char *unit, double ours,
+                         const double floors[FLOORS])
+{
+    printf("{\"bench\":\"audit.append.%zu%s\",\"unit\":\"%s\",\"ours\":%.3f,\"floor\":%.3f,"
+           "\"ratio_floor\":%.2f,\"unsealed\":%.3f,\"ratio_unsealed\":%.2f,\"store\":%.3f,"
+           "\"ratio_store\":%.2f}\n",
+           group, what, unit, ours, floors[AUDIT_FLOOR_SEALED],
+           ours / floors[AUDIT_FLOOR_SEALED], floors[AUDIT_FLOOR_BARE],
+           ours / floors[AUDIT_FLOOR_BARE], floors[AUDIT_FLOOR_STORE],
+           ours / floors[AUDIT_FLOOR_STORE]);
+    fflush(stdout);
 }
 
 static enum rc append(struct bench *b, size_t group)
 {
     size_t count = group == 1 ? 300 : group == 10 ? 2000 : group * 64;
-    struct least least[3] = { 0 };
+    struct least least[RIVALS] = { 0 };
+    double cpu[FLOORS], wall[FLOORS];
 
     if (b->quick && count > 10000)
         count = 10000;
     for (unsigned round = 0; round < ROUNDS; round++)
         TRY(append_round(b, group, count, least));
-    double ours = least[2].cpu_us + b->merge_us;
-    printf(
-        "{\"bench\":\"audit.append.%zu\",\"unit\":\"cpu_us/op\",\"ours\":%.3f,\"floor\":%.3f,"
-        "\"ratio_floor\":%.2f,\"merge\":%.3f,\"store\":%.3f,\"ratio_store\":%.2f}\n",
-        group, ours, least[0].cpu_us, ours / least[0].cpu_us, b->merge_us, least[1].cpu_us,
-        ours / least[1].cpu_us);
-    printf("{\"bench\":\"audit.append.%zu.wall\",\"unit\":\"us/op\",\"ours\":%.3f,"
-           "\"floor\":%.3f,\"ratio_floor\":%.2f,\"store\":%.3f,\"ratio_store\":%.2f}\n",
-           group, least[2].wall_us, least[0].wall_us, least[2].wall_us / least[0].wall_us,
-           least[1].wall_us, least[2].wall_us / least[1].wall_us);
-    fflush(stdout);
+    for (size_t i = 0; i < FLOORS; i++) {
+        cpu[i] = least[i].cpu_us;
+        wall[i] = least[i].wall_us;
+    }
+    print_append(group, "", "cpu_us/op", least[OURS].cpu_us + b->merge_us, cpu);
+    print_append(group, ".wall", "us/op", least[OURS].wall_us, wall);
     return RC_OK;
 }
 
@@ -212,14 +220,12 @@ static enum rc measure_log(struct bench *b)
     TRY(file_make_dir(dir, "floor", 0700, &floor));
     const struct audit_fleet fleet = audit_fleet_of(b->records, b->devices);
     enum rc rc = audit_ours_open(ours, &fleet, &b->ours);
-    if (rc == RC_OK)
-        rc = audit_floor_open(floor, false, &b->file);
-    if (rc == RC_OK)
-        rc = audit_floor_open(floor, true, &b->store);
+    for (size_t i = 0; i < FLOORS && rc == RC_OK; i++)
+        rc = audit_floor_open(floor, (enum audit_floor_kind)i, &b->floors[i]);
     if (rc == RC_OK)
         rc = measure(b, ours);
-    audit_floor_close(&b->file);
-    audit_floor_close(&b->store);
+    for (size_t i = 0; i < FLOORS; i++)
+        audit_floor_close(&b->floors[i]);
     audit_ours_close(&b->ours);
     own_close(&dir);
     own_close(&ours);
