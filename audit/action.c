@@ -7,6 +7,7 @@ enum {
     T = AUDIT_TOPIC_FIELD,
 };
 
+/* By number. */
 static const struct audit_action_row ACTIONS[] = {
     { AUDIT_LOG_START, "log.start", 0, AUDIT_EACH, "the log begins", AUDIT_REFUSED },
     { AUDIT_PROCESS_START, "process.start", 0, AUDIT_EACH, "a process serves",
@@ -128,9 +129,17 @@ const struct audit_action_row *audit_action_list(size_t *count)
 
 const struct audit_action_row *audit_action_get(unsigned action)
 {
-    for (size_t i = 0; i < sizeof ACTIONS / sizeof *ACTIONS; i++)
-        if (ACTIONS[i].action == action)
-            return &ACTIONS[i];
+    size_t low = 0, high = sizeof ACTIONS / sizeof *ACTIONS;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ACTIONS[middle].action == action)
+            return &ACTIONS[middle];
+        if (ACTIONS[middle].action < action)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 

@@ -4,112 +4,11 @@
 
 #include "audit/log_state.h"
 
-enum { PLACES = AUDIT_INDEX_VALUE /* as many have a bit each */, LOW = 0x41, OCTETS = 256 };
+enum { LOW = 0x43, OCTETS = 256 };
 
 static unsigned table(const struct audit_log *log)
 {
     return log->first_table + AUDIT_SEARCH;
-}
-
-/* ---- Places ---- */
-
-bool audit_places_has(const struct audit_places *places, unsigned at)
-{
-    return (places->bits[at / 64] & (uint64_t)1 << at % 64) != 0;
-}
-
-bool audit_places_is_empty(const struct audit_places *places)
-{
-    return (places->bits[0] | places->bits[1] | places->bits[2] | places->bits[3]) == 0;
-}
-
-static void add_place(struct audit_places *places, uint8_t at)
-{
-    places->bits[at / 64] |= (uint64_t)1 << at % 64;
-}
-
-/* How many octets of value it takes. */
-static size_t write_places(const struct audit_places *places, uint8_t value[PLACES])
-{
-    unsigned count = 0;
-    size_t len = 0;
-
-    for (unsigned i = 0; i < 4; i++)
-        count += (unsigned)__builtin_popcountll(places->bits[i]);
-    if (count < PLACES) {
-        for (unsigned i = 0; i < 4; i++)
-            for (uint64_t bits = places->bits[i]; bits != 0; bits &= bits - 1)
-                value[len++] = (uint8_t)(64 * i + (unsigned)__builtin_ctzll(bits));
-        return len;
-    }
-    for (; len < PLACES; len++)
-        value[len] = (uint8_t)(places->bits[len / 8] >> 8 * (len % 8));
-    return len;
-}
-
-static void read_places(struct bytes value, struct audit_places *places)
-{
-    *places = (struct audit_places){ 0 };
-    for (size_t i = 0; value.len < PLACES && i < value.len; i++)
-        add_place(places, value.at[i]);
-    for (size_t i = 0; value.len == PLACES && i < value.len; i++)
-        places->bits[i / 8] |= (uint64_t)value.at[i] << 8 * (i % 8);
-}
-
-/* ---- Keys ---- */
-
-void audit_index_key(enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                     uint8_t key[AUDIT_INDEX_KEY])
-{
-    key[0] = (uint8_t)level;
-    key[5] = facet.kind;
-    for (unsigned i = 0; i < 4; i++) {
-        key[1 + i] = (uint8_t)(number >> (24 - 8 * i));
-        key[6 + i] = (uint8_t)(facet.hash >> (24 - 8 * i));
-    }
-}
-
-enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                        struct audit_places *places)
-{
-    uint8_t key[AUDIT_INDEX_KEY];
-    struct store_value value;
-
-    *places = (struct audit_places){ 0 };
-    audit_index_key(level, number, facet, key);
-    enum rc rc = store_txn_get(txn, table(log), BYTES_OF(key), &value);
-    if (rc != RC_OK)
-        return rc == RC_NOT_FOUND ? RC_OK : rc;
-    if (value.bytes.len == 0 || value.bytes.len > PLACES)
-        return fault(RC_CORRUPT, "audit log: a key of its index is damaged");
-    read_places(value.bytes, places);
-    return RC_OK;
-}
-
-enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                        const struct audit_places *places)
-{
-    uint8_t key[AUDIT_INDEX_KEY], value[PLACES];
-
-    audit_index_key(level, number, facet, key);
-    size_t len = write_places(places, value);
-    if (len == 0)
-        return store_txn_remove(txn, table(log), BYTES_OF(key));
-    return store_txn_put(txn, table(log), BYTES_OF(key), (struct bytes){ value, len });
-}
-
-enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint64_t far,
-                             bool *whole)
-{
-    uint8_t key[AUDIT_INDEX_KEY];
-    struct store_value value;
-
-    audit_index_key(AUDIT_INDEX_FAR, far, (struct audit_facet){ 0, AUDIT_INDEX_WHOLE }, key);
-    enum rc rc = store_txn_get(txn, table(log), BYTES_OF(key), &value);
-    *whole = rc == RC_OK;
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 /* ---- From where on ---- */
@@ -200,20 +99,6 @@ struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count)
     return from;
 }
 
-enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
-                              enum audit_index_level level, uint64_t number,
-                              const struct audit_index_item *items, size_t count)
-{
-    for (size_t i = 0; i < count;) {
-        const struct audit_facet facet = { items[i].hash, items[i].kind };
-        struct audit_places places = { 0 };
-        for (; i < count && items[i].kind == facet.kind && items[i].hash == facet.hash; i++)
-            add_place(&places, items[i].at);
-        TRY(audit_index_put(log, txn, level, number, facet, &places));
-    }
-    return RC_OK;
-}
-
 static struct audit_kept *kept_at(const struct audit_log *log, uint64_t index)
 {
     return log->kept == NULL ? NULL : &log->kept[index % AUDIT_SPAN];
@@ -232,6 +117,7 @@ void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
         return;
     kept->index = index;
     reader_copy(&r, kept->leaf, sizeof kept->leaf);
+    kept->wall_ms = record->wall_ms;
     audit_facets_of(record, &kept->facets);
     kept->valid = reader_done(&r);
 }
@@ -244,41 +130,70 @@ void audit_index_drop(struct audit_log *log, uint64_t index)
         *kept = (struct audit_kept){ 0 };
 }
 
-static enum rc facets_at(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         struct audit_facets *facets)
+/* RC_NOT_FOUND: it was not kept, or is another one now. */
+static enum rc get_kept(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                        const struct audit_kept **found)
 {
     const struct audit_kept *kept = kept_at(log, index);
-    struct audit_record record;
     struct bytes leaf;
     bool bare = false;
 
-    if (kept != NULL && kept->valid && kept->index == index) {
-        TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
-        if (!bare && bytes_equal(leaf, BYTES_OF(kept->leaf))) {
-            *facets = kept->facets;
-            return RC_OK;
-        }
-    }
+    if (kept == NULL || !kept->valid || kept->index != index)
+        return RC_NOT_FOUND;
+    TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
+    *found = kept;
+    return bare || !bytes_equal(leaf, BYTES_OF(kept->leaf)) ? RC_NOT_FOUND : RC_OK;
+}
+
+/* Room for what a record that was not kept is read into. */
+struct block {
+    struct audit_kept read;
+    struct audit_span span;
+    struct audit_index_item *items;
+    size_t count;
+};
+
+static enum rc read_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                           struct audit_kept *read)
+{
+    struct audit_record record;
+
     TRY(audit_log_record(log, txn, index, &record));
-    audit_facets_of(&record, facets);
+    read->wall_ms = record.wall_ms;
+    audit_facets_of(&record, &read->facets);
     return RC_OK;
 }
 
-enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block)
+static enum rc add_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                          struct block *block)
 {
-    struct audit_index_item *items = NULL;
-    struct audit_facets facets;
-    size_t count = 0;
+    const struct audit_kept *kept = &block->read;
+    struct audit_span *span = &block->span;
 
-    TRY(audit_index_items(log, &items));
-    for (unsigned at = 0; at < AUDIT_SPAN; at++) {
-        TRY(facets_at(log, txn, block * AUDIT_SPAN + at, &facets));
-        for (size_t i = 0; i < facets.count; i++)
-            items[count++] =
-                (struct audit_index_item){ facets.at[i].hash, facets.at[i].kind, (uint8_t)at };
+    enum rc rc = get_kept(log, txn, index, &kept);
+    if (rc == RC_NOT_FOUND) {
+        kept = &block->read;
+        rc = read_record(log, txn, index, &block->read);
     }
-    items = audit_index_sort(log, count);
-    TRY(audit_index_put_items(log, txn, AUDIT_INDEX_BLOCK, block, items, count));
-    TRY(audit_span_widen_far(log, txn, block));
-    return audit_index_reach(log, txn, block);
+    TRY(rc);
+    for (size_t i = 0; i < kept->facets.count; i++)
+        block->items[block->count++] =
+            (struct audit_index_item){ kept->facets.at[i].hash, kept->facets.at[i].kind,
+                                       (uint8_t)(index % AUDIT_SPAN) };
+    span->earliest_ms = kept->wall_ms < span->earliest_ms ? kept->wall_ms : span->earliest_ms;
+    span->latest_ms = kept->wall_ms > span->latest_ms ? kept->wall_ms : span->latest_ms;
+    return RC_OK;
+}
+
+enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t number)
+{
+    struct block block = { .span = { INT64_MAX, INT64_MIN } };
+
+    TRY(audit_index_items(log, &block.items));
+    for (unsigned at = 0; at < AUDIT_SPAN; at++)
+        TRY(add_record(log, txn, number * AUDIT_SPAN + at, &block));
+    TRY(audit_index_put_items(log, txn, AUDIT_INDEX_BLOCK, number,
+                              audit_index_sort(log, block.count), block.count));
+    TRY(audit_span_put(log, txn, number, &block.span));
+    return audit_index_reach(log, txn, number);
 }

@@ -9,21 +9,27 @@ struct audit_log;
 
 /*
  * A block is AUDIT_SPAN records, a far AUDIT_FAR_BLOCKS blocks. AUDIT_SEARCH holds
- *   0x40, kind u8, hash u32, index u64 -> nothing: that record says that a certificate was made
- *   0x41                               -> block u64: every whole block from it on is there
- *   0x42                               -> far u64, kind u8, hash u32: where merging it goes on
- *   0x80, far u32, kind u8, hash u32   -> places: the blocks of it that have the facet
- *   0x80, far u32, 0xff, 0             -> nothing: the far is there whole
- *   0xc0, block u32, kind u8, hash u32 -> places: the records of it that have the facet
- * Places are one octet each, ascending; from 32 of them on, 32 octets with a bit for each, the
- * lowest first.
+ *   0x43                               -> block u64: every whole block from it on is there
+ *   0x44                               -> far u64, kind u8, hash u32: where merging it goes on
+ *   0x45, kind u8, hash u32, index u64 -> nothing: that record says that a certificate was made
+ *   0x90, far u32, kind u8, hash u32   -> cells: which blocks of it have a facet
+ *   0x90, far u32, 0xff, 0             -> nothing: the far is there whole
+ *   0xd0, block u32, kind u8, hash u32 -> cells: which records of it have a facet
+ * What else lies there is of earlier versions.
+ *
+ * A cell is kind u8, hash u32, a number of octets u8, and so many octets of places: one each,
+ * ascending; from 32 places on, 32 octets with a bit for each, the lowest first. Cells ascend;
+ * a row has many, none of them below the row's key or from the next row's key on, so a facet
+ * is in the last row whose key is not above it. Two rows fill a page of the store.
  *
  * The facets of a block are written when its last record is appended, in the same transaction,
  * in order and at the end of the table: so they cost few pages, however many devices take
  * turns. Those of a far are merged from them later, a bounded step at a time. What is in no
  * block yet is found by a look at each record, what is in no far by a look into each block.
  */
-enum { AUDIT_INDEX_KEY = 1 + 4 + 1 + 4, AUDIT_INDEX_VALUE = 32 };
+enum { AUDIT_INDEX_KEY = 1 + 4 + 1 + 4, AUDIT_INDEX_VALUE = 1960 };
+
+/* ---- packed.c ---- */
 
 /* Of 256, which. */
 struct audit_places {
@@ -32,7 +38,7 @@ struct audit_places {
 bool audit_places_has(const struct audit_places *places, unsigned at);
 bool audit_places_is_empty(const struct audit_places *places);
 
-enum audit_index_level { AUDIT_INDEX_FAR = 0x80, AUDIT_INDEX_BLOCK = 0xc0 };
+enum audit_index_level { AUDIT_INDEX_FAR = 0x90, AUDIT_INDEX_BLOCK = 0xd0 };
 
 /* The places of a facet in a block or far; none: empty. RC_CORRUPT. */
 enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
@@ -42,12 +48,15 @@ enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
 enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
                         enum audit_index_level level, uint64_t number, struct audit_facet facet,
                         const struct audit_places *places);
-/* The key; kind 0xff and 0 are a far's mark. */
+/* A row's key; kind 0xff and 0 are a far's mark. */
 void audit_index_key(enum audit_index_level level, uint64_t number, struct audit_facet facet,
                      uint8_t key[AUDIT_INDEX_KEY]);
 enum { AUDIT_INDEX_WHOLE = 0xff };
 enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint64_t far,
                              bool *whole);
+
+/* The next in order. */
+struct audit_facet audit_facet_behind(struct audit_facet facet);
 
 /* One item of a block or far in the making; sorted, then put. */
 struct audit_index_item {
@@ -55,14 +64,25 @@ struct audit_index_item {
     uint8_t kind, at;
 };
 enum { AUDIT_INDEX_ITEMS = 256 * AUDIT_FACETS_MAX };
-/* Room for that many, kept. */
+/* All at once: nothing from the first to the last of them is there yet. */
+enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
+                              enum audit_index_level level, uint64_t number,
+                              const struct audit_index_item *items, size_t count);
+/* What facets there are from this one on, as many as there is room for; `at` is left alone. */
+enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
+                               enum audit_index_level level, uint64_t number,
+                               struct audit_facet from, struct audit_index_item *items,
+                               size_t room, size_t *count);
+enum rc audit_index_clear(struct audit_log *log, struct store_txn *txn,
+                          enum audit_index_level level, uint64_t number);
+
+/* ---- index.c ---- */
+
+/* Room for AUDIT_INDEX_ITEMS, kept. */
 enum rc audit_index_items(struct audit_log *log, struct audit_index_item **items);
 /* So many of them by kind, then hash; those alike as they were. Where they are now. */
 struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count);
 int audit_index_compare(const void *left, const void *right);
-enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
-                              enum audit_index_level level, uint64_t number,
-                              const struct audit_index_item *items, size_t count);
 
 /* A record that is appended, and one that is stripped: spares the block a look at it. */
 void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
@@ -80,6 +100,9 @@ enum rc audit_index_reach(struct audit_log *log, struct store_txn *txn, uint64_t
 /* Merge a bounded part of this far, all of whose blocks are there; *whole: it was the last. */
 enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t far,
                           bool *whole);
+/* Facets below this one are merged, of a far that is not whole. */
+enum rc audit_index_merged(struct audit_log *log, struct store_txn *txn, uint64_t far,
+                           struct audit_facet *below);
 
 /* ---- reindex.c ---- */
 

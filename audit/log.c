@@ -97,6 +97,7 @@ static enum rc take_salt(struct audit_log *log, uint8_t salt[AUDIT_SALT])
     return RC_OK;
 }
 
+/* log->record has the record's octets. */
 static enum rc append(struct audit_log *log, struct store_txn *txn,
                       const struct audit_record *record, uint64_t *index)
 {
@@ -106,10 +107,8 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     struct audit_entry entry;
     uint64_t at;
 
-    buf_reset(&log->record);
     buf_reset(&log->entry);
     buf_reset(&log->stored);
-    TRY(audit_record_write(record, &log->record));
     TRY(buf_done(&log->record, &record_bytes));
     TRY(take_salt(log, salt));
     audit_leaf_write(log->hasher, record_bytes, salt, &log->entry);
@@ -122,7 +121,6 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     TRY(buf_done(&log->stored, &stored));
     TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
     TRY(audit_tree_append(&tree, txn, at, &leaf));
-    TRY(audit_span_widen(log, txn, at, record->wall_ms));
     TRY(audit_made_add(log, txn, at, record));
     audit_index_keep(log, at, entry.leaf, record);
     if (index != NULL)
@@ -140,6 +138,8 @@ enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
     ours.source = AUDIT_FROM_AUTHORITY;
     ours.source_sequence = 0;
     TRY(audit_sums_add(log, txn, &ours, false));
+    buf_reset(&log->record);
+    TRY(audit_record_write(&ours, &log->record));
     return append(log, txn, &ours, index);
 }
 
@@ -195,6 +195,9 @@ enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
     audit_saying_bound(&read, origin->now_ms, &reason);
     read.source = origin->source;
     read.source_sequence = origin->sequence;
+    buf_reset(&log->record);
+    TRY(reason.len == 0 ? audit_record_write_again(record, &read, &log->record)
+                        : audit_record_write(&read, &log->record));
     TRY(append(log, txn, &read, NULL));
     TRY(audit_sums_add(log, txn, &read, origin->sparse));
     source_key(origin, key);

@@ -3,7 +3,7 @@
 #include "audit/log_state.h"
 
 /* A few records may share the hash of the fingerprint that is searched by. */
-enum { LOOK_AT = 64, MADE = 0x40, MADE_KEY = 1 + 1 + 4 + 8 };
+enum { LOOK_AT = 64, MADE = 0x45, MADE_KEY = 1 + 1 + 4 + 8 };
 
 static enum rc read_record(struct audit_log *log, uint64_t index, struct bytes bytes,
                            struct audit_record *record)

@@ -52,7 +52,7 @@ static enum rc look_at_span(struct search *s, uint64_t block)
     TRY(look_far(s, far, &s->span_wanted));
     if (!s->span_wanted)
         s->span_from = far * s->log->far_blocks * AUDIT_SPAN;
-    if (!s->span_wanted)
+    if (!s->span_wanted || block >= s->size / AUDIT_SPAN) /* the last one's is not known yet */
         return RC_OK;
     TRY(audit_span_get(s->log, s->txn, block, &span));
     s->span_wanted = is_wanted(s, &span);

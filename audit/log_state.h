@@ -13,6 +13,7 @@ struct audit_kept {
     bool valid;
     uint64_t index;
     uint8_t leaf[AUDIT_LEAF];
+    int64_t wall_ms;
     struct audit_facets facets;
 };
 
@@ -38,8 +39,8 @@ enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t 
 enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
                        const struct audit_record *record, bool sparse);
 
-/* Earliest and latest wall_ms of AUDIT_SPAN neighbours, and of as many as a far has, which
- * is told once all blocks in there are in the index. */
+/* Earliest and latest wall_ms of AUDIT_SPAN neighbours, told when the last of them is
+ * appended; and of as many as a far has, told once all blocks in there are in the index. */
 struct audit_span {
     int64_t earliest_ms, latest_ms;
 };
@@ -47,10 +48,9 @@ enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t bl
                        struct audit_span *span);
 enum rc audit_span_get_far(struct audit_log *log, struct store_txn *txn, uint64_t far,
                            struct audit_span *span);
-enum rc audit_span_widen(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         int64_t wall_ms);
-/* By a whole block. */
-enum rc audit_span_widen_far(struct audit_log *log, struct store_txn *txn, uint64_t block);
+/* Of a whole block; its far's is widened by it. */
+enum rc audit_span_put(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                       const struct audit_span *span);
 
 /* As audit_log_get(), but opens what is being erased, too; from the rows of AUDIT_ENTRIES. */
 enum rc audit_log_get_doomed(struct audit_log *log, struct store_txn *txn, uint64_t index,

@@ -1,7 +1,7 @@
 #include "audit/log_state.h"
 
-/* Of each block so many keys a step: of all together no more than there is room for. */
-enum { KEYS_OF_BLOCK = 16, CURSOR = 0x42 };
+/* Of each block so many facets a step: of all together no more than there is room for. */
+enum { FACETS_OF_BLOCK = AUDIT_INDEX_ITEMS / AUDIT_FAR_BLOCKS, CURSOR = 0x44 };
 
 static unsigned table(const struct audit_log *log)
 {
@@ -11,8 +11,8 @@ static unsigned table(const struct audit_log *log)
 /* ---- How far it came ---- */
 
 /* From the beginning, if it was another far's. */
-static enum rc get_place(struct audit_log *log, struct store_txn *txn, uint64_t far,
-                         struct audit_facet *from)
+enum rc audit_index_merged(struct audit_log *log, struct store_txn *txn, uint64_t far,
+                           struct audit_facet *from)
 {
     static const uint8_t KEY[] = { CURSOR };
     struct store_value value;
@@ -65,39 +65,22 @@ struct merging {
 
 static enum rc read_block(struct merging *m, uint64_t block, struct audit_facet from)
 {
-    AUTO_OF(store_cursor) *cursor = NULL;
-    uint8_t first[AUDIT_INDEX_KEY];
-    const struct store_range range = { .prefix = { first, 1 + 4 }, .from = BYTES_OF(first) };
-    struct audit_index_item item = { .at = (uint8_t)(block % m->log->far_blocks) };
-    struct store_value value;
-    struct bytes key;
-    unsigned taken = 0;
-    enum rc rc = RC_OK;
+    struct audit_index_item *items = m->items + m->count;
+    size_t count = 0;
 
-    audit_index_key(AUDIT_INDEX_BLOCK, block, from, first);
-    TRY(store_cursor_open(m->txn, table(m->log), &range, &cursor));
-    for (; taken < KEYS_OF_BLOCK; taken++) {
-        rc = store_cursor_next(cursor, &key, &value);
-        if (rc != RC_OK)
-            return rc == RC_NOT_FOUND ? RC_OK : rc;
-        struct reader r = READER(key);
-        reader_take(&r, 1 + 4);
-        item.kind = reader_u8(&r);
-        item.hash = reader_u32(&r);
-        m->items[m->count++] = item;
-    }
-    item.at = UINT8_MAX;
-    if (!m->cut || audit_index_compare(&item, &m->last) < 0)
-        m->last = item;
+    TRY(audit_index_read_items(m->log, m->txn, AUDIT_INDEX_BLOCK, block, from, items,
+                               FACETS_OF_BLOCK, &count));
+    for (size_t i = 0; i < count; i++)
+        items[i].at = (uint8_t)(block % m->log->far_blocks);
+    m->count += count;
+    if (count < FACETS_OF_BLOCK)
+        return RC_OK;
+    struct audit_index_item last = items[count - 1];
+    last.at = UINT8_MAX;
+    if (!m->cut || audit_index_compare(&last, &m->last) < 0)
+        m->last = last;
     m->cut = true;
     return RC_OK;
-}
-
-static struct audit_facet behind(const struct audit_index_item *last)
-{
-    if (last->hash == UINT32_MAX)
-        return (struct audit_facet){ 0, (uint8_t)(last->kind + 1) };
-    return (struct audit_facet){ last->hash + 1, last->kind };
 }
 
 enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t far,
@@ -107,7 +90,9 @@ enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t
     struct audit_facet from;
 
     TRY(audit_index_items(log, &m.items));
-    TRY(get_place(log, txn, far, &from));
+    TRY(audit_index_merged(log, txn, far, &from));
+    if (from.kind == 0) /* it may have been begun before another far was */
+        TRY(audit_index_clear(log, txn, AUDIT_INDEX_FAR, far));
     for (unsigned at = 0; at < log->far_blocks; at++)
         TRY(read_block(&m, far * log->far_blocks + at, from));
     m.items = audit_index_sort(log, m.count); /* blocks ascend already */
@@ -115,5 +100,8 @@ enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t
         m.count--;
     TRY(audit_index_put_items(log, txn, AUDIT_INDEX_FAR, far, m.items, m.count));
     *whole = !m.cut;
-    return m.cut ? put_place(log, txn, far, behind(&m.last)) : put_mark(log, txn, far);
+    if (!m.cut)
+        return put_mark(log, txn, far);
+    return put_place(log, txn, far,
+                     audit_facet_behind((struct audit_facet){ m.last.hash, m.last.kind }));
 }

@@ -62,6 +62,8 @@ enum { FIELD_COUNT = sizeof FIELDS / sizeof *FIELDS };
 
 static bool is_clean_text(struct bytes text)
 {
+    if (text_is_printable(text)) /* ASCII, as nearly all is */
+        return true;
     for (size_t i = 0; i < text.len; i++)
         if (text.at[i] < 0x20 || text.at[i] == 0x7f)
             return false;
@@ -218,6 +220,21 @@ enum rc audit_record_write(const struct audit_record *record, struct buf *buf)
     }
     write_numbers(record, buf);
     return RC_OK;
+}
+
+enum rc audit_record_write_again(struct bytes read, const struct audit_record *record,
+                                 struct buf *buf)
+{
+    const struct audit_action_row *row = NULL;
+    struct reader r = READER(read);
+
+    TRY(check_head(record, &row));
+    write_head(record, buf);
+    reader_take(&r, AUDIT_HEAD);
+    buf_add(buf, r.left);
+    return r.broken
+               ? fault(RC_MALFORMED, "audit record: head of less than %d octets", AUDIT_HEAD)
+               : RC_OK;
 }
 
 static enum rc read_head(struct reader *r, struct audit_record *record)

@@ -63,6 +63,10 @@ struct audit_record {
 /* Append head and body. RC_MALFORMED names the field that is too long, no text or not one of
  * its action's; *buf is then as it was. */
 enum rc audit_record_write(const struct audit_record *record, struct buf *buf);
+/* The same, of a record that was read from these octets and of which only what the head has was
+ * changed since: the body is copied. */
+enum rc audit_record_write_again(struct bytes read, const struct audit_record *record,
+                                 struct buf *buf);
 /* Texts borrow from bytes. RC_MALFORMED names what is wrong and at which octet. */
 enum rc audit_record_read(struct bytes bytes, struct audit_record *record);
 /* The head alone, for a record whose body was erased. */

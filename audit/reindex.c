@@ -2,9 +2,14 @@
 
 enum { OLD_KEYS = 2000 };
 
-/* Keys of earlier versions lie below all of ours. */
-static const uint8_t FIRST[] = { 0x40 };
-static const struct store_range OLD = { .below = BYTES_OF(FIRST) };
+/* What keys of earlier versions begin with. */
+static const uint8_t OURS[] = { 0x43 }, FARS[] = { 0x80 }, FARS_END[] = { 0x90 },
+                     BLOCKS[] = { 0xc0 }, BLOCKS_END[] = { 0xd0 };
+static const struct store_range OLD[] = {
+    { .below = BYTES_OF(OURS) },
+    { .from = BYTES_OF(FARS), .below = BYTES_OF(FARS_END) },
+    { .from = BYTES_OF(BLOCKS), .below = BYTES_OF(BLOCKS_END) },
+};
 
 static unsigned table(const struct audit_log *log)
 {
@@ -13,7 +18,8 @@ static unsigned table(const struct audit_log *log)
 
 /* ---- What an earlier version left ---- */
 
-static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
+static enum rc remove_some(struct audit_log *log, struct store_txn *txn,
+                           const struct store_range *range, unsigned *left)
 {
     AUTO_OF(store_cursor) *cursor = NULL;
     AUTO_BUF(old, STORE_KEY_MAX);
@@ -21,8 +27,8 @@ static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
     struct bytes key;
     enum rc rc = RC_OK;
 
-    TRY(store_cursor_open(txn, table(log), &OLD, &cursor));
-    for (unsigned i = 0; i < OLD_KEYS; i++) {
+    TRY(store_cursor_open(txn, table(log), range, &cursor));
+    for (; *left > 0; --*left) {
         rc = store_cursor_next(cursor, &key, &value);
         if (rc != RC_OK)
             return rc == RC_NOT_FOUND ? RC_OK : rc;
@@ -30,6 +36,15 @@ static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
         buf_add(&old, key);
         TRY(store_txn_remove(txn, table(log), buf_bytes(&old)));
     }
+    return RC_OK;
+}
+
+static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
+{
+    unsigned left = OLD_KEYS;
+
+    for (size_t i = 0; i < sizeof OLD / sizeof *OLD; i++)
+        TRY(remove_some(log, txn, &OLD[i], &left));
     return RC_OK;
 }
 
@@ -82,14 +97,19 @@ static enum rc find_far(struct audit_log *log, struct store_txn *txn, struct wor
 
 static enum rc find_old(struct audit_log *log, struct store_txn *txn, bool *old)
 {
-    AUTO_OF(store_cursor) *cursor = NULL;
     struct store_value value;
     struct bytes key;
 
-    TRY(store_cursor_open(txn, table(log), &OLD, &cursor));
-    enum rc rc = store_cursor_next(cursor, &key, &value);
-    *old = rc == RC_OK;
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    *old = false;
+    for (size_t i = 0; i < sizeof OLD / sizeof *OLD && !*old; i++) {
+        AUTO_OF(store_cursor) *cursor = NULL;
+        TRY(store_cursor_open(txn, table(log), &OLD[i], &cursor));
+        enum rc rc = store_cursor_next(cursor, &key, &value);
+        if (rc != RC_OK && rc != RC_NOT_FOUND)
+            return rc;
+        *old = rc == RC_OK;
+    }
+    return RC_OK;
 }
 
 static enum rc find_work(struct audit_log *log, struct store_txn *txn, struct work *work)
@@ -144,53 +164,85 @@ static bool has(const struct audit_facets *facets, struct audit_facet facet)
     return false;
 }
 
-/* *left: whether anything of the facet is left there. */
-static enum rc take_out(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                        unsigned at, bool *left)
-{
-    struct audit_places places;
+/* A block, or a far as far as it is merged: what is there of it is `below` that facet. */
+struct part {
+    enum audit_index_level level;
+    uint64_t number;
+    unsigned at;
+    struct audit_facet below;
+};
 
-    TRY(audit_index_get(log, txn, level, number, facet, &places));
-    *left = true;
-    if (!audit_places_has(&places, at))
-        return RC_OK;
-    places.bits[at / 64] &= ~((uint64_t)1 << at % 64);
-    *left = !audit_places_is_empty(&places);
-    return audit_index_put(log, txn, level, number, facet, &places);
+static bool is_in(const struct part *part, struct audit_facet facet)
+{
+    return facet.kind < part->below.kind ||
+           (facet.kind == part->below.kind && facet.hash < part->below.hash);
 }
 
-static enum rc put_in(struct audit_log *log, struct store_txn *txn,
-                      enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                      unsigned at)
+static enum rc part_of_far(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                           struct part *part)
+{
+    bool whole = false;
+
+    part->level = AUDIT_INDEX_FAR;
+    part->number = block / log->far_blocks;
+    part->at = (unsigned)(block % log->far_blocks);
+    part->below.kind = AUDIT_INDEX_WHOLE;
+    TRY(audit_index_is_whole(log, txn, part->number, &whole));
+    return whole ? RC_OK : audit_index_merged(log, txn, part->number, &part->below);
+}
+
+/* *left: whether anything of the facet is left there. */
+static enum rc take_out(struct audit_log *log, struct store_txn *txn, const struct part *part,
+                        struct audit_facet facet, bool *left)
 {
     struct audit_places places;
 
-    TRY(audit_index_get(log, txn, level, number, facet, &places));
-    places.bits[at / 64] |= (uint64_t)1 << at % 64;
-    return audit_index_put(log, txn, level, number, facet, &places);
+    *left = true;
+    if (!is_in(part, facet))
+        return RC_OK;
+    TRY(audit_index_get(log, txn, part->level, part->number, facet, &places));
+    if (!audit_places_has(&places, part->at))
+        return RC_OK;
+    places.bits[part->at / 64] &= ~((uint64_t)1 << part->at % 64);
+    *left = !audit_places_is_empty(&places);
+    return audit_index_put(log, txn, part->level, part->number, facet, &places);
+}
+
+static enum rc put_in(struct audit_log *log, struct store_txn *txn, const struct part *part,
+                      struct audit_facet facet)
+{
+    struct audit_places places;
+
+    if (!is_in(part, facet))
+        return RC_OK;
+    TRY(audit_index_get(log, txn, part->level, part->number, facet, &places));
+    places.bits[part->at / 64] |= (uint64_t)1 << part->at % 64;
+    return audit_index_put(log, txn, part->level, part->number, facet, &places);
 }
 
 static enum rc exchange(struct audit_log *log, struct store_txn *txn, uint64_t index,
                         const struct audit_facets *before, const struct audit_facets *after)
 {
-    const uint64_t block = index / AUDIT_SPAN, far = block / log->far_blocks;
-    const unsigned at = index % AUDIT_SPAN, block_at = (unsigned)(block % log->far_blocks);
+    const struct part block = {
+        AUDIT_INDEX_BLOCK, index / AUDIT_SPAN, index % AUDIT_SPAN, { 0, AUDIT_INDEX_WHOLE }
+    };
+    struct part far = { 0 };
     bool stays = true;
 
+    TRY(part_of_far(log, txn, block.number, &far));
     for (size_t i = 0; i < before->count; i++) {
         const struct audit_facet facet = before->at[i];
         if (has(after, facet))
             continue;
-        TRY(take_out(log, txn, AUDIT_INDEX_BLOCK, block, facet, at, &stays));
+        TRY(take_out(log, txn, &block, facet, &stays));
         if (!stays)
-            TRY(take_out(log, txn, AUDIT_INDEX_FAR, far, facet, block_at, &stays));
+            TRY(take_out(log, txn, &far, facet, &stays));
     }
     for (size_t i = 0; i < after->count; i++) {
         if (has(before, after->at[i]))
             continue;
-        TRY(put_in(log, txn, AUDIT_INDEX_BLOCK, block, after->at[i], at));
-        TRY(put_in(log, txn, AUDIT_INDEX_FAR, far, after->at[i], block_at));
+        TRY(put_in(log, txn, &block, after->at[i]));
+        TRY(put_in(log, txn, &far, after->at[i]));
     }
     return RC_OK;
 }

@@ -15,6 +15,7 @@ enum rc audit_saying_check(enum audit_source source, const struct audit_record *
 
 /*
  * Searching and pruning go by time. A moment more than a day ahead of now_ms, when the record
- * is taken, becomes now_ms, and the reason begins with what it was. room holds the new reason.
+ * is taken, becomes now_ms, and the reason begins with what it was. room holds the new reason;
+ * if it stays empty, nothing was changed.
  */
 void audit_saying_bound(struct audit_record *record, int64_t now_ms, struct buf *room);

@@ -59,18 +59,9 @@ static enum rc widen(struct audit_log *log, struct store_txn *txn, uint64_t bloc
     return put(log, txn, block, &span);
 }
 
-enum rc audit_span_widen(struct audit_log *log, struct store_txn *txn, uint64_t index,
-                         int64_t wall_ms)
+enum rc audit_span_put(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                       const struct audit_span *span)
 {
-    const struct audit_span span = { wall_ms, wall_ms };
-
-    return widen(log, txn, index / AUDIT_SPAN, &span);
-}
-
-enum rc audit_span_widen_far(struct audit_log *log, struct store_txn *txn, uint64_t block)
-{
-    struct audit_span span;
-
-    TRY(audit_span_get(log, txn, block, &span));
-    return widen(log, txn, FAR_KEY | block / log->far_blocks, &span);
+    TRY(put(log, txn, block, span));
+    return widen(log, txn, FAR_KEY | block / log->far_blocks, span);
 }

@@ -310,6 +310,29 @@ static inline enum rc compare_far(struct store_txn *txn, struct model *m, uint64
     return RC_OK;
 }
 
+/* Every cell of a row: in order, none below the row's key. */
+static inline enum rc compare_row(struct store_txn *txn, struct model *m, uint8_t level,
+                                  uint64_t number, struct audit_facet key, struct bytes row,
+                                  const bool bare[MOST])
+{
+    struct reader r = READER(row);
+
+    while (r.left.len > 0) {
+        struct audit_facet facet = { .kind = reader_u8(&r) };
+        facet.hash = reader_u32(&r);
+        reader_take(&r, reader_u8(&r));
+        assert_false(r.broken);
+        assert_true(facet.kind > key.kind ||
+                    (facet.kind == key.kind && facet.hash >= key.hash));
+        key = audit_facet_behind(facet);
+        if (level == AUDIT_INDEX_BLOCK)
+            TRY(compare_block(txn, m, number, facet, bare));
+        else
+            TRY(compare_far(txn, m, number, facet));
+    }
+    return RC_OK;
+}
+
 static inline enum rc compare_index(struct store_txn *txn, struct model *m,
                                     const bool bare[MOST])
 {
@@ -329,10 +352,9 @@ static inline enum rc compare_index(struct store_txn *txn, struct model *m,
         struct audit_facet facet = { .kind = reader_u8(&r) };
         facet.hash = reader_u32(&r);
         assert_true(reader_done(&r));
-        if (level == AUDIT_INDEX_BLOCK)
-            TRY(compare_block(txn, m, number, facet, bare));
-        else if (facet.kind != AUDIT_INDEX_WHOLE)
-            TRY(compare_far(txn, m, number, facet));
+        bool mark = level == AUDIT_INDEX_FAR && facet.kind == AUDIT_INDEX_WHOLE;
+        assert_int_equal(value.bytes.len == 0, mark);
+        TRY(compare_row(txn, m, level, number, facet, value.bytes, bare));
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
