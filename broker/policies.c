@@ -86,7 +86,7 @@ static void install(struct broker_policies *policies, struct broker_policy *poli
 
 /* ---- Fetching ---- */
 
-static void fetch(struct broker_policies *policies);
+static void get(struct broker_policies *policies);
 
 static void tell(struct broker_policies *policies)
 {
@@ -105,15 +105,22 @@ static void try_again(struct broker_policies *policies, enum rc rc)
         tell(policies);
 }
 
+/* A short one came with the feed, and has no name. */
+static bool is_what_its_name_says(const struct registry_name *name, struct bytes text)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+
+    return name->len == 0 ||
+           (EVP_Digest(text.at, text.len, hash, NULL, EVP_sha256(), NULL) == 1 &&
+            bytes_equal((struct bytes){ hash, REGISTRY_TEXT_HASH }, BYTES_OF(name->hash)));
+}
+
 static void *run(void *with)
 {
     struct broker_policies *policies = with;
     struct bytes text = buf_bytes(&policies->text);
-    uint8_t hash[EVP_MAX_MD_SIZE];
 
-    bool right = EVP_Digest(text.at, text.len, hash, NULL, EVP_sha256(), NULL) == 1 &&
-                 bytes_equal((struct bytes){ hash, REGISTRY_TEXT_HASH },
-                             BYTES_OF(policies->fetched.hash));
+    bool right = is_what_its_name_says(&policies->fetched, text);
     policies->hashed = right ? RC_OK : RC_MALFORMED;
     if (right)
         compile(policies->made, text);
@@ -154,7 +161,7 @@ static enum rc on_ended(struct loop_watch *watch, unsigned ready)
                                   "what its hash names",
                                   (unsigned long long)policies->version));
     else if (policies->behind)
-        fetch(policies);
+        get(policies);
     return RC_OK;
 }
 
@@ -221,12 +228,14 @@ static void on_part(void *with, enum rc rc, const struct registry_answer *answer
     struct broker_policies *policies = with;
 
     policies->asking = false;
+    if (policies->compiling) /* a short one that came meanwhile */
+        return;
     if (!policies->behind) {
         buf_clear(&policies->text);
         return;
     }
     if (!registry_name_equal(&policies->fetched, &policies->name)) {
-        fetch(policies);
+        get(policies);
         return;
     }
     rc = rc == RC_OK ? take_part(policies, answer)
@@ -238,14 +247,39 @@ static void on_part(void *with, enum rc rc, const struct registry_answer *answer
 
 static void fetch(struct broker_policies *policies)
 {
-    loop_disarm(&policies->again);
-    buf_clear(&policies->text);
     policies->text = (struct buf)BUF_MAX(policies->name.len);
-    policies->fetched = policies->name;
     policies->part = 0;
     enum rc rc = ask(policies);
     if (rc != RC_OK)
         try_again(policies, rc);
+}
+
+static void use_short(struct broker_policies *policies, struct bytes text)
+{
+    policies->text = (struct buf)BUF_MAX(text.len);
+    buf_add(&policies->text, text);
+    if (policies->text.broken)
+        try_again(policies, fault(RC_NOMEM, "a policy"));
+    else
+        compile_aside(policies);
+}
+
+/* What follows, in whichever way its text comes. */
+static void get(struct broker_policies *policies)
+{
+    uint64_t version = 0;
+    struct registry_text text =
+        registry_projection_policy(broker_front_projection(policies->front), &version);
+
+    if (policies->name.len > 0 && policies->asking)
+        return; /* for what is not wanted any more: when that is answered */
+    loop_disarm(&policies->again);
+    buf_clear(&policies->text);
+    policies->fetched = policies->name;
+    if (policies->name.len > 0)
+        fetch(policies);
+    else
+        use_short(policies, text.octets);
 }
 
 void broker_policies_go_on(struct broker_policies *policies)
@@ -253,8 +287,6 @@ void broker_policies_go_on(struct broker_policies *policies)
     if (!policies->behind || policies->asking || policies->compiling)
         return;
     broker_policies_follow(policies, true);
-    if (!policies->behind) /* a short one, for which there is memory now */
-        policies->here(policies->front);
 }
 
 static enum rc on_again(struct loop_timer *timer)
@@ -264,18 +296,6 @@ static enum rc on_again(struct loop_timer *timer)
 }
 
 /* ---- Following ---- */
-
-static void use_short(struct broker_policies *policies, struct bytes text)
-{
-    struct broker_policy *made = new_policy(policies->version, &policies->name);
-
-    if (made == NULL) {
-        try_again(policies, fault(RC_NOMEM, "a policy"));
-        return;
-    }
-    compile(made, text);
-    install(policies, made);
-}
 
 void broker_policies_follow(struct broker_policies *policies, bool anew)
 {
@@ -291,13 +311,11 @@ void broker_policies_follow(struct broker_policies *policies, bool anew)
     policies->version = version;
     policies->name = text.name;
     policies->behind = true;
-    if (text.name.len == 0)
-        use_short(policies, text.octets);
-    else if (current != NULL && current->version == version &&
-             registry_name_equal(&current->name, &text.name))
+    if (text.name.len > 0 && current != NULL && current->version == version &&
+        registry_name_equal(&current->name, &text.name))
         policies->behind = false;
-    else if (!policies->asking && !policies->compiling)
-        fetch(policies);
+    else if (!policies->compiling && (!policies->asking || text.name.len == 0))
+        get(policies);
 }
 
 bool broker_policies_is_behind(const struct broker_policies *policies)

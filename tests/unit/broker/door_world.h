@@ -276,6 +276,9 @@ static inline enum rc handle(void *with, const struct link_request *request)
         w->watch = *request;
         w->watching = true;
         w->acknowledged = question.position.sequence;
+    } else if (ask == REGISTRY_ASK_ACKNOWLEDGE) {
+        w->acknowledged = question.position.sequence;
+        answer(request, &(struct registry_answer){ 0 });
     }
     return RC_OK;
 }
