@@ -141,7 +141,7 @@ bool broker_client_witness_message(struct client *client, enum audit_action acti
     AUTO_BUF(text, SHOWN_MAX);
     const char *shown = reason;
 
-    if (decided->allowed && decided->obligations.log_full && reason == NULL) {
+    if (decided->obligations.log_full && reason == NULL) {
         buf_addf(&text, "%zu octets, QoS %u%s", message->payload.len, (unsigned)message->qos,
                  message->retain ? ", retained" : "");
         if (buf_text(&text, &shown) != RC_OK)

@@ -51,8 +51,8 @@ static enum mqtt_reason may_publish(struct client *client, const struct mqtt_pub
     }
     if (told->allowed)
         return MQTT_SUCCESS;
-    broker_client_witness(client, told == &judged->retain ? AUDIT_RETAIN : AUDIT_PUBLISH, false,
-                          publish->topic, NULL, told);
+    broker_client_witness_message(
+        client, told == &judged->retain ? AUDIT_RETAIN : AUDIT_PUBLISH, publish, NULL, told);
     broker_metric_add(BROKER_PUBLISH_DENIED, 1);
     return MQTT_NOT_AUTHORIZED;
 }
@@ -322,7 +322,7 @@ void broker_client_hand_over(struct client *client, struct message *message,
     if (!broker_client_within(client, AUDIT_RECEIVE, topic, &decided))
         return;
     if (!decided.allowed) {
-        broker_client_witness(client, AUDIT_RECEIVE, false, topic, NULL, &decided);
+        is_recorded(client, message, &decided);
         return;
     }
     if (before && !is_recorded(client, message, &decided))

@@ -141,8 +141,7 @@ static bool count(struct connection *connection, const struct witness *what,
 
 static bool is_logged_in_full(const struct witness *what)
 {
-    return what->decided != NULL && what->decided->allowed &&
-           what->decided->obligations.log_full;
+    return what->decided != NULL && what->decided->obligations.log_full;
 }
 
 /* What was denied is counted in aggregate rather than lost when there is no room for it alone.

@@ -67,7 +67,9 @@ json_t *cli_analysis_decision(const struct policy_decision *decision)
         (int)by_rule, "file", by_rule ? text_or_null(decision->file) : json_null(), "line",
         by_rule ? json_integer(decision->line) : json_null(), "version",
         number_or_null(decision->version), "too_large", (int)decision->too_large, "obligations",
-        decision->allowed ? obligations_of(&decision->obligations) : json_null());
+        decision->allowed || decision->obligations.log_full
+            ? obligations_of(&decision->obligations)
+            : json_null());
 }
 
 static const char *const ANSWERS[] = {

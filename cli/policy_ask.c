@@ -218,7 +218,7 @@ static enum rc tell_can(const struct asking *a, const struct told *told)
     AUTO_BUF(text, TEXT_MAX);
 
     policy_derivation_write(&told->derivation, &text);
-    if (told->derivation.decision.allowed)
+    if (told->derivation.decision.allowed || told->derivation.decision.obligations.log_full)
         add_obligations(&told->derivation.decision.obligations, &text);
     if (told->can && !told->derivation.decision.allowed)
         buf_addf(&text, "no rule denies it, so roles and tokens decide\n");

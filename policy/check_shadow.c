@@ -110,8 +110,9 @@ static bool is_cover(const struct looking *looking, const struct policy_voice *v
         !(other->actions & policy_subject_of(action).actions) ||
         (voice->guard != POLICY_SURE && voice->guard != looking->guard))
         return false;
-    if (voice->effect == POLICY_DENY)
-        return true; /* under the condition of a permit, it takes all of it away */
+    if (voice->effect == POLICY_DENY) /* of a permit, it takes all away */
+        return looking->rule->effect == POLICY_ALLOW || voice->rule < looking->place ||
+               !looking->rule->obligations.log_full || other->obligations.log_full;
     return looking->rule->effect == POLICY_ALLOW &&
            policy_verdicts_is_as_strict(&other->obligations, &looking->rule->obligations);
 }

@@ -169,8 +169,10 @@ struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
     decision.rule = told->number;
     decision.line = told->line;
     decision.file = policy->rules.files[told->file];
-    if (deny != POLICY_NONE)
+    if (deny != POLICY_NONE) {
+        decision.obligations.log_full = policy->rules.at[deny].obligations.log_full;
         return decision;
+    }
     decision.obligations = walk->verdict.obligations;
     if (walk->verdict.obligations.rate > 0)
         decision.limit_rule = policy->told[walk->verdict.limit_rule].number;

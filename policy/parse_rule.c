@@ -360,7 +360,7 @@ static bool take_log(struct policy_parser *parser, struct policy_obligations *o)
            policy_token_want(&parser->tokens, "full");
 }
 
-/* Each at most once; of a denial only the last. */
+/* Each at most once; of a denial only the last two. */
 enum obligation { LIMIT, PAYLOAD, LEASE, LOG, UNTIL, OBLIGATIONS };
 static const char *const OBLIGATION_NAMES[] = { "limit", "payload", "lease", "log", "until" };
 
@@ -378,8 +378,8 @@ static enum rc check_obligation(const struct policy_rule *rule, enum obligation 
 {
     if (taken & 1U << which)
         return fault(RC_MALFORMED, "%s is here twice", OBLIGATION_NAMES[which]);
-    if (rule->effect == POLICY_DENY && which != UNTIL)
-        return fault(RC_MALFORMED, "what is denied has no obligations but until");
+    if (rule->effect == POLICY_DENY && which != LOG && which != UNTIL)
+        return fault(RC_MALFORMED, "what is denied has no obligations but log full and until");
     return RC_OK;
 }
 

@@ -171,7 +171,7 @@ struct policy_decision {
     struct bytes file; /* in this file; empty: the policy itself. Borrowed from the policy */
     uint64_t version;  /* of the policy */
     /* If allowed. The strictest of all rules that allow it; the limit is counted for the rule
-     * that it is of. */
+     * that it is of. Of a denial, log_full alone, of the rule told. */
     struct policy_obligations obligations;
     uint32_t limit_rule;
 };

@@ -65,7 +65,7 @@ struct policy_rule {
     unsigned actions;    /* set of 1 << enum policy_action */
     struct bytes filter; /* as written, with ${fact} in it; empty where actions have none */
     uint32_t condition;
-    struct policy_obligations obligations; /* of an ALLOW; until of both */
+    struct policy_obligations obligations; /* of an ALLOW; log full and until of both */
     uint32_t number; /* of the written rule, from 0: what decisions tell */
     struct policy_place at;
 };

@@ -203,6 +203,7 @@ struct policy_decision naive_tell(const struct naive_world *world, size_t told,
     uint32_t smallest = 0;
 
     name(world, rule->number, &decision);
+    decision.obligations.log_full = rule->effect == POLICY_DENY && rule->obligations.log_full;
     if (rule->effect == POLICY_DENY)
         return decision;
     for (size_t i = 0; i < world->rules->count; i++)

@@ -131,7 +131,7 @@ static void add_rule(struct buf *text, bool conditions)
         buf_addf(text, " when %s", WORLD_PICK(WHEN));
     if (allow && world_roll(8) == 0)
         buf_addf(text, " limit %u/s", 1 + world_roll(2));
-    if (allow && world_roll(8) == 0)
+    if (world_roll(8) == 0)
         buf_addf(text, " log full");
     buf_addf(text, "\n");
 }

@@ -12,7 +12,9 @@ from test_counts import a_world, acts, await_sum, client_of, kill
 POLICY = ('allow device connect\n'
           'allow device publish, subscribe, receive, retain, will "in/#"\n'
           'allow device publish, receive "in/full/#" log full\n'
-          'allow device retain, will, subscribe "in/full/#" log full\n')
+          'allow device retain, will, subscribe "in/full/#" log full\n'
+          'deny device publish "in/barred/#" log full\n'
+          'deny device publish "in/shut/#"\n')
 ROUNDS = int(os.environ.get("TOUCHMARK_KILLS", "3"))
 LONG = {"device-door": {"audit_window": "1h"}}
 
@@ -72,3 +74,20 @@ def test_what_goes_out_and_what_is_kept_is_told_one_by_one_too(system):
     assert [record["reason"] for record in alone(system, action="will")] == ["4 octets, QoS 1"]
     assert {record["reason"] for record in alone(system, action="retain")} == {"4 octets, QoS 1, retained"}
     assert sum(acts(record) for record in system.audit(action="receive", actor="reader")) == 40
+
+
+def test_each_act_that_a_rule_denies_is_told_alone_if_the_rule_wants_that(system):
+    """Twice as many of each as have records of their own otherwise."""
+    with client_of(system, system.enrol("barred")) as client:
+        assert client.connect() == mqtt.ACCEPTED
+        for number in range(20):
+            assert client.publish(f"in/barred/{number}", b"1234", qos=1) == 0x87
+            assert client.publish(f"in/shut/{number}", b"1234", qos=1) == 0x87
+        kill(system)  # what is counted is told by the life after it
+    await_sum(system, 40, actor="barred", action="publish", decision="denied")
+    records = [record for record in system.audit(actor="barred", decision="denied", action="publish")
+               if "aggregate" not in record]
+    assert [record["target"] for record in records if record["rule"] == 5] == [
+        f"in/barred/{i}" for i in reversed(range(20))]
+    assert {record["reason"] for record in records if record["rule"] == 5} == {"4 octets, QoS 1"}
+    assert len(records) == 30

@@ -115,7 +115,8 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
     for (unsigned which = 0; which < (pair->conditions ? WORLD_REQUESTS : 1); which++) {
         struct policy_decision old = world_decide(&pair->old, device, action, topic, which);
         struct policy_decision new = world_decide(&pair->new, device, action, topic, which);
-        same = same && old.allowed == new.allowed &&is_same_duty(&old, &new);
+        /* Which denials have records of their own is no right of anybody's. */
+        same = same && old.allowed == new.allowed && (!old.allowed || is_same_duty(&old, &new));
         allowed = allowed && !old.allowed && new.allowed;
         denied = denied && old.allowed && !new.allowed;
     }

@@ -201,6 +201,8 @@ static void add_rule(struct buf *text)
     }
     if (!deny && roll(2) == 0)
         add_obligations(text);
+    if (deny && roll(3) == 0)
+        buf_addf(text, " log full");
     if (roll(8) == 0)
         buf_addf(text, " until 2026-0%u-01", 5 + roll(4));
     buf_addf(text, "\n");
@@ -349,7 +351,7 @@ static bool is_same(const struct policy_decision *a, const struct policy_decisio
         a->line != b->line || a->version != b->version || a->too_large != b->too_large ||
         !bytes_equal(a->file, b->file))
         return false;
-    return !a->allowed ||
+    return (!a->allowed && x->log_full == y->log_full) ||
            (x->rate == y->rate && x->burst == y->burst && x->rate_ms == y->rate_ms &&
             x->payload_limited == y->payload_limited && x->payload == y->payload &&
             x->lease_ms == y->lease_ms && x->until_ms == y->until_ms &&

@@ -342,6 +342,8 @@ static void check_reason(struct golden *g, const struct policy_decision *decisio
         policy_words_oblige(decision, &got);
     else if (decision->too_large)
         buf_addf(&got, "too large");
+    else if (decision->obligations.log_full)
+        policy_words_oblige(decision, &got);
     else if (line.len > 0)
         policy_explain_denial(&g->session, request, &got);
     MUST(g, buf_text(&got, &text) == RC_OK, "no reason");
