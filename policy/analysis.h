@@ -50,6 +50,7 @@ enum policy_concern {
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
     POLICY_CLAIMED,     /* it lets in by what the client says of itself */
+    POLICY_UNFINISHED,  /* it was not looked whether this one and those above are shadowed */
 };
 struct policy_finding {
     enum policy_concern concern;
@@ -75,6 +76,11 @@ struct policy_groups {
  */
 enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
                      struct policy_findings *findings);
+/* The same, and what is shadowed is looked for with so many steps at most, POLICY_CHECK_STEPS
+ * above: some seconds of a processor. Then one finding says where it was given up. */
+enum { POLICY_CHECK_STEPS = 4000000 };
+enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
+                            uint64_t steps, struct policy_findings *findings);
 void policy_findings_clear(struct policy_findings *findings);
 /* "line 3: "a/b": all of it is allowed by line 2" */
 void policy_findings_write(const struct policy_findings *findings, struct buf *out);

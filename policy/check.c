@@ -282,7 +282,13 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
 enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
                      struct policy_findings *findings)
 {
-    struct policy_checker checker = { .rules = &policy->rules };
+    return policy_check_within(policy, groups, POLICY_CHECK_STEPS, findings);
+}
+
+enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
+                            uint64_t steps, struct policy_findings *findings)
+{
+    struct policy_checker checker = { .rules = &policy->rules, .most = steps };
     enum rc rc = check(&checker, groups);
 
     if (rc == RC_OK) {

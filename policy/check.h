@@ -8,6 +8,7 @@ struct policy_checker {
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
     bool *gone;                 /* rules that would not be missed */
+    uint64_t steps, most;       /* of looking for them */
     struct policy_name_list {
         struct bytes *at;
         size_t count;

@@ -299,8 +299,20 @@ static enum rc check_rule(struct policy_checker *checker, uint32_t place)
         TRY(tell_rest(&looking, &judged));
     }
     policy_language_return(checker->study.language, mark);
-    policy_language_rest(checker->study.language);
+    checker->steps += policy_language_rest(checker->study.language);
     return RC_OK;
+}
+
+static enum rc tell_unfinished(struct policy_checker *checker, uint32_t place)
+{
+    AUTO_BUF(text, 256);
+
+    buf_addf(&text,
+             "whether this and what stands above it is shadowed was not looked for: it takes "
+             "more than %llu steps",
+             (unsigned long long)checker->most);
+    return policy_check_add(checker, POLICY_UNFINISHED, true, place, (struct bytes){ NULL, 0 },
+                            &text);
 }
 
 /* Of two that do the same, the second is one too many; so the last are asked first. */
@@ -311,8 +323,11 @@ enum rc policy_check_shadows(struct policy_checker *checker)
             const struct policy_rule rule = { .actions = 1U << action };
             TRY(policy_parts_keep(checker->parts, (enum policy_asker)asker, subject_of(&rule)));
         }
-    for (uint32_t place = (uint32_t)checker->rules->count; place-- > 0;)
+    for (uint32_t place = (uint32_t)checker->rules->count; place-- > 0;) {
+        if (checker->steps > checker->most)
+            return tell_unfinished(checker, place);
         if (!checker->gone[place])
             TRY(check_rule(checker, place));
+    }
     return RC_OK;
 }

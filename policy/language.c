@@ -296,9 +296,12 @@ void policy_language_return(struct policy_language *language, struct policy_mark
     language->edge_count = mark.edges;
 }
 
-void policy_language_rest(struct policy_language *language)
+uint64_t policy_language_rest(struct policy_language *language)
 {
+    uint64_t steps = language->steps;
+
     language->steps = 0;
+    return steps;
 }
 
 /* ---- Filters ---- */

@@ -42,8 +42,9 @@ struct policy_mark {
 };
 struct policy_mark policy_language_mark(const struct policy_language *language);
 void policy_language_return(struct policy_language *language, struct policy_mark mark);
-/* The steps so far count no more: between pieces of work of which each is bounded. */
-void policy_language_rest(struct policy_language *language);
+/* The steps so far count no more: between pieces of work of which each is bounded. How many
+ * they were. */
+uint64_t policy_language_rest(struct policy_language *language);
 
 /* ---- Making ---- */
 

@@ -83,7 +83,7 @@ static enum rc note_told(struct policy *policy)
     return RC_OK;
 }
 
-static enum rc index_rules(struct policy *policy)
+static enum rc index_rules(struct policy *policy, struct policy_errors *errors)
 {
     TRY(note_told(policy));
     TRY(make_roots(policy));
@@ -92,6 +92,10 @@ static enum rc index_rules(struct policy *policy)
         uint32_t root = policy_bound_root(policy, rule->principal, rule->name);
         uint32_t tests = rule->condition == POLICY_ALWAYS ? 0 : policy->tests[rule->condition];
         enum rc rc = policy_trie_add(&policy->trie, root, &policy->rules, i, tests);
+        if (rc == RC_MALFORMED) {
+            policy_source_add(errors, policy->rules.files[rule->at.file], rule->at.line, 1, rc);
+            return policy_source_fault(errors);
+        }
         if (rc != RC_OK)
             return fault_while(rc, "line %u", rule->at.line);
     }
@@ -160,7 +164,7 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     TRY(policy_parse(policy_text(made), errors, &made->rules));
     TRY(policy_bound_members(made, errors));
     TRY(policy_bound_conditions(made));
-    TRY(index_rules(made));
+    TRY(index_rules(made, errors));
     TRY(check_costs(made, errors));
     TRY(policy_expect_all(made, errors));
     *policy = TAKE(made);

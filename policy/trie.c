@@ -196,20 +196,35 @@ static enum policy_edge edge_of(struct bytes level)
     return has_fact(level) ? POLICY_EDGE_FACT : POLICY_EDGE_LITERAL;
 }
 
-static uint32_t find_child(const struct policy_trie *trie, uint32_t parent,
-                           enum policy_edge edge, struct bytes text)
+/* Each is a step of the worst topic: more than it may take need not be looked through. */
+static enum rc find_fact(const struct policy_trie *trie, uint32_t parent, struct bytes text,
+                         uint32_t *place)
 {
-    const struct policy_node *above = &trie->nodes[parent];
-    struct policy_level level = { text, hash_level(text) };
-    uint32_t at = above->first_fact;
+    unsigned passed = 0;
 
-    if (edge == POLICY_EDGE_LITERAL)
-        return policy_trie_child(trie, parent, &level);
-    if (edge == POLICY_EDGE_PLUS)
-        return above->plus;
-    while (at != POLICY_NONE && !bytes_equal(policy_trie_level(&trie->nodes[at]), text))
-        at = trie->nodes[at].next_sibling;
-    return at;
+    for (*place = trie->nodes[parent].first_fact; *place != POLICY_NONE;
+         *place = trie->nodes[*place].next_sibling) {
+        if (bytes_equal(policy_trie_level(&trie->nodes[*place]), text))
+            return RC_OK;
+        if (++passed > POLICY_STEPS_MAX)
+            return fault(RC_MALFORMED,
+                         "one topic takes more than %d steps through the rules: fewer levels "
+                         "with ${...} beside each other",
+                         POLICY_STEPS_MAX);
+    }
+    return RC_OK;
+}
+
+static enum rc find_child(const struct policy_trie *trie, uint32_t parent,
+                          enum policy_edge edge, struct bytes text, uint32_t *place)
+{
+    struct policy_level level = { text, hash_level(text) };
+
+    if (edge == POLICY_EDGE_FACT)
+        return find_fact(trie, parent, text, place);
+    *place = edge == POLICY_EDGE_PLUS ? trie->nodes[parent].plus
+                                      : policy_trie_child(trie, parent, &level);
+    return RC_OK;
 }
 
 struct bytes policy_trie_level(const struct policy_node *node)
@@ -238,7 +253,7 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
 {
     struct policy_node node = make_node(parent, edge_of(level), level);
 
-    *place = find_child(trie, parent, node.edge, level);
+    TRY(find_child(trie, parent, (enum policy_edge)node.edge, level, place));
     if (*place != POLICY_NONE)
         return RC_OK;
     if (node.edge == POLICY_EDGE_LITERAL && (trie->slots_used + 2) * 2 > trie->slot_count)

@@ -75,7 +75,8 @@ void policy_trie_clear(struct policy_trie *trie);
 /* A new root. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
 /* The filter of the rule with this number from this root; its condition has so many tests.
- * Connect rules end at the root itself. In the order of the text. RC_NOMEM, RC_LIMIT. */
+ * Connect rules end at the root itself. In the order of the text. RC_NOMEM, RC_LIMIT;
+ * RC_MALFORMED: one topic would take too many steps. */
 enum rc policy_trie_add(struct policy_trie *trie, uint32_t root,
                         const struct policy_rules *rules, uint32_t number, uint32_t tests);
 /* After the last rule: works out denied and the costs; tests: of each condition. RC_NOMEM. */

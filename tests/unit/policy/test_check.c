@@ -395,6 +395,31 @@ static void names_that_make_levels_equal_are_found(void **state)
     policy_diff_clear(&diff);
 }
 
+/* Line 2 is shadowed by line 1, and line 4 by line 3: from the end on, as far as it may go. */
+static void looking_is_given_up_in_the_end_and_that_is_told(void **state)
+{
+    static const char TEXT[] = "allow device \"a\" publish \"a/#\"\n"
+                               "allow device \"a\" publish \"a/b\"\n"
+                               "allow device \"b\" publish \"a/#\"\n"
+                               "allow device \"b\" publish \"a/b\"\n";
+    struct policy *policy = compile(TEXT);
+    struct policy_findings findings;
+    (void)state;
+
+    assert_int_equal(policy_check(policy, NULL, &findings), RC_OK);
+    assert_int_equal(findings.count, 2);
+    policy_findings_clear(&findings);
+    assert_int_equal(policy_check_within(policy, NULL, 0, &findings), RC_OK);
+    assert_int_equal(findings.count, 2);
+    assert_int_equal(findings.at[0].concern, POLICY_UNFINISHED);
+    assert_int_equal(findings.at[0].where.line, 3);
+    assert_true(findings.at[0].grave);
+    assert_int_equal(findings.at[1].concern, POLICY_SHADOWED);
+    assert_int_equal(findings.at[1].where.line, 4);
+    policy_findings_clear(&findings);
+    policy_unref(policy);
+}
+
 int main(void)
 {
     static const struct CMUnitTest TESTS[] = {
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(reach_of_who_has_no_name_is_refused),
         cmocka_unit_test(diffs_are_these),
         cmocka_unit_test(names_that_make_levels_equal_are_found),
+        cmocka_unit_test(looking_is_given_up_in_the_end_and_that_is_told),
     };
 
     return cmocka_run_group_tests(TESTS, NULL, NULL);

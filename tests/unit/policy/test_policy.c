@@ -285,9 +285,27 @@ static void refuses_a_text_above_its_limits(void **state)
     assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_LIMIT);
 }
 
+/* It is refused where the limit is passed: what follows is not even looked at. */
+static void facts_beside_each_other_are_bounded(void **state)
+{
+    struct policy_errors errors;
+    AUTO_BUF(text, 4 << 20);
+    struct policy *policy = NULL;
+    (void)state;
+
+    for (unsigned i = 0; i < 50000; i++)
+        buf_addf(&text, "allow device publish \"%u${device.id}\"\n", i);
+    assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_MALFORMED);
+    assert_null(policy);
+    assert_int_equal(errors.count, 1);
+    assert_int_equal(errors.at[0].line, POLICY_STEPS_MAX + 2);
+    assert_non_null(strstr(errors.at[0].text, "${...} beside each other"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(facts_beside_each_other_are_bounded),
         cmocka_unit_test(leaves_nothing_behind_when_memory_ends),
         cmocka_unit_test(binds_only_ids_that_mean_nothing_else),
         cmocka_unit_test(binds_no_more_groups_than_it_has_room_for),
