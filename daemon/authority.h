@@ -21,6 +21,7 @@
  * Without a signer everything works but issuing, which is RC_BUSY, and fresh CRLs.
  */
 struct daemon_authority;
+struct policy;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
@@ -91,8 +92,9 @@ struct daemon_authority_setup {
     struct store *store; /* whose first tables are the registry's */
     struct log *log;     /* NULL: silent */
     struct daemon_authority_audit audit;
-    /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
-    enum rc (*check_policy)(struct bytes text, struct buf *errors);
+    /* Compile a policy's text, on any thread: RC_MALFORMED, with a line an error appended.
+     * NULL: daemon_authority_check_policy(). */
+    enum rc (*check_policy)(struct bytes text, struct buf *errors, struct policy **policy);
     struct daemon_authority_settings settings;
     int backups, recover, tiles; /* folders, borrowed; -1: none */
 };

@@ -31,55 +31,6 @@ static void judging_clear(struct judging *judging)
     buf_clear(&judging->fingerprint);
 }
 
-/* ---- The policy ---- */
-
-/* One that was undone with its transaction may have had the number, too. */
-static bool is_loaded(const struct daemon_authority *authority,
-                      const struct registry_policy_row *active)
-{
-    if (authority->policy == NULL || policy_version(authority->policy) != active->version ||
-        !registry_name_equal(&authority->policy_name, &active->text.name))
-        return false;
-    return active->text.name.len > 0 ||
-           bytes_equal(policy_text(authority->policy), active->text.octets);
-}
-
-/* A long one was compiled by authority_compile.c when it was asked for: here it would hold up
- * everybody for as long as it takes. That is done once in a life, for one that is active when
- * the authority starts, and for an earlier one that came back with its transaction undone. */
-static enum rc load_long(struct store_txn *txn, struct daemon_authority *authority,
-                         const struct registry_policy_row *active)
-{
-    struct policy_errors errors;
-    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
-
-    if (authority->ready != NULL &&
-        registry_name_equal(&authority->ready_name, &active->text.name)) {
-        authority->policy = TAKE(authority->ready);
-        policy_set_version(authority->policy, active->version);
-        return RC_OK;
-    }
-    TRY(registry_text_get(txn, &active->text, &whole));
-    return policy_compile(buf_bytes(&whole), active->version, &errors, &authority->policy);
-}
-
-/* Compiled once, as long as it is the same text under the same number. */
-static enum rc load(struct store_txn *txn, struct daemon_authority *authority)
-{
-    struct registry_policy_row active;
-    struct policy_errors errors;
-
-    TRY(registry_policy_get(txn, 0, &active));
-    if (is_loaded(authority, &active))
-        return RC_OK;
-    policy_unref(authority->policy);
-    authority->policy = NULL;
-    authority->policy_name = active.text.name;
-    if (active.text.name.len > 0)
-        return load_long(txn, authority, &active);
-    return policy_compile(active.text.octets, active.version, &errors, &authority->policy);
-}
-
 /* ---- Facts ---- */
 
 /* Of the CAs that are ours. */
@@ -169,28 +120,18 @@ static enum rc gather(struct store_txn *txn, const struct daemon_authority_reque
 
 /* ---- Judging ---- */
 
-/* Without a policy that compiles nobody knows what it denies. */
-static enum rc no_policy(enum rc rc)
-{
-    if (rc != RC_MALFORMED && rc != RC_LIMIT)
-        return rc;
-    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "the active one does not compile");
-}
-
 static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
                      const char *device, struct policy_request *asked)
 {
     AUTO_JUDGING(judging);
     struct policy_session session;
+    struct policy *policy = NULL;
     AUTO_BUF(why, STORE_REASON_MAX);
     const char *text = NULL;
 
-    enum rc rc = load(txn, request->authority);
-    if (rc != RC_OK)
-        return no_policy(rc);
+    TRY(daemon_authority_active(txn, request->authority, &policy));
     TRY(gather(txn, request, device, &judging));
-    rc = policy_bind(request->authority->policy, &judging.facts, &session);
-    if (rc != RC_OK)
+    if (policy_bind(policy, &judging.facts, &session) != RC_OK)
         return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
     asked->known |= POLICY_KNOWS_NOW;
     asked->now_ms = request->now_ms;
