@@ -1,5 +1,7 @@
 #include "cli/proposals.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
@@ -96,8 +98,15 @@ static enum rc show_content(const struct cli_call *call, const json_t *answer)
     AUTO_BUF(out, CLI_ANSWER_MAX);
     size_t i = 0;
 
+    const char *state =
+        json_string_value(json_object_get(json_object_get(answer, "proposal"), "state"));
+
     if (text != NULL)
         return cli_show_line(call, answer, "\n%s", text);
+    if (state != NULL && strcmp(state, "open") != 0 && strcmp(state, "approved") != 0)
+        return cli_show_line(call, answer,
+                             "\nWhat it would have done is not kept; the audit log has its "
+                             "SHA-256.\n");
     buf_addf(&out, "\n");
     json_array_foreach(devices, i, one)
     {

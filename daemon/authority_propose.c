@@ -174,7 +174,8 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
     memcpy(proposal->hash, request->content_hash, sizeof proposal->hash);
     if (row->act == REGISTRY_ACT_POLICY) {
         const struct registry_text text = daemon_authority_text(request);
-        TRY(registry_text_put(txn, &text));
+        TRY(registry_text_propose(txn, &text, bytes_of_text(request->actor.id),
+                                  request->now_ms));
     }
     TRY(registry_proposal_add(txn, proposal, buf_bytes(&request->content), request->now_ms));
     TRY(record_making(txn, request));
