@@ -166,12 +166,15 @@ enum rc daemon_authority_judge_call(struct store_txn *txn,
                                     enum registry_ask ask,
                                     const struct registry_question *question)
 {
+    struct registry_policy_row active;
+
     if (is_kept(request, registry_right_of(ask)))
         return RC_OK;
+    TRY(registry_policy_get(txn, 0, &active));
     for (unsigned which = 0;; which++) {
         struct policy_request asked = { .action = POLICY_CALL };
         AUTO_BUF(route, DAEMON_ROUTE_MAX);
-        enum rc rc = daemon_authority_route(ask, question, which, &route);
+        enum rc rc = daemon_authority_route(ask, question, active.version, which, &route);
         if (rc == RC_NOT_FOUND)
             return RC_OK;
         TRY(rc);

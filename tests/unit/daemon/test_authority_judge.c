@@ -158,6 +158,34 @@ static void a_rule_that_allows_gives_nothing_to_a_role(void **state)
     add_device(w, "dev-1");
 }
 
+/* What is asked for by one name is not had by the other. */
+static void the_active_policy_is_denied_by_either_of_its_names(void **state)
+{
+    static const struct {
+        const char *route;
+        enum rc active, second, first; /* by "active", by its number, and of version 1 */
+    } ROWS[] = {
+        { "GET /v1/policies/2", RC_DENIED, RC_DENIED, RC_OK },
+        { "GET /v1/policies/active", RC_DENIED, RC_DENIED, RC_OK },
+        { "GET /v1/policies/1", RC_OK, RC_OK, RC_DENIED },
+    };
+    struct world *w = *state;
+    AUTO_BUF(rule, 256);
+    const char *text = NULL;
+
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        buf_reset(&rule);
+        buf_addf(&rule, "deny role \"auditor\" call \"%s\"\n", ROWS[i].route);
+        assert_int_equal(buf_text(&rule, &text), RC_OK);
+        struct registry_question q = { .version = apply(w, text) };
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].second);
+        q.version = 0;
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].active);
+        q.version = 1;
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].first);
+    }
+}
+
 /* ---- What is kept ---- */
 
 static const uint8_t ENTRIES_FROM_0[8];
@@ -508,6 +536,7 @@ int main(void)
         TEST(what_is_denied_is_not_done_and_says_which_rule),
         TEST(a_condition_asks_for_what_the_authority_knows),
         TEST(a_rule_that_allows_gives_nothing_to_a_role),
+        TEST(the_active_policy_is_denied_by_either_of_its_names),
         TEST(no_policy_locks_an_administrator_out),
         TEST(under_a_policy_that_does_not_compile_nothing_else_is_done),
         TEST(one_device_that_may_not_be_revoked_keeps_all_that_were_named),
