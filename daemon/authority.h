@@ -74,7 +74,8 @@ struct daemon_authority_audit {
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
-    uint32_t four_eyes; /* acts that need two administrators: registry_acts_read() */
+    bool acts_by_policy; /* what roles and tokens allow is done if a rule allows it, too */
+    uint32_t four_eyes;  /* acts that need two administrators: registry_acts_read() */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most; /* revocations one by one, of an operator in an hour, under those */
     int64_t crl_every_ms, crl_valid_ms;

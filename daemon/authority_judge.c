@@ -9,9 +9,9 @@
 
 /*
  * Roles and tokens say who may act at all (registry/rights.h); the active policy's denials say
- * who may not. A rule that allows adds nothing, and where none applies roles have decided. The
- * policy is the committing transaction's, so what it denies is not done from the moment on that
- * it is active.
+ * who may not. Where no rule applies roles have decided, unless the setting authority.acts
+ * demands a rule that allows; more than a role gives no rule can give. The policy is the
+ * committing transaction's, so what it denies is not done from the moment on that it is active.
  */
 struct judging {
     struct policy_facts facts;
@@ -120,14 +120,27 @@ static enum rc gather(struct store_txn *txn, const struct daemon_authority_reque
 
 /* ---- Judging ---- */
 
-static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
-                     const char *device, struct policy_request *asked)
+/* Decided against, for the log and for who asks. */
+static enum rc deny(struct daemon_authority_request *request,
+                    const struct policy_decision *decided)
+{
+    AUTO_BUF(why, STORE_REASON_MAX);
+    const char *text = NULL;
+
+    request->denied = *decided;
+    policy_explain(decided, &why);
+    TRY(buf_text(&why, &text));
+    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "%s", text);
+}
+
+/* RC_DENIED: a rule denies it. Otherwise *decided says whether one allows it. */
+static enum rc ask(struct store_txn *txn, struct daemon_authority_request *request,
+                   const char *device, struct policy_request *asked,
+                   struct policy_decision *decided)
 {
     AUTO_JUDGING(judging);
     struct policy_session session;
     struct policy *policy = NULL;
-    AUTO_BUF(why, STORE_REASON_MAX);
-    const char *text = NULL;
 
     TRY(daemon_authority_active(txn, request->authority, &policy));
     TRY(gather(txn, request, device, &judging));
@@ -135,14 +148,26 @@ static enum rc judge(struct store_txn *txn, struct daemon_authority_request *req
         return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
     asked->known |= POLICY_KNOWS_NOW;
     asked->now_ms = request->now_ms;
-    struct policy_decision decided = policy_decide_request(&session, asked);
-    if (decided.allowed || !decided.by_rule)
-        return RC_OK;
-    request->denied = decided;
-    request->denied.file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
-    policy_explain(&decided, &why);
-    TRY(buf_text(&why, &text));
-    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "%s", text);
+    *decided = policy_decide_request(&session, asked);
+    decided->file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
+    return decided->allowed || !decided->by_rule ? RC_OK : deny(request, decided);
+}
+
+static enum rc demand(struct daemon_authority_request *request,
+                      const struct policy_decision *decided)
+{
+    bool demanded = request->authority->setup.settings.acts_by_policy;
+
+    return decided->allowed || !demanded ? RC_OK : deny(request, decided);
+}
+
+static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
+                     const char *device, struct policy_request *asked)
+{
+    struct policy_decision decided;
+
+    TRY(ask(txn, request, device, asked, &decided));
+    return demand(request, &decided);
 }
 
 static bool is_kept(const struct daemon_authority_request *request, enum registry_right right)
@@ -161,26 +186,33 @@ static const char *device_of(enum registry_ask ask, const struct registry_questi
     return one ? question->id : "";
 }
 
+/* What has two names is denied by either, and allowed by either. */
 enum rc daemon_authority_judge_call(struct store_txn *txn,
                                     struct daemon_authority_request *request,
-                                    enum registry_ask ask,
+                                    enum registry_ask what,
                                     const struct registry_question *question)
 {
     struct registry_policy_row active;
+    struct policy_decision decided = { 0 }, one;
+    unsigned which = 0;
+    enum rc rc = RC_OK;
 
-    if (is_kept(request, registry_right_of(ask)))
+    if (is_kept(request, registry_right_of(what)))
         return RC_OK;
     TRY(registry_policy_get(txn, 0, &active));
-    for (unsigned which = 0;; which++) {
+    for (; rc == RC_OK; which++) {
         struct policy_request asked = { .action = POLICY_CALL };
         AUTO_BUF(route, DAEMON_ROUTE_MAX);
-        enum rc rc = daemon_authority_route(ask, question, active.version, which, &route);
+        rc = daemon_authority_route(what, question, active.version, which, &route);
         if (rc == RC_NOT_FOUND)
-            return RC_OK;
+            break;
         TRY(rc);
         TRY(buf_done(&route, &asked.resource));
-        TRY(judge(txn, request, device_of(ask, question), &asked));
+        TRY(ask(txn, request, device_of(what, question), &asked, &one));
+        if (!decided.allowed)
+            decided = one;
     }
+    return which == 0 ? RC_OK : demand(request, &decided);
 }
 
 enum rc daemon_authority_judge_issue(struct store_txn *txn,

@@ -342,7 +342,8 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /*
  * Each: RC_DENIED, as REGISTRY_POLICY_SAYS tells it, if a rule denies it to the actor of the
- * latest check, or if there is no active policy that compiles; in the committing transaction.
+ * latest check, if none allows it and the setting demands one, or if there is no active policy
+ * that compiles; RC_BUSY, as daemon_authority_active(); in the committing transaction.
  * What registry_right_is_kept() is not judged.
  */
 

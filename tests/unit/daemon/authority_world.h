@@ -45,6 +45,7 @@ struct world {
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
     uint32_t four_eyes; /* registry_acts_read() */
+    bool acts_by_policy;
     int64_t proposal_lifetime_ms;
     uint64_t singles_most;
     uint32_t retention; /* days */
@@ -224,6 +225,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
                       .four_eyes = w->four_eyes,
+                      .acts_by_policy = w->acts_by_policy,
                       .proposal_lifetime_ms = w->proposal_lifetime_ms,
                       .singles_most = w->singles_most,
                       .door_names = "localhost,127.0.0.1" },
