@@ -131,7 +131,7 @@ enum rc api_proposals_shown(struct api_request *request, const struct registry_a
                              proposal_json(&answer->proposal), "text", "devices", "reason",
                              "subject", "hold");
     struct registry_text text = { 0 };
-    bool gone = answer->query.len == 0; /* it ended undone */
+    bool gone = answer->query.len == 0 && answer->proposal.state != REGISTRY_PROPOSAL_OPEN;
     enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : RC_OK;
 
     if (rc == RC_OK && !gone)

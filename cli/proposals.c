@@ -252,6 +252,24 @@ const struct cli_command CLI_PROPOSAL_APPROVE = {
     .remote = true,
 };
 
+const struct cli_command CLI_POLICY_ACTIVATE = {
+    .name = "policy activate",
+    .arguments = "NUMBER",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "put in force what policy propose has kept",
+    .teaching = "The same as proposal approve: the text is compiled once more, and nothing is "
+                "done if another version\nis active than the one that it was proposed in place "
+                "of (status 5).\n"
+                "\n"
+                "Example:\n  touchmark policy activate 3 --why \"tried on the test plant\" "
+                "--wait\n",
+    .options = DECIDE_OPTIONS,
+    .option_count = COUNT(DECIDE_OPTIONS),
+    .run = approve_proposals,
+    .remote = true,
+};
+
 static enum rc reject_proposal(const struct cli_call *call)
 {
     CLI_REMOTE(remote);

@@ -244,6 +244,7 @@ static void (*const SERVED_BY[])(struct daemon_authority_request *request) = {
     [REGISTRY_ASK_OPERATOR_REVOKE] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_SHOW] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_APPLY] = daemon_authority_command,
+    [REGISTRY_ASK_POLICY_PROPOSE] = daemon_authority_command,
     [REGISTRY_ASK_STATUS] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_LIST] = daemon_authority_command,
     [REGISTRY_ASK_PROPOSAL_LIST] = daemon_authority_command,

@@ -237,7 +237,7 @@ static enum rc only_checks(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    return request->ask == REGISTRY_ASK_POLICY_APPLY ? record_text(txn, request) : RC_OK;
+    return record_text(txn, request);
 }
 
 static void checked(struct store_job *job, enum rc rc)
@@ -261,6 +261,8 @@ static void policy_compiled(struct daemon_authority_request *request)
 {
     bool good = request->compiled == RC_OK;
 
+    if (request->brings != NULL)
+        request->rules = policy_rule_count(request->brings);
     if (!good || request->question.only_check || daemon_authority_proposes(request))
         daemon_authority_brings_none(request);
     request->answer.text = buf_bytes(&request->text);
@@ -315,6 +317,7 @@ void daemon_authority_command(struct daemon_authority_request *request)
             daemon_authority_queue(request, change, changed);
         return;
     case REGISTRY_ASK_POLICY_APPLY:
+    case REGISTRY_ASK_POLICY_PROPOSE:
         apply_policy(request);
         return;
     case REGISTRY_ASK_DEVICE_REVOKE_MANY:

@@ -98,12 +98,25 @@ static const struct act *find_act(enum registry_act act)
     return NULL;
 }
 
+/* A draft is of the act that it may become. */
+static const struct registry_act_row *row_of(enum registry_ask ask)
+{
+    return registry_act_of(ask == REGISTRY_ASK_POLICY_PROPOSE ? REGISTRY_ASK_POLICY_APPLY
+                                                              : ask);
+}
+
+static bool needs_two(const struct daemon_authority *authority, enum registry_act act)
+{
+    return (authority->setup.settings.four_eyes & UINT32_C(1) << act) != 0;
+}
+
 bool daemon_authority_proposes(const struct daemon_authority_request *request)
 {
-    const struct registry_act_row *row = registry_act_of(request->ask);
-    uint32_t acts = request->authority->setup.settings.four_eyes;
+    const struct registry_act_row *row = row_of(request->ask);
 
-    if (row == NULL || (acts & UINT32_C(1) << row->act) == 0)
+    if (request->ask == REGISTRY_ASK_POLICY_PROPOSE)
+        return true;
+    if (row == NULL || !needs_two(request->authority, row->act))
         return false;
     const struct act *act = find_act(row->act);
     return act->applies == NULL || act->applies(&request->question);
@@ -144,6 +157,8 @@ static enum rc record_making(struct store_txn *txn, struct daemon_authority_requ
     const char *said = NULL;
 
     find_act(request->proposal.act)->say(&request->question, &text);
+    if (request->proposal.act == REGISTRY_ACT_POLICY) /* checked: a failed test is an error */
+        buf_addf(&text, "; %zu rules, compiles with its tests", request->rules);
     buf_addf(&text, "; sha256 ");
     text_add_hex(&text, BYTES_OF(request->proposal.hash));
     if (request->proposal.why[0] != '\0')
@@ -157,7 +172,7 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     const struct registry_question *q = &request->question;
-    const struct registry_act_row *row = registry_act_of(request->ask);
+    const struct registry_act_row *row = row_of(request->ask);
     struct registry_proposal *proposal = &request->proposal;
 
     *proposal = (struct registry_proposal){
@@ -300,8 +315,10 @@ static enum rc approve(struct store_txn *txn, struct store_job *job)
     begin_again(request);
     TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_PROPOSAL_WRITE));
     TRY(find_open(txn, request, &asked));
+    bool alone = request->proposal.act == REGISTRY_ACT_POLICY &&
+                 !needs_two(request->authority, REGISTRY_ACT_POLICY);
     TRY(registry_proposal_check_second(txn, &request->proposal, &request->actor,
-                                       &request->question.preamble.actor.fingerprint));
+                                       &request->question.preamble.actor.fingerprint, alone));
     TRY(daemon_authority_check_actor(
         txn, request, registry_right_of(registry_act_get(request->proposal.act)->ask)));
     TRY(daemon_authority_judge_call(txn, request, registry_act_get(request->proposal.act)->ask,

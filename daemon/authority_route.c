@@ -86,6 +86,7 @@ static const struct row ROWS[] = {
     ROW(POLICY_SHOW, "GET /v1/policies/{other}", .too = true, .both = true),
     ROW(POLICY_APPLY, "POST /v1/policies/check", .holds = only_checks),
     ROW(POLICY_APPLY, "POST /v1/policies"),
+    ROW(POLICY_PROPOSE, "POST /v1/policies/propose"),
     ROW(AUDIT_LIST, "GET /v1/audit"),
     ROW(AUDIT_WATCH, "GET /v1/audit/follow"),
     ROW(AUDIT_ENTRIES, "GET /v1/audit/entries"),

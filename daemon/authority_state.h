@@ -247,6 +247,7 @@ struct daemon_authority_request {
     struct registry_name name; /* of the one that is approved */
     struct buf whole;          /* its text, if that came in parts or is approved */
     enum rc compiled;          /* what came of it; text has its errors */
+    size_t rules;              /* that it has, if it compiled */
     struct policy *brings;     /* by which acts are judged once it is in force, or NULL */
     struct registry_name brings_name;
     struct daemon_authority_request *next_bringing;

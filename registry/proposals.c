@@ -127,15 +127,16 @@ enum rc registry_proposal_check_open(const struct registry_proposal *proposal, i
 enum rc registry_proposal_check_second(struct store_txn *txn,
                                        const struct registry_proposal *proposal,
                                        const struct registry_subject *second,
-                                       const struct registry_fingerprint *shown)
+                                       const struct registry_fingerprint *shown, bool alone)
 {
     struct registry_certificate certificate;
     struct registry_subject author;
 
     if (second->kind != REGISTRY_OPERATOR || second->role != REGISTRY_ADMIN)
         return fault(RC_DENIED, "a proposal is approved by an administrator");
-    if (strcmp(second->id, proposal->author) == 0 ||
-        bytes_equal(BYTES_OF(shown->at), BYTES_OF(proposal->shown.at)))
+    bool same = strcmp(second->id, proposal->author) == 0 ||
+                bytes_equal(BYTES_OF(shown->at), BYTES_OF(proposal->shown.at));
+    if (same && !alone)
         return fault(RC_DENIED, "a proposal is approved by another than its author, %s",
                      proposal->author);
     TRY(registry_subject_get(txn, REGISTRY_OPERATOR, bytes_of_text(proposal->author), &author));

@@ -251,14 +251,15 @@ enum rc registry_proposal_get(struct store_txn *txn, uint64_t number,
 /* RC_EXISTS, with how it ended: it is not open any more, or its time is over. */
 enum rc registry_proposal_check_open(const struct registry_proposal *proposal, int64_t now_ms);
 /*
- * May this administrator, known by this certificate, be its second? RC_DENIED: he is its
- * author, or its author is no active administrator any more, or the certificate by which the
- * author was known was revoked: then there are no two who stand for it.
+ * May this administrator, known by this certificate, be its second? alone: its author may, too,
+ * since nothing demands two. RC_DENIED: he is its author, or its author is no active
+ * administrator any more, or the certificate by which the author was known was revoked: then
+ * there are no two who stand for it.
  */
 enum rc registry_proposal_check_second(struct store_txn *txn,
                                        const struct registry_proposal *proposal,
                                        const struct registry_subject *second,
-                                       const struct registry_fingerprint *shown);
+                                       const struct registry_fingerprint *shown, bool alone);
 /* An open one ends; decider, decider_shown and decided_why are given in *proposal. */
 enum rc registry_proposal_close(struct store_txn *txn, struct registry_proposal *proposal,
                                 enum registry_proposal_state state, int64_t now_ms);

@@ -179,6 +179,68 @@ static void one_that_does_not_compile_is_not_tried_again_and_again(void **state)
     assert_null(strstr(trouble, "compile"));
 }
 
+/* ---- Drafts ---- */
+
+static uint64_t propose(struct world *w, const char *text)
+{
+    struct registry_question q = { .text = bytes_of_text(text), .version = active(w) };
+    AUTO_TOLD(told);
+
+    memcpy(q.why, "tried", 6);
+    assert_int_equal(admin(w, REGISTRY_ASK_POLICY_PROPOSE, q, &told), RC_OK);
+    assert_int_equal(told.answer.accepted, told.answer.proposal.number != 0);
+    return told.answer.proposal.number;
+}
+
+static enum rc activate(struct world *w, uint64_t number)
+{
+    const struct registry_question q = { .number = number };
+    AUTO_TOLD(told);
+
+    return admin(w, REGISTRY_ASK_PROPOSAL_APPROVE, q, &told);
+}
+
+static void a_draft_is_checked_when_it_is_kept_and_in_force_when_it_is_activated(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(propose(w, "bad"), 0);
+    assert_int_equal(count_audit(w, AUDIT_PROPOSAL_MAKE, AUDIT_DENIED), 1);
+    uint64_t first = propose(w, "# good\ndeny operator call \"GET /v1/devices\"\n");
+    uint64_t second = propose(w, "# good\n");
+    assert_int_equal(count_audit(w, AUDIT_PROPOSAL_MAKE, AUDIT_ALLOWED), 2);
+    assert_int_equal(active(w), 1);
+    assert_int_equal(list_devices(w), RC_OK);
+    restart(w);
+    assert_int_equal(activate(w, first), RC_OK);
+    assert_int_equal(active(w), 2);
+    assert_int_equal(list_devices(w), RC_DENIED);
+    assert_int_equal(activate(w, first), RC_EXISTS);
+    assert_int_equal(activate(w, second), RC_EXISTS); /* it was in place of version 1 */
+    assert_int_equal(active(w), 2);
+}
+
+static void under_four_eyes_a_draft_needs_two_as_well(void **state)
+{
+    struct world *w = *state;
+
+    stop(w);
+    w->four_eyes = 1 << REGISTRY_ACT_POLICY;
+    start(w);
+    assert_int_equal(activate(w, propose(w, "# good\n")), RC_DENIED);
+    assert_int_equal(active(w), 1);
+}
+
+static int prepare_lasting(void **state)
+{
+    struct world *w = make_world();
+
+    w->proposal_lifetime_ms = 3600000;
+    start(w);
+    *state = w;
+    return 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -189,6 +251,11 @@ int main(void)
         TEST(one_whose_commit_failed_judges_nobody),
         TEST(acts_wait_for_the_active_one_and_its_repair_does_not),
         TEST(one_that_does_not_compile_is_not_tried_again_and_again),
+        cmocka_unit_test_setup_teardown(
+            a_draft_is_checked_when_it_is_kept_and_in_force_when_it_is_activated,
+            prepare_lasting, clean),
+        cmocka_unit_test_setup_teardown(under_four_eyes_a_draft_needs_two_as_well,
+                                        prepare_lasting, clean),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

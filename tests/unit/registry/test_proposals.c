@@ -15,6 +15,7 @@ struct case_of {
     uint64_t number, most;
     int64_t now_ms;
     size_t len; /* of the content that was found */
+    bool alone;
 };
 
 static struct registry_fingerprint fingerprint_of(uint8_t number)
@@ -80,7 +81,8 @@ static enum rc do_second(struct store_txn *txn, void *with)
 {
     struct case_of *one = with;
 
-    return registry_proposal_check_second(txn, &one->proposal, &one->second, &one->shown);
+    return registry_proposal_check_second(txn, &one->proposal, &one->second, &one->shown,
+                                          one->alone);
 }
 
 static enum rc do_close(struct store_txn *txn, void *with)
@@ -130,6 +132,9 @@ static void the_second_is_another_administrator(void **state)
     assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICE), RC_DENIED);
     assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICES_OTHER), RC_DENIED);
     assert_int_equal(second(w, &made, "bob", REGISTRY_ADMIN, ALICE), RC_DENIED);
+    made.alone = true;
+    assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICE), RC_OK);
+    assert_int_equal(second(w, &made, "bob", REGISTRY_AUDITOR, BOB), RC_DENIED);
 }
 
 static void an_author_who_is_gone_proposes_nothing_any_more(void **state)
