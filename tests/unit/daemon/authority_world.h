@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "daemon/authority_audit.h"
 #include "daemon/authority_policy.h"
+#include "daemon/events.h"
 #include "pki/hierarchy.h"
 #include "pki/pem.h"
 #include "registry/answer.h"
@@ -46,6 +47,7 @@ struct world {
     int64_t reading_window_ms;
     uint32_t four_eyes; /* registry_acts_read() */
     bool acts_by_policy;
+    int log; /* a file for what it logs; 0: it is silent */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most;
     uint32_t retention; /* days */
@@ -193,8 +195,13 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 {
     AUTO_OF(loop) *loop = NULL;
     AUTO_OF(store) *store = open_store(w);
+    AUTO_OF(log) *log = NULL;
     AUTO_OF(daemon_authority) *authority = NULL;
     struct daemon_authority_book book;
+
+    if (w->log > 0)
+        TRY(log_open(w->log, "authority", daemon_events(), LOG_NOTICE, &w->signing.clock,
+                     &log));
 
     TRY(loop_new(&w->signing.clock, &loop));
     TRY(daemon_authority_book_open(&book, &w->signing.clock));
@@ -207,6 +214,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .loop = loop,
         .clock = &w->signing.clock,
         .store = store,
+        .log = log,
         .backups = w->backups.dir,
         .recover = w->recover.dir,
         .audit = { .append = append,

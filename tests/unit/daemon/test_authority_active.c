@@ -44,7 +44,7 @@ static bool has_answer(struct world *w, int wait_ms)
 /* Asked as an administrator, and the answer not waited for; the other door's link is free. */
 static void begin_to(struct world *w, enum registry_ask ask, struct registry_question q)
 {
-    const struct link_kind *kind = link_protocol_kind(registry_door_protocol(), ask);
+    const struct link_kind *kind = link_protocol_kind(registry_door_protocol(), (uint16_t)ask);
     AUTO_BUF(body, LINK_BODY_MAX);
 
     q.preamble.actor.known = true;
@@ -158,12 +158,30 @@ static enum rc break_policy(struct store_txn *txn, void *with)
     return registry_policy_put(txn, &broken, TBS_NOW_S * 1000, &version);
 }
 
+/* Lines of the log with this event, and the text. */
+static unsigned count_lines(int log, const char *event, const char *text)
+{
+    static char read[65536];
+    unsigned found = 0;
+
+    ssize_t len = pread(log, read, sizeof read - 1, 0);
+    assert_true(len >= 0);
+    read[len] = '\0';
+    for (char *line = read, *end = NULL; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        found += strstr(line, event) != NULL && strstr(line, text) != NULL;
+    }
+    return found;
+}
+
 static void one_that_does_not_compile_is_not_tried_again_and_again(void **state)
 {
     struct world *w = *state;
     char trouble[REGISTRY_TROUBLE_MAX + 1];
 
     stop(w);
+    w->log = memfd_create("log", MFD_CLOEXEC);
+    assert_true(w->log > 0);
     struct store *store = open_store(w);
     assert_int_equal(store_write(store, break_policy, NULL), RC_OK);
     store_close(store);
@@ -173,10 +191,14 @@ static void one_that_does_not_compile_is_not_tried_again_and_again(void **state)
         assert_non_null(strstr(fault_text(), "the active one does not compile"));
     }
     assert_int_equal(*policies_compiled, 1);
+    assert_int_equal(count_lines(w->log, "authority.trouble ", "version 2, does not compile"),
+                     1);
     assert_int_equal(put(w, "# good\n", false), RC_OK);
     assert_int_equal(list_devices(w), RC_OK);
     tell_trouble(w, trouble);
     assert_null(strstr(trouble, "compile"));
+    assert_int_equal(count_lines(w->log, "authority.trouble-over", "does not compile"), 1);
+    close(w->log);
 }
 
 /* ---- Drafts ---- */
