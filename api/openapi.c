@@ -314,7 +314,7 @@ static json_t *responses_of(const struct api_route *route)
         json_pack("{s:s, s:o}", "description", "Done.", "content", yes_content(route)));
     if (route->tagged)
         add_tags(responses, text);
-    if (strcmp(route->name, "applyPolicy") == 0)
+    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "proposePolicy") == 0)
         json_object_set_new(responses, "422",
                             json_pack("{s:s, s:o}", "description",
                                       "The text has errors; nothing changed.", "content",

@@ -131,9 +131,12 @@ enum rc api_proposals_shown(struct api_request *request, const struct registry_a
                              proposal_json(&answer->proposal), "text", "devices", "reason",
                              "subject", "hold");
     struct registry_text text = { 0 };
-    enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : add_content(json, answer, &text);
+    bool gone = answer->query.len == 0 && answer->proposal.state != REGISTRY_PROPOSAL_OPEN;
+    enum rc rc = json == NULL ? fault(RC_NOMEM, "answer") : RC_OK;
 
-    if (rc == RC_OK && answer->proposal.act == REGISTRY_ACT_POLICY)
+    if (rc == RC_OK && !gone)
+        rc = add_content(json, answer, &text);
+    if (rc == RC_OK && !gone && answer->proposal.act == REGISTRY_ACT_POLICY)
         return api_texts_answer(request, json, &text);
     if (rc == RC_OK)
         return api_answer_json(&request->answer, 200, json);

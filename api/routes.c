@@ -264,6 +264,13 @@ static const struct api_route ROUTES[] = {
           .ask = REGISTRY_ASK_POLICY_APPLY, .handle = api_texts_send,
           .told = api_policies_applied, FIELDS(POLICY_APPLY),
           SAYS("applyPolicy", "Make this text the active policy.", "PolicyApplied")),
+    ROUTE(
+        "POST", "/v1/policies/propose", OPERATORS, POLICY_WRITE, .status = 202,
+        .body_max = API_BODY_POLICY, .ask = REGISTRY_ASK_POLICY_PROPOSE,
+        .handle = api_texts_send, .told = api_policies_applied, FIELDS(POLICY_APPLY),
+        SAYS("proposePolicy",
+             "Keep a checked text that is not in force: approving the proposal puts it there.",
+             "ProposalMade")),
     ROUTE("POST", "/v1/policies/check", OPERATORS, POLICY_WRITE, .body_max = API_BODY_POLICY,
           .ask = REGISTRY_ASK_POLICY_APPLY, .handle = api_policies_check,
           .told = api_policies_checked, FIELDS(POLICY_CHECK),

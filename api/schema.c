@@ -249,7 +249,7 @@ static const struct api_member PROPOSALS[] = {
 };
 static const struct api_member PROPOSAL_SHOWN[] = {
     { "proposal", "Proposal", "" },
-    { "text", "string?", "of a policy" },
+    { "text", "string?", "of a policy; of no act that ended undone, as all that follows" },
     { "devices", "[string", "of a revocation, all of them" },
     { "reason", "string?", "of all but a policy" },
     { "subject", "string?", "of an erasure: whose records, as device pump-17" },

@@ -101,7 +101,14 @@ static void add_exporter(struct buf *text, const struct cli_ceremony *c)
 /* Last of all files: a place with settings is a finished one. */
 enum rc cli_ceremony_write_settings(struct cli_ceremony *c)
 {
-    static const char NOTHING[] = "# Nothing is allowed until a rule says so.\n";
+    static const char NOTHING[] =
+        "# Nothing is allowed until a rule says so.\n"
+        "\n"
+        "# What roles do anyhow, and under the setting authority.acts = policy by these rules "
+        "alone.\n"
+        "allow operator, line call \"+/#\"\n"
+        "allow role \"admin\" revoke\n"
+        "allow anyone enroll, renew\n";
     AUTO_BUF(text, SETTINGS_MAX);
     struct bytes settings;
 

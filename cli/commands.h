@@ -19,6 +19,7 @@ extern const struct cli_command CLI_ENROLL;
 /* cli/certificates.c */
 extern const struct cli_command CLI_CERTIFICATE_LIST, CLI_CERTIFICATE_REVOKE;
 /* cli/policies.c */
+extern const struct cli_command CLI_POLICY_PROPOSE, CLI_POLICY_ACTIVATE;
 extern const struct cli_command CLI_POLICY_APPLY, CLI_POLICY_ROLLBACK, CLI_POLICY_SHOW,
     CLI_POLICY_LIST;
 /* cli/policy_check.c, _ask.c, _who.c, _diff.c, _impact.c, _replay.c: what one means */

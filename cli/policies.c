@@ -42,23 +42,31 @@ static enum rc version_to_replace(const struct cli_call *call, struct cli_remote
     return json_is_integer(*version) ? RC_OK : fault(RC_IO, "the active policy has no version");
 }
 
-static enum rc apply_policy(const struct cli_call *call)
+/* The file to where it is kept, or put in force. */
+static enum rc send_policy(const struct cli_call *call, const char *path, json_t **version,
+                           json_t **answer)
 {
     CLI_REMOTE(remote);
     AUTO_BUF(text, POLICY_TEXT_MAX);
-    AUTO(json_value) *version = NULL;
-    AUTO(json_value) *answer = NULL;
 
     TRY(file_read(AT_FDCWD, call->words[0], &text));
     AUTO(json_value) *body = text_body(buf_bytes(&text));
     if (body == NULL)
         return fault(RC_MALFORMED, "%s: not UTF-8", call->words[0]);
     TRY(cli_remote_open(call, &remote));
-    TRY(version_to_replace(call, &remote, &version));
-    if (json_object_set(body, "replaces", version) != 0)
+    TRY(version_to_replace(call, &remote, version));
+    if (json_object_set(body, "replaces", *version) != 0)
         return fault(RC_NOMEM, "policy");
     TRY(cli_proposals_add_why(body, call->values[WHY]));
-    TRY(cli_remote_post(&remote, "/v1/policies", body, &answer));
+    return cli_remote_post(&remote, path, body, answer);
+}
+
+static enum rc apply_policy(const struct cli_call *call)
+{
+    AUTO(json_value) *version = NULL;
+    AUTO(json_value) *answer = NULL;
+
+    TRY(send_policy(call, "/v1/policies", &version, &answer));
     if (cli_proposals_is(answer))
         return cli_proposals_tell(call, call->words[0], answer);
     return cli_show_line(call, answer,
@@ -85,6 +93,50 @@ const struct cli_command CLI_POLICY_APPLY = {
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
     .run = apply_policy,
+    .remote = true,
+};
+
+/* ---- policy propose ---- */
+
+static enum rc propose_policy(const struct cli_call *call)
+{
+    AUTO(json_value) *version = NULL;
+    AUTO(json_value) *answer = NULL;
+
+    TRY(send_policy(call, "/v1/policies/propose", &version, &answer));
+    if (!cli_proposals_is(answer))
+        return fault(RC_IO, "the server's answer has no proposal");
+    const char *expires =
+        json_string_value(json_object_get(json_object_get(answer, "proposal"), "expires"));
+    return cli_show_line(call, answer,
+                         "%s is checked and kept as proposal %" JSON_INTEGER_FORMAT
+                         ": touchmark policy activate puts it in force, until %s.\n",
+                         call->words[0], cli_proposals_number(answer),
+                         expires != NULL ? expires : "?");
+}
+
+const struct cli_command CLI_POLICY_PROPOSE = {
+    .name = "policy propose",
+    .arguments = "FILE",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "keep a policy as a draft, checked, with author and reason",
+    .teaching =
+        "It is compiled, and its own tests run, or it is not kept. It is in force when it is "
+        "activated: by\nany administrator, or, where the setting authority.four_eyes has "
+        "policy, "
+        "by another one than its\nauthor. It ends after authority.proposal_lifetime, and when "
+        "it "
+        "would replace a version that is no\nlonger the active one. proposal list and proposal "
+        "show have it, proposal reject ends it.\n"
+        "\n"
+        "Example:\n"
+        "  touchmark policy propose plant.policy --why \"pumps publish their pressure\"\n"
+        "  touchmark proposal show 3\n"
+        "  touchmark policy activate 3 --wait\n",
+    .options = APPLY_OPTIONS,
+    .option_count = COUNT(APPLY_OPTIONS),
+    .run = propose_policy,
     .remote = true,
 };
 

@@ -1,5 +1,7 @@
 #include "cli/proposals.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
@@ -96,8 +98,15 @@ static enum rc show_content(const struct cli_call *call, const json_t *answer)
     AUTO_BUF(out, CLI_ANSWER_MAX);
     size_t i = 0;
 
+    const char *state =
+        json_string_value(json_object_get(json_object_get(answer, "proposal"), "state"));
+
     if (text != NULL)
         return cli_show_line(call, answer, "\n%s", text);
+    if (state != NULL && strcmp(state, "open") != 0 && strcmp(state, "approved") != 0)
+        return cli_show_line(call, answer,
+                             "\nWhat it would have done is not kept; the audit log has its "
+                             "SHA-256.\n");
     buf_addf(&out, "\n");
     json_array_foreach(devices, i, one)
     {
@@ -237,6 +246,24 @@ const struct cli_command CLI_PROPOSAL_APPROVE = {
                 "Example:\n"
                 "  touchmark proposal show 3\n"
                 "  touchmark proposal approve 3 --why \"read with Ada\" --wait\n",
+    .options = DECIDE_OPTIONS,
+    .option_count = COUNT(DECIDE_OPTIONS),
+    .run = approve_proposals,
+    .remote = true,
+};
+
+const struct cli_command CLI_POLICY_ACTIVATE = {
+    .name = "policy activate",
+    .arguments = "NUMBER",
+    .words_least = 1,
+    .words_most = 1,
+    .summary = "put in force what policy propose has kept",
+    .teaching = "The same as proposal approve: the text is compiled once more, and nothing is "
+                "done if another version\nis active than the one that it was proposed in place "
+                "of (status 5).\n"
+                "\n"
+                "Example:\n  touchmark policy activate 3 --why \"tried on the test plant\" "
+                "--wait\n",
     .options = DECIDE_OPTIONS,
     .option_count = COUNT(DECIDE_OPTIONS),
     .run = approve_proposals,

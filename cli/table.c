@@ -56,6 +56,8 @@ static const struct cli_command *const COMMANDS[] = {
     &CLI_POLICY_DIFF,
     &CLI_POLICY_IMPACT,
     &CLI_POLICY_REPLAY,
+    &CLI_POLICY_PROPOSE,
+    &CLI_POLICY_ACTIVATE,
     &CLI_POLICY_APPLY,
     &CLI_POLICY_ROLLBACK,
     &CLI_POLICY_SHOW,

@@ -41,6 +41,7 @@ daemon_authority_request_new(struct daemon_authority *authority)
 void daemon_authority_forget(struct daemon_authority_request *request)
 {
     daemon_authority_unfollow(request);
+    daemon_authority_brings_none(request);
     loop_disarm(&request->timer);
     wipe(&request->body);
     wipe(&request->text);
@@ -177,6 +178,10 @@ void daemon_authority_keep_reason(struct daemon_authority_request *request)
 
 void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc)
 {
+    if (rc == RC_BUSY && !request->reserved && request->row.serial_len == 0) {
+        daemon_authority_turn_away(request, rc);
+        return;
+    }
     daemon_authority_keep_reason(request);
     request->failed = rc;
     daemon_authority_queue(request, write_refusal, refusal_written);
@@ -196,7 +201,7 @@ void daemon_authority_fail(struct daemon_authority_request *request, enum rc rc)
         daemon_authority_turn_away(request, rc);
 }
 
-static enum rc know_actor(struct store_txn *txn, void *with)
+enum rc daemon_authority_know_actor(struct store_txn *txn, void *with)
 {
     struct daemon_authority_request *request = with;
 
@@ -206,7 +211,8 @@ static enum rc know_actor(struct store_txn *txn, void *with)
 void daemon_authority_refuse_unread(struct daemon_authority_request *request, enum rc rc)
 {
     daemon_authority_keep_reason(request);
-    enum rc known = store_read(request->authority->setup.store, know_actor, request);
+    enum rc known =
+        store_read(request->authority->setup.store, daemon_authority_know_actor, request);
     daemon_authority_fail(request, known != RC_OK ? known : fault(rc, "%s", request->reason));
 }
 
@@ -238,6 +244,7 @@ static void (*const SERVED_BY[])(struct daemon_authority_request *request) = {
     [REGISTRY_ASK_OPERATOR_REVOKE] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_SHOW] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_APPLY] = daemon_authority_command,
+    [REGISTRY_ASK_POLICY_PROPOSE] = daemon_authority_command,
     [REGISTRY_ASK_STATUS] = daemon_authority_command,
     [REGISTRY_ASK_POLICY_LIST] = daemon_authority_command,
     [REGISTRY_ASK_PROPOSAL_LIST] = daemon_authority_command,
@@ -258,10 +265,12 @@ static void (*const SERVED_BY[])(struct daemon_authority_request *request) = {
     [REGISTRY_ASK_EXPORTED] = daemon_authority_export,
 };
 
-static void dispatch(struct daemon_authority_request *request)
+void daemon_authority_dispatch(struct daemon_authority_request *request)
 {
     size_t ask = request->ask;
 
+    if (daemon_authority_park(request))
+        return;
     if (ask < sizeof SERVED_BY / sizeof *SERVED_BY && SERVED_BY[ask] != NULL)
         SERVED_BY[ask](request);
     else
@@ -301,7 +310,7 @@ static enum rc handle(void *with, const struct link_request *arrived)
                                 fault(RC_DENIED, "%s: not asked by the %s", arrived->kind->name,
                                       registry_channel_name(request->channel)));
     else if (rc == RC_OK)
-        dispatch(request);
+        daemon_authority_dispatch(request);
     else
         daemon_authority_turn_away(request, rc);
     return RC_OK;
@@ -391,6 +400,7 @@ enum rc daemon_authority_new(const struct daemon_authority_setup *setup,
     daemon_authority_reading_start(made);
     loop_add_turn(setup->loop, &made->woken);
     daemon_authority_backup_start(made);
+    TRY(daemon_authority_active_start(made));
     TRY(daemon_authority_flood_start(made));
     TRY(daemon_authority_crl_start(made));
     TRY(daemon_authority_publish_start(made));
@@ -409,6 +419,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     authority->ending = true;
     daemon_authority_backup_stop(authority);
     daemon_authority_compile_stop(authority);
+    daemon_authority_active_stop(authority);
     daemon_authority_staged_stop(authority);
     keys_client_close(authority->signer);
     if (authority->queue != NULL)
@@ -439,8 +450,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     for (unsigned i = 0; i < DAEMON_AUTHORITY_KINDS; i++)
         pki_template_free(authority->template_of[i]);
     pki_verifier_free(authority->verifier);
-    policy_unref(authority->policy);
-    policy_unref(authority->ready);
+    policy_unref(authority->active.policy);
     buf_clear(&authority->authorities);
     free(authority);
 }

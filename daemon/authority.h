@@ -21,6 +21,7 @@
  * Without a signer everything works but issuing, which is RC_BUSY, and fresh CRLs.
  */
 struct daemon_authority;
+struct policy;
 
 /* What happened, for the audit log. Texts are borrowed for the call. */
 struct daemon_authority_event {
@@ -73,7 +74,8 @@ struct daemon_authority_audit {
 
 struct daemon_authority_settings {
     int64_t token_lifetime_ms;
-    uint32_t four_eyes; /* acts that need two administrators: registry_acts_read() */
+    bool acts_by_policy; /* what roles and tokens allow is done if a rule allows it, too */
+    uint32_t four_eyes;  /* acts that need two administrators: registry_acts_read() */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most; /* revocations one by one, of an operator in an hour, under those */
     int64_t crl_every_ms, crl_valid_ms;
@@ -91,8 +93,9 @@ struct daemon_authority_setup {
     struct store *store; /* whose first tables are the registry's */
     struct log *log;     /* NULL: silent */
     struct daemon_authority_audit audit;
-    /* Judge a policy's text: RC_MALFORMED, with a line an error appended. NULL: any text. */
-    enum rc (*check_policy)(struct bytes text, struct buf *errors);
+    /* Compile a policy's text, on any thread: RC_MALFORMED, with a line an error appended.
+     * NULL: daemon_authority_check_policy(). */
+    enum rc (*check_policy)(struct bytes text, struct buf *errors, struct policy **policy);
     struct daemon_authority_settings settings;
     int backups, recover, tiles; /* folders, borrowed; -1: none */
 };

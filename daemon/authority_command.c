@@ -186,6 +186,8 @@ static void changed(struct store_job *job, enum rc rc)
         (request->ask == REGISTRY_ASK_DEVICE_STATE &&
          request->question.state == REGISTRY_REVOKED))
         daemon_authority_crl_want(request->authority, request->kind);
+    if (request->ask == REGISTRY_ASK_POLICY_APPLY)
+        daemon_authority_brought(request);
     daemon_authority_answer(request);
 }
 
@@ -235,7 +237,7 @@ static enum rc only_checks(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     TRY(daemon_authority_check_actor(txn, request, registry_right_of(request->ask)));
-    return request->ask == REGISTRY_ASK_POLICY_APPLY ? record_text(txn, request) : RC_OK;
+    return record_text(txn, request);
 }
 
 static void checked(struct store_job *job, enum rc rc)
@@ -259,6 +261,10 @@ static void policy_compiled(struct daemon_authority_request *request)
 {
     bool good = request->compiled == RC_OK;
 
+    if (request->brings != NULL)
+        request->rules = policy_rule_count(request->brings);
+    if (!good || request->question.only_check || daemon_authority_proposes(request))
+        daemon_authority_brings_none(request);
     request->answer.text = buf_bytes(&request->text);
     request->answer.accepted = good;
     if (good && !request->question.only_check && daemon_authority_proposes(request))
@@ -271,27 +277,25 @@ static void policy_compiled(struct daemon_authority_request *request)
 
 static void apply_policy(struct daemon_authority_request *request)
 {
-    const struct daemon_authority_setup *setup = &request->authority->setup;
     const struct registry_question *q = &request->question;
 
-    enum rc rc = store_read(setup->store, may_write, request);
+    enum rc rc = store_read(request->authority->setup.store, may_write, request);
     if (rc != RC_OK) {
         daemon_authority_refuse(request, rc);
         return;
     }
     rc = registry_text_check(&(struct registry_text){ q->text, q->name });
+    if (rc == RC_OK)
+        rc = daemon_authority_compile_check_room(request->authority, q->name.len > 0);
     if (rc == RC_OK && q->name.len > 0)
         rc = q->text.len == 0 ? daemon_authority_staged_take(request)
                               : fault(RC_MALFORMED, "policy: a text, and the name of one");
     if (rc != RC_OK) {
         daemon_authority_turn_away(request, rc);
-    } else if (q->name.len > 0) {
-        daemon_authority_compile(request, &q->name, policy_compiled);
-    } else {
-        if (setup->check_policy != NULL)
-            request->compiled = setup->check_policy(q->text, &request->text);
-        policy_compiled(request);
+        return;
     }
+    const struct registry_text text = daemon_authority_text(request);
+    daemon_authority_compile(request, &text, policy_compiled);
 }
 
 void daemon_authority_command(struct daemon_authority_request *request)
@@ -313,6 +317,7 @@ void daemon_authority_command(struct daemon_authority_request *request)
             daemon_authority_queue(request, change, changed);
         return;
     case REGISTRY_ASK_POLICY_APPLY:
+    case REGISTRY_ASK_POLICY_PROPOSE:
         apply_policy(request);
         return;
     case REGISTRY_ASK_DEVICE_REVOKE_MANY:

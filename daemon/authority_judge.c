@@ -9,9 +9,9 @@
 
 /*
  * Roles and tokens say who may act at all (registry/rights.h); the active policy's denials say
- * who may not. A rule that allows adds nothing, and where none applies roles have decided. The
- * policy is the committing transaction's, so what it denies is not done from the moment on that
- * it is active.
+ * who may not. Where no rule applies roles have decided, unless the setting authority.acts
+ * demands a rule that allows; more than a role gives no rule can give. The policy is the
+ * committing transaction's, so what it denies is not done from the moment on that it is active.
  */
 struct judging {
     struct policy_facts facts;
@@ -29,55 +29,6 @@ static void judging_clear(struct judging *judging)
 {
     buf_clear(&judging->serial);
     buf_clear(&judging->fingerprint);
-}
-
-/* ---- The policy ---- */
-
-/* One that was undone with its transaction may have had the number, too. */
-static bool is_loaded(const struct daemon_authority *authority,
-                      const struct registry_policy_row *active)
-{
-    if (authority->policy == NULL || policy_version(authority->policy) != active->version ||
-        !registry_name_equal(&authority->policy_name, &active->text.name))
-        return false;
-    return active->text.name.len > 0 ||
-           bytes_equal(policy_text(authority->policy), active->text.octets);
-}
-
-/* A long one was compiled by authority_compile.c when it was asked for: here it would hold up
- * everybody for as long as it takes. That is done once in a life, for one that is active when
- * the authority starts, and for an earlier one that came back with its transaction undone. */
-static enum rc load_long(struct store_txn *txn, struct daemon_authority *authority,
-                         const struct registry_policy_row *active)
-{
-    struct policy_errors errors;
-    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
-
-    if (authority->ready != NULL &&
-        registry_name_equal(&authority->ready_name, &active->text.name)) {
-        authority->policy = TAKE(authority->ready);
-        policy_set_version(authority->policy, active->version);
-        return RC_OK;
-    }
-    TRY(registry_text_get(txn, &active->text, &whole));
-    return policy_compile(buf_bytes(&whole), active->version, &errors, &authority->policy);
-}
-
-/* Compiled once, as long as it is the same text under the same number. */
-static enum rc load(struct store_txn *txn, struct daemon_authority *authority)
-{
-    struct registry_policy_row active;
-    struct policy_errors errors;
-
-    TRY(registry_policy_get(txn, 0, &active));
-    if (is_loaded(authority, &active))
-        return RC_OK;
-    policy_unref(authority->policy);
-    authority->policy = NULL;
-    authority->policy_name = active.text.name;
-    if (active.text.name.len > 0)
-        return load_long(txn, authority, &active);
-    return policy_compile(active.text.octets, active.version, &errors, &authority->policy);
 }
 
 /* ---- Facts ---- */
@@ -169,39 +120,54 @@ static enum rc gather(struct store_txn *txn, const struct daemon_authority_reque
 
 /* ---- Judging ---- */
 
-/* Without a policy that compiles nobody knows what it denies. */
-static enum rc no_policy(enum rc rc)
+/* Decided against, for the log and for who asks. */
+static enum rc deny(struct daemon_authority_request *request,
+                    const struct policy_decision *decided)
 {
-    if (rc != RC_MALFORMED && rc != RC_LIMIT)
-        return rc;
-    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "the active one does not compile");
+    AUTO_BUF(why, STORE_REASON_MAX);
+    const char *text = NULL;
+
+    request->denied = *decided;
+    policy_explain(decided, &why);
+    TRY(buf_text(&why, &text));
+    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "%s", text);
+}
+
+/* RC_DENIED: a rule denies it. Otherwise *decided says whether one allows it. */
+static enum rc ask(struct store_txn *txn, struct daemon_authority_request *request,
+                   const char *device, struct policy_request *asked,
+                   struct policy_decision *decided)
+{
+    AUTO_JUDGING(judging);
+    struct policy_session session;
+    struct policy *policy = NULL;
+
+    TRY(daemon_authority_active(txn, request->authority, &policy));
+    TRY(gather(txn, request, device, &judging));
+    if (policy_bind(policy, &judging.facts, &session) != RC_OK)
+        return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
+    asked->known |= POLICY_KNOWS_NOW;
+    asked->now_ms = request->now_ms;
+    *decided = policy_decide_request(&session, asked);
+    decided->file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
+    return decided->allowed || !decided->by_rule ? RC_OK : deny(request, decided);
+}
+
+static enum rc demand(struct daemon_authority_request *request,
+                      const struct policy_decision *decided)
+{
+    bool demanded = request->authority->setup.settings.acts_by_policy;
+
+    return decided->allowed || !demanded ? RC_OK : deny(request, decided);
 }
 
 static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
                      const char *device, struct policy_request *asked)
 {
-    AUTO_JUDGING(judging);
-    struct policy_session session;
-    AUTO_BUF(why, STORE_REASON_MAX);
-    const char *text = NULL;
+    struct policy_decision decided;
 
-    enum rc rc = load(txn, request->authority);
-    if (rc != RC_OK)
-        return no_policy(rc);
-    TRY(gather(txn, request, device, &judging));
-    rc = policy_bind(request->authority->policy, &judging.facts, &session);
-    if (rc != RC_OK)
-        return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
-    asked->known |= POLICY_KNOWS_NOW;
-    asked->now_ms = request->now_ms;
-    struct policy_decision decided = policy_decide_request(&session, asked);
-    if (decided.allowed || !decided.by_rule)
-        return RC_OK;
-    request->denied = decided;
-    request->denied.file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
-    policy_explain(&decided, &why);
-    TRY(buf_text(&why, &text));
-    return fault(RC_DENIED, REGISTRY_POLICY_SAYS "%s", text);
+    TRY(ask(txn, request, device, asked, &decided));
+    return demand(request, &decided);
 }
 
 static bool is_kept(const struct daemon_authority_request *request, enum registry_right right)
@@ -220,23 +186,33 @@ static const char *device_of(enum registry_ask ask, const struct registry_questi
     return one ? question->id : "";
 }
 
+/* What has two names is denied by either, and allowed by either. */
 enum rc daemon_authority_judge_call(struct store_txn *txn,
                                     struct daemon_authority_request *request,
-                                    enum registry_ask ask,
+                                    enum registry_ask what,
                                     const struct registry_question *question)
 {
-    if (is_kept(request, registry_right_of(ask)))
+    struct registry_policy_row active;
+    struct policy_decision decided = { 0 }, one;
+    unsigned which = 0;
+    enum rc rc = RC_OK;
+
+    if (is_kept(request, registry_right_of(what)))
         return RC_OK;
-    for (unsigned which = 0;; which++) {
+    TRY(registry_policy_get(txn, 0, &active));
+    for (; rc == RC_OK; which++) {
         struct policy_request asked = { .action = POLICY_CALL };
         AUTO_BUF(route, DAEMON_ROUTE_MAX);
-        enum rc rc = daemon_authority_route(ask, question, which, &route);
+        rc = daemon_authority_route(what, question, active.version, which, &route);
         if (rc == RC_NOT_FOUND)
-            return RC_OK;
+            break;
         TRY(rc);
         TRY(buf_done(&route, &asked.resource));
-        TRY(judge(txn, request, device_of(ask, question), &asked));
+        TRY(ask(txn, request, device_of(what, question), &asked, &one));
+        if (!decided.allowed)
+            decided = one;
     }
+    return which == 0 ? RC_OK : demand(request, &decided);
 }
 
 enum rc daemon_authority_judge_issue(struct store_txn *txn,

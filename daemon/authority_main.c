@@ -87,6 +87,8 @@ static enum rc begin_life(struct process *process)
         buf_addf(&text, "; a proposal lives %lld s; single revocations an hour: %lld",
                  (long long)config->authority.proposal_lifetime_ms / 1000,
                  (long long)config->authority.singles_most);
+    if (config->authority.acts == DAEMON_CONFIG_ACTS_POLICY)
+        buf_addf(&text, "; acts: policy");
     return daemon_authority_life_begin(&process->life, &process->book, process->store,
                                        daemon_child_loop(process->child), buf_bytes(&text));
 }
@@ -140,6 +142,7 @@ static enum rc open_authority(struct process *process)
         .check_policy = daemon_authority_check_policy,
         .settings = { .token_lifetime_ms = config->authority.token_lifetime_ms,
                       .four_eyes = four_eyes,
+                      .acts_by_policy = config->authority.acts == DAEMON_CONFIG_ACTS_POLICY,
                       .proposal_lifetime_ms = config->authority.proposal_lifetime_ms,
                       .singles_most = (uint64_t)config->authority.singles_most,
                       .crl_every_ms = config->authority.crl_every_ms,

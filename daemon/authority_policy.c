@@ -2,11 +2,11 @@
 
 #include "policy/policy.h"
 
-enum rc daemon_authority_check_policy(struct bytes text, struct buf *errors)
+enum rc daemon_authority_check_policy(struct bytes text, struct buf *errors,
+                                      struct policy **policy)
 {
     struct policy_errors found = { 0 };
-    AUTO_OF(policy) *policy = NULL;
-    enum rc rc = policy_compile(text, 1, &found, &policy);
+    enum rc rc = policy_compile(text, 0, &found, policy);
 
     for (size_t i = 0; rc != RC_OK && i < found.count; i++)
         buf_addf(errors, "%s%sline %u column %u: %s\n", found.at[i].file,

@@ -26,9 +26,7 @@ static enum rc check_policy(struct store_txn *txn,
                             const struct daemon_authority_request *request,
                             const struct registry_question *asked)
 {
-    const struct daemon_authority_setup *setup = &request->authority->setup;
     struct registry_policy_row active;
-    AUTO_BUF(errors, REGISTRY_TEXT_PART);
 
     TRY(registry_policy_get(txn, 0, &active));
     if (active.version != asked->version)
@@ -36,15 +34,14 @@ static enum rc check_policy(struct store_txn *txn,
                      "it replaces policy version %" PRIu64 ", and version %" PRIu64
                      " is active",
                      asked->version, active.version);
-    if (request->decides == 0 || setup->check_policy == NULL)
+    if (request->decides == 0)
         return RC_OK;
-    if (asked->name.len > 0 && !registry_name_equal(&asked->name, &request->name))
-        return fault(RC_BUSY, "its text was not compiled");
-    if (asked->name.len > 0)
-        return request->compiled == RC_OK
-                   ? RC_OK
-                   : fault(request->compiled, "%.*s", BYTES_FMT(buf_bytes(&request->text)));
-    return setup->check_policy(asked->text, &errors);
+    if (request->compiled != RC_OK)
+        return fault(request->compiled, "%.*s", BYTES_FMT(buf_bytes(&request->text)));
+    return daemon_authority_brings_text(request,
+                                        &(struct registry_text){ asked->text, asked->name })
+               ? RC_OK
+               : fault(RC_BUSY, "its text was not compiled");
 }
 
 static void say_policy(const struct registry_question *asked, struct buf *text)
@@ -101,12 +98,25 @@ static const struct act *find_act(enum registry_act act)
     return NULL;
 }
 
+/* A draft is of the act that it may become. */
+static const struct registry_act_row *row_of(enum registry_ask ask)
+{
+    return registry_act_of(ask == REGISTRY_ASK_POLICY_PROPOSE ? REGISTRY_ASK_POLICY_APPLY
+                                                              : ask);
+}
+
+static bool needs_two(const struct daemon_authority *authority, enum registry_act act)
+{
+    return (authority->setup.settings.four_eyes & UINT32_C(1) << act) != 0;
+}
+
 bool daemon_authority_proposes(const struct daemon_authority_request *request)
 {
-    const struct registry_act_row *row = registry_act_of(request->ask);
-    uint32_t acts = request->authority->setup.settings.four_eyes;
+    const struct registry_act_row *row = row_of(request->ask);
 
-    if (row == NULL || (acts & UINT32_C(1) << row->act) == 0)
+    if (request->ask == REGISTRY_ASK_POLICY_PROPOSE)
+        return true;
+    if (row == NULL || !needs_two(request->authority, row->act))
         return false;
     const struct act *act = find_act(row->act);
     return act->applies == NULL || act->applies(&request->question);
@@ -147,6 +157,8 @@ static enum rc record_making(struct store_txn *txn, struct daemon_authority_requ
     const char *said = NULL;
 
     find_act(request->proposal.act)->say(&request->question, &text);
+    if (request->proposal.act == REGISTRY_ACT_POLICY) /* checked: a failed test is an error */
+        buf_addf(&text, "; %zu rules, compiles with its tests", request->rules);
     buf_addf(&text, "; sha256 ");
     text_add_hex(&text, BYTES_OF(request->proposal.hash));
     if (request->proposal.why[0] != '\0')
@@ -160,7 +172,7 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     const struct registry_question *q = &request->question;
-    const struct registry_act_row *row = registry_act_of(request->ask);
+    const struct registry_act_row *row = row_of(request->ask);
     struct registry_proposal *proposal = &request->proposal;
 
     *proposal = (struct registry_proposal){
@@ -177,7 +189,8 @@ static enum rc make(struct store_txn *txn, struct store_job *job)
     memcpy(proposal->hash, request->content_hash, sizeof proposal->hash);
     if (row->act == REGISTRY_ACT_POLICY) {
         const struct registry_text text = daemon_authority_text(request);
-        TRY(registry_text_put(txn, &text));
+        TRY(registry_text_propose(txn, &text, bytes_of_text(request->actor.id),
+                                  request->now_ms));
     }
     TRY(registry_proposal_add(txn, proposal, buf_bytes(&request->content), request->now_ms));
     TRY(record_making(txn, request));
@@ -302,8 +315,10 @@ static enum rc approve(struct store_txn *txn, struct store_job *job)
     begin_again(request);
     TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_PROPOSAL_WRITE));
     TRY(find_open(txn, request, &asked));
+    bool alone = request->proposal.act == REGISTRY_ACT_POLICY &&
+                 !needs_two(request->authority, REGISTRY_ACT_POLICY);
     TRY(registry_proposal_check_second(txn, &request->proposal, &request->actor,
-                                       &request->question.preamble.actor.fingerprint));
+                                       &request->question.preamble.actor.fingerprint, alone));
     TRY(daemon_authority_check_actor(
         txn, request, registry_right_of(registry_act_get(request->proposal.act)->ask)));
     TRY(daemon_authority_judge_call(txn, request, registry_act_get(request->proposal.act)->ask,
@@ -343,14 +358,15 @@ static void decided(struct store_job *job, enum rc rc)
     }
     if (request->acting == REGISTRY_ASK_DEVICE_REVOKE_MANY)
         daemon_authority_crl_want(request->authority, REGISTRY_DEVICE);
+    if (request->acting == REGISTRY_ASK_POLICY_APPLY)
+        daemon_authority_brought(request);
     if (request->acting == REGISTRY_ASK_AUDIT_ERASE)
         daemon_authority_retention_soon(request->authority);
     daemon_authority_answer(request);
 }
 
-/* A long text is compiled before the transaction that puts it in force. What a number names
- * never changes; whoever may not approve it is told so there, and nothing is compiled for him.
- */
+/* A text is compiled before the transaction that puts it in force. What a number names never
+ * changes; whoever may not approve it is told so there, and nothing is compiled for him. */
 static enum rc find_text(struct store_txn *txn, void *with)
 {
     struct daemon_authority_request *request = with;
@@ -358,11 +374,11 @@ static enum rc find_text(struct store_txn *txn, void *with)
 
     TRY(daemon_authority_check_actor(txn, request, REGISTRY_RIGHT_PROPOSAL_WRITE));
     TRY(find_open(txn, request, &asked));
-    if (asked.name.len > 0)
-        TRY(registry_text_get(txn, &(struct registry_text){ .name = asked.name },
-                              &request->whole));
+    if (request->proposal.act != REGISTRY_ACT_POLICY)
+        return RC_NOT_FOUND;
     request->name = asked.name;
-    return RC_OK;
+    return registry_text_get(txn, &(struct registry_text){ asked.text, asked.name },
+                             &request->whole);
 }
 
 static void queue_approval(struct daemon_authority_request *request)
@@ -378,8 +394,10 @@ void daemon_authority_decide(struct daemon_authority_request *request)
     memcpy(request->decides_why, request->question.why, sizeof request->decides_why);
     if (request->ask != REGISTRY_ASK_PROPOSAL_APPROVE)
         daemon_authority_queue(request, reject, decided);
-    else if (store_read(setup->store, find_text, request) == RC_OK && request->name.len > 0)
-        daemon_authority_compile(request, &request->name, queue_approval);
+    else if (store_read(setup->store, find_text, request) == RC_OK)
+        daemon_authority_compile(
+            request, &(const struct registry_text){ buf_bytes(&request->whole), request->name },
+            queue_approval);
     else
         queue_approval(request);
 }

@@ -11,7 +11,8 @@ struct row {
     enum registry_ask ask;
     const char *route; /* {id}, {fingerprint}, {version}, {number}: of the question */
     bool (*holds)(const struct registry_question *question); /* NULL: always */
-    bool too; /* the same answer serves this one besides the one before it */
+    bool too;  /* the same answer serves this one besides the one before it, */
+    bool both; /* if it is of the active policy */
 };
 
 static bool suspends(const struct registry_question *q)
@@ -82,8 +83,10 @@ static const struct row ROWS[] = {
     ROW(OPERATOR_REVOKE, "POST /v1/operators/{id}/revoke"),
     ROW(POLICY_LIST, "GET /v1/policies"),
     ROW(POLICY_SHOW, "GET /v1/policies/{version}"),
+    ROW(POLICY_SHOW, "GET /v1/policies/{other}", .too = true, .both = true),
     ROW(POLICY_APPLY, "POST /v1/policies/check", .holds = only_checks),
     ROW(POLICY_APPLY, "POST /v1/policies"),
+    ROW(POLICY_PROPOSE, "POST /v1/policies/propose"),
     ROW(AUDIT_LIST, "GET /v1/audit"),
     ROW(AUDIT_WATCH, "GET /v1/audit/follow"),
     ROW(AUDIT_ENTRIES, "GET /v1/audit/entries"),
@@ -131,16 +134,19 @@ static void add_query(const struct registry_question *question, bool hash, struc
 }
 
 static void add_parameter(struct bytes name, const struct registry_question *question,
-                          struct buf *route)
+                          uint64_t active, struct buf *route)
 {
+    bool other = bytes_equal_text(name, "other");
+    bool version = other || bytes_equal_text(name, "version");
+
     if (bytes_equal_text(name, "id"))
         buf_addf(route, "%s", question->id);
     else if (bytes_equal_text(name, "fingerprint"))
         text_add_hex(route, BYTES_OF(question->fingerprint.at));
-    else if (bytes_equal_text(name, "version") && question->version == 0)
+    else if (version && (question->version == 0) != other)
         buf_addf(route, "active");
-    else if (bytes_equal_text(name, "version"))
-        buf_addf(route, "%" PRIu64, question->version);
+    else if (version)
+        buf_addf(route, "%" PRIu64, other ? active : question->version);
     else if (bytes_equal_text(name, "number"))
         buf_addf(route, "%" PRIu64, question->number);
     else
@@ -148,18 +154,18 @@ static void add_parameter(struct bytes name, const struct registry_question *que
 }
 
 enum rc daemon_authority_route(enum registry_ask ask, const struct registry_question *question,
-                               unsigned which, struct buf *route)
+                               uint64_t active, unsigned which, struct buf *route)
 {
     const struct row *row = find(ask, question, which);
 
-    if (row == NULL)
+    if (row == NULL || (row->both && question->version != 0 && question->version != active))
         return RC_NOT_FOUND;
     const char *at = row->route;
     for (const char *open = strchr(at, '{'); open != NULL; open = strchr(at, '{')) {
         const char *close = strchr(open, '}');
         buf_add(route, (struct bytes){ (const uint8_t *)at, (size_t)(open - at) });
         add_parameter((struct bytes){ (const uint8_t *)open + 1, (size_t)(close - open) - 1 },
-                      question, route);
+                      question, active, route);
         at = close + 1;
     }
     buf_addf(route, "%s", at);

@@ -5,10 +5,11 @@
 /*
  * POLICY_PART: what is too long for one message comes in parts, in their order, each under the
  * correlation of the request that will name the whole. Until then they lie here: few at a time,
- * fewer of one operator, and none for long after its last part. Nothing of them is in the
- * store, so what is never named leaves nothing.
+ * fewer of one operator, none for long after its last part, and none for long at all, or two
+ * operators could keep all places by a part now and then. Nothing of them is in the store, so
+ * what is never named leaves nothing.
  */
-enum { EACH = 2, AGE_MS = 30000 };
+enum { EACH = 2, AGE_MS = 30000, WHOLE_MS = 60000 };
 
 static void drop(struct daemon_authority_staged *staged)
 {
@@ -33,20 +34,27 @@ static struct daemon_authority_staged *find(const struct daemon_authority_reques
 
 /* ---- Age ---- */
 
-static enum rc look(struct loop_timer *timer)
+static bool drop_old(struct daemon_authority *authority)
 {
-    struct daemon_authority *authority =
-        (void *)((char *)timer - offsetof(struct daemon_authority, staged_timer));
     int64_t now_ms = loop_now_ms(authority->setup.loop);
     bool any = false;
 
     for (size_t i = 0; i < DAEMON_AUTHORITY_STAGED; i++) {
         struct daemon_authority_staged *at = &authority->staged[i];
-        if (at->name.len > 0 && now_ms - at->last_ms >= AGE_MS)
+        if (at->name.len > 0 &&
+            (now_ms - at->last_ms >= AGE_MS || now_ms - at->first_ms >= WHOLE_MS))
             drop(at);
         any = any || at->name.len > 0;
     }
-    return any ? loop_arm(authority->setup.loop, timer, AGE_MS) : RC_OK;
+    return any;
+}
+
+static enum rc look(struct loop_timer *timer)
+{
+    struct daemon_authority *authority =
+        (void *)((char *)timer - offsetof(struct daemon_authority, staged_timer));
+
+    return drop_old(authority) ? loop_arm(authority->setup.loop, timer, AGE_MS) : RC_OK;
 }
 
 void daemon_authority_staged_drop(struct daemon_authority *authority,
@@ -78,11 +86,9 @@ static enum rc begin(const struct daemon_authority_request *request,
     const struct registry_question *q = &request->question;
     struct daemon_authority_staged *made = NULL;
     unsigned own = 0;
-    bool any = false;
 
     for (size_t i = 0; i < DAEMON_AUTHORITY_STAGED; i++) {
         struct daemon_authority_staged *at = &authority->staged[i];
-        any = any || at->name.len > 0;
         own += at->name.len > 0 && strcmp(at->owner, request->actor.id) == 0;
         if (at->name.len == 0)
             made = at;
@@ -94,11 +100,12 @@ static enum rc begin(const struct daemon_authority_request *request,
         return fault(RC_BUSY, "%d policies are on their way already, which is the most",
                      DAEMON_AUTHORITY_STAGED);
     authority->staged_timer.due = look;
-    if (!any) /* else it is armed, or will be: look() */
+    if (authority->staged_timer.loop == NULL)
         TRY(loop_arm(authority->setup.loop, &authority->staged_timer, AGE_MS));
     *made = (struct daemon_authority_staged){ .channel = request->channel,
                                               .shown = q->preamble.actor.fingerprint,
                                               .name = q->name,
+                                              .first_ms = loop_now_ms(authority->setup.loop),
                                               .octets = BUF_MAX(q->name.len) };
     memcpy(made->correlation, q->preamble.correlation, sizeof made->correlation);
     memcpy(made->owner, request->actor.id, sizeof made->owner);
@@ -109,8 +116,9 @@ static enum rc begin(const struct daemon_authority_request *request,
 static enum rc add(struct daemon_authority_request *request)
 {
     const struct registry_question *q = &request->question;
-    struct daemon_authority_staged *staged = find(request);
 
+    drop_old(request->authority);
+    struct daemon_authority_staged *staged = find(request);
     TRY(registry_text_check(&(struct registry_text){ .name = q->name }));
     if (q->text.len != registry_text_part_len(&q->name, q->part) || q->text.len == 0)
         return fault(RC_MALFORMED, "policy: part %u of %u, of %zu octets", q->part,

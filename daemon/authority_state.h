@@ -70,6 +70,7 @@ enum daemon_authority_trouble {
     DAEMON_AUTHORITY_OPERATOR_SPOOL,
     DAEMON_AUTHORITY_RETENTION,
     DAEMON_AUTHORITY_EXPORT,
+    DAEMON_AUTHORITY_POLICY,
     DAEMON_AUTHORITY_CRL, /* and the numbers behind it: one for each issuer */
     DAEMON_AUTHORITY_TROUBLES = DAEMON_AUTHORITY_CRL + DAEMON_AUTHORITY_ISSUERS
 };
@@ -128,12 +129,23 @@ struct daemon_authority_staged {
     char owner[REGISTRY_ID_MAX + 1];
     struct registry_name name; /* of the whole; len 0: there is none */
     uint32_t next;             /* part */
-    int64_t last_ms;           /* when the last one came; the loop's clock */
+    int64_t first_ms, last_ms; /* when these came; the loop's clock */
     struct buf octets;
 };
 
 /* A text that a thread compiles. */
 struct daemon_authority_compiling;
+
+/* The policy by which acts are judged: authority_active.c. */
+struct daemon_authority_active {
+    struct policy *policy; /* NULL: this version does not compile */
+    uint64_t version;      /* 0: none was compiled in this life */
+    struct registry_name name;
+    bool starting, under_way; /* no outcome yet in this life; a thread compiles it */
+    struct loop_timer timer;
+    struct daemon_authority_request *bringing; /* policies that are compiled, not in force */
+    struct daemon_authority_request *parked;   /* until there is an outcome, in their order */
+};
 
 /* A walk over the signer's journal. */
 struct daemon_authority_walk {
@@ -158,10 +170,7 @@ struct daemon_authority {
     int64_t started_ms;
     bool ending;
 
-    struct policy *policy; /* the active one when it was last asked; NULL: none, or no policy */
-    struct registry_name policy_name; /* of its text, if that is in parts */
-    struct policy *ready;             /* the one in parts that was compiled last, or NULL */
-    struct registry_name ready_name;
+    struct daemon_authority_active active;
 
     struct keys_client *signer;
     bool issues;
@@ -210,7 +219,7 @@ struct daemon_authority {
 struct daemon_authority_request {
     struct store_job job; /* first: a job is its request */
     struct daemon_authority *authority;
-    struct daemon_authority_request *next; /* among the waiting, or the undone */
+    struct daemon_authority_request *next; /* among the waiting, the undone, or the parked */
     struct link_request request;           /* body is of our copy */
     bool answered;
     /* Of one that came through no door: told instead of answered. NULL for all others. */
@@ -234,10 +243,14 @@ struct daemon_authority_request {
     struct registry_certificate about; /* that a command is about */
     struct policy_decision denied;     /* version 0: no rule denied it */
 
-    /* A policy whose text is in parts */
+    /* A policy */
     struct registry_name name; /* of the one that is approved */
-    struct buf whole;
-    enum rc compiled; /* what came of it; text has its errors */
+    struct buf whole;          /* its text, if that came in parts or is approved */
+    enum rc compiled;          /* what came of it; text has its errors */
+    size_t rules;              /* that it has, if it compiled */
+    struct policy *brings;     /* by which acts are judged once it is in force, or NULL */
+    struct registry_name brings_name;
+    struct daemon_authority_request *next_bringing;
 
     /* Proposals */
     uint64_t decides; /* the number of the one that is approved or rejected */
@@ -288,10 +301,15 @@ static inline struct daemon_authority_request *daemon_authority_of(struct store_
 void daemon_authority_queue(struct daemon_authority_request *request,
                             enum rc (*change)(struct store_txn *txn, struct store_job *job),
                             void (*done)(struct store_job *job, enum rc rc));
+/* Serve a request that may be asked on its channel. */
+void daemon_authority_dispatch(struct daemon_authority_request *request);
+/* In a transaction, with a request: daemon_authority_check_actor() with the right it needs. */
+enum rc daemon_authority_know_actor(struct store_txn *txn, void *request);
 /* Answer with request->answer, and forget the request. */
 void daemon_authority_answer(struct daemon_authority_request *request);
 /* Answer with a refusal, its reason as fault_text(): written to the audit log first, together
- * with what must be undone (a reserved token, a signature that nobody will get). */
+ * with what must be undone (a reserved token, a signature that nobody will get). RC_BUSY is no
+ * decision: it is turned away, unless there is something to undo. */
 void daemon_authority_refuse(struct daemon_authority_request *request, enum rc rc);
 /* Keep fault_text() in request->reason, over what may put another in its place. */
 void daemon_authority_keep_reason(struct daemon_authority_request *request);
@@ -325,7 +343,8 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
 
 /*
  * Each: RC_DENIED, as REGISTRY_POLICY_SAYS tells it, if a rule denies it to the actor of the
- * latest check, or if there is no active policy that compiles; in the committing transaction.
+ * latest check, if none allows it and the setting demands one, or if there is no active policy
+ * that compiles; RC_BUSY, as daemon_authority_active(); in the committing transaction.
  * What registry_right_is_kept() is not judged.
  */
 
@@ -367,12 +386,48 @@ void daemon_authority_staged_drop(struct daemon_authority *authority,
 void daemon_authority_staged_stop(struct daemon_authority *authority);
 
 /* ---- authority_compile.c ---- */
-/* Check the request's whole on a thread, then done(), with compiled and text set. What is not
- * what the name says is refused, and what cannot be begun is turned away, without done(). */
+/* Compile this text on a thread, then done(), with compiled, text and brings set. Its octets
+ * stay as they are until then. What is not what its name says is refused, and what cannot be
+ * begun is turned away, without done(). */
 void daemon_authority_compile(struct daemon_authority_request *request,
-                              const struct registry_name *name,
+                              const struct registry_text *text,
                               void (*done)(struct daemon_authority_request *request));
+/* RC_BUSY: as many as may be under way at once are. */
+enum rc daemon_authority_compile_check_room(const struct daemon_authority *authority,
+                                            bool in_parts);
+/* Likewise, of the active one (whole is owned from here on), then
+ * daemon_authority_active_compiled(). */
+enum rc daemon_authority_compile_active(struct daemon_authority *authority, struct buf *whole,
+                                        const struct registry_name *name, uint64_t version);
 void daemon_authority_compile_stop(struct daemon_authority *authority);
+
+/* ---- authority_active.c: the policy that judges ---- */
+
+/*
+ * The active one as this transaction has it; borrowed until that ends. RC_DENIED, as
+ * REGISTRY_POLICY_SAYS tells it: it does not compile; RC_BUSY: it is being compiled.
+ */
+enum rc daemon_authority_active(struct store_txn *txn, struct daemon_authority *authority,
+                                struct policy **policy);
+/* A request has a policy that it may bring into force, with its own transaction; its reference
+ * is the request's from here on. */
+void daemon_authority_brings(struct daemon_authority_request *request, struct policy *policy,
+                             const struct registry_name *name);
+/* Does it have one, of this text? */
+bool daemon_authority_brings_text(const struct daemon_authority_request *request,
+                                  const struct registry_text *text);
+/* It will not, or not any more. No effect if it has none. */
+void daemon_authority_brings_none(struct daemon_authority_request *request);
+/* Its transaction is committed. */
+void daemon_authority_brought(struct daemon_authority_request *request);
+/* What came of daemon_authority_compile_active(): policy is owned from here on, or NULL. */
+void daemon_authority_active_compiled(struct daemon_authority *authority, uint64_t version,
+                                      const struct registry_name *name, enum rc rc,
+                                      struct policy *policy, struct bytes errors);
+/* What the active policy is asked about, before there is one: dispatched then. */
+bool daemon_authority_park(struct daemon_authority_request *request);
+enum rc daemon_authority_active_start(struct daemon_authority *authority);
+void daemon_authority_active_stop(struct daemon_authority *authority);
 
 /* ---- authority_revoke.c: DEVICE_REVOKE_MANY, and the count of single revocations ---- */
 enum rc daemon_authority_revoke_many(struct store_txn *txn,

@@ -239,6 +239,12 @@ static const struct settings_row ROWS[] = {
       "acts that need two administrators, with commas: policy, revocation (of many devices at "
       "once), retention (erasing audit records, removing holds); empty for none. With any, "
       "administrators are made at the machine alone" },
+    { "authority", "acts", SETTINGS_CHOICE, FIELD(authority.acts), 0, 0, "roles",
+      "roles,policy",
+      "who decides of calls, enrolments, renewals and revocations: roles, from which the "
+      "policy's denials take away; or policy: what roles allow is done if a rule allows it, "
+      "too. An administrator can put another policy in its place either way "
+      "(docs/policy-language.md)" },
     { "authority", "proposal_lifetime", SETTINGS_DURATION,
       FIELD(authority.proposal_lifetime_ms), MINUTE, 90LL * 24 * HOUR, "7d", NULL,
       "life of a proposal that no other administrator approves" },

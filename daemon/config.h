@@ -28,6 +28,7 @@ struct daemon_config_sink {
     char *address, *server_name, *authorities, *certificate, *key, *sd_id;
     int64_t settle_ms, renew_ms;
 };
+enum { DAEMON_CONFIG_ACTS_ROLES, DAEMON_CONFIG_ACTS_POLICY };
 enum daemon_config_sink_kind {
     DAEMON_CONFIG_NO_SINK,
     DAEMON_CONFIG_JSONL,
@@ -71,6 +72,7 @@ struct daemon_config {
         int64_t witness_quorum, witness_within_ms;
         int64_t token_lifetime_ms, crl_every_ms, crl_valid_ms;
         char *four_eyes; /* registry_acts_read() */
+        int acts;        /* a choice: DAEMON_CONFIG_ACTS_* */
         int64_t proposal_lifetime_ms, singles_most;
         char *door_names;
         int64_t audit_retention; /* days */

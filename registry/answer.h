@@ -21,7 +21,8 @@
  *   POLICY_SHOW          policy, text or its name (POLICY_TEXT has the octets)
  *   POLICY_PART          sequence: parts that are there
  *   POLICY_TEXT          list: the octets of that part
- *   POLICY_APPLY         accepted, policy, sequence; not accepted: text has a line an error;
+ *   POLICY_APPLY, POLICY_PROPOSE
+ *                        accepted, policy, sequence; not accepted: text has a line an error;
  *                        proposal (number 0: it was not made one, and is done)
  *   POLICY_LIST          cursor, list of policies
  *   STATUS               status

@@ -52,6 +52,7 @@ static const struct link_kind KINDS[] = {
     { REGISTRY_ASK_POLICY_TEXT, "policy-text", LINK_NORMAL, SMALL, LIST, false, false },
     { REGISTRY_ASK_ACKNOWLEDGE, "acknowledge", LINK_URGENT, SMALL, SMALL, false, false },
 
+    { REGISTRY_ASK_POLICY_PROPOSE, "policy-propose", LINK_NORMAL, LIST, CSR, false, false },
     { REGISTRY_ASK_PROPOSAL_LIST, "proposal-list", LINK_NORMAL, SMALL, LIST, false, false },
     { REGISTRY_ASK_PROPOSAL_SHOW, "proposal-show", LINK_NORMAL, SMALL, LIST, false, false },
     { REGISTRY_ASK_PROPOSAL_APPROVE, "proposal-approve", LINK_NORMAL, SMALL, SMALL, false,

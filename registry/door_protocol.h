@@ -60,6 +60,7 @@ enum registry_ask {
     REGISTRY_ASK_PROPOSAL_APPROVE = 47,
     REGISTRY_ASK_PROPOSAL_REJECT = 48,
     REGISTRY_ASK_DEVICE_REVOKE_MANY = 49, /* exactly those that are named */
+    REGISTRY_ASK_POLICY_PROPOSE = 50,     /* whether it needs two or not: a draft */
 };
 
 const struct link_protocol *registry_door_protocol(void);

@@ -65,7 +65,9 @@ enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_
 
     TRY(registry_fact_number(txn, BYTES("policy"), &active));
     TRY(check_new(new, active));
-    TRY(registry_text_put(txn, &new->text));
+    TRY(registry_quota_take(txn, new->author, new->text.name.len > 0 ? 0 : new->text.octets.len,
+                            REGISTRY_QUOTA_SHORT, now_ms));
+    TRY(registry_text_put(txn, &new->text, new->author, now_ms));
     struct store_number key = store_key_number(active + 1);
     buf_add_u64(&row, (uint64_t)now_ms);
     buf_add_sized16(&row, new->author);

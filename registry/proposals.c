@@ -67,6 +67,8 @@ enum rc registry_proposal_add(struct store_txn *txn, struct registry_proposal *p
     if (open.count == REGISTRY_PROPOSALS_OPEN)
         return fault(RC_LIMIT, "%d proposals wait: approve or reject one first",
                      REGISTRY_PROPOSALS_OPEN);
+    TRY(registry_quota_take(txn, bytes_of_text(proposal->author), content.len,
+                            REGISTRY_QUOTA_SHORT, now_ms));
     TRY(registry_fact_number(txn, HIGHEST, &highest));
     proposal->number = highest + 1;
     proposal->state = REGISTRY_PROPOSAL_OPEN;
@@ -77,6 +79,12 @@ enum rc registry_proposal_add(struct store_txn *txn, struct registry_proposal *p
     TRY(put_open(txn, &open));
     TRY(store_txn_insert(txn, REGISTRY_PROPOSED, BYTES_OF(key.at), content));
     return put(txn, proposal);
+}
+
+static bool ended_undone(enum registry_proposal_state state)
+{
+    return state == REGISTRY_PROPOSAL_REJECTED || state == REGISTRY_PROPOSAL_WITHDRAWN ||
+           state == REGISTRY_PROPOSAL_EXPIRED;
 }
 
 enum rc registry_proposal_get(struct store_txn *txn, uint64_t number,
@@ -91,7 +99,10 @@ enum rc registry_proposal_get(struct store_txn *txn, uint64_t number,
     TRY(rc);
     if (registry_proposal_read(value.bytes, proposal) != RC_OK)
         return fault_while(RC_CORRUPT, "registry: a proposal's row");
+    *content = (struct bytes){ NULL, 0 };
     rc = store_txn_get(txn, REGISTRY_PROPOSED, BYTES_OF(key.at), &value);
+    if (rc == RC_NOT_FOUND && ended_undone(proposal->state))
+        return RC_OK;
     if (rc == RC_NOT_FOUND)
         return fault(RC_CORRUPT, "registry: a proposal without its content");
     TRY(rc);
@@ -116,15 +127,16 @@ enum rc registry_proposal_check_open(const struct registry_proposal *proposal, i
 enum rc registry_proposal_check_second(struct store_txn *txn,
                                        const struct registry_proposal *proposal,
                                        const struct registry_subject *second,
-                                       const struct registry_fingerprint *shown)
+                                       const struct registry_fingerprint *shown, bool alone)
 {
     struct registry_certificate certificate;
     struct registry_subject author;
 
     if (second->kind != REGISTRY_OPERATOR || second->role != REGISTRY_ADMIN)
         return fault(RC_DENIED, "a proposal is approved by an administrator");
-    if (strcmp(second->id, proposal->author) == 0 ||
-        bytes_equal(BYTES_OF(shown->at), BYTES_OF(proposal->shown.at)))
+    bool same = strcmp(second->id, proposal->author) == 0 ||
+                bytes_equal(BYTES_OF(shown->at), BYTES_OF(proposal->shown.at));
+    if (same && !alone)
         return fault(RC_DENIED, "a proposal is approved by another than its author, %s",
                      proposal->author);
     TRY(registry_subject_get(txn, REGISTRY_OPERATOR, bytes_of_text(proposal->author), &author));
@@ -136,6 +148,39 @@ enum rc registry_proposal_check_second(struct store_txn *txn,
         return fault(RC_DENIED, "the certificate by which its author, %s, was known is revoked",
                      proposal->author);
     return RC_OK;
+}
+
+/* len 0: it names none, or its content is of another version of Touchmark. */
+static struct registry_name name_in(const struct registry_proposal *proposal,
+                                    struct bytes content)
+{
+    struct registry_question asked = { .id = "" };
+    const struct registry_act_row *act = registry_act_get(proposal->act);
+
+    if (act == NULL || registry_question_read_body(act->ask, content, &asked) != RC_OK)
+        return (struct registry_name){ 0 };
+    return asked.name;
+}
+
+/* What would have been done is nobody's any more; the log has its hash. */
+static enum rc drop_content(struct store_txn *txn, const struct registry_proposal *ended,
+                            const struct open *left)
+{
+    struct store_number key = store_key_number(ended->number);
+    struct registry_proposal one;
+    struct bytes content;
+    bool named = false;
+
+    TRY(registry_proposal_get(txn, ended->number, &one, &content));
+    const struct registry_name name = name_in(ended, content);
+    for (size_t i = 0; i < left->count && name.len > 0 && !named; i++) {
+        TRY(registry_proposal_get(txn, left->numbers[i], &one, &content));
+        const struct registry_name other = name_in(&one, content);
+        named = registry_name_equal(&name, &other);
+    }
+    if (!named)
+        TRY(registry_text_drop(txn, &name));
+    return store_txn_remove(txn, REGISTRY_PROPOSED, BYTES_OF(key.at));
 }
 
 enum rc registry_proposal_close(struct store_txn *txn, struct registry_proposal *proposal,
@@ -151,6 +196,8 @@ enum rc registry_proposal_close(struct store_txn *txn, struct registry_proposal 
         return fault(RC_CORRUPT, "registry: proposal %llu is not among the open ones",
                      (unsigned long long)proposal->number);
     TRY(put_open(txn, &left));
+    if (ended_undone(state))
+        TRY(drop_content(txn, proposal, &left));
     proposal->state = state;
     proposal->decided_ms = now_ms;
     return put(txn, proposal);

@@ -48,6 +48,7 @@ struct registry_spooled {
  *   POLICY_APPLY        text (or its name: POLICY_PART sent it before, under this
  *                       correlation), version (that it replaces; must be the active one),
  *                       only_check, why
+ *   POLICY_PROPOSE      as POLICY_APPLY
  *   POLICY_PART         name, part, text (its octets): in order, the first one is 0
  *   POLICY_TEXT         name, part
  *   POLICY_LIST         cursor, most

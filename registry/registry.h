@@ -200,9 +200,27 @@ struct registry_policy_row {
 enum rc registry_policy_get(struct store_txn *txn, uint64_t version,
                             struct registry_policy_row *policy);
 
-/* Keep a text that is in parts, unless it is kept already; a short one is its row's own.
- * RC_NOT_FOUND: only its name was given, and it is not kept. Its hash is the caller's word. */
-enum rc registry_text_put(struct store_txn *txn, const struct registry_text *text);
+/*
+ * Keep a text that is in parts, unless it is kept already; a short one is its row's own. For
+ * ever, or as long as a proposal that waits names it. RC_NOT_FOUND: only its name was given,
+ * and it is not kept; RC_EXISTS: its author has brought too much. Its hash is the caller's
+ * word.
+ */
+enum rc registry_text_put(struct store_txn *txn, const struct registry_text *text,
+                          struct bytes author, int64_t now_ms);
+enum rc registry_text_propose(struct store_txn *txn, const struct registry_text *text,
+                              struct bytes author, int64_t now_ms);
+/* No proposal names it any more: it goes, unless a version has it. */
+enum rc registry_text_drop(struct store_txn *txn, const struct registry_name *name);
+
+/*
+ * What is kept for ever is bounded for each author: so many octets of new texts in a day, as
+ * the wall clock says, RC_EXISTS above; what is short has more, so that a long one leaves room
+ * for the policy that takes its place. An author of no name (the first version's) is free.
+ */
+enum { REGISTRY_QUOTA_PARTS = 128 << 20, REGISTRY_QUOTA_SHORT = 160 << 20 };
+enum rc registry_quota_take(struct store_txn *txn, struct bytes author, size_t octets,
+                            uint64_t most, int64_t now_ms);
 /* A part of it, borrowed from the transaction; and all of it, in whole, whose ceiling is the
  * caller's. RC_NOT_FOUND. */
 enum rc registry_text_get_part(struct store_txn *txn, const struct registry_name *name,
@@ -226,20 +244,22 @@ enum { REGISTRY_PROPOSALS_OPEN = 64 }; /* at a time */
  * RC_LIMIT: too many are open, or the content is too long. */
 enum rc registry_proposal_add(struct store_txn *txn, struct registry_proposal *proposal,
                               struct bytes content, int64_t now_ms);
-/* RC_NOT_FOUND. content is borrowed from the transaction. */
+/* RC_NOT_FOUND. content is borrowed from the transaction; empty for one that ended undone: the
+ * audit log has its hash. */
 enum rc registry_proposal_get(struct store_txn *txn, uint64_t number,
                               struct registry_proposal *proposal, struct bytes *content);
 /* RC_EXISTS, with how it ended: it is not open any more, or its time is over. */
 enum rc registry_proposal_check_open(const struct registry_proposal *proposal, int64_t now_ms);
 /*
- * May this administrator, known by this certificate, be its second? RC_DENIED: he is its
- * author, or its author is no active administrator any more, or the certificate by which the
- * author was known was revoked: then there are no two who stand for it.
+ * May this administrator, known by this certificate, be its second? alone: its author may, too,
+ * since nothing demands two. RC_DENIED: he is its author, or its author is no active
+ * administrator any more, or the certificate by which the author was known was revoked: then
+ * there are no two who stand for it.
  */
 enum rc registry_proposal_check_second(struct store_txn *txn,
                                        const struct registry_proposal *proposal,
                                        const struct registry_subject *second,
-                                       const struct registry_fingerprint *shown);
+                                       const struct registry_fingerprint *shown, bool alone);
 /* An open one ends; decider, decider_shown and decided_why are given in *proposal. */
 enum rc registry_proposal_close(struct store_txn *txn, struct registry_proposal *proposal,
                                 enum registry_proposal_state state, int64_t now_ms);

@@ -246,6 +246,32 @@ def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
     assert told(running, "policy", "show")["version"] == bad + 3
 
 
+def test_a_draft_is_kept_checked_and_put_in_force_by_its_number(running, work):
+    before = told(running, "policy", "show")["version"]
+    wrong = running.touchmark("policy", "propose", written(work, "allow nobody\n"), check=False)
+    assert wrong.returncode == 7 and "line 1" in wrong.stderr, (wrong.returncode, wrong.stderr)
+    failing = 'allow device connect\nexpect deny device "d" connect\n'
+    assert running.touchmark("policy", "propose", written(work, failing), check=False).returncode == 7
+    file = written(work, POLICY + 'allow device "pump-1" publish "extra"\n')
+    draft = told(running, "policy", "propose", file, "--why", "pumps tell more")["proposal"]
+    assert (draft["state"], draft["author"], draft["why"], draft["base"]) == ("open", "admin", "pumps tell more", before)
+    record = running.wait_audit(action="proposal.make", decision="allowed")
+    assert "compiles with its tests" in record["reason"] and draft["hash"] in record["reason"]
+    assert told(running, "policy", "show")["version"] == before
+    number = draft["number"]
+    assert told(running, "proposal", "show", number)["text"] == file.read_text()
+    assert told(running, "policy", "activate", number, "--why", "tried", "--wait")["policy_version"] == before + 1
+    now = told(running, "policy", "show")
+    assert (now["text"], now["author"], now["why"]) == (file.read_text(), "admin", "pumps tell more")
+    assert running.touchmark("policy", "activate", number, check=False).returncode == 5
+    late = told(running, "policy", "propose", written(work, POLICY))["proposal"]["number"]
+    running.touchmark("proposal", "reject", late, "--why", "not now")
+    gone = told(running, "proposal", "show", late)
+    assert (gone["proposal"]["state"], gone["text"]) == ("withdrawn", None)
+    assert "is not kept" in running.touchmark("proposal", "show", late).stdout
+    running.apply_policy(POLICY)
+
+
 def test_versions_outlive_a_restart(running):
     told(running, "policy", "rollback", 1, "--reason", "to begin anew")
     running.apply_policy(POLICY)

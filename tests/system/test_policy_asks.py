@@ -139,3 +139,20 @@ def test_a_device_that_may_not_be_revoked_stays(running):
     assert "revoked" not in states.values(), states
     running.apply_policy(NOTHING)
     assert running.revoke("dev-1")
+
+
+def test_where_a_rule_is_demanded_the_first_policy_has_what_roles_do_and_none_has_nothing():
+    """With the setting, by the policy that init writes; and what no policy takes, under one that allows nothing."""
+    with world.world(settings={"authority": {"acts": "policy"}}) as strict:
+        device = strict.enrol("dev-1")
+        assert device.id == "dev-1"
+        assert "acts: policy" in strict.wait_audit(action="process.start", actor="authority")["reason"]
+        version = strict.apply_policy(NOTHING, wait=False)
+        for method, path, body in (("GET", "/v1/devices", None), ("POST", "/v1/devices/dev-1/revoke", {})):
+            answer = strict.call(method, path, body)
+            assert answer.status == 403, (path, answer.body)
+            assert answer.json()["error"]["detail"] == f"policy: no rule of version {version} allows it"
+        record = strict.wait_audit(action="device.revoke", decision="denied")
+        assert record["policy"] == version and not record.get("rule")
+        strict.apply_policy('allow operator call "+/#"\nallow role "admin" revoke\n')
+        assert strict.revoke("dev-1")

@@ -238,6 +238,7 @@ static const char *line_for(const struct api_route *route)
         { "listPolicies", "GET /v1/policies" },
         { "applyPolicy", "POST /v1/policies" },
         { "checkPolicy", "POST /v1/policies/check" },
+        { "proposePolicy", "POST /v1/policies/propose" },
         { "listAudit", "GET /v1/audit" },
         { "followAudit", "GET /v1/audit/follow" },
         { "backUp", "POST /v1/backups" },
@@ -265,7 +266,7 @@ static const char *body_for(const struct api_route *route)
 {
     if (strcmp(route->name, "addDevice") == 0)
         return "{\"id\":\"dev-1\"}";
-    if (strcmp(route->name, "applyPolicy") == 0)
+    if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "proposePolicy") == 0)
         return "{\"text\":\"x\",\"replaces\":2}";
     if (strcmp(route->name, "checkPolicy") == 0)
         return "{\"text\":\"x\"}";

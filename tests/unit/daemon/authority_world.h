@@ -8,11 +8,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "audit/checkpoint.h"
 #include "base/file.h"
 #include "daemon/authority_audit.h"
+#include "daemon/authority_policy.h"
+#include "daemon/events.h"
 #include "pki/hierarchy.h"
 #include "pki/pem.h"
 #include "registry/answer.h"
@@ -43,6 +46,8 @@ struct world {
     volatile int *blocked; /* shared: while it is not zero, no record finds space; or NULL */
     int64_t reading_window_ms;
     uint32_t four_eyes; /* registry_acts_read() */
+    bool acts_by_policy;
+    int log; /* a file for what it logs; 0: it is silent */
     int64_t proposal_lifetime_ms;
     uint64_t singles_most;
     uint32_t retention; /* days */
@@ -81,15 +86,16 @@ static inline enum rc ask_log(void *with, struct store_txn *txn, enum registry_a
     return deadly->audit.ask(deadly->audit.with, txn, ask, query, answer);
 }
 
-static unsigned policies_compiled;
+static volatile unsigned *policies_compiled; /* shared: by an authority, in whatever life */
 
-static inline enum rc check_policy(struct bytes text, struct buf *errors)
+static inline enum rc check_policy(struct bytes text, struct buf *errors,
+                                   struct policy **policy)
 {
-    policies_compiled++;
+    ++*policies_compiled;
     if (bytes_start_with(text, BYTES("# good slow")))
         usleep(1000000);
     if (bytes_start_with(text, BYTES("# good")))
-        return RC_OK;
+        return daemon_authority_check_policy(text, errors, policy);
     buf_addf(errors, "line 1 column 1: not good");
     return fault(RC_MALFORMED, "not good");
 }
@@ -189,8 +195,13 @@ static inline enum rc be_authority(struct world *w, const int *doors)
 {
     AUTO_OF(loop) *loop = NULL;
     AUTO_OF(store) *store = open_store(w);
+    AUTO_OF(log) *log = NULL;
     AUTO_OF(daemon_authority) *authority = NULL;
     struct daemon_authority_book book;
+
+    if (w->log > 0)
+        TRY(log_open(w->log, "authority", daemon_events(), LOG_NOTICE, &w->signing.clock,
+                     &log));
 
     TRY(loop_new(&w->signing.clock, &loop));
     TRY(daemon_authority_book_open(&book, &w->signing.clock));
@@ -203,6 +214,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
         .loop = loop,
         .clock = &w->signing.clock,
         .store = store,
+        .log = log,
         .backups = w->backups.dir,
         .recover = w->recover.dir,
         .audit = { .append = append,
@@ -221,6 +233,7 @@ static inline enum rc be_authority(struct world *w, const int *doors)
                       .crl_most = w->crl_most,
                       .reading_window_ms = w->reading_window_ms,
                       .four_eyes = w->four_eyes,
+                      .acts_by_policy = w->acts_by_policy,
                       .proposal_lifetime_ms = w->proposal_lifetime_ms,
                       .singles_most = w->singles_most,
                       .door_names = "localhost,127.0.0.1" },
@@ -272,6 +285,9 @@ static inline struct world *make_world(void)
     struct world *w = calloc(1, sizeof *w);
 
     assert_non_null(w);
+    policies_compiled = mmap(NULL, sizeof *policies_compiled, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true((void *)(uintptr_t)policies_compiled != MAP_FAILED);
     scratch_make(&w->scratch);
     scratch_make(&w->backups);
     scratch_make(&w->recover);
@@ -301,6 +317,7 @@ static inline int clean(void **state)
     struct world *w = *state;
 
     stop(w);
+    munmap((void *)(uintptr_t)policies_compiled, sizeof *policies_compiled);
     signing_remove(&w->signing);
     scratch_remove(&w->scratch);
     scratch_remove(&w->backups);

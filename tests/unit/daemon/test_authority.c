@@ -103,7 +103,6 @@ static void rights_are_the_roles_and_the_channels(void **state)
         { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_OPERATOR_LIST, RC_OK },
         { REGISTRY_OPERATOR_DOOR, ADMIN, REGISTRY_ASK_AUDIT_CHECKPOINT, RC_MALFORMED },
     };
-    unsigned compiled = policies_compiled;
     struct world *w = *state;
 
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
@@ -114,7 +113,8 @@ static void rights_are_the_roles_and_the_channels(void **state)
                          ROWS[i].rc);
     }
     assert_int_equal(count_audit(w, (enum audit_action)0, AUDIT_DENIED), 6);
-    assert_int_equal(policies_compiled, compiled); /* nobody's who may not write them */
+    /* the active one: nobody's who may not write them */
+    assert_int_equal(*policies_compiled, 1);
 }
 
 static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)

@@ -158,6 +158,34 @@ static void a_rule_that_allows_gives_nothing_to_a_role(void **state)
     add_device(w, "dev-1");
 }
 
+/* What is asked for by one name is not had by the other. */
+static void the_active_policy_is_denied_by_either_of_its_names(void **state)
+{
+    static const struct {
+        const char *route;
+        enum rc active, second, first; /* by "active", by its number, and of version 1 */
+    } ROWS[] = {
+        { "GET /v1/policies/2", RC_DENIED, RC_DENIED, RC_OK },
+        { "GET /v1/policies/active", RC_DENIED, RC_DENIED, RC_OK },
+        { "GET /v1/policies/1", RC_OK, RC_OK, RC_DENIED },
+    };
+    struct world *w = *state;
+    AUTO_BUF(rule, 256);
+    const char *text = NULL;
+
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        buf_reset(&rule);
+        buf_addf(&rule, "deny role \"auditor\" call \"%s\"\n", ROWS[i].route);
+        assert_int_equal(buf_text(&rule, &text), RC_OK);
+        struct registry_question q = { .version = apply(w, text) };
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].second);
+        q.version = 0;
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].active);
+        q.version = 1;
+        assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, q), ROWS[i].first);
+    }
+}
+
 /* ---- What is kept ---- */
 
 static const uint8_t ENTRIES_FROM_0[8];
@@ -237,6 +265,50 @@ static void under_a_policy_that_does_not_compile_nothing_else_is_done(void **sta
     apply(w, "");
     assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, about("dev-2")), RC_OK);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+}
+
+/* ---- Where a rule is demanded ---- */
+
+static int prepare_strict(void **state)
+{
+    struct world *w = make_world();
+
+    w->acts_by_policy = true;
+    start(w);
+    *state = w;
+    return 0;
+}
+
+static void what_no_rule_allows_is_not_done(void **state)
+{
+    struct world *w = *state;
+    const struct registry_question none = { 0 };
+    AUTO_TOLD(token);
+    AUTO_TOLD(told);
+
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_ADD, about("dev-1")),
+                  "policy: no rule of version 1 allows it");
+    expect_denial(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, none), "no rule of version 1");
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_POLICY_SHOW, none), RC_OK); /* kept */
+    assert_int_equal(count_audit(w, AUDIT_DEVICE_ADD, AUDIT_DENIED), 1);
+    apply(w, "allow operator call \"POST /v1/devices/#\"\n");
+    assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_DEVICE_ADD, about("dev-1")), RC_DENIED);
+    assert_null(strstr(fault_text(), "policy")); /* a rule gives nothing to a role */
+    add_device(w, "dev-1");
+    new_token(w, "dev-1", &token);
+    expect_denial(enrol(w, &w->device, &token, &told), "no rule of version 2 allows it");
+    struct registry_question revoke = about("dev-1");
+    revoke.state = REGISTRY_REVOKED;
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, revoke), "no rule of version 2");
+    apply(w, "allow anyone enroll\nallow role \"admin\" revoke\n"
+             "allow operator call \"POST /v1/devices/#\"\n"
+             "allow role \"auditor\" call \"GET /v1/policies/active\"\n");
+    assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
+    assert_int_equal(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, revoke), RC_OK);
+    assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, none), RC_OK);
+    const struct registry_question same = { .version = 3 }, other = { .version = 1 };
+    assert_int_equal(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, same), RC_OK);
+    expect_denial(try_it(w, AUDITOR, REGISTRY_ASK_POLICY_SHOW, other), "no rule of version 3");
 }
 
 /* ---- Revocation ---- */
@@ -508,10 +580,12 @@ int main(void)
         TEST(what_is_denied_is_not_done_and_says_which_rule),
         TEST(a_condition_asks_for_what_the_authority_knows),
         TEST(a_rule_that_allows_gives_nothing_to_a_role),
+        TEST(the_active_policy_is_denied_by_either_of_its_names),
         TEST(no_policy_locks_an_administrator_out),
         TEST(under_a_policy_that_does_not_compile_nothing_else_is_done),
         TEST(one_device_that_may_not_be_revoked_keeps_all_that_were_named),
         cmocka_unit_test_setup_teardown(both_are_judged_of_what_two_do, prepare_two, clean),
+        cmocka_unit_test_setup_teardown(what_no_rule_allows_is_not_done, prepare_strict, clean),
         TEST(a_token_is_not_used_up_by_a_denial),
         TEST(what_is_denied_while_it_is_signed_is_given_to_nobody),
         TEST(renewing_is_its_own_act),

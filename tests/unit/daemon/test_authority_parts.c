@@ -279,6 +279,15 @@ static void what_is_never_named_goes(void **state)
     assert_int_equal(send_part(w, ADMIN, EACH, &name, 0), RC_OK);
     assert_int_equal(apply(w, ADMIN, 0, &name, 1, &told), RC_OK);
     assert_true(told.answer.accepted);
+    /* kept by a part now and then: for a minute, not longer */
+    name = make("# good", 6 * REGISTRY_TEXT_PART);
+    assert_int_equal(send_part(w, ADMIN, 5, &name, 0), RC_OK);
+    *later_ms = 60000;
+    assert_int_equal(send_part(w, ADMIN, 5, &name, 1), RC_OK);
+    *later_ms = 85000;
+    assert_int_equal(send_part(w, ADMIN, 5, &name, 2), RC_OK);
+    *later_ms = 92000;
+    assert_int_equal(send_part(w, ADMIN, 5, &name, 3), RC_BUSY);
     munmap((void *)(uintptr_t)later_ms, sizeof *later_ms);
 }
 

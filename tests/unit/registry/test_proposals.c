@@ -15,6 +15,7 @@ struct case_of {
     uint64_t number, most;
     int64_t now_ms;
     size_t len; /* of the content that was found */
+    bool alone;
 };
 
 static struct registry_fingerprint fingerprint_of(uint8_t number)
@@ -80,7 +81,8 @@ static enum rc do_second(struct store_txn *txn, void *with)
 {
     struct case_of *one = with;
 
-    return registry_proposal_check_second(txn, &one->proposal, &one->second, &one->shown);
+    return registry_proposal_check_second(txn, &one->proposal, &one->second, &one->shown,
+                                          one->alone);
 }
 
 static enum rc do_close(struct store_txn *txn, void *with)
@@ -130,6 +132,9 @@ static void the_second_is_another_administrator(void **state)
     assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICE), RC_DENIED);
     assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICES_OTHER), RC_DENIED);
     assert_int_equal(second(w, &made, "bob", REGISTRY_ADMIN, ALICE), RC_DENIED);
+    made.alone = true;
+    assert_int_equal(second(w, &made, "alice", REGISTRY_ADMIN, ALICE), RC_OK);
+    assert_int_equal(second(w, &made, "bob", REGISTRY_AUDITOR, BOB), RC_DENIED);
 }
 
 static void an_author_who_is_gone_proposes_nothing_any_more(void **state)
@@ -330,6 +335,157 @@ static void the_setting_names_acts_and_nothing_else(void **state)
     }
 }
 
+/* ---- What does not stay ---- */
+
+enum { LONG = REGISTRY_TEXT_PART + 10, OTHER_LONG = LONG + 1 };
+
+/* Of so many octets, all alike; the hash is the caller's word. */
+static struct registry_text text_of(size_t len, uint8_t *octets)
+{
+    struct registry_text text = { { octets, len }, { (uint32_t)len, { (uint8_t)len, 1 } } };
+
+    memset(octets, 'a', len);
+    return text;
+}
+
+struct texts {
+    size_t len;
+    uint64_t number; /* of the proposal that was made, or is to be ended */
+    enum registry_proposal_state state;
+    int64_t now_ms;
+    uint64_t most;
+};
+
+static enum rc do_propose_text(struct store_txn *txn, void *with)
+{
+    static uint8_t octets[OTHER_LONG];
+    struct texts *one = with;
+    const struct registry_text text = text_of(one->len, octets);
+    const struct registry_question asked = { .name = text.name };
+    struct registry_proposal proposal = { .act = REGISTRY_ACT_POLICY,
+                                          .author = "alice",
+                                          .expires_ms = NOW_MS + HOUR_MS };
+    AUTO_BUF(content, REGISTRY_CONTENT_MAX);
+
+    TRY(registry_text_propose(txn, &text, BYTES("alice"), NOW_MS));
+    TRY(registry_question_write_body(REGISTRY_ASK_POLICY_APPLY, &asked, &content));
+    TRY(registry_proposal_add(txn, &proposal, buf_bytes(&content), NOW_MS));
+    one->number = proposal.number;
+    return RC_OK;
+}
+
+static enum rc do_put_text(struct store_txn *txn, void *with)
+{
+    static uint8_t octets[OTHER_LONG];
+    struct texts *one = with;
+    const struct registry_text text = text_of(one->len, octets);
+
+    return registry_text_put(txn, &text, BYTES("bob"), NOW_MS);
+}
+
+static enum rc do_end(struct store_txn *txn, void *with)
+{
+    const struct texts *one = with;
+    struct registry_proposal proposal;
+    struct bytes content;
+
+    TRY(registry_proposal_get(txn, one->number, &proposal, &content));
+    TRY(registry_proposal_close(txn, &proposal, one->state, NOW_MS));
+    TRY(registry_proposal_get(txn, one->number, &proposal, &content));
+    assert_int_equal(content.len > 0, one->state == REGISTRY_PROPOSAL_APPROVED);
+    return RC_OK;
+}
+
+static enum rc do_look(struct store_txn *txn, void *with)
+{
+    static uint8_t octets[OTHER_LONG];
+    const struct texts *one = with;
+    const struct registry_text text = text_of(one->len, octets);
+    AUTO_BUF(whole, REGISTRY_POLICY_MAX);
+
+    return registry_text_get(txn, &(struct registry_text){ .name = text.name }, &whole);
+}
+
+static uint64_t propose_text(struct world *w, size_t len)
+{
+    struct texts one = { .len = len };
+
+    assert_int_equal(store_write(w->store, do_propose_text, &one), RC_OK);
+    return one.number;
+}
+
+static void end_it(struct world *w, uint64_t number, enum registry_proposal_state state)
+{
+    struct texts one = { .number = number, .state = state };
+
+    assert_int_equal(store_write(w->store, do_end, &one), RC_OK);
+}
+
+static enum rc text_there(struct world *w, size_t len)
+{
+    struct texts one = { .len = len };
+
+    return store_read(w->store, do_look, &one);
+}
+
+static void what_ended_undone_leaves_no_text(void **state)
+{
+    struct world *w = *state;
+    struct texts put = { .len = LONG };
+
+    end_it(w, propose_text(w, LONG), REGISTRY_PROPOSAL_REJECTED);
+    assert_int_equal(text_there(w, LONG), RC_NOT_FOUND);
+    end_it(w, propose_text(w, LONG), REGISTRY_PROPOSAL_WITHDRAWN);
+    assert_int_equal(text_there(w, LONG), RC_NOT_FOUND);
+    uint64_t first = propose_text(w, LONG), second = propose_text(w, LONG);
+    uint64_t other = propose_text(w, OTHER_LONG);
+    end_it(w, first, REGISTRY_PROPOSAL_EXPIRED);
+    assert_int_equal(text_there(w, LONG), RC_OK); /* the second names it, too */
+    end_it(w, second, REGISTRY_PROPOSAL_EXPIRED);
+    assert_int_equal(text_there(w, LONG), RC_NOT_FOUND);
+    assert_int_equal(text_there(w, OTHER_LONG), RC_OK);
+    end_it(w, other, REGISTRY_PROPOSAL_APPROVED);
+    assert_int_equal(text_there(w, OTHER_LONG), RC_OK);
+    /* and a version's stays, whether it was proposed before that or after */
+    first = propose_text(w, LONG);
+    assert_int_equal(store_write(w->store, do_put_text, &put), RC_OK);
+    end_it(w, first, REGISTRY_PROPOSAL_REJECTED);
+    assert_int_equal(text_there(w, LONG), RC_OK);
+    end_it(w, propose_text(w, LONG), REGISTRY_PROPOSAL_REJECTED);
+    assert_int_equal(text_there(w, LONG), RC_OK);
+}
+
+static enum rc do_take(struct store_txn *txn, void *with)
+{
+    const struct texts *one = with;
+
+    return registry_quota_take(txn, BYTES("alice"), one->len, one->most, one->now_ms);
+}
+
+static enum rc take(struct world *w, size_t len, uint64_t most, int64_t now_ms)
+{
+    struct texts one = { .len = len, .most = most, .now_ms = now_ms };
+
+    return store_write(w->store, do_take, &one);
+}
+
+static void an_author_brings_so_much_a_day(void **state)
+{
+    struct world *w = *state;
+    enum { DAY_MS = 24 * HOUR_MS };
+
+    assert_int_equal(take(w, 60, 100, NOW_MS), RC_OK);
+    assert_int_equal(take(w, 41, 100, NOW_MS), RC_EXISTS);
+    store_close(w->store);
+    world_open(w);
+    assert_int_equal(take(w, 40, 100, NOW_MS + DAY_MS - 1), RC_OK);
+    assert_int_equal(take(w, 1, 100, NOW_MS + DAY_MS - 1), RC_EXISTS);
+    assert_int_equal(take(w, 1, 101, NOW_MS - DAY_MS), RC_OK); /* a clock that stepped back */
+    assert_int_equal(take(w, 1, 101, NOW_MS - DAY_MS), RC_EXISTS);
+    assert_int_equal(take(w, 100, 100, NOW_MS + DAY_MS), RC_OK);
+    assert_int_equal(take(w, SIZE_MAX, 100, NOW_MS + 2 * DAY_MS), RC_EXISTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +497,8 @@ int main(void)
         WORLD_TEST(only_so_many_wait),
         WORLD_TEST(all_are_listed_or_those_that_wait),
         WORLD_TEST(an_operator_has_so_many_single_ones_an_hour),
+        WORLD_TEST(what_ended_undone_leaves_no_text),
+        WORLD_TEST(an_author_brings_so_much_a_day),
         cmocka_unit_test(the_setting_names_acts_and_nothing_else),
     };
 
