@@ -50,6 +50,7 @@ enum policy_concern {
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
     POLICY_CLAIMED,     /* it lets in by what the client says of itself */
+    POLICY_IDLE,        /* what it wants is asked by nobody, or not held */
     POLICY_UNFINISHED,  /* it was not looked whether this one and those above are shadowed */
 };
 struct policy_finding {

@@ -232,11 +232,13 @@ static bool is_first(const struct policy_rules *rules, uint32_t place, bool of_n
 static enum rc check_rule(struct policy_checker *checker, uint32_t place)
 {
     const struct policy_rule *rule = &checker->rules->at[place];
+    const bool of_name = is_first(checker->rules, place, true);
 
-    if (is_first(checker->rules, place, true)) {
+    if (of_name) {
         TRY(check_condition(checker, place));
         TRY(check_group(checker, place));
     }
+    TRY(policy_check_idle(checker, place, is_first(checker->rules, place, false), of_name));
     if (rule->effect != POLICY_ALLOW)
         return RC_OK;
     if (is_first(checker->rules, place, false))

@@ -18,6 +18,9 @@ struct policy_checker {
 
 enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
                          bool grave, uint32_t rule, struct bytes resource, struct buf *text);
+/* What nobody asks for, or holds. */
+enum rc policy_check_idle(struct policy_checker *checker, uint32_t place, bool first_of_rule,
+                          bool first_of_name);
 /* What each rule does that others do not. */
 enum rc policy_check_shadows(struct policy_checker *checker);
 /* Is there nothing that could be known, or not known, by which the rule applies? Tried with all

@@ -52,6 +52,35 @@ static const struct finding_row {
       "line 1, column 1: warning: \"#\": its first level is a wildcard: it is not held to any "
       "branch of topics\n" },
     { "deny device publish \"#\"\n", "" },
+    { "allow device \"d\" connect limit 1/h\n",
+      "line 1, column 1: warning: limit has no effect here: it is held for publish, subscribe "
+      "and receive\n" },
+    { "allow device \"d\" publish, retain \"a\" limit 1/h payload 1 log full\n", "" },
+    { "allow device \"d\" publish \"a\" lease 1m\n",
+      "line 1, column 1: warning: lease has no effect here: it is held for connect\n" },
+    { "allow device \"d\" subscribe \"a\" payload 1\n",
+      "line 1, column 1: warning: payload has no effect here: it is held for publish, receive, "
+      "retain and will\n" },
+    { "allow device \"d\" connect log full\ndeny device \"e\" connect log full\n",
+      "line 1, column 1: warning: log full has no effect here: it is held for publish, "
+      "subscribe, receive, retain and will\n" },
+    { "deny operator \"o\" revoke \"d\" log full\n",
+      "line 1, column 1: warning: log full has no effect here: it is held for connect, "
+      "publish, "
+      "subscribe, receive, retain and will\n" },
+    { "deny device \"d\" read \"a\"\n",
+      "line 1, column 1: warning: nobody asks for read yet\n" },
+    { "deny role \"admni\" revoke\n", "line 1, column 1: warning: nobody has the role "
+                                      "\"admni\": there are admin and auditor\n" },
+    { "deny operator \"o\" call \"delete /v1/devices/#\"\n",
+      "line 1, column 1: warning: \"delete /v1/devices/#\": no request looks so: a method in "
+      "capitals, a space, and a path from its root, as in \"GET /v1/devices\"\n" },
+    { "deny operator \"o\" call \"/v1/devices\"\n",
+      "line 1, column 1: warning: \"/v1/devices\": no request looks so: a method in capitals, "
+      "a "
+      "space, and a path from its root, as in \"GET /v1/devices\"\n" },
+    { "deny operator \"o\" call \"DELETE /v1/devices/#\"\ndeny line \"l\" call \"+/v1/#\"\n",
+      "" },
     { "allow group \"none\" connect\n",
       "line 1, column 1: note: no device is in the group \"none\"\n" },
     { "deny group \"none\" connect\n",

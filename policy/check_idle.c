@@ -1,0 +1,139 @@
+#include "policy/check.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* What a rule asks for and nobody does: it is allowed to be there, and whoever relies on it is
+ * mistaken. docs/policy-language.md, "What is asked today". */
+
+enum { TEXT_MAX = 1024 };
+
+#define ACTION(name) (1U << POLICY_##name)
+static const unsigned UNASKED = ACTION(INGEST) | ACTION(READ) | ACTION(DELIVER);
+
+/* By what is allowed; of a denial, log full alone. */
+static const struct duty {
+    const char *name;
+    unsigned held; /* set of 1 << enum policy_action */
+} LIMIT = { "limit", ACTION(PUBLISH) | ACTION(SUBSCRIBE) | ACTION(RECEIVE) },
+  PAYLOAD = { "payload", ACTION(PUBLISH) | ACTION(RETAIN) | ACTION(WILL) | ACTION(RECEIVE) },
+  LEASE = { "lease", ACTION(CONNECT) },
+  LOG_FULL = { "log full", ACTION(PUBLISH) | ACTION(RETAIN) | ACTION(WILL) | ACTION(SUBSCRIBE) |
+                               ACTION(RECEIVE) },
+  LOG_DENIED = { "log full", ACTION(CONNECT) | ACTION(PUBLISH) | ACTION(RETAIN) | ACTION(WILL) |
+                                 ACTION(SUBSCRIBE) | ACTION(RECEIVE) };
+
+/* "publish, retain and will" */
+static void add_actions(unsigned actions, struct buf *text)
+{
+    const char *before = "";
+
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+        if (!(actions & 1U << action))
+            continue;
+        actions &= ~(1U << action);
+        buf_addf(text, "%s%s", before, policy_action_name(action));
+        before = (actions & (actions - 1)) == 0 ? " and " : ", ";
+    }
+}
+
+static enum rc tell(struct policy_checker *checker, uint32_t place, struct buf *text)
+{
+    return policy_check_add(checker, POLICY_IDLE, true, place, (struct bytes){ NULL, 0 }, text);
+}
+
+static enum rc check_actions(struct policy_checker *checker, uint32_t place, unsigned actions)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if ((actions & UNASKED) == 0)
+        return RC_OK;
+    buf_addf(&text, "nobody asks for ");
+    add_actions(actions & UNASKED, &text);
+    buf_addf(&text, " yet");
+    return tell(checker, place, &text);
+}
+
+static enum rc check_duty(struct policy_checker *checker, uint32_t place, bool is_there,
+                          const struct duty *duty, unsigned actions)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (!is_there || (actions & duty->held) != 0)
+        return RC_OK;
+    buf_addf(&text, "%s has no effect here: it is held for ", duty->name);
+    add_actions(duty->held, &text);
+    return tell(checker, place, &text);
+}
+
+static enum rc check_duties(struct policy_checker *checker, uint32_t place,
+                            const struct policy_rule *rule)
+{
+    const struct policy_obligations *o = &rule->obligations;
+    unsigned actions = rule->actions;
+
+    TRY(check_duty(checker, place, o->rate > 0, &LIMIT, actions));
+    TRY(check_duty(checker, place, o->payload_limited, &PAYLOAD, actions));
+    TRY(check_duty(checker, place, o->lease_ms > 0, &LEASE, actions));
+    return check_duty(checker, place, o->log_full,
+                      rule->effect == POLICY_DENY ? &LOG_DENIED : &LOG_FULL, actions);
+}
+
+/* Roles are two, however the registry may grow: registry/subject.c has them. */
+static enum rc check_role(struct policy_checker *checker, uint32_t place,
+                          const struct policy_rule *rule)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (rule->principal != POLICY_ROLE || bytes_equal(rule->name, BYTES("admin")) ||
+        bytes_equal(rule->name, BYTES("auditor")))
+        return RC_OK;
+    buf_addf(&text, "nobody has the role \"");
+    text_add_escaped(&text, rule->name);
+    buf_addf(&text, "\": there are admin and auditor");
+    return tell(checker, place, &text);
+}
+
+static bool is_method(struct bytes word)
+{
+    static const char *const METHODS[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" };
+
+    for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
+        if (bytes_equal_text(word, METHODS[i]))
+            return true;
+    return false;
+}
+
+/* "GET /v1/devices": a method, a space, a path. A wildcard or fact may stand for the first
+ * level as a whole. */
+static enum rc check_call(struct policy_checker *checker, uint32_t place,
+                          const struct policy_rule *rule)
+{
+    struct policy_levels levels = policy_topic_levels(rule->filter);
+    struct bytes level = policy_topic_next(&levels);
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (!(rule->actions & ACTION(CALL)) || policy_topic_is_hash(level) ||
+        policy_topic_is_plus(level) || memmem(level.at, level.len, "${", 2) != NULL ||
+        (level.len > 1 && level.at[level.len - 1] == ' ' &&
+         is_method((struct bytes){ level.at, level.len - 1 })))
+        return RC_OK;
+    buf_addf(&text, "no request looks so: a method in capitals, a space, and a path from its "
+                    "root, as in \"GET /v1/devices\"");
+    return policy_check_add(checker, POLICY_IDLE, true, place, rule->filter, &text);
+}
+
+enum rc policy_check_idle(struct policy_checker *checker, uint32_t place, bool first_of_rule,
+                          bool first_of_name)
+{
+    const struct policy_rule *rule = &checker->rules->at[place];
+
+    if (first_of_name)
+        TRY(check_role(checker, place, rule));
+    TRY(check_call(checker, place, rule));
+    if (!first_of_rule) /* all parts of a rule have its actions and obligations */
+        return RC_OK;
+    TRY(check_actions(checker, place, rule->actions));
+    return check_duties(checker, place, rule);
+}
