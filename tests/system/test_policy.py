@@ -421,6 +421,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     file = written(work, AFTER)
     before = decisions(past, past.since)
     assert told(past, "policy", "replay", written(work, BEFORE, "before.policy"))["changes"] == []
+    fetched = len(past.audit(action="policy.read"))
     answer = told(past, "policy", "replay", file, "--since", past.since, status=9)
     changes = {(row["actor"], row["action"], row.get("target")): row["change"] for row in answer["changes"]}
     assert changes == {
@@ -435,6 +436,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     }
     assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 5, 2)
     assert answer["same"] == len(before) - 8
+    assert len(past.audit(action="policy.read")) == fetched + 1  # for two devices, three sorts of acts and one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
 
