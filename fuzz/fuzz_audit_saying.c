@@ -25,15 +25,19 @@ static void is_near(int64_t at_ms, int64_t now_ms)
         abort();
 }
 
-/* Whatever its clock said, it can be written down, and is of today when it is bound again. */
+/* Whatever its clock said, it can be written down, in its order, and is of today when it is
+ * bound again. */
 static void bound(struct audit_record *record, int64_t now_ms)
 {
+    const bool ordered = record->aggregate.first_ms <= record->aggregate.last_ms;
     AUTO_BUF(room, AUDIT_REASON_MAX);
     AUTO_BUF(again_room, AUDIT_REASON_MAX);
     AUTO_BUF(form, AUDIT_RECORD_MAX);
 
     audit_saying_bound(record, now_ms, &room);
     if (room.broken || audit_record_write(record, &form) != RC_OK)
+        abort();
+    if (ordered && record->aggregate.first_ms > record->aggregate.last_ms)
         abort();
     is_near(record->wall_ms, now_ms);
     is_near(record->aggregate.first_ms, now_ms);
