@@ -29,49 +29,52 @@ static enum rc place_devices(struct cli_changed *changed)
     return RC_OK;
 }
 
-static enum rc compare(struct cli_changed *changed, json_int_t version,
-                       struct policy_diff *diff)
+/* A limit of the comparison is no reason to judge nothing: then each act is looked at. */
+static enum rc compare(struct cli_changed *changed, struct cli_changed_version *version)
 {
     AUTO_BUF(word, 32);
     AUTO_OF(policy) *old = NULL;
     const struct policy_fleet fleet = cli_fleet_devices(&changed->fleet);
     const char *number = NULL;
 
-    buf_addf(&word, "%" JSON_INTEGER_FORMAT, version);
+    buf_addf(&word, "%" JSON_INTEGER_FORMAT, version->number);
     TRY(buf_text(&word, &number));
     TRY(cli_compile(changed->source, number, &old));
-    return policy_diff(old, changed->new, &fleet, diff);
+    enum rc rc = policy_diff(old, changed->new, &fleet, &version->diff);
+    version->unsure = rc == RC_LIMIT;
+    return version->unsure ? RC_OK : rc;
 }
 
 static enum rc find(struct cli_changed *changed, json_int_t version,
-                    const struct policy_diff **found)
+                    const struct cli_changed_version **found)
 {
-    struct policy_diff diff = { 0 };
+    struct cli_changed_version made = { .number = version };
 
     for (size_t i = 0; i < changed->count && i < CLI_CHANGED_MAX; i++)
         if (changed->at[i].number == version) {
-            *found = &changed->at[i].diff;
+            *found = &changed->at[i];
             return RC_OK;
         }
-    TRY(compare(changed, version, &diff));
+    TRY(compare(changed, &made));
     struct cli_changed_version *room = &changed->at[changed->count++ % CLI_CHANGED_MAX];
     policy_diff_clear(&room->diff);
-    *room = (struct cli_changed_version){ version, diff };
-    *found = &room->diff;
+    *room = made;
+    *found = room;
     return RC_OK;
 }
 
 enum rc cli_changed_ask(struct cli_changed *changed, json_int_t version, const char *device,
                         unsigned actions, bool *is_changed)
 {
-    const struct policy_diff *diff = NULL;
+    const struct cli_changed_version *found = NULL;
 
     TRY(place_devices(changed));
     const json_t *place = json_object_get(changed->places, device);
     if (place == NULL)
         return fault(RC_NOT_FOUND, "there is no device %s", device);
-    TRY(find(changed, version, &diff));
+    TRY(find(changed, version, &found));
+    const unsigned *told = found->diff.changed;
     *is_changed =
-        diff->changed != NULL && (diff->changed[json_integer_value(place)] & actions) != 0;
+        found->unsure || (told != NULL && (told[json_integer_value(place)] & actions) != 0);
     return RC_OK;
 }

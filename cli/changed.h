@@ -16,6 +16,7 @@ struct cli_changed {
     json_t *places;         /* of the devices in the fleet, by id */
     struct cli_changed_version {
         json_int_t number;
+        bool unsure; /* too much differs for policy_diff() to say what */
         struct policy_diff diff;
     } at[CLI_CHANGED_MAX];
     size_t count; /* that were ever compared: the oldest makes room */
@@ -24,8 +25,8 @@ void cli_changed_clear(struct cli_changed *changed);
 
 /*
  * Does the new policy decide any of these actions (a set of 1 << enum policy_action) otherwise
- * for the device than the version did? Exact where no conditions are. RC_NOT_FOUND: the device
- * is not known.
+ * for the device than the version did? Exact where no conditions are; yes of everything where
+ * more differs than can be told. RC_NOT_FOUND: the device is not known.
  */
 enum rc cli_changed_ask(struct cli_changed *changed, json_int_t version, const char *device,
                         unsigned actions, bool *is_changed);

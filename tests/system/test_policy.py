@@ -436,7 +436,13 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     }
     assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 5, 2)
     assert answer["same"] == len(before) - 8
-    assert len(past.audit(action="policy.read")) == fetched + 1  # for two devices, three sorts of acts and one version
+    # Where more differs than diff tells (20,000 filters), each act is judged, with the same outcome.
+    wide = file.read_text() + "".join(
+        'allow device "nobody" publish ' + ", ".join(f'"t/{i}/{k}"' for k in range(1001)) + "\n" for i in range(20))
+    assert place.touchmark("policy", "diff", file, written(work, wide, "wide.policy"), check=False).returncode == 7
+    by_acts = told(past, "policy", "replay", work / "wide.policy", "--since", past.since, status=9)
+    assert by_acts == answer
+    assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: for two devices, three sorts of acts and one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
 
