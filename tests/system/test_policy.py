@@ -442,7 +442,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     assert place.touchmark("policy", "diff", file, written(work, wide, "wide.policy"), check=False).returncode == 7
     by_acts = told(past, "policy", "replay", work / "wide.policy", "--since", past.since, status=9)
     assert by_acts == answer
-    assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: for two devices, three sorts of acts and one version
+    assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: two devices, three sorts of acts, one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
 
