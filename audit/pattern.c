@@ -58,9 +58,10 @@ struct bytes audit_pattern_text(uint64_t pattern, struct bytes first, struct buf
     buf_reset(room);
     for (unsigned i = 0; first.len > 0 && levels.more && (i < kept || !rest); i++) {
         struct bytes level = policy_topic_next(&levels);
+        bool is_rest = policy_topic_is_hash(level); /* whatever the number says is behind it */
         if (i < LEVELS && pattern >> i & 1)
             level = BYTES("+");
-        if (room->len + 1 + level.len + 2 > AUDIT_TARGET_MAX) {
+        if (is_rest || room->len + 1 + level.len + 2 > AUDIT_TARGET_MAX) {
             rest = true;
             break;
         }

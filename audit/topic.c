@@ -6,6 +6,11 @@
 
 static const char SHARED[] = "$share/";
 
+static bool has_several(const struct audit_record *record)
+{
+    return record->aggregate.targets > 1 || record->aggregate.targets_capped;
+}
+
 struct bytes audit_topic_of(const struct audit_record *record)
 {
     const struct audit_action_row *row = audit_action_get(record->action);
@@ -18,6 +23,9 @@ struct bytes audit_topic_of(const struct audit_record *record)
     const uint8_t *name = topic.at + sizeof SHARED - 1;
     size_t left = topic.len - (sizeof SHARED - 1);
     const uint8_t *slash = left > 0 ? memchr(name, '/', left) : NULL;
+    /* "$share/#" is the pattern of "$share" and "$share/NAME/topic", so # is what it is of. */
+    if (has_several(record) && left == 1 && *name == '#')
+        return (struct bytes){ name, left };
     if (slash == NULL || slash + 1 == topic.at + topic.len)
         return topic;
     return (struct bytes){ slash + 1, (size_t)(topic.at + topic.len - (slash + 1)) };
@@ -64,7 +72,6 @@ bool audit_topic_meets(struct bytes filter, struct bytes other)
 bool audit_topic_meets_record(struct bytes filter, const struct audit_record *record)
 {
     const struct bytes topic = audit_topic_of(record);
-    bool several = record->aggregate.targets > 1 || record->aggregate.targets_capped;
 
-    return topic.len > 0 && meets(filter, topic, several);
+    return topic.len > 0 && meets(filter, topic, has_several(record));
 }

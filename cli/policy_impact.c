@@ -16,6 +16,7 @@ struct impact {
     struct cli_source source;
     struct policy *old, *new;
     bool some_lose;   /* rights to subscribe, between them */
+    bool unsure;      /* more differs than can be told, so anybody may */
     json_t *sessions; /* cli_live_read() */
     struct cli_known known;
     json_t *losses; /* [{"device","since","peer","loses","filter","why"}] */
@@ -37,8 +38,11 @@ static bool loses_some(const struct policy_diff_entry *entry)
 static enum rc compare(struct impact *m)
 {
     struct policy_diff diff = { 0 };
+    enum rc rc = policy_diff(m->old, m->new, NULL, &diff);
 
-    TRY(policy_diff(m->old, m->new, NULL, &diff));
+    m->some_lose = m->unsure = rc == RC_LIMIT;
+    if (rc != RC_OK)
+        return m->unsure ? RC_OK : rc;
     for (size_t i = 0; i < diff.count; i++)
         m->some_lose |= loses_some(&diff.at[i]);
     policy_diff_clear(&diff);
@@ -128,8 +132,8 @@ static enum rc may_lose(const struct impact *m, struct cli_judged *judged, bool 
     const struct policy_fleet fleet = { just_this, judged };
     struct policy_diff diff = { 0 };
 
-    *may = false;
-    if (!m->some_lose)
+    *may = m->unsure;
+    if (m->unsure || !m->some_lose)
         return RC_OK;
     TRY(policy_diff(m->old, m->new, &fleet, &diff));
     for (size_t i = 0; i < diff.count; i++)

@@ -1,4 +1,5 @@
 #include "cli/audit_pages.h"
+#include "cli/changed.h"
 #include "cli/commands.h"
 #include "cli/compile.h"
 #include "cli/known.h"
@@ -24,8 +25,8 @@ struct replay {
     struct cli_source source;
     struct policy *new;
     struct cli_known known;
-    json_t *changed; /* "version/device": set of actions that NEW decides otherwise for it */
-    json_t *rows;    /* [{"change","device","action","target","was","why","count",...}] */
+    struct cli_changed changed;
+    json_t *rows; /* [{"change","device","action","target","was","why","count",...}] */
     json_int_t same, allowed, denied, undecidable; /* acts */
 };
 
@@ -61,57 +62,14 @@ static bool is_by_policy(const json_t *record)
 
 /* ---- Does NEW decide anything otherwise for this device? ---- */
 
-static enum rc just_this(void *with,
-                         enum rc (*visit)(void *visitor, const struct policy_facts *),
-                         void *visitor)
-{
-    const struct cli_judged *judged = with;
-
-    return visit(visitor, &judged->facts);
-}
-
-static enum rc compare(struct replay *r, struct decided *d, const char *version,
-                       json_int_t *actions)
-{
-    const struct policy_fleet fleet = { just_this, &d->judged };
-    AUTO_OF(policy) *old = NULL;
-    struct policy_diff diff = { 0 };
-
-    TRY(cli_compile(&r->source, version, &old));
-    TRY(policy_diff(old, r->new, &fleet, &diff));
-    *actions = 0;
-    for (size_t i = 0; i < diff.count; i++)
-        if (diff.at[i].asker == POLICY_BY_DEVICE && diff.at[i].devices > 0)
-            *actions |= diff.at[i].actions;
-    policy_diff_clear(&diff);
-    return RC_OK;
-}
-
 /* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
-static enum rc find_changed(struct replay *r, struct decided *d, bool *changed)
+static enum rc find_changed(struct replay *r, const struct decided *d, bool *changed)
 {
-    AUTO_BUF(key, LINE_LEN_MAX);
-    AUTO_BUF(version, 32);
-    const char *name = NULL, *number = NULL;
-    json_int_t actions = 0;
+    unsigned asked = 1U << d->action;
 
-    buf_addf(&version, "%" JSON_INTEGER_FORMAT, d->version);
-    buf_addf(&key, "%" JSON_INTEGER_FORMAT "/%s", d->version, d->judged.device.id);
-    TRY(buf_text(&version, &number));
-    TRY(buf_text(&key, &name));
-    const json_t *known = json_object_get(r->changed, name);
-    if (known != NULL) {
-        actions = json_integer_value(known);
-    } else {
-        TRY(compare(r, d, number, &actions));
-        if (json_object_set_new(r->changed, name, json_integer(actions)) != 0)
-            return fault(RC_NOMEM, "changes");
-    }
-    json_int_t asked = 1 << d->action;
     if (d->action == POLICY_WILL) /* with a will that is retained the record is of both */
-        asked |= 1 << POLICY_RETAIN;
-    *changed = (actions & asked) != 0;
-    return RC_OK;
+        asked |= 1U << POLICY_RETAIN;
+    return cli_changed_ask(&r->changed, d->version, d->judged.device.id, asked, changed);
 }
 
 /* ---- What NEW says ---- */
@@ -188,7 +146,7 @@ static bool has_many_targets(const json_t *record)
            json_is_true(json_object_get(aggregate, "targets_capped"));
 }
 
-static enum rc look_closer(struct replay *r, struct decided *d)
+static enum rc look_closer(struct replay *r, const struct decided *d)
 {
     enum cli_outcome outcome = CLI_UNDECIDABLE;
     struct policy_decision decision = { 0 };
@@ -281,20 +239,20 @@ static enum rc replay(struct replay *r)
     TRY(cli_compile(&r->source, r->call->words[0], &r->new));
     TRY(cli_source_open(&r->source));
     TRY(cli_known_read(&r->source.remote, &r->known));
+    r->changed =
+        (struct cli_changed){ .source = &r->source, .new = r->new, .known = &r->known };
     TRY(look_at_all(r));
     return show(r);
 }
 
 static enum rc run(const struct cli_call *call)
 {
-    struct replay r = {
-        .call = call, .source.call = call, .changed = json_object(), .rows = json_array()
-    };
+    struct replay r = { .call = call, .source.call = call, .rows = json_array() };
     enum rc rc = replay(&r);
 
+    cli_changed_clear(&r.changed);
     policy_unref(r.new);
     cli_known_clear(&r.known);
-    json_decref(r.changed);
     json_decref(r.rows);
     cli_source_close(&r.source);
     return rc;

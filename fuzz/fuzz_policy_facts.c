@@ -24,17 +24,30 @@ static uint8_t byte_of(struct bytes line, size_t which)
 }
 
 /* An empty line is a text that is not known. */
-static void take_text(struct bytes *rest, struct bytes *text, bool name, bool *names)
+static void take_text(struct bytes *rest, struct bytes *text)
 {
     struct bytes line = line_of(rest);
 
     *text = line.len == 0 ? (struct bytes){ NULL, 0 } : line;
-    if (name && line.len > 0)
-        *names = *names && policy_name_is(line);
+}
+
+/* One line, a space after each; the last is the rest of the line. */
+static void take_groups(struct bytes *rest, struct bytes *groups, struct policy_facts *f)
+{
+    struct bytes line = line_of(rest);
+
+    f->groups = groups;
+    while (line.len > 0 && f->group_count < POLICY_GROUPS_MAX) {
+        const uint8_t *space = memchr(line.at, ' ', line.len);
+        size_t len = space == NULL ? line.len : (size_t)(space - line.at);
+        groups[f->group_count++] = (struct bytes){ line.at, len };
+        len += space != NULL;
+        line = (struct bytes){ line.at + len, line.len - len };
+    }
 }
 
 /* True if all that may stand in a topic are names. */
-static bool take_facts(struct bytes *rest, struct policy_facts *f)
+static bool take_facts(struct bytes *rest, struct bytes *groups, struct policy_facts *f)
 {
     struct bytes *const TEXTS[] = {
         &f->device_id,
@@ -49,12 +62,20 @@ static bool take_facts(struct bytes *rest, struct policy_facts *f)
         &f->firmware_version,
         &f->connection_address,
         &f->client_id,
+        &f->attestation_verdict,
+        &f->connection_door,
+        &f->connection_protocol,
+        &f->connection_tls,
     };
     enum { NAMES = 8 };
     bool names = true;
 
-    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++)
-        take_text(rest, TEXTS[i], i < NAMES, &names);
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        take_text(rest, TEXTS[i]);
+        if (i < NAMES && TEXTS[i]->len > 0)
+            names = names && policy_name_is(*TEXTS[i]);
+    }
+    take_groups(rest, groups, f);
     struct bytes numbers = line_of(rest);
     f->asker = byte_of(numbers, 0) % 4;
     f->certificate_ends_ms = (int64_t)byte_of(numbers, 1) * 86400000;
@@ -76,8 +97,8 @@ static void take_request(struct bytes *rest, struct policy_request *request)
     request->size = size;
     request->now_ms = (int64_t)(size >> 20);
     request->resource = line_of(rest);
-    struct bytes type = line_of(rest);
-    request->content_type = type.len == 0 ? (struct bytes){ NULL, 0 } : type;
+    take_text(rest, &request->content_type);
+    take_text(rest, &request->key);
 }
 
 static bool is_resource(const struct policy_request *request)
@@ -98,7 +119,7 @@ static void check_monotone(const struct policy_session *session,
     struct policy_request less = *request;
 
     less.known = 0;
-    less.content_type = (struct bytes){ NULL, 0 };
+    less.content_type = less.key = (struct bytes){ NULL, 0 };
     struct policy_decision before = policy_decide_request(session, &less);
     struct policy_decision after = policy_decide_request(session, request);
     bool asks = memmem(text.at, text.len, "known", 5) != NULL;
@@ -121,18 +142,19 @@ static void judge(const struct policy_session *session, const struct policy_requ
     check_monotone(session, request);
 }
 
-/* Twelve lines of texts, one of bytes (who asks, times), one of bytes (action, what is known),
- * resource, content type; the rest is the policy. */
+/* Sixteen lines of texts, one of groups, one of bytes (who asks, times), one of bytes (action,
+ * what is known), resource, content type, key; the rest is the policy. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     struct bytes rest = { at, len };
+    struct bytes groups[POLICY_GROUPS_MAX];
     struct policy_facts facts = { 0 };
     struct policy_request request = { 0 };
     struct policy_session session;
     struct policy_errors errors;
     AUTO_OF(policy) *policy = NULL;
 
-    bool names = take_facts(&rest, &facts);
+    bool names = take_facts(&rest, groups, &facts);
     take_request(&rest, &request);
     if (policy_compile(rest, 1, &errors, &policy) != RC_OK)
         return 0;

@@ -188,6 +188,9 @@ struct policy_diff {
     size_t count;
     bool counted;     /* there was a fleet: else devices say nothing */
     uint64_t devices; /* of the fleet's, for which anything changes */
+    /* For each device of the fleet, in its order: the set of actions of which anything changes
+     * for it. NULL: nothing changes for any device, or there was no fleet. */
+    unsigned *changed;
     struct policy_arena *arena;
 };
 /*

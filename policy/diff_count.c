@@ -8,7 +8,8 @@
 /* Devices for which the same rules of both policies speak are one: a special name or any, and
  * those of their groups that some rule has, as places in the lists. */
 struct key {
-    size_t name; /* place and one; 0: any */
+    size_t device; /* its place in the fleet, by which none is told from another */
+    size_t name;   /* place and one; 0: any */
     size_t group_count;
     uint32_t groups[2 * POLICY_GROUPS_MAX]; /* of the registry and of the policy */
 };
@@ -95,7 +96,8 @@ static enum rc add_device(void *with, const struct policy_facts *device)
     struct counted *c = with;
     const struct policy_special *special =
         policy_diff_find_special(c->specials, device->device_id);
-    struct key key = { .name = special == NULL ? 0 : (size_t)(special - c->specials->at) + 1 };
+    struct key key = { .device = c->count,
+                       .name = special == NULL ? 0 : (size_t)(special - c->specials->at) + 1 };
 
     for (size_t i = 0; i < device->group_count; i++)
         TRY(add_group(&key, c->groups, device->groups[i]));
@@ -145,17 +147,19 @@ static enum rc concerns(struct policy_differ *d, const struct policy_diff_entry 
     return RC_OK;
 }
 
+/* *actions: those of which something changes for this class. */
 static enum rc count_class(struct policy_differ *d, const struct policy_class *class,
-                           uint64_t devices)
+                           uint64_t devices, unsigned *actions)
 {
     struct policy_topics changes[POLICY_ACTIONS];
-    bool any = false;
 
+    *actions = 0;
     for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
         TRY(policy_diff_class(d, class, action, &changes[action]));
-        any = any || !policy_language_is_empty(changes[action]);
+        if (!policy_language_is_empty(changes[action]))
+            *actions |= 1U << action;
     }
-    if (!any)
+    if (*actions == 0)
         return RC_OK;
     d->diff.devices += devices;
     for (size_t i = 0; i < d->diff.count; i++) {
@@ -168,33 +172,41 @@ static enum rc count_class(struct policy_differ *d, const struct policy_class *c
     return RC_OK;
 }
 
-static enum rc count_key(struct counted *c, const struct key *key, uint64_t devices)
+/* Keys that are equal. */
+static enum rc count_keys(struct counted *c, const struct key *key, size_t devices)
 {
     struct policy_mark mark = policy_language_mark(c->d->study.language);
     struct bytes groups[2 * POLICY_GROUPS_MAX];
     struct policy_class class = { .asker = POLICY_BY_DEVICE,
                                   .groups = groups,
                                   .group_count = key->group_count };
+    unsigned actions = 0;
 
     if (key->name > 0)
         class.name = c->specials->at[key->name - 1].name;
     for (size_t i = 0; i < key->group_count; i++)
         groups[i] = c->groups->at[key->groups[i]];
-    TRY(count_class(c->d, &class, devices));
+    TRY(count_class(c->d, &class, devices, &actions));
+    for (size_t i = 0; i < devices; i++)
+        c->d->diff.changed[key[i].device] = actions;
     policy_language_return(c->d->study.language, mark);
     return RC_OK;
 }
 
 static enum rc count_all(struct counted *c, const struct policy_fleet *fleet)
 {
+    void *changed = NULL;
+
     TRY(fleet->each(fleet->with, add_device, c));
+    TRY(policy_arena_take(&c->d->study.arena, c->count * sizeof *c->d->diff.changed, &changed));
+    c->d->diff.changed = changed;
     if (c->count > 1)
         qsort(c->keys, c->count, sizeof *c->keys, compare_keys);
     for (size_t i = 0, end; i < c->count; i = end) {
         for (end = i + 1; end < c->count; end++)
             if (compare_keys(&c->keys[i], &c->keys[end]) != 0)
                 break;
-        TRY(count_key(c, &c->keys[i], end - i));
+        TRY(count_keys(c, &c->keys[i], end - i));
     }
     return RC_OK;
 }

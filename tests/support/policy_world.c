@@ -3,11 +3,15 @@
 #include "tests/support/check.h"
 #include "tests/support/policy_naive.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH = 3, WORDS_MAX = 8 };
+/* Topics have a level more than filters have before their #. */
+enum { FILTER_LEVELS = 2, FILTER_LEVELS_LONG = 3, WORDS_MAX = 9 };
 
 static uint64_t dice;
+static unsigned filter_levels = FILTER_LEVELS;
 
 void world_seed(uint64_t seed)
 {
@@ -20,15 +24,39 @@ unsigned world_roll(unsigned sides)
     return (unsigned)(dice >> 33) % sides;
 }
 
+/* ---- The long form ---- */
+
+unsigned world_times(void)
+{
+    const char *given = getenv("TOUCHMARK_POLICIES");
+    unsigned long times = given == NULL ? 1 : strtoul(given, NULL, 10);
+
+    if (times == 0 || times > WORLD_TIMES_MAX) {
+        fprintf(stderr, "TOUCHMARK_POLICIES=%s: a number from 1 to %d is wanted\n", given,
+                WORLD_TIMES_MAX);
+        exit(2);
+    }
+    return (unsigned)times;
+}
+
+void world_tell_shares(uint64_t yes, uint64_t no, uint64_t by_none)
+{
+    const double all = (double)(yes + no + by_none);
+
+    print_message("%.0f requests: %.0f %% allowed, %.0f %% denied by a rule, %.0f %% by none\n",
+                  all, 100 * (double)yes / all, 100 * (double)no / all,
+                  100 * (double)by_none / all);
+}
+
 /* ---- The world ---- */
 
 static const char *const NAME[WORLD_NAMES] = { "a", "b", "aa",
                                                "x" }; /* no rule names the last */
 static const char *const WORDS[WORLD_NAMES][WORDS_MAX] = {
-    { "a", "b", "aa", "$s", "z" },
-    { "a", "b", "aa", "$s", "z", "ab", "ba" },
-    { "a", "b", "aa", "$s", "z", "aaa" },
-    { "a", "b", "aa", "$s", "z", "x", "ax", "xa" },
+    { "a", "b", "aa", "$s", "z", "" },
+    { "a", "b", "aa", "$s", "z", "", "ab", "ba" },
+    { "a", "b", "aa", "$s", "z", "", "aaa" },
+    { "a", "b", "aa", "$s", "z", "", "x", "ax", "xa" },
 };
 const enum policy_action world_actions[WORLD_ACTIONS] = { POLICY_CONNECT, POLICY_PUBLISH,
                                                           POLICY_SUBSCRIBE, POLICY_RECEIVE };
@@ -48,8 +76,9 @@ static void add_topics(size_t name, const char *prefix, size_t level)
         buf_addf(&text, "%s%s%s", prefix, level == 1 ? "" : "/", WORDS[name][i]);
         assert_int_equal(buf_text(&text, &made), RC_OK);
         assert_true(topics->count < WORLD_TOPICS_MAX);
-        memcpy(topics->text[topics->count++], made, strlen(made) + 1);
-        if (level < DEPTH)
+        if (*made != '\0')
+            memcpy(topics->text[topics->count++], made, strlen(made) + 1);
+        if (level <= filter_levels)
             add_topics(name, made, level + 1);
     }
 }
@@ -69,6 +98,8 @@ struct bytes world_topic_for(const struct policy_facts *device)
 int world_set_up(void **state)
 {
     (void)state;
+    if (world_times() > 1)
+        filter_levels = FILTER_LEVELS_LONG;
     for (size_t i = 0; i < WORLD_DEVICES; i++) {
         world_devices[i] =
             (struct policy_facts){ .device_id = bytes_of_text(NAME[i % WORLD_NAMES]),
@@ -97,15 +128,18 @@ const struct policy_fleet world_fleet = { each_device, NULL };
 static void add_filter(struct buf *text)
 {
     static const char *const LEVELS[] = {
-        "a", "b", "aa", "+", "+", "${device.id}", "a${device.id}", "${device.id}a"
+        "a", "b", "aa", "", "+", "+", "${device.id}", "a${device.id}", "${device.id}a"
     };
-    unsigned levels = 1 + world_roll(2);
+    const unsigned levels = 1 + world_roll(filter_levels);
+    const bool rest = world_roll(3) == 0;
 
     buf_addf(text, " \"");
-    for (unsigned i = 0; i < levels; i++)
-        buf_addf(text, "%s%s", i == 0 ? "" : "/",
-                 i == 0 && world_roll(8) == 0 ? "$s" : WORLD_PICK(LEVELS));
-    buf_addf(text, world_roll(3) == 0 ? "/#\"" : "\"");
+    for (unsigned i = 0; i < levels; i++) {
+        const char *level = i == 0 && world_roll(8) == 0 ? "$s" : WORLD_PICK(LEVELS);
+        bool alone = levels == 1 && !rest && *level == '\0'; /* no filter */
+        buf_addf(text, "%s%s", i == 0 ? "" : "/", alone ? "a" : level);
+    }
+    buf_addf(text, rest ? "/#\"" : "\"");
 }
 
 static void add_rule(struct buf *text, bool conditions)
@@ -189,6 +223,23 @@ void world_clear(struct world_policy *made)
 
 /* ---- Requests ---- */
 
+static uint64_t allowed, denied, none;
+
+static void count(const struct policy_decision *decision)
+{
+    allowed += decision->allowed;
+    denied += !decision->allowed && decision->by_rule;
+    none += !decision->by_rule;
+}
+
+int world_tell_all(void **state)
+{
+    (void)state;
+    print_message("gone through: ");
+    world_tell_shares(allowed, denied, none);
+    return 0;
+}
+
 struct policy_request world_request(enum policy_action action, struct bytes resource,
                                     unsigned which)
 {
@@ -211,7 +262,9 @@ struct policy_decision world_decide(const struct world_policy *made,
 
     if (which >= 4)
         facts.client_id = BYTES("c");
-    return naive_decide(&world);
+    struct policy_decision decision = naive_decide(&world);
+    count(&decision);
+    return decision;
 }
 
 bool world_holds(const struct policy_area *area, enum policy_action action, struct bytes topic)

@@ -1,12 +1,14 @@
 /* A small world in which every request can be gone through: devices of four names in none, one,
- * two and three groups, all topics of three levels over the words that rules have and what they
- * make of a device's name, and one that none has; and policies made up from the same words. */
+ * two and three groups, all topics of up to three levels over the words that rules have, the
+ * empty one, what they make of a device's name, and one that none has; and policies made up
+ * from the same words, with filters of up to two levels and #. In the long form, four and
+ * three. */
 #pragma once
 
 #include "policy/analysis.h"
 #include "policy/rules.h"
 
-enum { WORLD_TOPICS_MAX = 600, WORLD_TEXT_MAX = 4096, WORLD_NAMES = 4, WORLD_ACTIONS = 4 };
+enum { WORLD_TOPICS_MAX = 7400, WORLD_TEXT_MAX = 4096, WORLD_NAMES = 4, WORLD_ACTIONS = 4 };
 enum { WORLD_DEVICES = 4 * WORLD_NAMES, WORLD_REQUESTS = 6 };
 
 struct world_topics {
@@ -18,8 +20,16 @@ extern struct policy_facts world_devices[WORLD_DEVICES];
 extern const enum policy_action world_actions[WORLD_ACTIONS];
 extern const struct policy_fleet world_fleet;
 
-/* cmocka's group set-up; before all else. */
+/* The long form is asked for: TOUCHMARK_POLICIES=N, as ./dev policies does, is N times as many
+ * policies as the tests take; otherwise 1. */
+enum { WORLD_TIMES_MAX = 10000 };
+unsigned world_times(void);
+/* What was decided of how many requests. */
+void world_tell_shares(uint64_t yes, uint64_t no, uint64_t by_none);
+
+/* cmocka's group set-up; before all else. And its end: of what world_decide() was asked. */
 int world_set_up(void **state);
+int world_tell_all(void **state);
 /* The dice of one test. */
 void world_seed(uint64_t seed);
 unsigned world_roll(unsigned sides);

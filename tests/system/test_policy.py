@@ -41,6 +41,14 @@ def written(work, text, name="new.policy"):
     return work / name
 
 
+def widened(work, file):
+    """The policy, with more rights for nobody than diff tells of (20,000 filters)."""
+    more = ('allow device "nobody" publish ' + ", ".join(f'"t/{i}/{k}"' for k in range(1001)) for i in range(20))
+    wide = written(work, file.read_text() + "\n".join(more), "wide.policy")
+    assert place.touchmark("policy", "diff", file, wide, check=False).returncode == 7
+    return wide
+
+
 # ---- policy check ----
 
 def test_a_check_knows_which_groups_are_empty(running, work):
@@ -344,6 +352,10 @@ def test_an_impact_is_foretold_and_comes_true(live, work):
     shown = live.touchmark("policy", "impact", file, check=False).stdout
     assert "Of 6 sessions 3 would be cut; 1 subscription would be lost, and perhaps more of 1 session.\n" in shown
     assert "denied by line 2" in shown
+    # live-6 has subscriptions that the log does not name: that one could not say of them what they lose is the same.
+    assert told(live, "policy", "impact", widened(work, file), status=9) == answer
+    wide = told(live, "policy", "impact", widened(work, written(work, LIVE, "live.policy")), status=9)
+    assert [(row["device"], row["loses"], row["filter"]) for row in wide["losses"]] == [("live-6", "perhaps", None)]
 
     live.touchmark("policy", "apply", file)
     for name in ("live-3", "live-4", "live-5"):
@@ -447,6 +459,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     file = written(work, AFTER)
     before = decisions(past, past.since)
     assert told(past, "policy", "replay", written(work, BEFORE, "before.policy"))["changes"] == []
+    fetched = len(past.audit(action="policy.read"))
     answer = told(past, "policy", "replay", file, "--since", past.since, status=9)
     changes = {(row["actor"], row["action"], row.get("target")): row["change"] for row in answer["changes"]}
     assert changes == {
@@ -461,6 +474,10 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     }
     assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 5, 2)
     assert answer["same"] == len(before) - 8
+    wide = widened(work, file)
+    by_acts = told(past, "policy", "replay", wide, "--since", past.since, status=9)
+    assert by_acts == answer
+    assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: two devices, three sorts of acts, one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
 

@@ -115,6 +115,30 @@ static void whatever_is_counted_is_found_by_its_topic(void **state)
     }
 }
 
+/* Whatever else is counted with it, by what it is subscribed to. */
+static void a_shared_subscription_is_found_among_others(void **state)
+{
+    static const char *const OTHERS[] = { "$share/h/a/b", "$share/g/c", "$share/g", "$share",
+                                          "x/y" };
+    const struct bytes first = BYTES("$share/g/a/b");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        AUTO_BUF(room, AUDIT_TARGET_MAX);
+        const uint64_t pattern = audit_pattern_widen(0, first, bytes_of_text(OTHERS[i]));
+        const struct audit_record record = {
+            .action = AUDIT_SUBSCRIBE,
+            .decision = AUDIT_DENIED,
+            .actor_kind = AUDIT_DEVICE,
+            .actor = BYTES("dev-1"),
+            .target = audit_pattern_text(pattern, first, &room),
+            .aggregate = { .count = 2, .targets = 2 },
+        };
+        if (!is_found(&record, BYTES("a/b")))
+            fail_msg("not in %.*s, with %s", BYTES_FMT(record.target), OTHERS[i]);
+    }
+}
+
 /* Long topics: what has no room becomes #. */
 static void no_pattern_is_longer_than_a_target(void **state)
 {
@@ -140,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topics_have_a_pattern_in_common),
         cmocka_unit_test(whatever_is_counted_is_found_by_its_topic),
+        cmocka_unit_test(a_shared_subscription_is_found_among_others),
         cmocka_unit_test(no_pattern_is_longer_than_a_target),
     };
 

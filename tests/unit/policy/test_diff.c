@@ -3,7 +3,8 @@
  * world with both: whatever differs is told, with its kind, and each entry counts just the
  * devices for which it is so.
  *
- * test_policy_diff [SEED [ROUNDS]] looks further than the tests do.
+ * test_policy_diff [SEED] looks elsewhere; TOUCHMARK_POLICIES=N (./dev policies), at 2 N pairs,
+ * with topics of four levels.
  */
 #include "tests/support/check.h"
 #include "tests/support/policy_world.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned rounds = 40;
+static unsigned rounds = 20;
 
 static bool is_same_duty(const struct policy_decision *a, const struct policy_decision *b)
 {
@@ -88,8 +89,8 @@ struct pair {
     struct world_policy old, new;
     struct policy_diff diff;
     bool conditions;
-    bool moved[WORLD_DEVICES]; /* some request of the device is decided otherwise */
-    uint64_t counts[1000];     /* of devices for which an entry is so */
+    unsigned moved[WORLD_DEVICES]; /* actions of which the device has some decided otherwise */
+    uint64_t counts[1000];         /* of devices for which an entry is so */
 };
 
 static void show(const struct pair *pair, const char *what, const struct policy_facts *device,
@@ -130,7 +131,8 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
                 (entry->change == POLICY_NEWLY_DENIED && denied) ||
                 (entry->change == POLICY_OTHER_DUTIES && !same && !allowed && !denied);
     }
-    pair->moved[which_device] = pair->moved[which_device] || !same;
+    if (!same)
+        pair->moved[which_device] |= 1U << action;
     if (!same && told == 0)
         show(pair, "differs, and is not told", device, action, topic);
     if (!pair->conditions && allowed && !(told & 1U << POLICY_NEWLY_ALLOWED))
@@ -155,6 +157,19 @@ static void examples_are_right(const struct pair *pair)
     }
 }
 
+/* What is told of a device is what differs; of conditions it may be more. */
+static void changes_are_right(const struct pair *pair, size_t device)
+{
+    const unsigned told = pair->diff.changed == NULL ? 0 : pair->diff.changed[device];
+    unsigned gone_through = 0;
+
+    for (size_t a = 0; a < WORLD_ACTIONS; a++)
+        gone_through |= 1U << world_actions[a];
+    if ((pair->moved[device] & ~told) != 0 ||
+        (!pair->conditions && (told & gone_through) != pair->moved[device]))
+        show(pair, "other actions", &world_devices[device], POLICY_CONNECT, BYTES(""));
+}
+
 static void entries_are_right(struct pair *pair)
 {
     uint64_t moved = 0;
@@ -169,7 +184,8 @@ static void entries_are_right(struct pair *pair)
                 diff_is_right(pair, d, world_actions[a], bytes_of_text(topics->text[t]), so);
         for (size_t i = 0; i < pair->diff.count; i++)
             pair->counts[i] += so[i];
-        moved += pair->moved[d];
+        moved += pair->moved[d] != 0;
+        changes_are_right(pair, d);
     }
     if (pair->conditions)
         return;
@@ -209,7 +225,7 @@ int main(int argc, char **argv)
     };
 
     world_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 20261127);
-    if (argc > 2)
-        rounds = (unsigned)strtoul(argv[2], NULL, 10);
-    return cmocka_run_group_tests(TESTS, world_set_up, NULL);
+    if (world_times() > 1)
+        rounds = 2 * world_times(); /* in the larger world one takes as long as ten */
+    return cmocka_run_group_tests(TESTS, world_set_up, world_tell_all);
 }
