@@ -47,6 +47,7 @@ void broker_client_free(struct client *client)
     broker_client_forget_walks(client);
     broker_message_release(client->will);
     broker_mqtt_session_free(client->session);
+    broker_limits_release(client->connection->worker->door->limits, client->limit);
     broker_tally_clear(&client->tally);
     free(client);
 }
@@ -164,11 +165,25 @@ void broker_client_witness_failure(struct client *client, enum audit_action acti
     broker_witness(client->connection, &what);
 }
 
+/* Without memory for its clocks nothing is within a limit. */
+bool broker_client_take(struct client *client, const struct policy_decision *decided)
+{
+    const struct connection *connection = client->connection;
+    const int64_t now_ms = loop_now_ms(connection->worker->loop);
+
+    if (decided->obligations.rate == 0)
+        return true;
+    if (client->limit == NULL && broker_limits_hold(connection->worker->door->limits,
+                                                    bytes_of_text(connection->identity.id),
+                                                    now_ms, &client->limit) != RC_OK)
+        return false;
+    return broker_limit_take(client->limit, decided, now_ms);
+}
+
 bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
                           const struct policy_decision *decided)
 {
-    if (!decided->allowed || broker_limit_take(&client->limit, decided,
-                                               loop_now_ms(client->connection->worker->loop)))
+    if (!decided->allowed || broker_client_take(client, decided))
         return true;
     broker_client_witness(client, action, false, topic, "more than its limit", decided);
     return false;

@@ -20,11 +20,11 @@ struct client {
     struct subscriber subscriber;
     struct policy_facts facts;
     struct policy_session policy;
-    struct broker_limit limit;
-    int64_t opened_ms;     /* when the connection became a client's, of the loop's clock */
-    int64_t lease_ends_ms; /* the policy's word at the last judgement; 0: never */
-    bool bound;            /* policy is */
-    bool named;            /* CONNECT had a client id, which is the device's */
+    struct broker_limit *limit; /* its device's; NULL: none was asked for yet */
+    int64_t opened_ms;          /* when the connection became a client's, of the loop's clock */
+    int64_t lease_ends_ms;      /* the policy's word at the last judgement; 0: never */
+    bool bound;                 /* policy is */
+    bool named;                 /* CONNECT had a client id, which is the device's */
     /* Of its certificate, in hexadecimal, for facts. */
     char serial[2 * REGISTRY_SERIAL_MAX + 1], fingerprint[2 * REGISTRY_FINGERPRINT + 1];
     bool claimed;         /* its seat in the directory */

@@ -113,6 +113,10 @@ void broker_client_on_connect(void *with, const struct mqtt_connect *connect)
     }
     if (!may_leave_will(client, connect, &will))
         return;
+    if (!broker_client_take(client, &decided)) {
+        refuse(client, MQTT_RATE_OF_CONNECTIONS, BYTES(""), "more than its limit", &decided);
+        return;
+    }
     if (claim(client) != RC_OK) {
         refuse(client, MQTT_SERVER_UNAVAILABLE, BYTES(""), fault_text(), NULL);
         return;

@@ -19,6 +19,8 @@ struct policy_decision broker_client_decide_message(const struct client *client,
 struct policy_decision broker_client_decide_will(const struct client *client,
                                                  enum policy_action action,
                                                  const struct mqtt_will *will);
+/* One act of the device's by the limit of what allows it; false: one too many. */
+bool broker_client_take(struct client *client, const struct policy_decision *decided);
 /* One act more than its limit is not done, and the audit log says so: then false. */
 bool broker_client_within(struct client *client, enum audit_action action, struct bytes topic,
                           const struct policy_decision *decided);

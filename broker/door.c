@@ -295,6 +295,7 @@ static enum rc open_parts(struct broker_door *door)
     TRY(broker_front_new(&front, &door->front));
     TRY(broker_tls_new(&tls, &door->tls));
     TRY(broker_directory_new(&door->directory));
+    TRY(broker_limits_new(&door->limits));
     TRY(broker_certifier_new(door, &door->certifier));
     TRY(broker_pusher_new(door, &door->pusher));
     TRY(broker_lookups_new(door, &door->lookups));
@@ -471,6 +472,7 @@ void broker_door_free(struct broker_door *door)
     if (door->turn.loop != NULL)
         loop_remove_turn(&door->turn);
     broker_directory_free(door->directory);
+    broker_limits_free(door->limits);
     broker_tls_free(door->tls);
     broker_post_free(door->post);
     free(door->workers);

@@ -150,6 +150,7 @@ struct broker_door {
     struct broker_front *front;
     struct broker_tls *tls;
     struct broker_directory *directory;
+    struct broker_limits *limits;
     struct broker_recorder *recorder;
     struct worker *workers; /* setup.workers of them */
     struct listener mqtts, https;

@@ -16,7 +16,7 @@ static const unsigned UNASKED = ACTION(INGEST) | ACTION(READ) | ACTION(DELIVER);
 static const struct duty {
     const char *name;
     unsigned held; /* set of 1 << enum policy_action */
-} LIMIT = { "limit", ACTION(PUBLISH) | ACTION(SUBSCRIBE) | ACTION(RECEIVE) },
+} LIMIT = { "limit", ACTION(CONNECT) | ACTION(PUBLISH) | ACTION(SUBSCRIBE) | ACTION(RECEIVE) },
   PAYLOAD = { "payload", ACTION(PUBLISH) | ACTION(RETAIN) | ACTION(WILL) | ACTION(RECEIVE) },
   LEASE = { "lease", ACTION(CONNECT) },
   LOG_FULL = { "log full", ACTION(PUBLISH) | ACTION(RETAIN) | ACTION(WILL) | ACTION(SUBSCRIBE) |

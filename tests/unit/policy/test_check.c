@@ -52,9 +52,10 @@ static const struct finding_row {
       "line 1, column 1: warning: \"#\": its first level is a wildcard: it is not held to any "
       "branch of topics\n" },
     { "deny device publish \"#\"\n", "" },
-    { "allow device \"d\" connect limit 1/h\n",
-      "line 1, column 1: warning: limit has no effect here: it is held for publish, subscribe "
-      "and receive\n" },
+    { "allow device \"d\" connect limit 1/h\n", "" },
+    { "allow device \"d\" retain \"a\" limit 1/h\n",
+      "line 1, column 1: warning: limit has no effect here: it is held for connect, publish, "
+      "subscribe and receive\n" },
     { "allow device \"d\" publish, retain \"a\" limit 1/h payload 1 log full\n", "" },
     { "allow device \"d\" publish \"a\" lease 1m\n",
       "line 1, column 1: warning: lease has no effect here: it is held for connect\n" },

@@ -1,0 +1,37 @@
+"""What a policy limits is limited by device: whoever goes and comes back, or takes his own session over, finds the limit as
+he left it."""
+import mqtt
+from test_counts import a_world, await_sum, client_of
+
+POLICY = ('allow device connect limit 5/h\n'
+          'allow device publish "in/#" limit 3/h burst 3\n')
+
+
+def test_a_limit_outlives_the_connection():
+    with a_world({"device-door": {"audit_window": "200ms"}}) as system:
+        system.apply_policy(POLICY)
+        dev, other = system.enrol("dev-1"), system.enrol("dev-2")
+        with client_of(system, dev) as client:
+            assert client.connect() == mqtt.ACCEPTED
+            assert [client.publish("in/x", b"x", qos=1) == 0x97 for _ in range(4)] == [False, False, False, True]
+            client.disconnect()
+        with client_of(system, dev) as client:
+            assert client.connect() == mqtt.ACCEPTED
+            assert client.publish("in/x", b"x", qos=1) == 0x97
+            with client_of(system, dev) as second:  # takes it over
+                assert second.connect() == mqtt.ACCEPTED
+                assert second.publish("in/x", b"x", qos=1) == 0x97
+        for _ in range(2):
+            with client_of(system, dev) as client:
+                assert client.connect() == mqtt.ACCEPTED
+        for _ in range(2):
+            with client_of(system, dev) as client:
+                assert client.connect() == 0x9F
+        with client_of(system, other) as client:  # another device has its own
+            assert client.connect() == mqtt.ACCEPTED
+            assert client.publish("in/x", b"x", qos=1) in (0, 0x10)
+        await_sum(system, 3, device="dev-1", action="publish", decision="allowed")
+        await_sum(system, 3, device="dev-1", action="publish", decision="denied")
+        await_sum(system, 2, device="dev-1", action="session.open", decision="denied")
+        refused = system.audit(device="dev-1", action="session.open", decision="denied")[0]
+        assert refused["reason"] == "more than its limit" and refused["rule"] == 1
