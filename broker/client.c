@@ -44,10 +44,14 @@ void broker_client_free(struct client *client)
 {
     if (client == NULL)
         return;
+    struct worker *worker = client->connection->worker;
+
+    if (worker->unheard_of == client)
+        worker->unheard_of = NULL;
     broker_client_forget_walks(client);
     broker_message_release(client->will);
     broker_mqtt_session_free(client->session);
-    broker_limits_release(client->connection->worker->door->limits, client->limit);
+    broker_limits_release(worker->door->limits, client->limit);
     broker_tally_clear(&client->tally);
     free(client);
 }
@@ -62,13 +66,20 @@ bool broker_client_is_timed(const struct client *client)
 /* The time is looked up only if the policy asks for it. */
 static struct policy_decision decide(const struct client *client, struct policy_request request)
 {
+    struct worker *worker = client->connection->worker;
+
     if (!client->bound)
         return (struct policy_decision){ 0 };
     if (broker_client_is_timed(client)) {
         request.known |= POLICY_KNOWS_NOW;
-        request.now_ms = clock_wall_ms(client->connection->worker->door->setup.clock);
+        request.now_ms = clock_wall_ms(worker->door->setup.clock);
     }
-    return policy_decide_request(&client->policy, &request);
+    struct policy_decision decided = policy_decide_request(&client->policy, &request);
+    if (!decided.allowed && !decided.by_rule) {
+        worker->unheard = request;
+        worker->unheard_of = client;
+    }
+    return decided;
 }
 
 struct policy_decision broker_client_decide(const struct client *client,

@@ -122,7 +122,13 @@ struct worker {
     struct topic_hash_key tally_key;
     struct broker_outbox outbox;
     struct connection *about; /* whom the record that goes out is about; may be NULL */
-    bool logging;             /* records are made for each act, as rules ask */
+    /* What no rule allowed last, and whom: borrowed, so for the record of it alone. */
+    struct policy_request unheard;
+    const struct client *unheard_of;
+    bool explains;       /* the record that goes out is of that */
+    int64_t explained_s; /* in this second so many records were explained */
+    unsigned explained;
+    bool logging; /* records are made for each act, as rules ask */
 
     struct match *matches; /* of the message that is being routed */
     size_t match_count, match_room;

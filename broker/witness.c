@@ -9,11 +9,45 @@ static void note_ticket(struct worker *worker)
         worker->about->ticket = worker->outbox.ticket;
 }
 
+/* Looking for it costs what the policy's rules are many: nobody shall buy that with denials. */
+enum { EXPLAINED_PER_S = 10, EXPLAINED_MAX = 2048 };
+
+static bool may_explain(struct worker *worker)
+{
+    int64_t now_s = loop_now_ms(worker->loop) / 1000;
+
+    if (worker->explained_s != now_s)
+        worker->explained = 0;
+    worker->explained_s = now_s;
+    return worker->explained++ < EXPLAINED_PER_S;
+}
+
+static struct bytes clean(struct bytes text, size_t most, struct buf *room);
+
+/* Of what no rule allows, one by one and not in aggregate: the rule that came nearest. */
+static enum rc emit_explained(struct worker *worker, const struct audit_record *record)
+{
+    AUTO_BUF(reason, EXPLAINED_MAX);
+    AUTO_BUF(room, 4 * EXPLAINED_MAX);
+    struct audit_record told = *record;
+
+    buf_add(&reason, record->reason);
+    if (reason.len > 0)
+        buf_addf(&reason, ": ");
+    size_t begin = reason.len;
+    policy_explain_denial(&worker->unheard_of->policy, &worker->unheard, &reason);
+    if (reason.len > begin && !reason.broken)
+        told.reason = clean(buf_bytes(&reason), AUDIT_REASON_MAX, &room);
+    return broker_outbox_add(&worker->outbox, &told);
+}
+
 enum rc broker_witness_emit(void *with, const struct audit_record *record)
 {
     struct worker *worker = with;
+    bool explained = worker->explains && record->aggregate.count == 0 && may_explain(worker);
 
-    TRY(broker_outbox_add(&worker->outbox, record));
+    TRY(explained ? emit_explained(worker, record)
+                  : broker_outbox_add(&worker->outbox, record));
     note_ticket(worker);
     return RC_OK;
 }
@@ -139,6 +173,37 @@ static bool count(struct connection *connection, const struct witness *what,
     return true;
 }
 
+/* POLICY_ACTIONS: a policy is not asked for it. */
+static enum policy_action asked_for(enum audit_action action)
+{
+    static const struct {
+        enum audit_action told;
+        enum policy_action asked;
+    } ROWS[] = {
+        { AUDIT_SESSION_OPEN, POLICY_CONNECT }, { AUDIT_PUBLISH, POLICY_PUBLISH },
+        { AUDIT_SUBSCRIBE, POLICY_SUBSCRIBE },  { AUDIT_RECEIVE, POLICY_RECEIVE },
+        { AUDIT_RETAIN, POLICY_RETAIN },        { AUDIT_WILL, POLICY_WILL },
+    };
+
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (ROWS[i].told == action)
+            return ROWS[i].asked;
+    return POLICY_ACTIONS;
+}
+
+/* It is of what was asked of the policy last. */
+static bool is_unheard(const struct connection *connection, const struct witness *what)
+{
+    const struct worker *worker = connection->worker;
+
+    return what->decision == AUDIT_DENIED && what->decided != NULL && !what->decided->allowed &&
+           !what->decided->by_rule && connection->client != NULL &&
+           worker->unheard_of == connection->client &&
+           worker->unheard.action == asked_for(what->action) &&
+           worker->unheard.resource.len == what->target.len &&
+           (what->target.len == 0 || worker->unheard.resource.at == what->target.at);
+}
+
 static bool is_logged_in_full(const struct witness *what)
 {
     return what->decided != NULL && what->decided->obligations.log_full;
@@ -172,11 +237,14 @@ static bool record_one(struct connection *connection, const struct witness *what
         record.rule = what->decided->by_rule ? what->decided->line : 0;
     }
     worker->about = connection;
+    worker->explains = is_unheard(connection, what);
     worker->logging = worker->logging || is_logged_in_full(what);
     enum rc rc = what->alone || is_logged_in_full(what)
                      ? record_alone(worker, &record)
                      : audit_aggregate_add(worker->aggregate, &record);
     worker->about = NULL;
+    worker->explains = false;
+    worker->unheard_of = NULL;
     if (rc != RC_OK)
         broker_connection_end(connection);
     return rc == RC_OK;

@@ -35,3 +35,30 @@ def test_a_limit_outlives_the_connection():
         await_sum(system, 2, device="dev-1", action="session.open", decision="denied")
         refused = system.audit(device="dev-1", action="session.open", decision="denied")[0]
         assert refused["reason"] == "more than its limit" and refused["rule"] == 1
+
+
+def test_what_no_rule_allows_names_the_rule_that_came_nearest():
+    """In the records that are written one by one, ten a second at most."""
+    with a_world({"device-door": {"audit_window": "200ms"}}) as system:
+        dev, shut = system.enrol("dev-1", "pumps"), system.enrol("dev-2")
+        system.apply_policy('allow group "pumps" connect\n'
+                            'allow device publish "in/#" when message.size < 3\n'
+                            'allow device subscribe "out/${device.id}/#"\n'
+                            'deny device publish "in/never"\n')
+        with client_of(system, dev) as client:
+            assert client.connect() == mqtt.ACCEPTED
+            assert client.publish("in/x", b"1234", qos=1) == 0x87
+            assert client.publish("in/never", b"1", qos=1) == 0x87
+            assert client.subscribe("out/dev-2/#") == [0x87]
+        with client_of(system, shut) as client:
+            assert client.connect() == 0x87
+        await_sum(system, 2, device="dev-1", action="publish", decision="denied")
+        await_sum(system, 1, device="dev-1", action="subscribe", decision="denied")
+        await_sum(system, 1, device="dev-2", action="session.open", decision="denied")
+        told = {record["target"]: record.get("reason")
+                for record in system.audit(device="dev-1", action="publish", decision="denied")}
+        assert told["in/x"] == "nearest is line 2, which asks for message.size < 3; it is 4"
+        assert told["in/never"] is None
+        refused = system.audit(device="dev-2", action="session.open", decision="denied")[0]["reason"]
+        assert refused.startswith("may not connect: nearest is line 1"), refused
+        print(system.audit(device="dev-1", action="subscribe", decision="denied")[0]["reason"])
