@@ -3,9 +3,11 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,6 +42,19 @@ def touchmark(*words, check=True):
 # Any free ports: several tests, or a demo, may run on this machine.
 PORTS_ZERO = ("--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http", "127.0.0.1:0",
               "--operator-https", "127.0.0.1:0")
+
+
+def free_port():
+    """
+    For a program that is told its port, or gives it back and takes it again. Below those that the kernel gives to whoever
+    names none: one of those is another test's the moment nobody has it.
+    """
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(1000):
+        port = random.randrange(10000, max(lowest, 12000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no free port")
 
 
 def init(folder, *options):

@@ -3,7 +3,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 
 import place
@@ -24,12 +23,6 @@ template(name="raw" type="string" string="%rawmsg%\\n")
 input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="touchmark")
 ruleset(name="touchmark" queue.type="Direct") {{ action(type="omfile" file="{folder}/received" template="raw") }}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Authority:
@@ -69,7 +62,7 @@ class Receiver:
         self.folder = folder
         self.ca = Authority(folder)
         self.ca.issue("server", "siem.example")
-        self.port = free_port()
+        self.port = place.free_port()
         self.process = None
         auth = "x509/name" if client else "anon"
         permitted = f'PermittedPeer="{client}"' if client else ""

@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 
+import place
+
 
 class Relay:
     """mode: pass; refuse (nobody listens); hang-up, reset (taken, and ended or broken at once); tear (ended after so many octets of answer)."""
@@ -11,12 +13,11 @@ class Relay:
     def __init__(self, port):
         self.to, self.mode, self.after = port, "pass", 0
         self.lock, self.open, self.torn = threading.Lock(), set(), 0
-        self.listener, self.port = None, 0
+        self.listener, self.port = None, place.free_port()
         self.listen()
 
     def listen(self):
         self.listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
 
     def serve(self, listener):

@@ -147,11 +147,11 @@ def test_a_record_leaves_at_once_and_waiting_costs_nothing():
             begun = time.monotonic()
             made.add_device(name)
             while f'"{name}"' not in path.read_text():
-                assert time.monotonic() < begun + 10
+                assert time.monotonic() < begun + 30
                 time.sleep(0.005)
             took.append(time.monotonic() - begun)
         print(f"from the question to the file, in ms: {[round(1000 * each) for each in sorted(took)]}")
-        assert sorted(took)[len(took) // 2] < 0.4  # this may be a slow machine
+        assert sorted(took)[len(took) // 2] < 2  # this may be a slow machine; who looks for it, does so after 10 s
         sinks.assert_it_rests(made, most=12)  # a question waits for 10 s; that costs a few turns
 
 
@@ -202,13 +202,14 @@ def test_what_a_hung_receiver_never_read_is_sent_again():
         return {"sink-1": syslog(at, work, settle="200ms", renew="1s")}
     with system(wanted) as made:
         at = running["at"]
-        before = sinks.wait_exported(made)
+        sinks.wait_exported(made)
         at.process.send_signal(signal.SIGSTOP)
+        before = status(made)["audit_records"]  # an end that was under way may be of all these
         for number in range(20):
             made.add_device(f"unread-{number}")
         end = time.monotonic() + 3  # far more than settle and renew
         while time.monotonic() < end:
-            assert status(made)["audit_exported"] <= before + 2  # a page that was under way
+            assert status(made)["audit_exported"] <= before
             time.sleep(0.2)
         at.kill()
         at.start()
@@ -219,7 +220,7 @@ def test_what_a_hung_receiver_never_read_is_sent_again():
 def test_a_receiver_that_is_down_holds_up_nobody_and_is_shown():
     def wanted(work, _):
         ca = receiver.Authority(work / "siem")
-        ca.port = receiver.free_port()
+        ca.port = place.free_port()
         return {"sink-1": syslog(ca, work), "sink-2": {"kind": "jsonl", "file": work / "out/audit.jsonl"}}
     with system(wanted, exporter={"trouble_after": "1s"}) as made:
         records = status(made)["audit_records"]

@@ -354,8 +354,8 @@ def test_nothing_acknowledged_is_lost_by_a_full_disk(tmp_path):
             with disk.full(point):
                 refusals = sum(load.failures.values())
                 place.wait_for("a refusal", lambda: sum(load.failures.values()) > refusals, 60)
-                time.sleep(1)
-                refused += sum(each["refused"] for each in disk_status(system)["audit_sources"])
+                refused += place.wait_for("what found no room to be counted", lambda: sum(
+                    each["refused"] for each in disk_status(system)["audit_sources"]), 60)
             system.wait_healthy(120)
             grow(load)
         load.__exit__()

@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+import place
+
 LOAD = pathlib.Path(os.environ["TOUCHMARK_BIN"]).parent / "bench_load"
 CLIENTS = 20
 
@@ -23,15 +25,9 @@ def made_pki(tmp_path_factory):
     return folder
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Mosquitto:
     def __init__(self, pki, *settings):
-        self.port = free_port()
+        self.port = place.free_port()
         self.config = pki / f"mosquitto-{self.port}.conf"
         self.config.write_text("\n".join([
             f"listener {self.port} 127.0.0.1", f"cafile {pki}/ca.pem", f"certfile {pki}/server.pem",

@@ -384,7 +384,7 @@ def test_a_will_is_not_published_when_its_client_says_goodbye(system, version):
 
 
 def test_a_delayed_will_waits_and_a_return_takes_it_back(system):
-    will = mqtt.Will("plant/wills", b"late", qos=1, delay=2)
+    will = mqtt.Will("plant/wills", b"late", qos=1, delay=4)
     with connected(system, system.two) as reader:
         reader.subscribe("plant/wills")
         connected(system, system.one, clean=False, session_expiry=60, will=will).abort()
@@ -392,12 +392,12 @@ def test_a_delayed_will_waits_and_a_return_takes_it_back(system):
         assert [reader.message()[1] for _ in range(2)] == [b"meanwhile", b"late"]
         connected(system, system.one, clean=False, session_expiry=60, will=will).abort()
         with connected(system, system.one, clean=False, session_expiry=60) as back:
-            time.sleep(3)  # longer than the delay
+            time.sleep(5)  # longer than the delay
             back.publish("plant/wills", b"back in time", qos=1)
         assert reader.message()[1] == b"back in time"
 
 
-@pytest.mark.parametrize("version, delay", [(4, 0), (5, 0), (5, 1)])
+@pytest.mark.parametrize("version, delay", [(4, 0), (5, 0), (5, 4)])
 def test_a_revoked_devices_will_dies_with_it(system, version, delay):
     name = f"doomed-{version}-{delay}"
     doomed = system.enrol(name)
@@ -411,7 +411,7 @@ def test_a_revoked_devices_will_dies_with_it(system, version, delay):
         system.revoke(name, wait=True)
         if not delay:
             client.wait_end()
-        time.sleep(2 * delay)
+        time.sleep(delay + 1 if delay else 0)  # so long that the revocation came first
         reader.publish("plant/wills", b"marker", qos=1)
         assert reader.message()[1] == b"marker"
         assert reader.messages_until_ping() == []
@@ -426,9 +426,9 @@ def test_a_will_that_policy_does_not_allow_is_no_connection(system, version):
 def test_silence_ends_after_the_keep_alive(system, version):
     with connected(system, system.one, version, keep_alive=1) as silent:
         assert silent.wait_end() == (0x8D if version == 5 else None)
-    with connected(system, system.one, version, keep_alive=2) as alive:
-        for _ in range(6):
-            time.sleep(0.7)
+    with connected(system, system.one, version, keep_alive=4) as alive:
+        for _ in range(7):
+            time.sleep(1)
             alive.ping()
 
 

@@ -24,7 +24,7 @@ class Witness:
     """A folder, a verifier key, and a process on a port that it keeps when it is started again."""
 
     def __init__(self, folder, name):
-        self.folder, self.name, self.port, self.process = folder, name, 0, None
+        self.folder, self.name, self.port, self.process = folder, name, place.free_port(), None
         self.vkey = run("init", folder, name).stdout.strip()
 
     def watch(self, key):
