@@ -338,11 +338,9 @@ static void check_reason(struct golden *g, const struct policy_decision *decisio
         MUST(g, line.at[0] == ':', "behind the decision");
         add_unescaped(g, trim((struct bytes){ line.at + 1, line.len - 1 }), &want);
     }
-    if (decision->allowed)
-        policy_words_oblige(decision, &got);
-    else if (decision->too_large)
+    if (decision->too_large)
         buf_addf(&got, "too large");
-    else if (decision->obligations.log_full)
+    else if (decision->allowed || decision->obligations.log_full)
         policy_words_oblige(decision, &got);
     else if (line.len > 0)
         policy_explain_denial(&g->session, request, &got);
