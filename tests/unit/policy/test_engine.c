@@ -331,7 +331,7 @@ static void add_topic_of(const struct naive_world *world, const struct policy_ru
                          struct buf *resource)
 {
     static const char *const WORDS[] = { "a", "a", "b", "d1", "", "$s" };
-    struct naive_path path;
+    struct naive_path path = { 0 };
 
     naive_bind(world, rule->filter, &path);
     for (size_t i = 0; i < path.count; i++) {
