@@ -107,16 +107,20 @@ static size_t cell_at(struct bytes row, size_t at)
 }
 
 /* Where the first cell is that is not before this facet, or would be; and how long it is, if it
- * is this facet's. RC_CORRUPT. */
+ * is this facet's. RC_CORRUPT: what was passed is no cell, or does not ascend. */
 static enum rc find_cell(struct bytes row, struct audit_facet facet, size_t *at, size_t *len)
 {
     const uint64_t wanted = order_of(facet);
+    uint64_t before = 0;
 
     for (*at = 0; *at < row.len; *at += *len) {
         *len = cell_at(row, *at);
         if (*len == 0)
             return damaged();
         uint64_t here = order_at(row.at + *at);
+        if (*at > 0 && here <= before)
+            return damaged();
+        before = here;
         if (here == wanted)
             return RC_OK;
         if (here > wanted)
@@ -191,8 +195,12 @@ static enum rc put_halves(struct audit_log *log, struct store_txn *txn,
 {
     size_t at = 0;
 
-    while (at < row.len / 2)
-        at += cell_at(row, at);
+    while (at < row.len / 2) {
+        size_t len = cell_at(row, at);
+        if (len == 0)
+            return damaged();
+        at += len;
+    }
     TRY(store_txn_put(txn, table(log), (struct bytes){ key, AUDIT_INDEX_KEY },
                       (struct bytes){ row.at, at }));
     memcpy(key + 1 + 4, row.at + at, FACET);
@@ -215,8 +223,10 @@ enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
     else
         TRY(rc);
     TRY(find_cell(row, facet, &at, &len));
+    if (audit_places_is_empty(places) && len == 0)
+        return RC_OK; /* it is not there */
     if (audit_places_is_empty(places) && row.len == len)
-        return rc == RC_OK ? store_txn_remove(txn, table(log), BYTES_OF(key)) : RC_OK;
+        return store_txn_remove(txn, table(log), BYTES_OF(key));
     buf_add(&made, (struct bytes){ row.at, at });
     if (!audit_places_is_empty(places))
         buf_add(&made, (struct bytes){ cell, write_cell(facet, places, cell) });
@@ -301,6 +311,7 @@ enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
     AUTO_OF(store_cursor) *cursor = NULL;
     struct store_value value;
     struct bytes key, row;
+    uint64_t before = 0;
     size_t at = 0, len = 0;
 
     *count = 0;
@@ -320,6 +331,9 @@ enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
             if (len == 0)
                 return damaged();
             uint64_t order = order_at(value.bytes.at + at);
+            if (*count > 0 && order <= before)
+                return damaged();
+            before = order;
             items[*count].kind = (uint8_t)(order >> 32);
             items[*count].hash = (uint32_t)order;
             ++*count;

@@ -215,6 +215,39 @@ static void a_damaged_row_is_told_and_not_read_over(void **state)
     }
 }
 
+static enum rc grow(struct store_txn *txn, void *with)
+{
+    struct damage *d = with;
+    const struct audit_places all = { { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX } };
+
+    return audit_index_put(d->logs->log, txn, AUDIT_INDEX_BLOCK, 1, d->wanted, &all);
+}
+
+/* Of many cells, one behind what is looked for, and then in front of it. */
+static void a_full_row_with_a_damaged_cell_is_not_split(void **state)
+{
+    enum { CELL = 7, CELLS = AUDIT_INDEX_VALUE / CELL };
+    uint8_t row[CELLS * CELL] = { 0 };
+    struct damage d = { .logs = *state, .row = BYTES_OF(row) };
+
+    for (unsigned i = 0; i < CELLS; i++) {
+        row[CELL * i] = 1;
+        row[CELL * i + 3] = (uint8_t)(i >> 8);
+        row[CELL * i + 4] = (uint8_t)i;
+        row[CELL * i + 5] = 1;
+    }
+    for (unsigned which = 0; which < 2; which++) {
+        row[CELL * 2 + 5 - which] = 0; /* its number of octets; then its hash */
+        d.wanted = (struct audit_facet){ which == 0 ? 1 : 9, 1 };
+        assert_int_equal(store_write(d.logs->store, damage, &d), RC_OK);
+        assert_int_equal(store_write(d.logs->store, grow, &d), RC_CORRUPT);
+        row[CELL * 2 + 5] = 1;
+    }
+    assert_int_equal(store_read(d.logs->store, look, &d), RC_OK);
+    assert_int_equal(d.got, RC_CORRUPT);
+    assert_int_equal(d.read, RC_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +257,8 @@ int main(void)
                                         logs_tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_told_and_not_read_over, logs_set_up,
                                         logs_tear_down),
+        cmocka_unit_test_setup_teardown(a_full_row_with_a_damaged_cell_is_not_split,
+                                        logs_set_up, logs_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
