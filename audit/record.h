@@ -48,7 +48,7 @@ struct audit_record {
     struct bytes tls;    /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     struct bytes reason;
     uint64_t policy_version; /* 0: no policy was asked */
-    uint32_t rule;           /* 0: none decided, so default deny */
+    uint32_t rule;           /* its line in all the text; 0: none decided, so default deny */
 
     /* An aggregate stands for `count` acts between two moments (wall); all else is as in the
      * first of them. count 0: one act, and the rest is zero. */

@@ -157,7 +157,7 @@ static bool count(struct connection *connection, const struct witness *what,
         .action = what->action,
         .decision = what->decision,
         .reason = bytes_of_text(what->reason == NULL ? "" : what->reason),
-        .rule = what->decided != NULL && what->decided->by_rule ? what->decided->line : 0,
+        .rule = what->decided != NULL && what->decided->by_rule ? what->decided->text_line : 0,
         .policy_version = what->decided != NULL ? what->decided->version : 0,
         .target = target,
     };
@@ -234,7 +234,7 @@ static bool record_one(struct connection *connection, const struct witness *what
                           AUDIT_REASON_MAX, &reason);
     if (what->decided != NULL) {
         record.policy_version = what->decided->version;
-        record.rule = what->decided->by_rule ? what->decided->line : 0;
+        record.rule = what->decided->by_rule ? what->decided->text_line : 0;
     }
     worker->about = connection;
     worker->explains = is_unheard(connection, what);

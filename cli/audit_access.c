@@ -38,7 +38,7 @@ static enum rc judge(const struct policy *policy, const json_t *device, struct b
         json_t *row = json_pack(
             "{s:s, s:s, s:s, s:I, s:I}", "device", cli_audit_text(device, "id"), "state",
             cli_audit_text(device, "state"), "may", policy_action_name(ACTIONS[i]), "policy",
-            (json_int_t)decided.version, "line", (json_int_t)decided.line);
+            (json_int_t)decided.version, "line", (json_int_t)decided.text_line);
         if (json_array_append_new(rows, row) != 0)
             return fault(RC_NOMEM, "a list of devices");
     }

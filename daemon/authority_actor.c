@@ -75,7 +75,7 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
         .certificate = issues(request->ask) ? &request->row : &request->about,
         .token = request->question.token_id,
         .policy_version = is_judged ? request->denied.version : request->answer.policy.version,
-        .rule = is_judged && request->denied.by_rule ? request->denied.line : 0,
+        .rule = is_judged && request->denied.by_rule ? request->denied.text_line : 0,
         .rc = rc,
         .reason = reason,
         .now_ms = request->now_ms,

@@ -22,7 +22,7 @@ struct policy {
     /* What decisions tell of each of rules.at: together, for a decision touches few lines of
      * memory. */
     struct policy_told {
-        uint32_t number, line, file;
+        uint32_t number, line, file, text_line;
     } * told;
 
     uint8_t *tests;   /* how many each condition has */

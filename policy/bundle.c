@@ -105,13 +105,14 @@ void policy_bundle_split(struct bytes text, struct policy_errors *errors,
                          struct policy_bundle *bundle)
 {
     struct policy_file *file = &bundle->at[0];
-    unsigned line_number = 0;
+    unsigned line_number = 0, all = 0;
 
     *bundle = (struct policy_bundle){ .count = 1 };
     file->text = (struct bytes){ text.at, 0 };
     while (text.len > 0) {
         struct bytes line = take_line(&text);
         line_number++;
+        all++;
         if (!begins_file(line)) {
             file->text.len += line.len;
             continue;
@@ -123,6 +124,7 @@ void policy_bundle_split(struct bytes text, struct policy_errors *errors,
         }
         file = &bundle->at[bundle->count - 1];
         file->text = (struct bytes){ text.at, 0 };
+        file->before = all;
         line_number = 0;
     }
 }

@@ -9,6 +9,7 @@
  */
 struct policy_file {
     struct bytes name, text; /* borrowed; the first one has no name */
+    unsigned before;         /* lines of all the text before its first one */
     bool open, read;         /* being parsed; parsed */
 };
 struct policy_bundle {

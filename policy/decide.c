@@ -169,6 +169,7 @@ struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
     decision.rule = told->number;
     decision.line = told->line;
     decision.file = policy->rules.files[told->file];
+    decision.text_line = told->text_line;
     if (deny != POLICY_NONE) {
         decision.obligations.log_full = policy->rules.at[deny].obligations.log_full;
         return decision;

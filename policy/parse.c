@@ -253,8 +253,10 @@ static void parse_all(struct policy_parser *parser, struct bytes text,
     if (errors->count == 0 && parser->rc == RC_OK)
         check_all_read(parser);
     parser->rules->file_count = parser->bundle->count;
-    for (size_t i = 0; i < parser->bundle->count; i++)
+    for (size_t i = 0; i < parser->bundle->count; i++) {
         parser->rules->files[i] = parser->bundle->at[i].name;
+        parser->rules->before[i] = parser->bundle->at[i].before;
+    }
 }
 
 void policy_rules_clear(struct policy_rules *rules)

@@ -77,9 +77,11 @@ static enum rc note_told(struct policy *policy)
     policy->told = policy_room((rules->count + 1) * sizeof *policy->told);
     if (policy->told == NULL)
         return fault(RC_NOMEM, "policy rules");
-    for (size_t i = 0; i < rules->count; i++)
-        policy->told[i] = (struct policy_told){ rules->at[i].number, rules->at[i].at.line,
-                                                rules->at[i].at.file };
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct policy_place *at = &rules->at[i].at;
+        policy->told[i] = (struct policy_told){ rules->at[i].number, at->line, at->file,
+                                                rules->before[at->file] + at->line };
+    }
     return RC_OK;
 }
 

@@ -164,12 +164,13 @@ struct policy_obligations {
 
 struct policy_decision {
     bool allowed;
-    bool by_rule;      /* false: no rule allowed it, which is a no */
-    bool too_large;    /* the rule told allows no message of this size, which is a no */
-    uint32_t rule;     /* with by_rule: its place in the text, from 0 */
-    unsigned line;     /* with by_rule: where it starts, */
-    struct bytes file; /* in this file; empty: the policy itself. Borrowed from the policy */
-    uint64_t version;  /* of the policy */
+    bool by_rule;       /* false: no rule allowed it, which is a no */
+    bool too_large;     /* the rule told allows no message of this size, which is a no */
+    uint32_t rule;      /* with by_rule: its place in the text, from 0 */
+    unsigned line;      /* with by_rule: where it starts, */
+    struct bytes file;  /* in this file; empty: the policy itself. Borrowed from the policy */
+    unsigned text_line; /* where it starts in all the text: what audit records have */
+    uint64_t version;   /* of the policy */
     /* If allowed. The strictest of all rules that allow it; the limit is counted for the rule
      * that it is of. Of a denial, log_full alone, of the rule told. */
     struct policy_obligations obligations;

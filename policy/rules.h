@@ -108,6 +108,7 @@ struct policy_rules {
     struct policy_member *members;
     size_t member_count;
     struct bytes files[POLICY_FILES_MAX + 1]; /* names; the first has none */
+    unsigned before[POLICY_FILES_MAX + 1]; /* lines of all the text before each one's first */
     size_t file_count;
 };
 void policy_rules_clear(struct policy_rules *rules);

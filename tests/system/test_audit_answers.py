@@ -378,3 +378,16 @@ def test_a_rule_has_the_author_of_the_version_that_brought_it(running, tmp_path)
     text = running.touchmark("audit", "explain", record["index"]).stdout
     assert "made by bob, put in force by bob (tidied)." in text
     assert running.touchmark("audit", "explain", record["index"], "--since", "x", check=False).returncode == 7
+
+
+def test_a_rule_of_an_imported_file_is_found(running, tmp_path):
+    """Two rules on the same line of their files: told apart in the log, each with its own words."""
+    file = tmp_path / "two.policy"
+    file.write_text('import "low"\n' + POLICY + 'file "low"\n# of the plant\ndeny device publish "plant/+/low"\n')
+    running.touchmark("policy", "apply", file, "--why", "in two files")
+    running.wait_applied()
+    for topic in ("low", "secret"):
+        publish(running, "pump-2", f"plant/pump-2/{topic}")
+        record = running.wait_audit(lambda one: one["target"] == f"plant/pump-2/{topic}", device="pump-2", decision="denied",
+                                    action="publish", policy=running.active_policy()["version"])
+        assert told(running, "explain", record["index"])["policy"]["rule"] == f'deny device publish "plant/+/{topic}"'

@@ -285,6 +285,38 @@ static void refuses_a_text_above_its_limits(void **state)
     assert_int_equal(policy_compile(buf_bytes(&text), 1, &errors, &policy), RC_LIMIT);
 }
 
+/* A record has one number for its rule: of the text that it can be looked up in. */
+static void a_rule_has_its_line_in_the_whole_text(void **state)
+{
+    static const char TEXT[] = "import \"one\"\n"
+                               "allow device publish \"main\"\n"
+                               "file \"two\"\n"
+                               "allow device publish \"two\"\n"
+                               "file \"one\"\n"
+                               "# first\n"
+                               "import \"two\"\n"
+                               "allow device publish \"one\"\n";
+    static const struct {
+        const char *topic, *file;
+        unsigned line, text_line;
+    } ROWS[] = { { "main", "", 2, 2 }, { "two", "two", 1, 4 }, { "one", "one", 3, 8 } };
+    const struct policy_facts facts = { .device_id = BYTES("d") };
+    AUTO_OF(policy) *policy = NULL;
+    struct policy_errors errors;
+    struct policy_session session;
+    (void)state;
+
+    assert_int_equal(compile(TEXT, &errors, &policy), RC_OK);
+    assert_int_equal(policy_bind(policy, &facts, &session), RC_OK);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        struct policy_decision decided =
+            policy_decide(&session, POLICY_PUBLISH, bytes_of_text(ROWS[i].topic));
+        assert_true(decided.allowed && bytes_equal_text(decided.file, ROWS[i].file));
+        assert_int_equal(decided.line, ROWS[i].line);
+        assert_int_equal(decided.text_line, ROWS[i].text_line);
+    }
+}
+
 /* It is refused where the limit is passed: what follows is not even looked at. */
 static void facts_beside_each_other_are_bounded(void **state)
 {
@@ -305,6 +337,7 @@ static void facts_beside_each_other_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rule_has_its_line_in_the_whole_text),
         cmocka_unit_test(facts_beside_each_other_are_bounded),
         cmocka_unit_test(leaves_nothing_behind_when_memory_ends),
         cmocka_unit_test(binds_only_ids_that_mean_nothing_else),
