@@ -4,15 +4,31 @@
 #include <string.h>
 
 #include "journal/digest.h"
+#include "policy/topic.h"
 
 enum { REASON_HEAD = 16 /* octets of a reason that tell it from others */ };
 
-/* One window. slot counts; passed are those that went out alone. */
+/* How topics that are denied share a count, the closest first: one topic; those that differ in
+ * the last level; those of one first level. */
+enum kinship { ONE_TOPIC, SIBLINGS, ONE_BRANCH, KINSHIPS };
+enum {
+    KIN_MAX = 4,     /* counts of each kinship in a window */
+    KIN_TARGETS = 14 /* told apart in one, so that it has a small slot */
+};
+struct kin {
+    enum kinship kinship;
+    uint64_t mark; /* of what they have in common */
+    struct audit_slot *slot;
+};
+
+/* One window. slot counts all that have no kin; passed are those that went out alone. */
 struct window {
     uint8_t key[DIGEST_BYTES];
     struct audit_slot *slot; /* NULL: nothing is counted yet */
     int64_t began_ms;
     uint64_t passed;
+    size_t kin_count;
+    struct kin kin[KINSHIPS * KIN_MAX];
 };
 
 struct audit_aggregate {
@@ -83,11 +99,15 @@ static enum rc key_of(struct audit_aggregate *a, const struct audit_record *reco
     return RC_OK;
 }
 
-/* The oldest window is the first one. */
+/* The oldest window is the first one. What did not go out is counted on. */
 static enum rc end_oldest(struct audit_aggregate *a)
 {
-    if (a->windows[0].slot != NULL)
-        TRY(a->out.ended(a->out.with, a->windows[0].slot));
+    struct window *oldest = &a->windows[0];
+
+    for (; oldest->kin_count > 0; oldest->kin_count--)
+        TRY(a->out.ended(a->out.with, oldest->kin[oldest->kin_count - 1].slot));
+    if (oldest->slot != NULL)
+        TRY(a->out.ended(a->out.with, oldest->slot));
     a->used--;
     memmove(&a->windows[0], &a->windows[1], a->used * sizeof a->windows[0]);
     return RC_OK;
@@ -135,12 +155,74 @@ static uint64_t mark_of(struct audit_aggregate *a, struct bytes target)
     return mark == 0 ? 1 : mark;
 }
 
+/* ---- Topics that are denied: the noise of many does not hide one ---- */
+
+static struct bytes in_common(struct bytes topic, enum kinship kinship)
+{
+    struct policy_levels levels = policy_topic_levels(topic);
+    struct bytes level = topic;
+
+    if (kinship == ONE_TOPIC)
+        return topic;
+    if (kinship == ONE_BRANCH)
+        return policy_topic_next(&levels);
+    while (levels.more)
+        level = policy_topic_next(&levels);
+    return (struct bytes){ topic.at, topic.len - level.len };
+}
+
+static bool has_kin(const struct audit_record *record)
+{
+    return record->decision != AUDIT_ALLOWED && record->target.len > 0 &&
+           (audit_action_get(record->action)->fields & AUDIT_TOPIC_FIELD) != 0;
+}
+
+/* *alike: how many counts of the kinship there are. */
+static struct audit_slot *find_kin(const struct window *window, enum kinship kinship,
+                                   uint64_t mark, size_t *alike)
+{
+    *alike = 0;
+    for (size_t i = 0; i < window->kin_count; i++) {
+        const struct kin *kin = &window->kin[i];
+        if (kin->kinship == kinship && kin->mark == mark)
+            return kin->slot;
+        *alike += kin->kinship == kinship;
+    }
+    return NULL;
+}
+
+/* The closest kin that it has, or may have; NULL: it has none, or there is no room for it. */
+static struct audit_slot *kin_of(struct audit_aggregate *a, struct window *window,
+                                 const struct audit_record *record)
+{
+    size_t few = a->limits.targets < KIN_TARGETS ? a->limits.targets : KIN_TARGETS;
+
+    for (enum kinship kinship = 0; kinship < KINSHIPS; kinship++) {
+        size_t alike = 0;
+        uint64_t mark = mark_of(a, in_common(record->target, kinship));
+        struct audit_slot *slot = find_kin(window, kinship, mark, &alike);
+        if (slot != NULL)
+            return slot;
+        if (alike == KIN_MAX)
+            continue;
+        if (audit_pending_begin(a->out.pending, record, kinship == ONE_TOPIC ? 1 : few,
+                                &slot) != RC_OK)
+            return NULL;
+        window->kin[window->kin_count++] = (struct kin){ kinship, mark, slot };
+        return slot;
+    }
+    return NULL;
+}
+
 static enum rc count(struct audit_aggregate *a, struct window *window,
                      const struct audit_record *record)
 {
-    if (window->slot == NULL)
+    struct audit_slot *slot = has_kin(record) ? kin_of(a, window, record) : NULL;
+
+    if (slot == NULL && window->slot == NULL)
         TRY(audit_pending_begin(a->out.pending, record, a->limits.targets, &window->slot));
-    audit_slot_count(window->slot, record->wall_ms, mark_of(a, record->target), record->target);
+    audit_slot_count(slot != NULL ? slot : window->slot, record->wall_ms,
+                     mark_of(a, record->target), record->target);
     return RC_OK;
 }
 

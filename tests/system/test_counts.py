@@ -83,6 +83,8 @@ def test_no_kill_loses_a_count_that_was_acknowledged():
                 for number in range(25):
                     assert client.publish(f"out/{number}", qos=1) == mqtt.NOT_AUTHORIZED
                     denied += 1
+                assert client.publish("valve/open", qos=1) == mqtt.NOT_AUTHORIZED
+                denied += 1
                 kill(system)
                 killed += 1
         await_sum(system, allowed, device="dev-1", action="publish", decision="allowed")
@@ -95,7 +97,10 @@ def test_no_kill_loses_a_count_that_was_acknowledged():
             assert {each["target"] for each in found} == ({f"in/{number}", "in/+"} if number < 4 else {"in/+"})
         floods = [each["aggregate"] for each in system.audit(device="dev-1", action="publish", decision="denied")
                   if "aggregate" in each]
-        assert [(each["count"], each["targets"], each["targets_capped"]) for each in floods] == [(15, 15, False)] * killed
+        told = sorted((each["count"], each["targets"], each["targets_capped"]) for each in floods)
+        assert told == [(1, 1, False)] * 5 * killed + [(11, 11, False)] * killed  # four topics, valve/open, and out/+
+        found = system.audit(device="dev-1", action="publish", decision="denied", topic="valve/open")
+        assert [each["target"] for each in found] == ["valve/open"] * killed, "the noise before it does not hide it"
         assert all(each["first"] <= each["last"] for each in windows + floods)
         found = [each for each in system.audit(action="process.stop", decision="failed")
                  if each["actor"]["id"] == "device-door"]

@@ -4,6 +4,8 @@
 
 struct sink {
     uint64_t single, total, targets, records;
+    const char *wanted; /* a target, and how many were told under it alone */
+    uint64_t found;
     bool capped, broken;
     char path[32];
     int dir;
@@ -17,6 +19,8 @@ static enum rc keep(void *with, const struct audit_record *record)
     if (sink->broken)
         return fault(RC_LIMIT, "full");
     sink->records++;
+    if (sink->wanted != NULL && bytes_equal_text(record->target, sink->wanted))
+        sink->found += record->aggregate.count == 0 ? 1 : record->aggregate.count;
     sink->single += record->aggregate.count == 0;
     sink->total += record->aggregate.count == 0 ? 1 : record->aggregate.count;
     sink->targets += record->aggregate.targets;
@@ -122,10 +126,54 @@ static void tells_a_flood_in_few_records_and_keeps_its_count(void **state)
     assert_int_equal(audit_aggregate_flush(aggregate, 999), RC_OK);
     assert_int_equal(sink->records, 3);
     assert_int_equal(audit_aggregate_flush(aggregate, 1000), RC_OK);
-    assert_int_equal(sink->records, 4);
+    assert_int_equal(sink->records, 5); /* of each topic one */
     assert_int_equal(sink->total, 900);
     assert_int_equal(sink->targets, 2);
     assert_false(sink->capped);
+}
+
+/* Whatever was tried before: many of one family, many families of one branch. */
+static void what_is_denied_is_not_hidden_by_what_else_is(void **state)
+{
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
+    const struct audit_record secret = denial("dev-1", "valve/open", 500);
+
+    for (size_t kind = 0; kind < 2; kind++)
+        for (int64_t i = 0; i < 200; i++) {
+            AUTO_BUF(topic, 64);
+            struct audit_record record = denial("dev-1", "", i);
+            buf_addf(&topic, kind == 0 ? "junk/%d" : "junk/%d/x", (int)i);
+            record.target = buf_bytes(&topic);
+            assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+        }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(audit_aggregate_add(aggregate, &secret), RC_OK);
+    sink->wanted = "valve/open";
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
+    assert_int_equal(sink->found, 3);
+    assert_int_equal(sink->total, 403);
+    assert_true(sink->records < 3 + 12 + 1);
+}
+
+/* Bounded: who makes up a branch each time is told by a pattern, and no count is lost. */
+static void who_makes_up_branches_is_counted_together(void **state)
+{
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
+
+    sink->wanted = "+/+";
+    for (int64_t i = 0; i < 500; i++) {
+        AUTO_BUF(topic, 64);
+        struct audit_record record = denial("dev-1", "", i);
+        buf_addf(&topic, "%d/%d", (int)i, (int)i);
+        record.target = buf_bytes(&topic);
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    }
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
+    assert_int_equal(sink->records, 3 + 12 + 1);
+    assert_int_equal(sink->found, 500 - 3 - 12);
+    assert_int_equal(sink->total, 500);
 }
 
 static void keeps_every_count_with_more_keys_and_targets_than_it_has_room_for(void **state)
@@ -182,6 +230,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_stranger_that_floods_is_one_stranger),
         TEST(tells_a_flood_in_few_records_and_keeps_its_count),
+        TEST(what_is_denied_is_not_hidden_by_what_else_is),
+        TEST(who_makes_up_branches_is_counted_together),
         TEST(keeps_every_count_with_more_keys_and_targets_than_it_has_room_for),
         TEST(keeps_the_count_when_it_cannot_be_sent),
         TEST(sends_what_cannot_be_many_one_by_one),
