@@ -37,11 +37,9 @@ static struct audit_facet facet_of(enum audit_facet_kind kind, uint8_t number,
 
 static struct audit_facet facet_of_number(enum audit_facet_kind kind, uint64_t number)
 {
-    uint8_t octets[8];
+    const uint64_t octets = htole64(number);
 
-    for (unsigned i = 0; i < sizeof octets; i++)
-        octets[i] = (uint8_t)(number >> 8 * i);
-    return facet_of(kind, 0, BYTES_OF(octets));
+    return facet_of(kind, 0, (struct bytes){ (const uint8_t *)&octets, sizeof octets });
 }
 
 struct audit_facet audit_facet_of_subject(struct bytes id)

@@ -1,10 +1,11 @@
 #include "audit/index.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "audit/log_state.h"
 
-enum { LOW = 0x43, OCTETS = 256 };
+enum { LOW = 0x43, DIGIT_BITS = 11, DIGITS = 4, DIGIT_VALUES = 1 << DIGIT_BITS };
 
 static unsigned table(const struct audit_log *log)
 {
@@ -62,37 +63,41 @@ int audit_index_compare(const void *left, const void *right)
     return (a->at > b->at) - (a->at < b->at);
 }
 
-/* By one octet of the key, the least first; what is alike in it stays in order. */
-static uint8_t octet_of(const struct audit_index_item *item, unsigned pass)
+/* By so many bits of kind and hash, the least first; what is alike in them stays in order. */
+static inline unsigned digit_of(const struct audit_index_item *item, unsigned pass)
 {
-    if (pass == 4)
-        return item->kind;
-    return (uint8_t)(item->hash >> 8 * pass);
+    return ((uint64_t)item->kind << 32 | item->hash) >> DIGIT_BITS * pass & (DIGIT_VALUES - 1);
 }
 
-static void sort_by(unsigned pass, const struct audit_index_item *from,
-                    struct audit_index_item *to, size_t count)
+/* Where those of each digit begin. */
+static void count_digits(const struct audit_index_item *items, size_t count,
+                         uint16_t next[DIGITS][DIGIT_VALUES])
 {
-    size_t next[OCTETS] = { 0 }, begin = 0;
-
     for (size_t i = 0; i < count; i++)
-        next[octet_of(&from[i], pass)]++;
-    for (size_t i = 0; i < OCTETS; i++) {
-        size_t some = next[i];
-        next[i] = begin;
-        begin += some;
+        for (unsigned pass = 0; pass < DIGITS; pass++)
+            next[pass][digit_of(&items[i], pass)]++;
+    for (unsigned pass = 0; pass < DIGITS; pass++) {
+        unsigned begin = 0;
+        for (size_t i = 0; i < DIGIT_VALUES; i++) {
+            unsigned some = next[pass][i];
+            next[pass][i] = (uint16_t)begin;
+            begin += some;
+        }
     }
-    for (size_t i = 0; i < count; i++)
-        to[next[octet_of(&from[i], pass)]++] = from[i];
 }
 
 struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count)
 {
     struct audit_index_item *from = log->items, *to = log->items + AUDIT_INDEX_ITEMS;
+    uint16_t next[DIGITS][DIGIT_VALUES] = { { 0 } };
 
-    for (unsigned pass = 0; pass < 5; pass++) {
+    static_assert(AUDIT_INDEX_ITEMS <= UINT16_MAX, "places in a list to sort");
+    static_assert(AUDIT_INDEX_ITEMS >= AUDIT_SPAN * AUDIT_FACETS_MAX, "a block fits");
+    count_digits(from, count, next);
+    for (unsigned pass = 0; pass < DIGITS; pass++) {
         struct audit_index_item *sorted = to;
-        sort_by(pass, from, to, count);
+        for (size_t i = 0; i < count; i++)
+            to[next[pass][digit_of(&from[i], pass)]++] = from[i];
         to = from;
         from = sorted;
     }
@@ -105,8 +110,8 @@ static struct audit_kept *kept_at(const struct audit_log *log, uint64_t index)
 }
 
 /* Without memory for it the record is read again. */
-void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
-                      const struct audit_record *record)
+void audit_index_keep(struct audit_log *log, const struct store_txn *txn, uint64_t index,
+                      struct bytes leaf, const struct audit_record *record)
 {
     struct reader r = READER(leaf);
 
@@ -116,6 +121,7 @@ void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
     if (kept == NULL)
         return;
     kept->index = index;
+    kept->serial = store_txn_serial(txn);
     reader_copy(&r, kept->leaf, sizeof kept->leaf);
     kept->wall_ms = record->wall_ms;
     audit_facets_of(record, &kept->facets);
@@ -140,8 +146,10 @@ static enum rc get_kept(struct audit_log *log, struct store_txn *txn, uint64_t i
 
     if (kept == NULL || !kept->valid || kept->index != index)
         return RC_NOT_FOUND;
-    TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
     *found = kept;
+    if (kept->serial == store_txn_serial(txn))
+        return RC_OK;
+    TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
     return bare || !bytes_equal(leaf, BYTES_OF(kept->leaf)) ? RC_NOT_FOUND : RC_OK;
 }
 

@@ -63,7 +63,8 @@ struct audit_index_item {
     uint32_t hash;
     uint8_t kind, at;
 };
-enum { AUDIT_INDEX_ITEMS = 256 * AUDIT_FACETS_MAX };
+/* All of a block; of each block of a far so many at a time that few are read twice. */
+enum { AUDIT_INDEX_ITEMS = 256 * 128 };
 /* All at once: nothing from the first to the last of them is there yet. */
 enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
                               enum audit_index_level level, uint64_t number,
@@ -85,8 +86,8 @@ struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count);
 int audit_index_compare(const void *left, const void *right);
 
 /* A record that is appended, and one that is stripped: spares the block a look at it. */
-void audit_index_keep(struct audit_log *log, uint64_t index, struct bytes leaf,
-                      const struct audit_record *record);
+void audit_index_keep(struct audit_log *log, const struct store_txn *txn, uint64_t index,
+                      struct bytes leaf, const struct audit_record *record);
 void audit_index_drop(struct audit_log *log, uint64_t index);
 /* The block is whole, and has been appended to. */
 enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block);

@@ -122,7 +122,7 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
     TRY(audit_tree_append(&tree, txn, at, &leaf));
     TRY(audit_made_add(log, txn, at, record));
-    audit_index_keep(log, at, entry.leaf, record);
+    audit_index_keep(log, txn, at, entry.leaf, record);
     if (index != NULL)
         *index = at;
     if (at % AUDIT_SPAN == AUDIT_SPAN - 1)
@@ -170,40 +170,71 @@ enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
     return RC_OK;
 }
 
+enum rc audit_log_take_begin(struct audit_log *log, struct store_txn *txn,
+                             struct audit_taking *taking)
+{
+    TRY(audit_log_taken(log, txn, &taking->origin, &taking->before));
+    taking->last = taking->before;
+    return RC_OK;
+}
+
+/* log->record has its octets as they shall lie there. */
+static enum rc read_spooled(struct audit_log *log, const struct audit_origin *origin,
+                            struct bytes record, struct buf *reason, struct audit_record *read)
+{
+    TRY(audit_record_read(record, read));
+    if (read->source != 0)
+        return fault(RC_MALFORMED, "audit log: a spooled record names its own source");
+    TRY(audit_saying_check(origin->source, read));
+    audit_saying_bound(read, origin->now_ms, reason);
+    read->source = origin->source;
+    read->source_sequence = origin->sequence;
+    buf_reset(&log->record);
+    return reason->len == 0 ? audit_record_write_again(record, read, &log->record)
+                            : audit_record_write(read, &log->record);
+}
+
+enum rc audit_log_take_one(struct audit_log *log, struct store_txn *txn,
+                           struct audit_taking *taking, struct bytes record, bool *taken)
+{
+    const struct audit_origin *origin = &taking->origin;
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
+    struct audit_record read;
+
+    *taken = origin->sequence > taking->last;
+    if (!*taken)
+        return RC_OK;
+    if (!origin->sparse && origin->sequence != taking->last + 1)
+        return fault(RC_DENIED, "audit log: %s spool continues with %llu after %llu",
+                     audit_source_name(origin->source), (unsigned long long)origin->sequence,
+                     (unsigned long long)taking->last);
+    TRY(read_spooled(log, origin, record, &reason, &read));
+    TRY(append(log, txn, &read, NULL));
+    TRY(audit_sums_add(log, txn, &read, origin->sparse));
+    taking->last = origin->sequence;
+    return RC_OK;
+}
+
+enum rc audit_log_take_end(struct audit_log *log, struct store_txn *txn,
+                           const struct audit_taking *taking)
+{
+    struct store_number last = store_key_number(taking->last);
+    uint8_t key[SOURCE_KEY];
+
+    if (taking->last == taking->before)
+        return RC_OK;
+    source_key(&taking->origin, key);
+    return store_txn_put(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), BYTES_OF(last.at));
+}
+
 enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken)
 {
-    struct store_number sequence = store_key_number(origin->sequence);
-    AUTO_BUF(reason, AUDIT_REASON_MAX);
-    uint8_t key[SOURCE_KEY];
-    struct audit_record read;
-    uint64_t last;
+    struct audit_taking taking = { .origin = *origin };
 
-    TRY(audit_log_taken(log, txn, origin, &last));
-    if (origin->sequence <= last) {
-        *taken = false;
-        return RC_OK;
-    }
-    if (!origin->sparse && origin->sequence != last + 1)
-        return fault(RC_DENIED, "audit log: %s spool continues with %llu after %llu",
-                     audit_source_name(origin->source), (unsigned long long)origin->sequence,
-                     (unsigned long long)last);
-    TRY(audit_record_read(record, &read));
-    if (read.source != 0)
-        return fault(RC_MALFORMED, "audit log: a spooled record names its own source");
-    TRY(audit_saying_check(origin->source, &read));
-    audit_saying_bound(&read, origin->now_ms, &reason);
-    read.source = origin->source;
-    read.source_sequence = origin->sequence;
-    buf_reset(&log->record);
-    TRY(reason.len == 0 ? audit_record_write_again(record, &read, &log->record)
-                        : audit_record_write(&read, &log->record));
-    TRY(append(log, txn, &read, NULL));
-    TRY(audit_sums_add(log, txn, &read, origin->sparse));
-    source_key(origin, key);
-    TRY(store_txn_put(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), BYTES_OF(sequence.at)));
-    *taken = true;
-    return RC_OK;
+    TRY(audit_log_take_begin(log, txn, &taking));
+    TRY(audit_log_take_one(log, txn, &taking, record, taken));
+    return audit_log_take_end(log, txn, &taking);
 }
 
 enum rc audit_log_size(struct audit_log *log, struct store_txn *txn, uint64_t *size)

@@ -8,10 +8,11 @@
 enum { AUDIT_SPAN = 256, AUDIT_FAR_BLOCKS = 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
 
 /* By what a record is found, from when it is appended until its block is whole: held against
- * the stored leaf before it is believed, since a transaction may have come to nothing. */
+ * the stored leaf before another transaction believes it, since this one may have come to
+ * nothing. */
 struct audit_kept {
     bool valid;
-    uint64_t index;
+    uint64_t index, serial; /* of the transaction */
     uint8_t leaf[AUDIT_LEAF];
     int64_t wall_ms;
     struct audit_facets facets;

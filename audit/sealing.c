@@ -1,5 +1,6 @@
 #include "audit/sealing.h"
 
+#include "audit/facet.h"
 #include "audit/log.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum { LIVE = 1, DOOMED = 2 };
 enum { SEALED = 255 }; /* first octet of a stored entry; a leaf's is its record's version */
 /* Several times the records of a block of the index, which are read once more when it is whole.
  */
-enum { OPEN_KEYS = 1024, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
+enum { OPEN_KEYS = 1024, RECENT = 256, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
 enum { WRAPPED = STORE_SEAL_KEY + STORE_SEAL_OVERHEAD, MARK = 16 };
 
 static const uint8_t CURRENT[8] = { 255, 255, 255, 255, 255, 255, 255, 255 };
@@ -21,10 +22,19 @@ struct open_key {
     struct store_seal *seal; /* NULL: free */
 };
 
+/* Whose key is which, for as long as one transaction runs. */
+struct recent {
+    struct audit_subject subject; /* borrows id below */
+    uint8_t id[AUDIT_ID_MAX], mark[MARK];
+    uint32_t number; /* 0: none */
+};
+
 struct audit_sealing {
     unsigned keys; /* table */
     struct store_seal *master;
     struct open_key open[OPEN_KEYS];
+    uint64_t recent_of; /* the transaction */
+    struct recent recent[RECENT];
 };
 
 /* A row of a subject. */
@@ -316,23 +326,84 @@ static bool window_is_over(const struct audit_subject *subject, const struct key
             record->wall_ms >= row->made_ms + AUDIT_WINDOW_MS);
 }
 
+/* ---- Keys met in this transaction ---- */
+
+static void forget_recent(struct audit_sealing *sealing)
+{
+    for (size_t i = 0; i < RECENT; i++)
+        sealing->recent[i].number = 0;
+}
+
+static struct recent *recent_of(struct audit_sealing *sealing, const struct store_txn *txn,
+                                const struct audit_subject *subject)
+{
+    if (sealing->recent_of != store_txn_serial(txn))
+        forget_recent(sealing);
+    sealing->recent_of = store_txn_serial(txn);
+    return &sealing->recent[audit_facet_of_subject(subject->id).hash % RECENT];
+}
+
+/* NULL: it is not known, or not open any more. Windows end by the clock: each looks itself. */
+static struct store_seal *recent_key(const struct audit_sealing *sealing,
+                                     const struct recent *recent,
+                                     const struct audit_subject *subject)
+{
+    const struct open_key *open = &sealing->open[recent->number % OPEN_KEYS];
+
+    if (recent->number == 0 || subject->kind == AUDIT_NOBODY ||
+        recent->subject.kind != subject->kind || !bytes_equal(recent->subject.id, subject->id))
+        return NULL;
+    return bytes_equal(BYTES_OF(open->mark), BYTES_OF(recent->mark)) ? open->seal : NULL;
+}
+
+static void keep_recent(const struct audit_sealing *sealing, struct recent *recent,
+                        const struct audit_subject *subject, uint32_t number)
+{
+    struct reader r = READER(subject->id);
+
+    if (subject->id.len > sizeof recent->id)
+        return;
+    reader_copy(&r, recent->id, subject->id.len);
+    recent->subject = (struct audit_subject){ subject->kind, { recent->id, subject->id.len } };
+    memcpy(recent->mark, sealing->open[number % OPEN_KEYS].mark, MARK);
+    recent->number = number;
+}
+
+static enum rc find_key(struct audit_sealing *sealing, struct store_txn *txn, uint64_t index,
+                        const struct audit_record *record, const struct audit_subject *subject,
+                        uint32_t *number, struct store_seal **seal)
+{
+    struct key_row made = { .first = index, .made_ms = record->wall_ms }, row;
+    AUTO_BUF(key, ROW_KEY_MAX);
+    AUTO_BUF(room, WRAPPED);
+    enum rc rc = get_row(sealing, txn, subject_key(subject, &key), &row);
+
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    if (rc == RC_OK && !window_is_over(subject, &row, record)) {
+        *number = row.number;
+        return open_key(sealing, row.number, row.wrapped, seal);
+    }
+    if (rc == RC_OK)
+        TRY(close_window(sealing, txn, buf_bytes(&key), &row));
+    TRY(make_key(sealing, txn, buf_bytes(&key), &made, &room));
+    *number = made.number;
+    return open_key(sealing, made.number, made.wrapped, seal);
+}
+
 static enum rc key_for(struct audit_sealing *sealing, struct store_txn *txn, uint64_t index,
                        const struct audit_record *record, struct store_seal **seal)
 {
     const struct audit_subject subject = audit_subject_of(record);
-    struct key_row made = { .first = index, .made_ms = record->wall_ms }, row;
-    AUTO_BUF(key, ROW_KEY_MAX);
-    AUTO_BUF(room, WRAPPED);
-    enum rc rc = get_row(sealing, txn, subject_key(&subject, &key), &row);
+    struct recent *recent = recent_of(sealing, txn, &subject);
+    uint32_t number = 0;
 
-    if (rc != RC_OK && rc != RC_NOT_FOUND)
-        return rc;
-    if (rc == RC_OK && !window_is_over(&subject, &row, record))
-        return open_key(sealing, row.number, row.wrapped, seal);
-    if (rc == RC_OK)
-        TRY(close_window(sealing, txn, buf_bytes(&key), &row));
-    TRY(make_key(sealing, txn, buf_bytes(&key), &made, &room));
-    return open_key(sealing, made.number, made.wrapped, seal);
+    *seal = recent_key(sealing, recent, &subject);
+    if (*seal != NULL)
+        return RC_OK;
+    TRY(find_key(sealing, txn, index, record, &subject, &number, seal));
+    keep_recent(sealing, recent, &subject, number);
+    return RC_OK;
 }
 
 /* RC_NOT_FOUND: gone, or, unless `doomed`, to go. */
@@ -436,6 +507,7 @@ enum rc audit_sealing_doom(struct audit_sealing *sealing, struct store_txn *txn,
     if (rc == RC_NOT_FOUND)
         return RC_OK;
     TRY(rc);
+    forget_recent(sealing);
     AUTO_BUF(wrapped, WRAPPED);
     buf_add(&wrapped, row.wrapped);
     TRY(put_state(sealing, txn, row.number, DOOMED, buf_bytes(&wrapped)));

@@ -190,9 +190,26 @@ static bool is_plain(uint8_t letter)
     return letter >= 0x20 && letter <= 0x7e;
 }
 
+#define ALL_OF_WORD(octet) (UINT64_C(0x0101010101010101) * (octet))
+
+/* Eight at once. A borrow or carry reaches a neighbour only from one that is not plain. */
+static bool is_plain_word(uint64_t word)
+{
+    return ((word | (word - ALL_OF_WORD(0x20)) | (word + ALL_OF_WORD(1))) &
+            ALL_OF_WORD(0x80)) == 0;
+}
+
 bool text_is_printable(struct bytes text)
 {
-    for (size_t i = 0; i < text.len; i++)
+    uint64_t word;
+    size_t i = 0;
+
+    for (; text.len - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, text.at + i, sizeof word);
+        if (!is_plain_word(word))
+            return false;
+    }
+    for (; i < text.len; i++)
         if (!is_plain(text.at[i]))
             return false;
     return true;

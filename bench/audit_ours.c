@@ -99,24 +99,26 @@ static enum rc take(struct store_txn *txn, void *with)
 {
     struct audit_ours *ours = with;
     const struct audit_stage *stage = &ours->stage;
-    struct audit_origin origin = {
-        .source = AUDIT_FROM_DEVICE_DOOR,
-        .sequence = ours->sequence,
-        .now_ms = FLEET_BEGAN_MS + (int64_t)(ours->size + stage->count) * FLEET_STEP_MS,
+    struct audit_taking taking = {
+        .origin = { .source = AUDIT_FROM_DEVICE_DOOR,
+                    .sequence = ours->sequence,
+                    .now_ms =
+                        FLEET_BEGAN_MS + (int64_t)(ours->size + stage->count) * FLEET_STEP_MS },
     };
 
+    TRY(audit_log_take_begin(ours->log, txn, &taking));
     for (size_t i = 0; i < stage->count; i++) {
         bool taken = false;
         if (stage->own[i]) {
             TRY(append_own(ours, txn, audit_stage_record(stage, i)));
             continue;
         }
-        origin.sequence++;
-        TRY(audit_log_take(ours->log, txn, &origin, audit_stage_record(stage, i), &taken));
+        taking.origin.sequence++;
+        TRY(audit_log_take_one(ours->log, txn, &taking, audit_stage_record(stage, i), &taken));
         if (!taken)
             return fault(RC_CORRUPT, "record %zu of a group was there already", i);
     }
-    return RC_OK;
+    return audit_log_take_end(ours->log, txn, &taking);
 }
 
 enum rc audit_ours_write(struct audit_ours *ours)

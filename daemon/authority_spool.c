@@ -45,28 +45,28 @@ static enum rc take(struct store_txn *txn, struct store_job *job)
 {
     struct daemon_authority_request *request = daemon_authority_of(job);
     struct audit_log *log = request->authority->setup.audit.log;
-    struct audit_origin origin = {
-        .source = daemon_authority_source(request->channel),
-        .now_ms = clock_wall_ms(request->authority->setup.clock),
+    struct audit_taking taking = {
+        .origin = { .source = daemon_authority_source(request->channel),
+                    .now_ms = clock_wall_ms(request->authority->setup.clock) },
     };
     struct audit_batch batch;
     struct bytes record;
-    uint64_t before = 0;
     bool taken = false;
     enum rc rc;
 
     TRY(audit_batch_read(request->question.query, &batch));
-    memcpy(origin.spool, batch.spool, sizeof origin.spool);
-    TRY(audit_log_taken(log, txn, &origin, &before));
-    request->answer.sequence = before;
-    while ((rc = audit_batch_next(&batch, &origin.sequence, &record)) == RC_OK) {
-        TRY(audit_log_take(log, txn, &origin, record, &taken));
-        if (taken && request->answer.sequence == 0)
-            TRY(record_beginning(txn, request, &origin));
-        if (taken)
-            request->answer.sequence = origin.sequence;
+    memcpy(taking.origin.spool, batch.spool, sizeof taking.origin.spool);
+    TRY(audit_log_take_begin(log, txn, &taking));
+    while ((rc = audit_batch_next(&batch, &taking.origin.sequence, &record)) == RC_OK) {
+        bool begins = taking.last == 0;
+        TRY(audit_log_take_one(log, txn, &taking, record, &taken));
+        if (taken && begins)
+            TRY(record_beginning(txn, request, &taking.origin));
     }
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    request->answer.sequence = taking.last;
+    return audit_log_take_end(log, txn, &taking);
 }
 
 static void taken(struct store_job *job, enum rc rc)

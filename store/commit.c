@@ -1,6 +1,7 @@
 #include "store/state.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 /* One commit in the making. */
 struct group {
@@ -10,12 +11,15 @@ struct group {
     int64_t wall_ms;
 };
 
+static atomic_uint_least64_t serials; /* of all stores, so that none comes twice */
+
 static enum rc run(struct group *group, struct MDB_txn *engine, struct store_job *job,
                    struct store_state *state)
 {
     struct store_txn txn = { .store = group->store,
                              .engine = engine,
                              .writes = true,
+                             .serial = atomic_fetch_add(&serials, 1) + 1,
                              .state = group->state,
                              .wall_ms = group->wall_ms };
 

@@ -35,8 +35,11 @@ enum rc store_seal_change_key(struct store_seal *seal, const struct secret *key,
     if (key->len != STORE_SEAL_KEY)
         return fault(RC_MALFORMED, "seal: key of %zu bytes, %d are needed", key->len,
                      STORE_SEAL_KEY);
-    if (EVP_EncryptInit_ex(seal->sealing, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1 ||
-        EVP_DecryptInit_ex(seal->opening, EVP_aes_256_gcm(), NULL, key->at, NULL) != 1)
+    /* Naming it again would look it up again. */
+    const EVP_CIPHER *cipher =
+        EVP_CIPHER_CTX_get0_cipher(seal->opening) == NULL ? EVP_aes_256_gcm() : NULL;
+    if (EVP_EncryptInit_ex(seal->sealing, cipher, NULL, key->at, NULL) != 1 ||
+        EVP_DecryptInit_ex(seal->opening, cipher, NULL, key->at, NULL) != 1)
         return fault_crypto("AES-256-GCM is not to be had");
     seal->key_id = key_id;
     seal->sealed = 0;

@@ -39,6 +39,7 @@ struct store_txn {
     struct store *store;
     struct MDB_txn *engine;
     bool writes;
+    uint64_t serial;          /* 0: reading */
     struct store_state state; /* as it will be */
     int64_t wall_ms;
     uint64_t changes; /* made so far */

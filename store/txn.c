@@ -139,6 +139,11 @@ enum rc store_txn_count(struct store_txn *txn, unsigned table, uint64_t *count)
                             store_engine_count(txn->engine, txn->store->tables[table], count));
 }
 
+uint64_t store_txn_serial(const struct store_txn *txn)
+{
+    return txn->serial;
+}
+
 uint64_t store_txn_revision(const struct store_txn *txn)
 {
     return txn->state.revision + (txn->writes ? 1 : 0);

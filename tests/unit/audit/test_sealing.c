@@ -174,6 +174,58 @@ static enum rc check_key(struct store_txn *txn, void *with)
     return RC_OK;
 }
 
+/* ---- Keys that are remembered ---- */
+
+static enum rc append_around_an_erasure(struct store_txn *txn, void *with)
+{
+    struct model *m = with;
+    const struct audit_record record = { .action = AUDIT_PUBLISH,
+                                         .decision = AUDIT_ALLOWED,
+                                         .wall_ms = m->logs->now,
+                                         .actor_kind = AUDIT_DEVICE,
+                                         .actor = m->id };
+    uint64_t limit = 0;
+
+    for (unsigned i = 0; i < 3; i++)
+        TRY(audit_log_append(m->logs->log, txn, &record, NULL));
+    TRY(audit_erase_begin(m->logs->log, txn, m->kind, m->id, &limit));
+    for (unsigned i = 0; i < 3; i++)
+        TRY(audit_log_append(m->logs->log, txn, &record, NULL));
+    return RC_OK;
+}
+
+static enum rc count_opened(struct store_txn *txn, void *with)
+{
+    struct model *m = with;
+    struct bytes entry;
+
+    m->count = 0;
+    for (uint64_t i = 0; i < 6; i++) {
+        TRY(audit_log_get(m->logs->log, txn, i, &entry));
+        m->count += entry.len > AUDIT_LEAF;
+    }
+    return RC_OK;
+}
+
+/* One after the other in one transaction: the key of before is not taken for that of after. */
+static void what_comes_behind_an_erasure_has_another_key(void **state)
+{
+    struct logs *w = *state;
+    static struct model m;
+    struct stepping s = { .m = &m, .room = BUF_MAX(128), .most = 100 };
+
+    m = (struct model){ .logs = w, .kind = AUDIT_DEVICE, .id = BYTES("dev-1") };
+    w->now = 1000 * (int64_t)DAY;
+    assert_int_equal(store_write(w->store, append_around_an_erasure, &m), RC_OK);
+    has_keys(w, 1, 1);
+    while (!s.finished)
+        assert_int_equal(store_write(w->store, step, &s), RC_OK);
+    has_keys(w, 1, 0);
+    assert_int_equal(store_read(w->store, count_opened, &m), RC_OK);
+    assert_int_equal(m.count, 3);
+    buf_clear(&s.room);
+}
+
 static void another_sealing_key_is_told_and_opens_nothing(void **state)
 {
     struct logs *w = *state;
@@ -202,6 +254,8 @@ static void another_sealing_key_is_told_and_opens_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_comes_behind_an_erasure_has_another_key,
+                                        logs_set_up, logs_tear_down),
         cmocka_unit_test_setup_teardown(bodies_are_not_on_the_disk_and_the_erased_not_in_a_copy,
                                         logs_set_up, logs_tear_down),
         cmocka_unit_test_setup_teardown(every_changed_bit_is_seen_with_some_erased, logs_set_up,

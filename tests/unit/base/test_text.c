@@ -235,6 +235,13 @@ static void printable_is_what_a_terminal_shows_as_it_is(void **state)
         assert_int_equal(text_is_printable((struct bytes){ &byte, 1 }), i >= 0x20 && i <= 0x7e);
     }
     assert_true(text_is_printable((struct bytes){ 0 }));
+    for (size_t at = 0; at < 19; at++) /* whole words and what is behind them */
+        for (int i = 0; i < 256; i++) {
+            char text[] = " ~ ~ ~ ~ ~ ~ ~ ~ ~ ";
+            text[at] = (char)i;
+            assert_int_equal(text_is_printable((struct bytes){ (const uint8_t *)text, 19 }),
+                             i >= 0x20 && i <= 0x7e);
+        }
 }
 
 static void escaping_leaves_only_the_printable(void **state)
