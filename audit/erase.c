@@ -116,7 +116,11 @@ static enum rc look_at(struct walk *walk, uint64_t index, struct bytes *entry,
 
     *found = false;
     *record = (struct audit_record){ 0 };
-    TRY(audit_log_get_doomed(walk->log, walk->txn, index, entry));
+    enum rc rc = audit_log_get_doomed(walk->log, walk->txn, index, entry);
+    if (rc == RC_NOT_FOUND)
+        return fault(RC_CORRUPT, "audit log: record %llu is missing",
+                     (unsigned long long)index);
+    TRY(rc);
     TRY(audit_leaf_read(*entry, &parts));
     if (parts.erased)
         return RC_OK;
@@ -178,10 +182,13 @@ static enum rc check_room(struct audit_log *log, struct store_txn *txn)
     struct store_value value;
     struct bytes key;
     unsigned count = 0;
+    enum rc rc;
 
     TRY(open_rows(log, txn, &cursor));
-    while (store_cursor_next(cursor, &key, &value) == RC_OK)
+    while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK)
         count++;
+    if (rc != RC_NOT_FOUND)
+        return rc;
     return count < AUDIT_ERASURES_MAX
                ? RC_OK
                : fault(RC_LIMIT, "%u erasures are under way: wait for them", count);
@@ -230,21 +237,32 @@ static enum rc first_row(struct audit_log *log, struct store_txn *txn, struct bu
     return read_row(key, value.bytes, erasure);
 }
 
-static enum rc erase_some(struct walk *walk, unsigned most, uint64_t *next, uint64_t *erased)
+static enum rc erase_one(struct walk *walk, uint64_t index, uint64_t *erased)
 {
     struct audit_record record;
     struct bytes entry;
-    uint64_t index;
     bool found;
+
+    TRY(look_at(walk, index, &entry, &record, &found));
+    *erased += found;
+    if (found)
+        return audit_log_strip(walk->log, walk->txn, index, entry);
+    return record.action == 0
+               ? RC_OK
+               : audit_log_reseal(walk->log, walk->txn, index, walk->of->key, entry, &record);
+}
+
+/* RC_NOT_FOUND: there are no more of them. */
+static enum rc erase_some(struct walk *walk, unsigned most, uint64_t *next, uint64_t *erased)
+{
+    uint64_t index;
 
     for (; most > 0; most--) {
         TRY(walk_next(walk, &index));
-        TRY(look_at(walk, index, &entry, &record, &found));
-        if (found)
-            TRY(audit_log_strip(walk->log, walk->txn, index, entry));
-        else if (record.action != 0)
-            TRY(audit_log_reseal(walk->log, walk->txn, index, walk->of->key, entry, &record));
-        *erased += found;
+        enum rc rc = erase_one(walk, index, erased);
+        if (rc == RC_NOT_FOUND)
+            return fault_while(RC_CORRUPT, "audit log: record %llu", (unsigned long long)index);
+        TRY(rc);
         *next = index + 1;
     }
     return RC_OK;
@@ -265,13 +283,15 @@ enum rc audit_erase_step(struct audit_log *log, struct store_txn *txn, unsigned 
                          struct buf *room, struct audit_erasure *erasure, bool *finished)
 {
     struct audit_erasure now;
+    bool old = false;
 
     TRY(first_row(log, txn, room, &now));
     struct walk walk = walk_of(log, txn, &now);
     enum rc rc = erase_some(&walk, most, &now.next, &now.records);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    *finished = rc == RC_NOT_FOUND;
+    TRY(audit_index_is_old(log, txn, &old)); /* an earlier version's has ids in clear */
+    *finished = rc == RC_NOT_FOUND && !old;
     *erasure = now;
     return *finished ? end_row(log, txn, &now) : put_row(log, txn, &now);
 }

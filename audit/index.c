@@ -161,12 +161,29 @@ struct block {
     size_t count;
 };
 
+/* What is left of one whose body is damaged. */
+static enum rc read_head(struct audit_log *log, struct store_txn *txn, uint64_t index,
+                         struct audit_record *record)
+{
+    struct bytes leaf;
+    bool bare = false;
+
+    TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
+    return audit_record_read_head((struct bytes){ leaf.at, AUDIT_HEAD }, record);
+}
+
 static enum rc read_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
                            struct audit_kept *read)
 {
     struct audit_record record;
+    enum rc rc = audit_log_record(log, txn, index, &record);
 
-    TRY(audit_log_record(log, txn, index, &record));
+    if (rc == RC_CORRUPT || rc == RC_NOT_FOUND)
+        rc = read_head(log, txn, index, &record);
+    read->valid = rc == RC_OK;
+    if (rc == RC_CORRUPT || rc == RC_NOT_FOUND)
+        return RC_OK; /* not found by it, and told to whoever comes by or verifies */
+    TRY(rc);
     read->wall_ms = record.wall_ms;
     audit_facets_of(&record, &read->facets);
     return RC_OK;
@@ -184,6 +201,8 @@ static enum rc add_record(struct audit_log *log, struct store_txn *txn, uint64_t
         rc = read_record(log, txn, index, &block->read);
     }
     TRY(rc);
+    if (!kept->valid)
+        return RC_OK;
     for (size_t i = 0; i < kept->facets.count; i++)
         block->items[block->count++] =
             (struct audit_index_item){ kept->facets.at[i].hash, kept->facets.at[i].kind,
@@ -196,6 +215,7 @@ static enum rc add_record(struct audit_log *log, struct store_txn *txn, uint64_t
 enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t number)
 {
     struct block block = { .span = { INT64_MAX, INT64_MIN } };
+    uint64_t low = 0;
 
     TRY(audit_index_items(log, &block.items));
     for (unsigned at = 0; at < AUDIT_SPAN; at++)
@@ -203,5 +223,8 @@ enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t
     TRY(audit_index_put_items(log, txn, AUDIT_INDEX_BLOCK, number,
                               audit_index_sort(log, block.count), block.count));
     TRY(audit_span_put(log, txn, number, &block.span));
+    TRY(audit_index_low(log, txn, &low));
+    if (low == UINT64_MAX) /* no step was made yet: what it would have done for this block */
+        TRY(audit_index_find_makings(log, txn, number * AUDIT_SPAN, (number + 1) * AUDIT_SPAN));
     return audit_index_reach(log, txn, number);
 }

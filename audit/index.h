@@ -89,7 +89,8 @@ int audit_index_compare(const void *left, const void *right);
 void audit_index_keep(struct audit_log *log, const struct store_txn *txn, uint64_t index,
                       struct bytes leaf, const struct audit_record *record);
 void audit_index_drop(struct audit_log *log, uint64_t index);
-/* The block is whole, and has been appended to. */
+/* The block is whole, and has been appended to; or its rows were taken away. A record that
+ * cannot be read is found by its head, if that can. */
 enum rc audit_index_block(struct audit_log *log, struct store_txn *txn, uint64_t block);
 /* Every whole block from *low on can be looked up; UINT64_MAX: none, and it never began. */
 enum rc audit_index_low(struct audit_log *log, struct store_txn *txn, uint64_t *low);
@@ -101,12 +102,21 @@ enum rc audit_index_reach(struct audit_log *log, struct store_txn *txn, uint64_t
 /* Merge a bounded part of this far, all of whose blocks are there; *whole: it was the last. */
 enum rc audit_index_merge(struct audit_log *log, struct store_txn *txn, uint64_t far,
                           bool *whole);
+/* This far's rows were taken away: if it is under way it begins from the beginning. */
+enum rc audit_index_merge_anew(struct audit_log *log, struct store_txn *txn, uint64_t far);
 /* Facets below this one are merged, of a far that is not whole. */
 enum rc audit_index_merged(struct audit_log *log, struct store_txn *txn, uint64_t far,
                            struct audit_facet *below);
 
 /* ---- reindex.c ---- */
 
+/* An earlier version's keys are not all removed yet. */
+enum rc audit_index_is_old(struct audit_log *log, struct store_txn *txn, bool *old);
+/* What certificates these records say were made. */
+enum rc audit_index_find_makings(struct audit_log *log, struct store_txn *txn, uint64_t from,
+                                 uint64_t end);
+/* Make the block or far anew in which damage was met last (log_state.h), if any was. */
+enum rc audit_index_mend(struct audit_log *log, struct store_txn *txn);
 /* The record's facets give way to those of what is left of it. */
 enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_t index,
                            const struct audit_record *record, const struct audit_record *left);

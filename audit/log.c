@@ -137,10 +137,10 @@ enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
 
     ours.source = AUDIT_FROM_AUTHORITY;
     ours.source_sequence = 0;
-    TRY(audit_sums_add(log, txn, &ours, false));
     buf_reset(&log->record);
     TRY(audit_record_write(&ours, &log->record));
-    return append(log, txn, &ours, index);
+    TRY(append(log, txn, &ours, index));
+    return audit_sums_add(log, txn, &ours, false);
 }
 
 static void source_key(const struct audit_origin *origin, uint8_t key[SOURCE_KEY])
@@ -386,9 +386,11 @@ enum rc audit_log_checkpoint(struct audit_log *log, struct store_txn *txn, uint6
     struct bytes key;
 
     TRY(store_cursor_open(txn, table(log, AUDIT_CHECKPOINTS), &range, &cursor));
-    if (store_cursor_next(cursor, &key, &value) != RC_OK)
-        return fault(RC_NOT_FOUND, "audit log: no checkpoint of %llu records or less",
+    enum rc rc = store_cursor_next(cursor, &key, &value);
+    if (rc == RC_NOT_FOUND)
+        return fault(rc, "audit log: no checkpoint of %llu records or less",
                      (unsigned long long)most);
+    TRY(rc);
     *size = store_key_read_number(key);
     *note = value.bytes;
     return RC_OK;

@@ -119,7 +119,8 @@ enum rc audit_log_list_on(struct audit_log *log, struct store_txn *txn,
                           uint64_t *next);
 
 /* The record that says that a certificate was made (issued, renewed, an operator's or a
- * door's), by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased. */
+ * door's), by its whole fingerprint. RC_NOT_FOUND also of one whose record was erased.
+ * RC_BUSY: it was not found so far, and the index is being made anew. */
 enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
                                    struct bytes fingerprint, uint64_t *index);
 

@@ -99,11 +99,16 @@ enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
     struct store_range range = { 0 };
     struct store_value value;
     struct bytes key;
+    uint64_t low = 0;
 
     write_key(fingerprint, 0, &first);
     range.prefix = (struct bytes){ first.at, first.len - 8 };
     TRY(store_cursor_open(txn, table(log), &range, &cursor));
-    for (unsigned i = 0; i < LOOK_AT && store_cursor_next(cursor, &key, &value) == RC_OK; i++) {
+    for (unsigned i = 0; i < LOOK_AT; i++) {
+        enum rc next = store_cursor_next(cursor, &key, &value);
+        if (next == RC_NOT_FOUND)
+            break;
+        TRY(next);
         struct reader r = READER(((struct bytes){ key.at + key.len - 8, 8 }));
         uint64_t found = reader_u64(&r);
         enum rc rc = is_making(log, txn, found, fingerprint);
@@ -112,5 +117,9 @@ enum rc audit_log_find_certificate(struct audit_log *log, struct store_txn *txn,
         if (rc != RC_NOT_FOUND)
             return rc;
     }
+    TRY(audit_index_low(log, txn, &low));
+    if (low > 0 && low != UINT64_MAX)
+        return fault(RC_BUSY, "audit log: its index is being made anew, block %llu comes next",
+                     (unsigned long long)low - 1);
     return fault(RC_NOT_FOUND, "audit log: no record says that this certificate was made");
 }

@@ -18,6 +18,13 @@ struct audit_kept {
     struct audit_facets facets;
 };
 
+/* Where the index was found damaged last, and is not mended yet: who reads cannot. */
+struct audit_index_damage {
+    bool there;
+    enum audit_index_level level;
+    uint64_t number, mended; /* the latter by this transaction; 0: by none yet */
+};
+
 struct audit_log {
     unsigned first_table;
     unsigned far_blocks; /* AUDIT_FAR_BLOCKS; tests make do with fewer */
@@ -29,6 +36,7 @@ struct audit_log {
     struct buf stored, opened;      /* an entry as it lies there, and one that was read */
     struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
     struct audit_kept *kept;        /* AUDIT_SPAN of them; NULL: none */
+    struct audit_index_damage damage;
 };
 
 /* The record with this index as it lies there, also if it is being erased; its commitment is

@@ -44,6 +44,14 @@ static enum rc put_place(struct audit_log *log, struct store_txn *txn, uint64_t 
     return store_txn_put(txn, table(log), BYTES_OF(KEY), buf_bytes(&value));
 }
 
+enum rc audit_index_merge_anew(struct audit_log *log, struct store_txn *txn, uint64_t far)
+{
+    struct audit_facet from;
+
+    TRY(audit_index_merged(log, txn, far, &from));
+    return from.kind == 0 ? RC_OK : put_place(log, txn, far, (struct audit_facet){ 0 });
+}
+
 static enum rc put_mark(struct audit_log *log, struct store_txn *txn, uint64_t far)
 {
     uint8_t key[AUDIT_INDEX_KEY];

@@ -21,6 +21,15 @@ static enum rc damaged(void)
     return fault(RC_CORRUPT, "audit log: a row of its index is damaged");
 }
 
+/* Whoever writes next can mend it. */
+static enum rc note(struct audit_log *log, enum audit_index_level level, uint64_t number,
+                    enum rc rc)
+{
+    if (rc == RC_CORRUPT)
+        log->damage = (struct audit_index_damage){ true, level, number, 0 };
+    return rc;
+}
+
 /* ---- Places ---- */
 
 bool audit_places_has(const struct audit_places *places, unsigned at)
@@ -171,9 +180,8 @@ static enum rc find_row(struct audit_log *log, struct store_txn *txn,
     return RC_OK;
 }
 
-enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                        struct audit_places *places)
+static enum rc get(struct audit_log *log, struct store_txn *txn, enum audit_index_level level,
+                   uint64_t number, struct audit_facet facet, struct audit_places *places)
 {
     uint8_t key[AUDIT_INDEX_KEY];
     size_t at = 0, len = 0;
@@ -187,6 +195,13 @@ enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
     if (len > 0)
         read_places((struct bytes){ row.at + at + HEAD, len - HEAD }, places);
     return RC_OK;
+}
+
+enum rc audit_index_get(struct audit_log *log, struct store_txn *txn,
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        struct audit_places *places)
+{
+    return note(log, level, number, get(log, txn, level, number, facet, places));
 }
 
 /* One that has become too long becomes two. */
@@ -208,9 +223,8 @@ static enum rc put_halves(struct audit_log *log, struct store_txn *txn,
                          (struct bytes){ row.at + at, row.len - at });
 }
 
-enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
-                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
-                        const struct audit_places *places)
+static enum rc put(struct audit_log *log, struct store_txn *txn, enum audit_index_level level,
+                   uint64_t number, struct audit_facet facet, const struct audit_places *places)
 {
     uint8_t key[AUDIT_INDEX_KEY], cell[CELL_MAX];
     AUTO_BUF(made, ROW_MAX + CELL_MAX);
@@ -237,14 +251,22 @@ enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
     return store_txn_put(txn, table(log), BYTES_OF(key), whole);
 }
 
+enum rc audit_index_put(struct audit_log *log, struct store_txn *txn,
+                        enum audit_index_level level, uint64_t number, struct audit_facet facet,
+                        const struct audit_places *places)
+{
+    return note(log, level, number, put(log, txn, level, number, facet, places));
+}
+
 /* ---- Whole blocks and fars ---- */
 
 enum rc audit_index_clear(struct audit_log *log, struct store_txn *txn,
                           enum audit_index_level level, uint64_t number)
 {
-    uint8_t first[AUDIT_INDEX_KEY], row[AUDIT_INDEX_KEY];
+    uint8_t first[AUDIT_INDEX_KEY];
     const struct store_range range = { .prefix = { first, 1 + 4 } };
     AUTO_OF(store_cursor) *cursor = NULL;
+    AUTO_BUF(row, STORE_KEY_MAX);
     struct store_value value;
     struct bytes key;
     enum rc rc;
@@ -252,10 +274,9 @@ enum rc audit_index_clear(struct audit_log *log, struct store_txn *txn,
     audit_index_key(level, number, (struct audit_facet){ 0 }, first);
     TRY(store_cursor_open(txn, table(log), &range, &cursor));
     while ((rc = store_cursor_next(cursor, &key, &value)) == RC_OK) {
-        if (key.len != sizeof row)
-            return damaged();
-        memcpy(row, key.at, sizeof row);
-        TRY(store_txn_remove(txn, table(log), BYTES_OF(row)));
+        buf_reset(&row);
+        buf_add(&row, key);
+        TRY(store_txn_remove(txn, table(log), buf_bytes(&row)));
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
@@ -301,10 +322,10 @@ enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
     return put_row(log, txn, &packing);
 }
 
-enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
-                               enum audit_index_level level, uint64_t number,
-                               struct audit_facet from, struct audit_index_item *items,
-                               size_t room, size_t *count)
+static enum rc read_items(struct audit_log *log, struct store_txn *txn,
+                          enum audit_index_level level, uint64_t number,
+                          struct audit_facet from, struct audit_index_item *items, size_t room,
+                          size_t *count)
 {
     uint8_t first[AUDIT_INDEX_KEY];
     struct store_range range = { .prefix = { first, 1 + 4 }, .from = BYTES_OF(first) };
@@ -340,6 +361,15 @@ enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
         }
     }
     return RC_OK;
+}
+
+enum rc audit_index_read_items(struct audit_log *log, struct store_txn *txn,
+                               enum audit_index_level level, uint64_t number,
+                               struct audit_facet from, struct audit_index_item *items,
+                               size_t room, size_t *count)
+{
+    return note(log, level, number,
+                read_items(log, txn, level, number, from, items, room, count));
 }
 
 enum rc audit_index_is_whole(struct audit_log *log, struct store_txn *txn, uint64_t far,

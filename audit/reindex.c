@@ -48,13 +48,16 @@ static enum rc remove_old(struct audit_log *log, struct store_txn *txn)
     return RC_OK;
 }
 
-static enum rc find_makings(struct audit_log *log, struct store_txn *txn, uint64_t from,
-                            uint64_t end)
+enum rc audit_index_find_makings(struct audit_log *log, struct store_txn *txn, uint64_t from,
+                                 uint64_t end)
 {
     struct audit_record record = { 0 };
 
     for (uint64_t at = from; at < end; at++) {
-        TRY(audit_log_record(log, txn, at, &record));
+        enum rc rc = audit_log_record(log, txn, at, &record);
+        if (rc == RC_CORRUPT || rc == RC_NOT_FOUND)
+            continue; /* whoever reads or verifies it is told */
+        TRY(rc);
         TRY(audit_made_add(log, txn, at, &record));
     }
     return RC_OK;
@@ -64,7 +67,7 @@ static enum rc find_makings(struct audit_log *log, struct store_txn *txn, uint64
  * has said what certificates it made. */
 static enum rc adopt(struct audit_log *log, struct store_txn *txn, uint64_t size)
 {
-    TRY(find_makings(log, txn, size - size % AUDIT_SPAN, size));
+    TRY(audit_index_find_makings(log, txn, size - size % AUDIT_SPAN, size));
     return audit_index_reach(log, txn, size / AUDIT_SPAN);
 }
 
@@ -95,7 +98,7 @@ static enum rc find_far(struct audit_log *log, struct store_txn *txn, struct wor
     return RC_OK;
 }
 
-static enum rc find_old(struct audit_log *log, struct store_txn *txn, bool *old)
+enum rc audit_index_is_old(struct audit_log *log, struct store_txn *txn, bool *old)
 {
     struct store_value value;
     struct bytes key;
@@ -118,8 +121,46 @@ static enum rc find_work(struct audit_log *log, struct store_txn *txn, struct wo
     TRY(audit_log_size(log, txn, &work->size));
     TRY(audit_index_low(log, txn, &work->low));
     work->adopt = work->low == UINT64_MAX;
-    TRY(find_old(log, txn, &work->old));
+    TRY(audit_index_is_old(log, txn, &work->old));
     return work->adopt ? RC_OK : find_far(log, txn, work);
+}
+
+/* ---- What is damaged ---- */
+
+/* RC_CORRUPT. */
+static enum rc read_all(struct audit_log *log, struct store_txn *txn,
+                        const struct audit_index_damage *part)
+{
+    struct audit_facet from = { 0 };
+    struct audit_index_item *items;
+    size_t count = AUDIT_INDEX_ITEMS;
+
+    TRY(audit_index_items(log, &items));
+    while (count == AUDIT_INDEX_ITEMS) {
+        TRY(audit_index_read_items(log, txn, part->level, part->number, from, items,
+                                   AUDIT_INDEX_ITEMS, &count));
+        if (count > 0)
+            from = audit_facet_behind(
+                (struct audit_facet){ items[count - 1].hash, items[count - 1].kind });
+    }
+    return RC_OK;
+}
+
+/* It stays noted until another transaction finds it whole: this one may come to nothing. */
+enum rc audit_index_mend(struct audit_log *log, struct store_txn *txn)
+{
+    const struct audit_index_damage part = log->damage;
+
+    if (!part.there || part.mended == store_txn_serial(txn))
+        return RC_OK;
+    log->damage.there = false;
+    enum rc rc = read_all(log, txn, &part);
+    if (rc != RC_CORRUPT)
+        return rc;
+    log->damage.mended = store_txn_serial(txn);
+    TRY(audit_index_clear(log, txn, part.level, part.number));
+    return part.level == AUDIT_INDEX_BLOCK ? audit_index_block(log, txn, part.number)
+                                           : audit_index_merge_anew(log, txn, part.number);
 }
 
 enum rc audit_log_index_due(struct audit_log *log, struct store_txn *txn, bool *due)
@@ -127,30 +168,40 @@ enum rc audit_log_index_due(struct audit_log *log, struct store_txn *txn, bool *
     struct work work;
 
     TRY(find_work(log, txn, &work));
-    *due = work.adopt || work.old || work.low > 0 || work.far != UINT64_MAX;
+    *due = work.adopt || work.old || work.low > 0 || work.far != UINT64_MAX ||
+           (log->damage.there && log->damage.mended != store_txn_serial(txn));
     return RC_OK;
 }
 
 static enum rc do_block(struct audit_log *log, struct store_txn *txn, uint64_t block)
 {
-    TRY(find_makings(log, txn, block * AUDIT_SPAN, (block + 1) * AUDIT_SPAN));
+    TRY(audit_index_find_makings(log, txn, block * AUDIT_SPAN, (block + 1) * AUDIT_SPAN));
     return audit_index_block(log, txn, block);
+}
+
+static enum rc do_some(struct audit_log *log, struct store_txn *txn, const struct work *work)
+{
+    bool whole = false;
+
+    if (work->adopt)
+        return adopt(log, txn, work->size);
+    if (work->old)
+        return remove_old(log, txn);
+    if (work->far != UINT64_MAX)
+        return audit_index_merge(log, txn, work->far, &whole);
+    return work->low > 0 ? do_block(log, txn, work->low - 1) : RC_OK;
 }
 
 enum rc audit_log_index(struct audit_log *log, struct store_txn *txn, bool *more)
 {
     struct work work;
-    bool whole = false;
 
+    TRY(audit_index_mend(log, txn));
     TRY(find_work(log, txn, &work));
-    if (work.adopt)
-        TRY(adopt(log, txn, work.size));
-    else if (work.old)
-        TRY(remove_old(log, txn));
-    else if (work.far != UINT64_MAX)
-        TRY(audit_index_merge(log, txn, work.far, &whole));
-    else if (work.low > 0)
-        TRY(do_block(log, txn, work.low - 1));
+    enum rc rc = do_some(log, txn, &work);
+    if (rc == RC_CORRUPT && log->damage.there)
+        rc = audit_index_mend(log, txn);
+    TRY(rc);
     return audit_log_index_due(log, txn, more);
 }
 
@@ -261,7 +312,12 @@ enum rc audit_index_forget(struct audit_log *log, struct store_txn *txn, uint64_
         return RC_OK;
     audit_facets_of(record, &before);
     audit_facets_of(left, &after);
-    return exchange(log, txn, index, &before, &after);
+    enum rc rc = exchange(log, txn, index, &before, &after);
+    for (unsigned i = 0; i < 2 && rc == RC_CORRUPT && log->damage.there; i++) {
+        TRY(audit_index_mend(log, txn)); /* the record is still whole */
+        rc = exchange(log, txn, index, &before, &after);
+    }
+    return rc;
 }
 
 /* ---- Upwards ---- */

@@ -8,8 +8,9 @@ static unsigned table(const struct audit_log *log)
     return log->first_table + AUDIT_SPANS;
 }
 
-enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
-                       struct audit_span *span)
+/* RC_NOT_FOUND: nothing is told of it. */
+static enum rc get(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                   struct audit_span *span)
 {
     struct store_number key = store_key_number(block);
     struct store_value value;
@@ -18,7 +19,15 @@ enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t bl
     struct reader r = READER(value.bytes);
     span->earliest_ms = (int64_t)reader_u64(&r);
     span->latest_ms = (int64_t)reader_u64(&r);
-    return RC_OK;
+    return reader_done(&r) ? RC_OK : fault(RC_CORRUPT, "audit log: the times of a block");
+}
+
+enum rc audit_span_get(struct audit_log *log, struct store_txn *txn, uint64_t block,
+                       struct audit_span *span)
+{
+    enum rc rc = get(log, txn, block, span);
+
+    return rc == RC_NOT_FOUND ? fault(RC_CORRUPT, "audit log: a block without times") : rc;
 }
 
 enum rc audit_span_get_far(struct audit_log *log, struct store_txn *txn, uint64_t far,
@@ -45,7 +54,7 @@ static enum rc widen(struct audit_log *log, struct store_txn *txn, uint64_t bloc
                      const struct audit_span *by)
 {
     struct audit_span span = *by, before;
-    enum rc rc = audit_span_get(log, txn, block, &before);
+    enum rc rc = get(log, txn, block, &before);
 
     if (rc == RC_NOT_FOUND)
         return put(log, txn, block, &span);

@@ -27,7 +27,7 @@ static enum rc find_log_numbers(struct store_txn *txn, struct daemon_authority_r
         uint64_t index = UINT64_MAX;
         enum rc found =
             audit_log_find_certificate(log, txn, BYTES_OF(one.fingerprint.at), &index);
-        if (found != RC_OK && found != RC_NOT_FOUND)
+        if (found != RC_OK && found != RC_NOT_FOUND && found != RC_BUSY)
             return found;
         buf_add_u64(&request->text, index + 1);
     }

@@ -150,6 +150,23 @@ static inline void searches_write(struct searches *w, size_t count)
     assert_int_equal(store_write(w->logs->store, searches_add_all, w), RC_OK);
 }
 
+static inline enum rc searches_forget_index(struct store_txn *txn, void *with)
+{
+    const struct store_range all = { .backward = false };
+    AUTO_OF(store_cursor) *cursor = NULL;
+    struct store_value value;
+    struct bytes key;
+    (void)with;
+
+    TRY(store_cursor_open(txn, AUDIT_SEARCH, &all, &cursor));
+    while (store_cursor_next(cursor, &key, &value) == RC_OK) {
+        AUTO_BUF(copy, STORE_KEY_MAX);
+        buf_add(&copy, key);
+        TRY(store_txn_remove(txn, AUDIT_SEARCH, buf_bytes(&copy)));
+    }
+    return RC_OK;
+}
+
 /* ---- Asking ---- */
 
 struct searches_asked {

@@ -100,18 +100,7 @@ static const uint8_t OLD_LEVELS[] = { 1, 2, 3, 4, 5, 6, 0x40, 0x41, 0x42, 0x80, 
 /* As a log is that an earlier version wrote: no index of ours, and its own. */
 static enum rc forget_index(struct store_txn *txn, void *with)
 {
-    const struct store_range all = { .backward = false };
-    AUTO_OF(store_cursor) *cursor = NULL;
-    struct store_value value;
-    struct bytes key;
-    (void)with;
-
-    TRY(store_cursor_open(txn, AUDIT_SEARCH, &all, &cursor));
-    while (store_cursor_next(cursor, &key, &value) == RC_OK) {
-        AUTO_BUF(copy, STORE_KEY_MAX);
-        buf_add(&copy, key);
-        TRY(store_txn_remove(txn, AUDIT_SEARCH, buf_bytes(&copy)));
-    }
+    TRY(searches_forget_index(txn, with));
     for (size_t i = 0; i < sizeof OLD_LEVELS; i++) {
         const uint8_t old[] = { OLD_LEVELS[i], 1, 'x', 0, 0, 0, 0, 0, 0, 0, 1 };
         TRY(store_txn_put(txn, AUDIT_SEARCH, BYTES_OF(old), BYTES("")));
