@@ -390,3 +390,20 @@ def test_a_rule_of_an_imported_file_is_found(running, tmp_path):
         record = running.wait_audit(lambda one: one["target"] == f"plant/pump-2/{topic}", device="pump-2", decision="denied",
                                     action="publish", policy=running.active_policy()["version"])
         assert told(running, "explain", record["index"])["policy"]["rule"] == f'deny device publish "plant/+/{topic}"'
+
+
+def test_access_leaves_open_what_only_the_connection_told(running, tmp_path):
+    file = tmp_path / "open.policy"
+    file.write_text(POLICY + 'allow device publish "valve/open" when connection.address in { 127.0.0.0/8 }\n'
+                    'allow device publish "valve/shut" until 2099-01-01\n')
+    running.touchmark("policy", "apply", file, "--why", "valves")
+    running.wait_applied()
+    version = running.active_policy()["version"]
+    made = {row["version"]: row["made"] for row in running.api("GET", "/v1/policies")["policies"]}[version]
+    for topic in ("valve/open", "valve/shut"):
+        for since in ((), ("--since", made), ("--since", made[:19] + "Z")):
+            could = [row for row in told(running, "access", topic, *since)["could"] if row["policy"] == version]
+            assert {(row["device"], row["may"]) for row in could} >= {("pump-2", "publish")}, (topic, since, could)
+            assert not any(row["sure"] for row in could)
+    assert "pump-2" in running.touchmark("audit", "access", "valve/open").stdout
+    assert running.touchmark("audit", "access", "valve/open", "--since", "yesterday", check=False).returncode != 0
