@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { KEY = 16, SECRET = 32, TARGETS_MAX = 32 };
+enum { KEY = 16, SECRET = 32, TARGETS_MAX = AUDIT_FLOOD_APART };
 
 struct audit_flood {
     struct audit_log *log;
@@ -15,16 +15,24 @@ struct audit_flood {
     bool open; /* a row may be there */
 };
 
-/* As it is written: template, began, first, last u64; told u32; count u64; capped u8; targets,
- * their number u8, then u64 each. */
+/* Hashes of targets, each once. */
+struct targets {
+    size_t count;
+    bool capped; /* there were more */
+    uint64_t at[TARGETS_MAX];
+};
+
+/*
+ * Of a flood, or of one target of it. As it is written: template, began, first, last u64; told
+ * u32; count u64; then twice, of those apart and of the others, capped u8, their number u8 and
+ * u64 each. What an earlier version wrote ends before the others, and counts all as one.
+ */
 struct row {
     uint64_t template; /* index of the record that it is like */
     int64_t began_ms, first_ms, last_ms;
     uint32_t told;
-    uint64_t count; /* not told yet */
-    size_t target_count;
-    bool capped;
-    uint64_t targets[TARGETS_MAX];
+    uint64_t count;               /* not told yet; of a flood, of the others */
+    struct targets apart, others; /* apart: those that have a row of their own */
 };
 
 enum rc audit_flood_new(struct audit_log *log, unsigned first_table,
@@ -120,6 +128,34 @@ static enum rc target_of(struct audit_flood *flood, const struct audit_record *r
     return RC_OK;
 }
 
+static void add_targets(struct buf *value, const struct targets *targets)
+{
+    buf_add_u8(value, targets->capped);
+    buf_add_u8(value, (uint8_t)targets->count);
+    for (size_t i = 0; i < targets->count; i++)
+        buf_add_u64(value, targets->at[i]);
+}
+
+static void read_targets(struct reader *r, struct targets *targets)
+{
+    targets->capped = reader_u8(r) != 0;
+    targets->count = reader_u8(r);
+    r->broken = r->broken || targets->count > TARGETS_MAX;
+    for (size_t i = 0; i < targets->count && !r->broken; i++)
+        targets->at[i] = reader_u64(r);
+}
+
+/* The row of one of its targets. */
+static void key_apart(struct audit_flood *flood, const uint8_t key[KEY], uint64_t target,
+                      uint8_t apart[KEY])
+{
+    uint8_t both[KEY + sizeof target];
+
+    memcpy(both, key, KEY);
+    memcpy(both + KEY, &target, sizeof target);
+    hash(flood, BYTES_OF(both), apart, KEY);
+}
+
 static enum rc put(struct audit_flood *flood, struct store_txn *txn, const uint8_t key[KEY],
                    const struct row *row)
 {
@@ -132,10 +168,8 @@ static enum rc put(struct audit_flood *flood, struct store_txn *txn, const uint8
     buf_add_u64(&value, (uint64_t)row->last_ms);
     buf_add_u32(&value, row->told);
     buf_add_u64(&value, row->count);
-    buf_add_u8(&value, row->capped);
-    buf_add_u8(&value, (uint8_t)row->target_count);
-    for (size_t i = 0; i < row->target_count; i++)
-        buf_add_u64(&value, row->targets[i]);
+    add_targets(&value, &row->apart);
+    add_targets(&value, &row->others);
     TRY(buf_done(&value, &whole));
     flood->open = true;
     return store_txn_put(txn, flood->table, (struct bytes){ key, KEY }, whole);
@@ -151,12 +185,10 @@ static enum rc read_row(struct bytes value, struct row *row)
     row->last_ms = (int64_t)reader_u64(&r);
     row->told = reader_u32(&r);
     row->count = reader_u64(&r);
-    row->capped = reader_u8(&r) != 0;
-    row->target_count = reader_u8(&r);
-    if (row->target_count > TARGETS_MAX)
-        return fault(RC_CORRUPT, "audit log: a count of refusals is damaged");
-    for (size_t i = 0; i < row->target_count; i++)
-        row->targets[i] = reader_u64(&r);
+    read_targets(&r, &row->apart);
+    row->others = (struct targets){ 0 };
+    if (r.left.len > 0)
+        read_targets(&r, &row->others);
     if (!reader_done(&r))
         return fault(RC_CORRUPT, "audit log: a count of refusals is damaged");
     return RC_OK;
@@ -184,54 +216,125 @@ static enum rc read_template(struct audit_flood *flood, struct store_txn *txn, u
     return RC_OK;
 }
 
+/* Of several targets none is named: each would be taken for the only one. */
+static void tell_of_none(struct audit_record *record)
+{
+    record->device = BYTES("");
+    record->target = BYTES("");
+    record->reason = BYTES("of more targets than are told apart");
+    memset(record->correlation, 0, sizeof record->correlation);
+}
+
 static enum rc tell(struct audit_flood *flood, struct store_txn *txn, const struct row *row)
 {
+    const struct targets *targets = row->others.count > 0 ? &row->others : &row->apart;
     AUTO_BUF(room, AUDIT_RECORD_MAX);
     struct audit_record record = { 0 };
 
+    if (row->count == 0)
+        return RC_OK;
     TRY(read_template(flood, txn, row->template, &room, &record));
+    if (row->others.count > 0 || row->apart.count > 1)
+        tell_of_none(&record);
     record.source = 0;
     record.source_sequence = 0;
     record.wall_ms = row->last_ms;
     record.aggregate = (struct audit_aggregate_part){ row->count, row->first_ms, row->last_ms,
-                                                      row->target_count, row->capped };
+                                                      targets->count, targets->capped };
     return audit_log_append(flood->log, txn, &record, NULL);
 }
 
 /* ---- Counting ---- */
 
-static void add_target(struct row *row, uint64_t target)
+static bool has_target(const struct targets *targets, uint64_t target)
 {
-    for (size_t i = 0; i < row->target_count; i++)
-        if (row->targets[i] == target)
-            return;
-    if (row->target_count == TARGETS_MAX)
-        row->capped = true;
-    else
-        row->targets[row->target_count++] = target;
+    for (size_t i = 0; i < targets->count; i++)
+        if (targets->at[i] == target)
+            return true;
+    return false;
+}
+
+/* Whether it is one of them now. */
+static bool add_target(struct targets *targets, uint64_t target)
+{
+    if (has_target(targets, target))
+        return true;
+    targets->capped = targets->count == TARGETS_MAX;
+    if (!targets->capped)
+        targets->at[targets->count++] = target;
+    return !targets->capped;
 }
 
 static enum rc count(struct audit_flood *flood, struct store_txn *txn,
                      const struct audit_record *record, const uint8_t key[KEY], struct row *row)
 {
-    uint64_t target = 0;
-
-    TRY(target_of(flood, record, &target));
     if (row->count == 0)
         row->first_ms = record->wall_ms;
     row->last_ms = record->wall_ms < row->first_ms ? row->first_ms : record->wall_ms;
     row->count++;
-    add_target(row, target);
     return put(flood, txn, key, row);
 }
 
-static enum rc tell_alone(struct audit_flood *flood, struct store_txn *txn,
-                          const struct audit_record *record, const uint8_t key[KEY],
-                          struct row *row)
+/* RC_NOT_FOUND: there is none, or its window is over, and told. */
+static enum rc get_open(struct audit_flood *flood, struct store_txn *txn,
+                        const uint8_t key[KEY], int64_t now_ms, struct row *row)
 {
-    TRY(audit_log_append(flood->log, txn, record, &row->template));
-    row->told++;
-    return put(flood, txn, key, row);
+    struct store_value value;
+
+    TRY(store_txn_get(txn, flood->table, (struct bytes){ key, KEY }, &value));
+    TRY(read_row(value.bytes, row));
+    if (!is_over(flood, row, now_ms))
+        return RC_OK;
+    TRY(tell(flood, txn, row));
+    return RC_NOT_FOUND;
+}
+
+/* What is told of a flood: itself, and this target of it. */
+struct refusal {
+    const struct audit_record *record;
+    uint8_t key[KEY], key_apart[KEY];
+    uint64_t target;
+    struct row row;
+};
+
+static enum rc begin_apart(struct audit_flood *flood, struct store_txn *txn,
+                           const struct refusal *of)
+{
+    struct row apart = { .template = of->row.template, .began_ms = of->row.began_ms };
+
+    add_target(&apart.apart, of->target);
+    return put(flood, txn, of->key_apart, &apart);
+}
+
+/* rc: whether its target has a row. */
+static enum rc tell_alone(struct audit_flood *flood, struct store_txn *txn, struct refusal *of,
+                          enum rc rc)
+{
+    TRY(audit_log_append(flood->log, txn, of->record, &of->row.template));
+    of->row.told++;
+    if (add_target(&of->row.apart, of->target) && rc == RC_NOT_FOUND)
+        TRY(begin_apart(flood, txn, of));
+    return put(flood, txn, of->key, &of->row);
+}
+
+static enum rc tell_or_count(struct audit_flood *flood, struct store_txn *txn,
+                             struct refusal *of)
+{
+    struct row apart;
+    enum rc rc = get_open(flood, txn, of->key_apart, of->record->wall_ms, &apart);
+
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    return of->row.told < flood->limits.one_by_one || rc == RC_NOT_FOUND
+               ? tell_alone(flood, txn, of, rc)
+               : count(flood, txn, of->record, of->key_apart, &apart);
+}
+
+static enum rc count_together(struct audit_flood *flood, struct store_txn *txn,
+                              struct refusal *of)
+{
+    add_target(&of->row.others, of->target);
+    return count(flood, txn, of->record, of->key, &of->row);
 }
 
 static bool is_counted(const struct audit_record *record)
@@ -245,25 +348,21 @@ static bool is_counted(const struct audit_record *record)
 enum rc audit_flood_add(struct audit_flood *flood, struct store_txn *txn,
                         const struct audit_record *record, unsigned fault)
 {
-    struct row row = { .began_ms = record->wall_ms };
-    struct store_value value;
-    uint8_t key[KEY];
+    struct refusal of = { .record = record };
 
     if (!is_counted(record))
         return audit_log_append(flood->log, txn, record, NULL);
-    TRY(key_of(flood, record, fault, key));
-    enum rc rc = store_txn_get(txn, flood->table, BYTES_OF(key), &value);
+    TRY(key_of(flood, record, fault, of.key));
+    TRY(target_of(flood, record, &of.target));
+    key_apart(flood, of.key, of.target, of.key_apart);
+    enum rc rc = get_open(flood, txn, of.key, record->wall_ms, &of.row);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    if (rc == RC_OK)
-        TRY(read_row(value.bytes, &row));
-    if (rc == RC_OK && is_over(flood, &row, record->wall_ms)) {
-        if (row.count > 0)
-            TRY(tell(flood, txn, &row));
-        row = (struct row){ .began_ms = record->wall_ms };
-    }
-    return row.told < flood->limits.one_by_one ? tell_alone(flood, txn, record, key, &row)
-                                               : count(flood, txn, record, key, &row);
+    if (rc == RC_NOT_FOUND)
+        of.row = (struct row){ .began_ms = record->wall_ms };
+    return has_target(&of.row.apart, of.target) || of.row.apart.count < TARGETS_MAX
+               ? tell_or_count(flood, txn, &of)
+               : count_together(flood, txn, &of);
 }
 
 /* ---- Windows that end ---- */
@@ -314,8 +413,7 @@ enum rc audit_flood_flush(struct audit_flood *flood, struct store_txn *txn, int6
 
     TRY(find_due(flood, txn, now_ms, all, &due));
     for (size_t i = 0; i < due.count; i++) {
-        if (due.at[i].row.count > 0)
-            TRY(tell(flood, txn, &due.at[i].row));
+        TRY(tell(flood, txn, &due.at[i].row));
         TRY(store_txn_remove(txn, flood->table, BYTES_OF(due.at[i].key)));
     }
     *more = due.count == AT_A_TIME;

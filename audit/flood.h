@@ -11,6 +11,11 @@
  * counted outlives whatever happens, as a record would. When the window is over the count
  * becomes one record, in all else as the last one that was told one by one.
  *
+ * Each target, the device that it is about and what else the record names as its target, is
+ * counted for itself, behind a record of its own: so each is found under its name. What comes
+ * on top of AUDIT_FLOOD_APART targets of a window is counted together, in a record that names
+ * none of them.
+ *
  * A row names that record by its index and holds nothing of its body, and its key is hashed
  * under octets drawn at audit_flood_new(), so it tells nothing that an erasure would have to
  * find. Rows of an earlier life are told by the first flush.
@@ -18,6 +23,7 @@
  * Told one by one, always: what was allowed, actions without an aggregate field, and records
  * that name a certificate's serial (something was signed).
  */
+enum { AUDIT_FLOOD_APART = 32 };
 struct audit_flood_limits {
     int64_t window_ms;
     uint32_t one_by_one; /* of a window; at least 1 */

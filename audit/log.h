@@ -28,7 +28,7 @@ enum audit_table {
     AUDIT_FLOODS, /* what is refused often, counted (flood.h) */
     AUDIT_TABLES
 };
-enum { AUDIT_FLOOD_MAX = 320 };
+enum { AUDIT_FLOOD_MAX = 640 };
 const struct store_table *audit_log_tables(void);
 
 /* Holds no state of the log: only the hashes' contexts and random octets in stock. One

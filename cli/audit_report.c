@@ -175,8 +175,13 @@ static enum rc add_state(const struct cli_call *call, struct cli_remote *remote,
 static void tell_chapter(const json_t *report, const struct chapter *chapter, struct buf *out)
 {
     static const struct cli_show_column ACTS[] = {
-        { "TIME", "time" },     { "ACTION", "action" }, { "DECISION", "decision" },
-        { "BY", "actor.id" },   { "TARGET", "target" }, { "CERTIFICATE", "certificate.serial" },
+        { "TIME", "time" },
+        { "ACTION", "action" },
+        { "DECISION", "decision" },
+        { "BY", "actor.id" },
+        { "TARGET", "target" },
+        { "CERTIFICATE", "certificate.serial" },
+        { "TIMES", "aggregate.count" },
         { "REASON", "reason" },
     };
     static const struct cli_show_column COUNTS[] = {

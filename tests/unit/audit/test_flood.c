@@ -80,7 +80,8 @@ static enum rc flush(struct store_txn *txn, void *with)
 struct told {
     struct ground *ground;
     uint64_t records, aggregates, acts;
-    struct audit_aggregate_part last;
+    uint64_t named;                            /* acts of aggregates that name a target */
+    struct audit_aggregate_part last, unnamed; /* the latter of one that names none */
     char actor[AUDIT_ID_MAX + 1], reason[AUDIT_REASON_MAX + 1];
 };
 
@@ -106,6 +107,10 @@ static enum rc read_all(struct store_txn *txn, void *with)
             continue;
         told->aggregates++;
         told->last = record.aggregate;
+        if (record.target.len > 0)
+            told->named += record.aggregate.count;
+        else
+            told->unnamed = record.aggregate;
         memcpy(told->actor, record.actor.at, record.actor.len);
         memcpy(told->reason, record.reason.at, record.reason.len);
     }
@@ -193,23 +198,56 @@ static void strangers_are_told_apart_by_address_and_not_by_port(void **state)
     assert_int_equal(look(g).records, ALONE + 2);
 }
 
-static void targets_are_counted_until_they_are_too_many(void **state)
+/* Each has a record of its own, and a count, until they are too many: those are told together,
+ * and none of them, nor anybody else, is named for all. */
+static void targets_are_told_apart_until_they_are_too_many(void **state)
+{
+    enum { MANY = 100, EACH = 3, APART = AUDIT_FLOOD_APART - 1 };
+    struct ground *g = *state;
+
+    refuse(g, ALONE + 4);
+    g->record.correlation[0] = 9;
+    for (unsigned i = 0; i < MANY; i++) {
+        AUTO_BUF(name, 16);
+        buf_addf(&name, "dev-%u", i);
+        g->record.device = buf_bytes(&name);
+        g->record.target = buf_bytes(&name);
+        refuse(g, EACH);
+    }
+    g->all = true;
+    do
+        assert_int_equal(store_write(g->logs->store, flush, g), RC_OK);
+    while (g->more);
+    struct told told = look(g);
+    assert_int_equal(told.acts, ALONE + 4 + MANY * EACH);
+    assert_int_equal(told.records, ALONE + 1 + 2 * APART + 1);
+    assert_int_equal(told.named, 4 + APART * (EACH - 1));
+    assert_int_equal(told.unnamed.count, (MANY - APART) * EACH);
+    assert_int_equal(told.unnamed.targets, AUDIT_FLOOD_APART);
+    assert_true(told.unnamed.targets_capped);
+}
+
+/* A window's rows end with it, and the next one tells all apart anew. */
+static void the_next_window_begins_anew(void **state)
 {
     struct ground *g = *state;
 
-    refuse(g, ALONE);
-    for (unsigned i = 0; i < 100; i++) {
-        AUTO_BUF(name, 16);
-        buf_addf(&name, "dev-%u", i);
-        g->record.target = buf_bytes(&name);
-        refuse(g, 2);
+    for (unsigned window = 0; window < 2; window++) {
+        for (unsigned i = 0; i < 2 * AUDIT_FLOOD_APART; i++) {
+            AUTO_BUF(name, 16);
+            buf_addf(&name, "dev-%u", i);
+            g->record.target = buf_bytes(&name);
+            refuse(g, 2);
+        }
+        g->logs->now += WINDOW;
     }
     g->all = true;
-    assert_int_equal(store_write(g->logs->store, flush, g), RC_OK);
+    do
+        assert_int_equal(store_write(g->logs->store, flush, g), RC_OK);
+    while (g->more);
     struct told told = look(g);
-    assert_int_equal(told.acts, ALONE + 200);
-    assert_int_equal(told.last.targets, 32);
-    assert_true(told.last.targets_capped);
+    assert_int_equal(told.acts, 2 * 4 * AUDIT_FLOOD_APART);
+    assert_int_equal(told.unnamed.count, 2 * AUDIT_FLOOD_APART);
 }
 
 static void what_was_allowed_or_signed_or_cannot_be_many_is_told_alone(void **state)
@@ -289,7 +327,8 @@ int main(void)
         TEST(a_window_that_is_over_is_told_by_the_next_refusal),
         TEST(who_what_and_which_fault_are_told_apart),
         TEST(strangers_are_told_apart_by_address_and_not_by_port),
-        TEST(targets_are_counted_until_they_are_too_many),
+        TEST(targets_are_told_apart_until_they_are_too_many),
+        TEST(the_next_window_begins_anew),
         TEST(what_was_allowed_or_signed_or_cannot_be_many_is_told_alone),
         TEST(what_is_undone_was_not_counted),
         TEST(another_life_tells_what_was_counted),
