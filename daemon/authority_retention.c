@@ -77,8 +77,8 @@ static bool is_own(const struct daemon_authority_request *request,
 }
 
 /* Who may erase may also make himself a second id, act by that and erase it, or the first with
- * it. Where erasing needs two, administrators are made at the machine alone. An auditor
- * changes nothing. */
+ * it: read, say, what he should not have as an auditor. Where erasing needs two, one is not
+ * enough for that. */
 static bool answers_for_good(const struct daemon_authority_request *request,
                              const struct registry_subject *subject)
 {
@@ -86,8 +86,7 @@ static bool answers_for_good(const struct daemon_authority_request *request,
 
     if ((request->authority->setup.settings.four_eyes & by_two) != 0)
         return false;
-    return subject->kind == REGISTRY_LINE ||
-           (subject->kind == REGISTRY_OPERATOR && subject->role == REGISTRY_ADMIN);
+    return subject->kind == REGISTRY_LINE || subject->kind == REGISTRY_OPERATOR;
 }
 
 /* What one still does would be half erased, and half not. */
@@ -107,7 +106,7 @@ static enum rc check_subject(struct store_txn *txn,
         return fault(RC_DENIED,
                      "what %s did, %s, is not erased by one alone: authority.four_eyes names "
                      "no retention",
-                     subject.id, subject.kind == REGISTRY_LINE ? "a line" : "an administrator");
+                     subject.id, subject.kind == REGISTRY_LINE ? "a line" : "an operator");
     if (subject.state != REGISTRY_ACTIVE)
         return RC_OK;
     return fault(RC_DENIED,

@@ -231,6 +231,19 @@ def test_records_are_erased_and_holds_removed_by_two(running):
     assert any("device gone-1, ticket 812" in record["reason"] for record in acts(running, "proposal.make"))
 
 
+def test_an_operator_who_has_left_is_erased_by_two(running, work):
+    running.touchmark("operator", "add", "olga", "--out", work / "olga")
+    assert place.touchmark("device", "list", "--profile", work / "olga/operator.conf", "--server",
+                           f"https://127.0.0.1:{running.ports['operator']}").returncode == 0
+    acted = running.wait_audit(lambda record: record["action"] == "device.read", actor="olga")
+    running.touchmark("operator", "revoke", "olga", "--wait")
+    number = proposed(running, "audit", "erase", "--operator", "olga", "--reason", "has left")
+    assert bob(running, "proposal", "approve", number).returncode == 0
+    place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
+    assert running.audit(actor="olga") == []
+    assert told(running, "audit", "show", acted["index"])["erased"] is True
+
+
 def test_nobody_makes_his_own_second(running, work):
     done = running.touchmark("operator", "add", "puppet", "--role", "admin", "--out", work / "puppet", check=False)
     assert done.returncode == 5 and "at the machine" in done.stderr

@@ -71,11 +71,39 @@ static void one_administrator_does_not_erase_another(void **state)
 
     have_mallory(w, 0);
     assert_int_equal(erase(w, REGISTRY_OPERATOR, "mallory", &told), RC_DENIED);
-    assert_non_null(strstr(fault_text(), "what mallory did, an administrator, is not erased"));
+    assert_non_null(strstr(fault_text(), "what mallory did, an operator, is not erased"));
     assert_int_equal(erase(w, REGISTRY_LINE, "line-1", &told), RC_DENIED);
     assert_non_null(strstr(fault_text(), "what line-1 did, a line, is not erased"));
     assert_int_equal(count_found(w, (struct audit_query){ .actor = BYTES("mallory") }), 1);
     assert_int_equal(count_audit(w, AUDIT_LOG_ERASE, AUDIT_DENIED), 2);
+}
+
+static enum rc add_shadow(struct store_txn *txn, void *with)
+{
+    struct registry_subject shadow = { .kind = REGISTRY_OPERATOR,
+                                       .id = "shadow",
+                                       .role = REGISTRY_AUDITOR };
+
+    (void)with;
+    return registry_subject_add(txn, &shadow, TBS_NOW_S * 1000);
+}
+
+/* Who may have made it, and read by it. */
+static void one_administrator_does_not_erase_an_auditor(void **state)
+{
+    struct registry_question gone = { .kind = REGISTRY_OPERATOR };
+    struct world *w = *state;
+    AUTO_TOLD(told);
+
+    stop(w);
+    struct store *store = open_store(w);
+    assert_int_equal(store_write(store, add_shadow, w), RC_OK);
+    store_close(store);
+    start(w);
+    set_id(&gone, "shadow");
+    assert_int_equal(admin(w, REGISTRY_ASK_OPERATOR_REVOKE, gone, &told), RC_OK);
+    assert_int_equal(erase(w, REGISTRY_OPERATOR, "shadow", &told), RC_DENIED);
+    assert_non_null(strstr(fault_text(), "what shadow did, an operator, is not erased"));
 }
 
 static void two_may_propose_it(void **state)
@@ -396,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_device_that_is_called_as_its_operator_is_found),
         TEST(one_administrator_does_not_erase_another),
+        TEST(one_administrator_does_not_erase_an_auditor),
         TEST(two_may_propose_it),
         TEST(a_certificate_ends_in_the_log_with_its_device),
         TEST(as_with_each_of_many_and_with_an_operator),
