@@ -10,8 +10,8 @@ enum {
 /* By number. */
 static const struct audit_action_row ACTIONS[] = {
     { AUDIT_LOG_START, "log.start", 0, AUDIT_EACH, "the log begins", AUDIT_REFUSED },
-    { AUDIT_PROCESS_START, "process.start", 0, AUDIT_EACH, "a process serves",
-      AUDIT_NOT_STARTED },
+    { AUDIT_PROCESS_START, "process.start", 0, AUDIT_EACH,
+      "a process serves; failed: it is not used, reason: why", AUDIT_NOT_STARTED },
     { AUDIT_PROCESS_STOP, "process.stop", 0, AUDIT_EACH, "a process ends, or was found to have",
       AUDIT_WAITS },
     { AUDIT_CLOCK_STEP, "clock.step", 0, AUDIT_EACH,

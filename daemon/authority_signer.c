@@ -24,6 +24,7 @@ struct life {
     const struct daemon_authority *authority;
     const char *process, *reason;
     bool serves;
+    enum rc rc; /* why it is not used */
 };
 
 static enum rc tell_life(struct store_txn *txn, void *with)
@@ -35,6 +36,7 @@ static enum rc tell_life(struct store_txn *txn, void *with)
         .process = life->process,
         .target = life->process,
         .device = "",
+        .rc = life->rc,
         .reason = life->reason,
         .now_ms = clock_wall_ms(life->authority->setup.clock),
     };
@@ -43,17 +45,33 @@ static enum rc tell_life(struct store_txn *txn, void *with)
 }
 
 /* That there is no room for it stops nothing: what these do has records of its own. */
-void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
-                                bool serves, const char *reason)
+static void tell_of(struct daemon_authority *authority, const struct life *life)
 {
-    struct life life = { authority, process, reason, serves };
-    enum rc rc = store_write(authority->setup.store, tell_life, &life);
+    enum rc rc = store_write(authority->setup.store, tell_life, (void *)(uintptr_t)life);
 
     if (rc != RC_OK)
         note(authority,
-             strcmp(process, "signer") == 0 ? DAEMON_EVENT_AUTHORITY_SIGNER_GONE
-                                            : DAEMON_EVENT_AUTHORITY_DOOR_GONE,
+             strcmp(life->process, "signer") == 0 ? DAEMON_EVENT_AUTHORITY_SIGNER_GONE
+                                                  : DAEMON_EVENT_AUTHORITY_DOOR_GONE,
              rc);
+}
+
+void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
+                                bool serves, const char *reason)
+{
+    tell_of(authority, &(struct life){ authority, process, reason, serves, RC_OK });
+}
+
+/* Its journal, or our registry, is not what it was: that is for whoever reads the log, not only
+ * for who watches the machine. */
+static void tell_distrust(struct daemon_authority *authority)
+{
+    AUTO_BUF(why, 4096);
+    const char *text = NULL;
+
+    buf_addf(&why, "%s", fault_text());
+    if (buf_text(&why, &text) == RC_OK)
+        tell_of(authority, &(struct life){ authority, "signer", text, true, RC_CORRUPT });
 }
 
 static void tell(struct daemon_authority *authority)
@@ -67,6 +85,8 @@ static void tell(struct daemon_authority *authority)
 static void detach(struct daemon_authority *authority, enum rc rc)
 {
     note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
+    if (rc == RC_CORRUPT)
+        tell_distrust(authority);
     if (authority->issues) {
         authority->issues = false;
         tell(authority);

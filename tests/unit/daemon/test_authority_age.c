@@ -153,6 +153,7 @@ static void an_older_signers_journal_issues_nothing_and_says_so(void **state)
     put_journal(w, &older);
     start(w);
     refuses_to_issue(w, "it was rolled back");
+    assert_int_equal(count_audit(w, AUDIT_PROCESS_START, AUDIT_FAILED), 1);
     stop(w);
     put_journal(w, &newer);
     start(w);
