@@ -166,6 +166,7 @@ enum policy_change {
     POLICY_MORE_DENIED,  /* likewise */
     POLICY_MAY_DIFFER,   /* conditions changed: nobody can say to what effect */
     POLICY_OTHER_DUTIES, /* as allowed as before, with another limit, payload, lease, log */
+    POLICY_OTHER_METERS, /* with the same, but limits count other acts together */
 };
 
 /* For who is of this kind, has this name (empty: any), and is in these groups (of this role).
@@ -195,8 +196,10 @@ struct policy_diff {
 };
 /*
  * No entry: no request is decided otherwise, whoever asks, in whatever groups, with whatever
- * name, nor with other duties (other rules may be told). Where no conditions are, an entry
- * means that some request is. fleet NULL: nothing is counted.
+ * name, nor with other duties (other rules may be told), nor counted with others under a limit.
+ * Where no conditions are, an entry means that some request is, or, of POLICY_OTHER_METERS,
+ * that the rules whose limits count it, or which oblige a subscription that has it, are written
+ * with other actions, resources or conditions. fleet NULL: nothing is counted.
  */
 enum rc policy_diff(const struct policy *old, const struct policy *new,
                     const struct policy_fleet *fleet, struct policy_diff *diff);

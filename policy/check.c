@@ -266,10 +266,11 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
     checker->gone = calloc(rules->count + 1, sizeof *checker->gone);
     if (checker->gone == NULL)
         return fault(RC_NOMEM, "rules of a policy");
-    TRY(policy_parts_new(
-        rules, NULL,
-        (struct policy_workshop){ checker->study.language, checker->study.verdicts, true },
-        &checker->parts));
+    TRY(policy_parts_new(rules, NULL,
+                         (struct policy_workshop){ checker->study.language,
+                                                   checker->study.verdicts, true, NULL },
+                         &checker->parts));
+    TRY(policy_meters_make(&checker->study, &checker->rules, 1, &checker->meters));
     if (groups != NULL)
         TRY(find_empty_groups(checker, groups));
     for (uint32_t place = 0; place < rules->count; place++)

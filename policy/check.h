@@ -1,14 +1,15 @@
 /* Between the parts of policy_check(); inside policy/check*.c only. */
 #pragma once
 
-#include "policy/describe.h"
+#include "policy/meter.h"
 
 struct policy_checker {
     struct policy_study study;
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
-    bool *gone;                 /* rules that would not be missed */
-    uint64_t steps, most;       /* of looking for them */
+    struct policy_meters meters;
+    bool *gone;           /* rules that would not be missed */
+    uint64_t steps, most; /* of looking for them */
     struct policy_name_list {
         struct bytes *at;
         size_t count;

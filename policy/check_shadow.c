@@ -1,4 +1,6 @@
 #include "policy/check.h"
+#include "policy/duty.h"
+#include "policy/posting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,9 +101,43 @@ static enum rc find_set(struct looking *looking)
 
 enum left { LEFT, LEFT_BY_PERMITS, LEFT_BY_DENIALS };
 
+/* Does another one, whose limit is alike and counts other acts, stand between both? */
+static bool is_between(const struct looking *looking, struct policy_voices voices,
+                       uint32_t later)
+{
+    const struct policy_checker *checker = looking->checker;
+    const struct policy_meter *meters = checker->meters.of[0];
+
+    for (size_t i = 0; i < voices.count; i++) {
+        uint32_t rule = voices.at[i].rule;
+        if (voices.at[i].effect == POLICY_ALLOW && !checker->gone[rule] &&
+            rule > looking->place && rule < later &&
+            meters[rule].what != meters[looking->place].what &&
+            policy_duty_is_alike(&checker->rules->at[rule].obligations,
+                                 &looking->rule->obligations))
+            return true;
+    }
+    return false;
+}
+
+/* Is what the rule's limit counts here counted the same without it? Its own is of no account if
+ * the other's is slower, or alike and in front of it. */
+static bool is_counted(const struct looking *looking, struct policy_voices voices,
+                       uint32_t other)
+{
+    const struct policy_rules *rules = looking->checker->rules;
+    const struct policy_meter *meters = looking->checker->meters.of[0];
+    const struct policy_obligations *own = &looking->rule->obligations;
+
+    return own->rate == 0 || policy_duty_is_slower(&rules->at[other].obligations, own) ||
+           other < looking->place || rules->at[other].number == looking->rule->number ||
+           (meters[other].what == meters[looking->place].what &&
+            !is_between(looking, voices, other));
+}
+
 /* Does the other one do for this action what the rule does? */
-static bool is_cover(const struct looking *looking, const struct policy_voice *voice,
-                     enum policy_action action)
+static bool is_cover(const struct looking *looking, struct policy_voices voices,
+                     const struct policy_voice *voice, enum policy_action action)
 {
     const struct policy_checker *checker = looking->checker;
     const struct policy_rule *other = &checker->rules->at[voice->rule];
@@ -114,7 +150,8 @@ static bool is_cover(const struct looking *looking, const struct policy_voice *v
         return looking->rule->effect == POLICY_ALLOW || voice->rule < looking->place ||
                !looking->rule->obligations.log_full || other->obligations.log_full;
     return looking->rule->effect == POLICY_ALLOW &&
-           policy_verdicts_is_as_strict(&other->obligations, &looking->rule->obligations);
+           policy_duty_is_as_strict(&other->obligations, &looking->rule->obligations) &&
+           is_counted(looking, voices, voice->rule);
 }
 
 /* Denials first: of what is denied anyhow, nothing is allowed. */
@@ -125,13 +162,13 @@ static const struct policy_voice *find_cover(const struct looking *looking,
     const struct policy_voice *found = NULL;
 
     for (size_t i = 0; i < voices.count; i++)
-        if (is_cover(looking, &voices.at[i], action) &&
+        if (is_cover(looking, voices, &voices.at[i], action) &&
             (found == NULL || voices.at[i].effect == POLICY_DENY))
             found = &voices.at[i];
     return found;
 }
 
-enum { COVERS_MAX = 4 };
+enum { COVERS_MAX = 4, WHOLE_MAX = 64 };
 
 struct judged {
     struct looking *looking;
@@ -141,6 +178,11 @@ struct judged {
         struct policy_where where;
         bool denies;
     } covers[COVERS_MAX + 1];
+    /* Of subscriptions: rules that allow all of it, and does any that has to do with it oblige?
+     */
+    size_t whole_count;
+    uint32_t whole[WHOLE_MAX];
+    bool in_parts, obliges;
 };
 
 static void add_cover(struct judged *judged, const struct policy_voice *voice)
@@ -165,6 +207,41 @@ static void add_cover(struct judged *judged, const struct policy_voice *voice)
     judged->covers[place] = (struct cover){ where, voice->effect == POLICY_DENY };
 }
 
+/* All of a filter must be allowed by one rule, for its obligations alone to be asked for: those
+ * that were for all so far must be for this, too. */
+static void look_for_whole(struct judged *judged, struct policy_voices voices)
+{
+    const struct looking *looking = judged->looking;
+    size_t kept = 0, most = judged->in_parts ? judged->whole_count : voices.count;
+
+    for (size_t i = 0; i < most && kept < WHOLE_MAX; i++) {
+        uint32_t rule = judged->in_parts ? judged->whole[i] : voices.at[i].rule;
+        bool found = false;
+        for (size_t v = 0; !found && v < voices.count; v++)
+            found = voices.at[v].rule == rule && voices.at[v].effect == POLICY_ALLOW &&
+                    is_cover(looking, voices, &voices.at[v], POLICY_SUBSCRIBE);
+        if (found)
+            judged->whole[kept++] = rule;
+    }
+    judged->whole_count = kept;
+    judged->in_parts = true;
+}
+
+static void look_at_subscriptions(struct judged *judged, struct policy_voices voices)
+{
+    const struct policy_checker *checker = judged->looking->checker;
+
+    if (judged->looking->rule->effect != POLICY_ALLOW)
+        return;
+    for (size_t i = 0; !judged->obliges && i < voices.count; i++) {
+        const struct policy_rule *rule = &checker->rules->at[voices.at[i].rule];
+        judged->obliges = rule->effect == POLICY_ALLOW && !checker->gone[voices.at[i].rule] &&
+                          rule->actions & 1U << POLICY_SUBSCRIBE &&
+                          policy_posting_obliges(&rule->obligations);
+    }
+    look_for_whole(judged, voices);
+}
+
 static enum rc judge_colour(void *with, uint32_t colour)
 {
     struct judged *judged = with;
@@ -179,6 +256,8 @@ static enum rc judge_colour(void *with, uint32_t colour)
             judged->alive = true;
         else
             add_cover(judged, cover);
+        if (action == POLICY_SUBSCRIBE && cover != NULL && cover->effect == POLICY_ALLOW)
+            look_at_subscriptions(judged, voices);
     }
     return RC_OK;
 }
@@ -292,7 +371,7 @@ static enum rc check_rule(struct policy_checker *checker, uint32_t place)
     TRY(find_set(&looking));
     TRY(add_parts(&looking, named));
     TRY(policy_language_colours(checker->study.language, looking.map, judge_colour, &judged));
-    if (!judged.alive) {
+    if (!judged.alive && !(judged.in_parts && judged.obliges && judged.whole_count == 0)) {
         checker->gone[place] = true;
         TRY(tell_shadow(&judged));
     } else if (judged.denials && looking.rule->effect == POLICY_ALLOW) {

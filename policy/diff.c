@@ -1,6 +1,7 @@
 #include "policy/diff.h"
 
 #include "policy/bound.h"
+#include "policy/duty.h"
 #include "policy/language_states.h"
 
 #include <stdlib.h>
@@ -68,6 +69,23 @@ static struct policy_changed compare(const struct policy_verdicts *verdicts, uin
     return changed;
 }
 
+/* Of what comes with the same obligations in both. */
+static enum rc judge_meters(struct policy_differ *d, uint32_t left, uint32_t right,
+                            uint32_t *made)
+{
+    static const struct policy_changed CHANGED = { POLICY_OTHER_METERS, 0, 0 };
+    struct policy_verdicts *verdicts = d->study.verdicts;
+    uint32_t before = 0, after = 0;
+
+    TRY(policy_duty_counted(verdicts, left, &before));
+    TRY(policy_duty_counted(verdicts, right, &after));
+    if (before == after && d->of_filters) {
+        TRY(policy_duty_of_filters(verdicts, left, &before));
+        TRY(policy_duty_of_filters(verdicts, right, &after));
+    }
+    return before == after ? RC_OK : find_change(d, &CHANGED, made);
+}
+
 static enum rc judge(void *with, uint32_t left, uint32_t right, uint32_t *made)
 {
     struct policy_differ *d = with;
@@ -86,9 +104,11 @@ static enum rc judge(void *with, uint32_t left, uint32_t right, uint32_t *made)
     }
     if (before == 0)
         return RC_OK;
-    TRY(policy_verdicts_duty(verdicts, left, &before));
-    TRY(policy_verdicts_duty(verdicts, right, &after));
-    return before == after ? RC_OK : find_change(d, &changed, made);
+    TRY(policy_duty_asked(verdicts, left, &before));
+    TRY(policy_duty_asked(verdicts, right, &after));
+    if (before != after)
+        return find_change(d, &changed, made);
+    return before == 0 ? RC_OK : judge_meters(d, left, right, made);
 }
 
 enum rc policy_diff_class(struct policy_differ *d, const struct policy_class *class,
@@ -101,6 +121,7 @@ enum rc policy_diff_class(struct policy_differ *d, const struct policy_class *cl
     for (size_t side = 0; side < POLICY_SIDES; side++)
         TRY(policy_parts_map(d->parts[side], class, policy_subject_of(action), &maps[side]));
     *changes = policy_language_none();
+    d->of_filters = action == POLICY_SUBSCRIBE && d->meters.subscriptions;
     if (policy_language_equal(maps[POLICY_OLD], maps[POLICY_NEW]))
         return RC_OK;
     return policy_language_apply(d->study.language, &op, maps[POLICY_OLD], maps[POLICY_NEW],
@@ -130,13 +151,14 @@ static enum rc diff_all(struct policy_differ *d, const struct policy *const *pol
                         const struct policy_fleet *fleet)
 {
     TRY(policy_study_open(&d->study));
-    for (size_t side = 0; side < POLICY_SIDES; side++) {
+    for (size_t side = 0; side < POLICY_SIDES; side++)
         d->rules[side] = &policies[side]->rules;
-        TRY(policy_parts_new(
-            d->rules[side], NULL,
-            (struct policy_workshop){ d->study.language, d->study.verdicts, false },
-            &d->parts[side]));
-    }
+    TRY(policy_meters_make(&d->study, d->rules, POLICY_SIDES, &d->meters));
+    for (size_t side = 0; side < POLICY_SIDES; side++)
+        TRY(policy_parts_new(d->rules[side], NULL,
+                             (struct policy_workshop){ d->study.language, d->study.verdicts,
+                                                       false, d->meters.of[side] },
+                             &d->parts[side]));
     for (unsigned asker = 0; asker < POLICY_ASKERS; asker++)
         TRY(diff_asker(d, (enum policy_asker)asker, fleet));
     return RC_OK;

@@ -1,7 +1,7 @@
 /* Between the parts of policy_diff(); inside policy/diff*.c only. */
 #pragma once
 
-#include "policy/describe.h"
+#include "policy/meter.h"
 
 enum { POLICY_OLD, POLICY_NEW, POLICY_SIDES };
 
@@ -15,6 +15,8 @@ struct policy_differ {
     struct policy_study study;
     const struct policy_rules *rules[POLICY_SIDES];
     struct policy_parts *parts[POLICY_SIDES];
+    struct policy_meters meters;
+    bool of_filters; /* what is judged now */
     struct policy_changed *changes;
     size_t change_count, change_room;
     struct policy_diff diff;

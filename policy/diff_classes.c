@@ -7,8 +7,8 @@
  * Which classes are looked at. Groups are endlessly many sets, but two are enough: where a
  * device in many groups may newly do something, one of its groups (or what all devices have)
  * allows it, another one took away what denied it, and with these two alone the same is true;
- * likewise for what is newly denied. So it is with conditions and duties. What the two do must
- * have changed, too: `pair_of()`.
+ * likewise for what is newly denied. So it is with conditions, duties and limits. What the two
+ * do must have changed, too: `pair_of()`.
  */
 struct walk {
     struct policy_differ *d;
@@ -16,7 +16,7 @@ struct walk {
     const struct policy_names *groups;
     unsigned changed; /* actions for which something changed for all */
     struct touch {    /* for each group: actions */
-        unsigned changed, allows, denies;
+        unsigned changed, allows, denies, obliges;
     } * touches;
 };
 
@@ -150,7 +150,7 @@ static enum rc add_entry(struct policy_differ *d, const struct policy_class *cla
     enum policy_action action = (enum policy_action)__builtin_ctz(actions);
     TRY(policy_describe_areas(&d->study, set, action, &made.areas, &made.area_count));
     TRY(find_example(d, set, action, &made.example));
-    if (changed.change != POLICY_OTHER_DUTIES && (changed.before != 0 || changed.after != 0)) {
+    if (changed.change < POLICY_OTHER_DUTIES && (changed.before != 0 || changed.after != 0)) {
         TRY(policy_describe_sense(&d->study, changed.before, &made.before));
         TRY(policy_describe_sense(&d->study, changed.after, &made.after));
     }
@@ -209,6 +209,7 @@ static enum rc touch(const struct walk *walk, enum policy_principal principal,
                                 policy_subject_of(action), &parts[side]));
             touch->allows |= (unsigned)parts[side].allows << action;
             touch->denies |= (unsigned)parts[side].denies << action;
+            touch->obliges |= (unsigned)parts[side].obliges << action;
         }
         if (!policy_language_equal(parts[POLICY_OLD].map, parts[POLICY_NEW].map))
             touch->changed |= 1U << action;
@@ -234,10 +235,17 @@ static enum rc touch_all(struct walk *walk)
     return RC_OK;
 }
 
-/* The one allows; the other one's denials changed. */
-static unsigned pair_of(const struct touch *a, const struct touch *b)
+/* The one allows; the other one's denials changed. Or the one has a limit, and the other one's
+ * now stands before it, or behind; or the one obliges, and who allows all of a filter changed.
+ */
+static unsigned pair_of(const struct walk *walk, const struct touch *a, const struct touch *b)
 {
-    return (a->allows & b->changed & b->denies) | (b->allows & a->changed & a->denies);
+    unsigned pair = (a->allows & b->changed & b->denies) | (b->allows & a->changed & a->denies);
+
+    if (walk->d->meters.moved)
+        pair |= a->obliges & b->obliges & (a->changed | b->changed);
+    return pair |
+           (1U << POLICY_SUBSCRIBE & ((a->obliges & b->changed) | (b->obliges & a->changed)));
 }
 
 /* An operator has one role. */
@@ -247,7 +255,7 @@ static enum rc look_at_pairs(const struct walk *walk, struct bytes name)
         for (size_t h = g + 1; h < walk->groups->count; h++) {
             const struct bytes two[] = { walk->groups->at[g], walk->groups->at[h] };
             const struct policy_class class = { walk->asker, name, two, 2, NULL };
-            TRY(look(walk->d, &class, pair_of(&walk->touches[g], &walk->touches[h])));
+            TRY(look(walk->d, &class, pair_of(walk, &walk->touches[g], &walk->touches[h])));
         }
     }
     return RC_OK;
@@ -281,6 +289,7 @@ static enum rc touch_name(const struct walk *walk, const struct policy_class *cl
             TRY(touch(walk, POLICY_GROUP, members.at[i].group, class, &group));
             own->allows |= group.allows;
             own->denies |= group.denies;
+            own->obliges |= group.obliges;
             own->changed |= group.changed | group.allows | group.denies;
         }
     }
@@ -300,7 +309,7 @@ static enum rc look_at_name(const struct walk *walk, const struct policy_special
     for (size_t g = 0; g < walk->groups->count; g++) {
         const struct policy_class in = { walk->asker, special->name, &walk->groups->at[g], 1,
                                          NULL };
-        unsigned actions = pair_of(&own, &walk->touches[g]);
+        unsigned actions = pair_of(walk, &own, &walk->touches[g]);
         if (special->coincides)
             actions |= walk->changed | own.changed | walk->touches[g].changed;
         groups |= walk->touches[g].changed;

@@ -1,6 +1,7 @@
 #include "policy/parts.h"
 
 #include "policy/language_states.h"
+#include "policy/posting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -325,6 +326,7 @@ static enum rc find_voice(struct policy_parts *parts, uint32_t place,
     const struct policy_rule *rule = &parts->rules->at[place];
     struct policy_verdicts *verdicts = parts->workshop.verdicts;
     struct policy_voice voice = { rule->effect, POLICY_SURE, POLICY_NO_RULE, 0 };
+    struct policy_duties duties = { .asked = rule->obligations };
     uint32_t condition = rule->condition;
 
     *colour = 0;
@@ -337,10 +339,12 @@ static enum rc find_voice(struct policy_parts *parts, uint32_t place,
     }
     TRY(find_guard(parts, condition, open ? rule->filter : (struct bytes){ NULL, 0 },
                    &voice.guard));
+    if (parts->workshop.meters != NULL)
+        duties.meter = parts->workshop.meters[place];
     if (parts->workshop.by_rule)
         voice.rule = place;
     else if (rule->effect == POLICY_ALLOW)
-        TRY(policy_verdicts_duties(verdicts, &rule->obligations, &voice.duties));
+        TRY(policy_verdicts_duties(verdicts, &duties, &voice.duties));
     return policy_verdicts_voice(verdicts, &voice, colour);
 }
 
@@ -479,6 +483,8 @@ enum rc policy_parts_of(struct policy_parts *parts, enum policy_principal princi
             continue;
         made.allows = made.allows || rule->effect == POLICY_ALLOW;
         made.denies = made.denies || rule->effect == POLICY_DENY;
+        made.obliges = made.obliges || (rule->effect == POLICY_ALLOW &&
+                                        policy_posting_obliges(&rule->obligations));
     }
     if (made.allows || made.denies) {
         TRY(find_maps(parts, range, class, subject, &plain, &symbols));

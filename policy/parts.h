@@ -39,6 +39,7 @@ struct policy_workshop {
     struct policy_language *language;
     struct policy_verdicts *verdicts;
     bool by_rule;
+    const struct policy_meter *meters; /* by place; NULL: the same limits count the same */
 };
 
 /* Of a policy's rules, or those for which `only` is true (NULL: all). All is borrowed. */
@@ -59,7 +60,7 @@ enum rc policy_parts_map(struct policy_parts *parts, const struct policy_class *
 /* The rules of one principal alone, for who has this name or any. */
 struct policy_part {
     struct policy_topics map;
-    bool allows, denies;
+    bool allows, denies, obliges;
 };
 /* The map of one principal's rules, of the topics in the set only: cheap where these are few.
  */

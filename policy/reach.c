@@ -114,9 +114,9 @@ static enum rc reach(const struct policy *policy, const struct policy_facts *fac
 
     TRY(policy_view_check(facts));
     r.class = policy_class_of(facts, &view);
-    TRY(policy_parts_new(&policy->rules, NULL,
-                         (struct policy_workshop){ study->language, study->verdicts, true },
-                         &parts));
+    TRY(policy_parts_new(
+        &policy->rules, NULL,
+        (struct policy_workshop){ study->language, study->verdicts, true, NULL }, &parts));
     for (r.action = 0; r.action < POLICY_ACTIONS; r.action++)
         TRY(add_action(&r, parts));
     return RC_OK;

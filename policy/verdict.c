@@ -12,11 +12,18 @@ struct set {
     uint32_t next;
 };
 
+struct duties {
+    struct policy_duties are;
+    uint32_t next;
+};
+
 struct policy_verdicts {
     struct policy_guard *guards;
     size_t guard_count, guard_room;
-    struct policy_obligations *duties;
+    struct duties *duties;
     size_t duty_count, duty_room;
+    uint32_t *duty_slots;
+    size_t duty_slot_count;
     struct policy_voice *voices;
     size_t voice_count, voice_room;
     struct set *sets;
@@ -84,101 +91,72 @@ struct policy_guard policy_verdicts_get_guard(const struct policy_verdicts *verd
 
 /* ---- Duties ---- */
 
-static bool is_same_duty(const struct policy_obligations *a, const struct policy_obligations *b)
+static bool is_same_duty(const struct policy_duties *left, const struct policy_duties *right)
 {
+    const struct policy_obligations *a = &left->asked, *b = &right->asked;
+
     return a->rate == b->rate && a->burst == b->burst && a->rate_ms == b->rate_ms &&
            a->payload == b->payload && a->payload_limited == b->payload_limited &&
            a->lease_ms == b->lease_ms && a->until_ms == b->until_ms &&
-           a->log_full == b->log_full;
+           a->log_full == b->log_full && left->meter.what == right->meter.what &&
+           left->meter.order == right->meter.order &&
+           bytes_equal(left->meter.filter, right->meter.filter);
+}
+
+static uint64_t hash_duties(const struct policy_duties *duties)
+{
+    const struct policy_obligations *o = &duties->asked;
+    uint64_t hash = policy_language_hash(duties->meter.what, duties->meter.order);
+
+    hash = policy_language_hash(hash, (uint64_t)o->rate << 32 | o->burst);
+    hash = policy_language_hash(hash, o->payload + (uint64_t)o->until_ms);
+    for (size_t i = 0; i < duties->meter.filter.len; i++)
+        hash = policy_language_hash(hash, duties->meter.filter.at[i]);
+    return hash;
+}
+
+static enum rc grow_duty_slots(struct policy_verdicts *verdicts)
+{
+    if (verdicts->duty_count < verdicts->duty_slot_count)
+        return RC_OK;
+    size_t count = verdicts->duty_slot_count == 0 ? FIRST_SLOTS : verdicts->duty_slot_count * 2;
+    uint32_t *made = malloc(count * sizeof *made);
+    if (made == NULL)
+        return fault(RC_NOMEM, "rules of a policy");
+    memset(made, 0xff, count * sizeof *made);
+    free(verdicts->duty_slots);
+    verdicts->duty_slots = made;
+    verdicts->duty_slot_count = count;
+    for (uint32_t i = 0; i < verdicts->duty_count; i++) {
+        uint32_t *slot = &made[hash_duties(&verdicts->duties[i].are) & (count - 1)];
+        verdicts->duties[i].next = *slot;
+        *slot = i;
+    }
+    return RC_OK;
 }
 
 enum rc policy_verdicts_duties(struct policy_verdicts *verdicts,
-                               const struct policy_obligations *obligations, uint32_t *number)
+                               const struct policy_duties *duties, uint32_t *number)
 {
-    for (size_t i = 0; i < verdicts->duty_count; i++)
-        if (is_same_duty(&verdicts->duties[i], obligations)) {
-            *number = (uint32_t)i;
+    TRY(grow_duty_slots(verdicts));
+    uint32_t *slot =
+        &verdicts->duty_slots[hash_duties(duties) & (verdicts->duty_slot_count - 1)];
+    for (uint32_t at = *slot; at != NOBODY; at = verdicts->duties[at].next)
+        if (is_same_duty(&verdicts->duties[at].are, duties)) {
+            *number = at;
             return RC_OK;
         }
     TRY(policy_language_grow(&verdicts->duties, sizeof *verdicts->duties, verdicts->duty_count,
                              &verdicts->duty_room));
-    *number = (uint32_t)verdicts->duty_count;
-    verdicts->duties[verdicts->duty_count++] = *obligations;
+    verdicts->duties[verdicts->duty_count] = (struct duties){ *duties, *slot };
+    *slot = *number = (uint32_t)verdicts->duty_count++;
     return RC_OK;
 }
 
-struct policy_obligations policy_verdicts_get_duties(const struct policy_verdicts *verdicts,
-                                                     uint32_t duties)
+struct policy_duties policy_verdicts_get_duties(const struct policy_verdicts *verdicts,
+                                                uint32_t duties)
 {
-    return verdicts->duties[duties];
-}
-
-/* Of equal rates, the smaller burst is the stricter. */
-static bool is_slower(const struct policy_obligations *a, const struct policy_obligations *b)
-{
-    __int128 left = (__int128)a->rate * b->rate_ms, right = (__int128)b->rate * a->rate_ms;
-
-    return a->rate > 0 &&
-           (b->rate == 0 || left < right || (left == right && a->burst < b->burst));
-}
-
-static bool is_sooner(int64_t a, int64_t b)
-{
-    return a != 0 && (b == 0 || a < b);
-}
-
-static bool is_smaller(const struct policy_obligations *a, const struct policy_obligations *b)
-{
-    return a->payload_limited && (!b->payload_limited || a->payload < b->payload);
-}
-
-bool policy_verdicts_is_as_strict(const struct policy_obligations *one,
-                                  const struct policy_obligations *other)
-{
-    return !is_slower(other, one) && !is_smaller(other, one) &&
-           !is_sooner(other->lease_ms, one->lease_ms) &&
-           !is_sooner(other->until_ms, one->until_ms) && (one->log_full || !other->log_full);
-}
-
-static void take_rate(struct policy_obligations *to, const struct policy_obligations *from)
-{
-    to->rate = from->rate;
-    to->burst = from->burst;
-    to->rate_ms = from->rate_ms;
-}
-
-/* The strictest of each. */
-static void add_duties(struct policy_obligations *to, const struct policy_obligations *more)
-{
-    if (is_slower(more, to))
-        take_rate(to, more);
-    if (is_smaller(more, to)) {
-        to->payload_limited = true;
-        to->payload = more->payload;
-    }
-    if (is_sooner(more->lease_ms, to->lease_ms))
-        to->lease_ms = more->lease_ms;
-    if (is_sooner(more->until_ms, to->until_ms))
-        to->until_ms = more->until_ms;
-    to->log_full = to->log_full || more->log_full;
-}
-
-/* What the others ask for anyhow is left out. */
-static void drop_duties(struct policy_obligations *from, const struct policy_obligations *sure)
-{
-    static const struct policy_obligations NONE = { 0 };
-
-    if (!is_slower(from, sure))
-        take_rate(from, &NONE);
-    if (!is_smaller(from, sure)) {
-        from->payload_limited = false;
-        from->payload = 0;
-    }
-    if (!is_sooner(from->lease_ms, sure->lease_ms))
-        from->lease_ms = 0;
-    if (!is_sooner(from->until_ms, sure->until_ms))
-        from->until_ms = 0;
-    from->log_full = from->log_full && !sure->log_full;
+    return verdicts->duties[duties].are;
 }
 
 /* ---- Sets of voices ---- */
@@ -266,7 +244,12 @@ static enum rc add_set(struct policy_verdicts *verdicts, uint32_t *slot, uint32_
     return RC_OK;
 }
 
-static enum rc put(struct policy_verdicts *verdicts, const struct policy_voice *voice)
+void policy_verdicts_begin(struct policy_verdicts *verdicts)
+{
+    verdicts->made_count = 0;
+}
+
+enum rc policy_verdicts_put(struct policy_verdicts *verdicts, const struct policy_voice *voice)
 {
     TRY(policy_language_grow(&verdicts->made, sizeof *verdicts->made, verdicts->made_count,
                              &verdicts->made_room));
@@ -274,8 +257,7 @@ static enum rc put(struct policy_verdicts *verdicts, const struct policy_voice *
     return RC_OK;
 }
 
-/* The colour of what was put. */
-static enum rc finish(struct policy_verdicts *verdicts, uint32_t *colour)
+enum rc policy_verdicts_finish(struct policy_verdicts *verdicts, uint32_t *colour)
 {
     size_t kept = 0;
 
@@ -300,8 +282,8 @@ enum rc policy_verdicts_voice(struct policy_verdicts *verdicts,
                               const struct policy_voice *voice, uint32_t *colour)
 {
     verdicts->made_count = 0;
-    TRY(put(verdicts, voice));
-    return finish(verdicts, colour);
+    TRY(policy_verdicts_put(verdicts, voice));
+    return policy_verdicts_finish(verdicts, colour);
 }
 
 struct policy_voices policy_verdicts_get(const struct policy_verdicts *verdicts,
@@ -321,9 +303,9 @@ static enum rc join(void *with, uint32_t left, uint32_t right, uint32_t *made)
     for (size_t side = 0; side < 2; side++) {
         const struct set set = verdicts->sets[sides[side]];
         for (uint32_t i = 0; i < set.count; i++)
-            TRY(put(verdicts, &verdicts->voices[set.first + i]));
+            TRY(policy_verdicts_put(verdicts, &verdicts->voices[set.first + i]));
     }
-    return finish(verdicts, made);
+    return policy_verdicts_finish(verdicts, made);
 }
 
 struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts)
@@ -334,7 +316,8 @@ struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts)
 
 /* ---- What they come to ---- */
 
-static bool has(const struct policy_voices *voices, enum policy_effect effect, uint32_t guard)
+bool policy_verdicts_has(const struct policy_voices *voices, enum policy_effect effect,
+                         uint32_t guard)
 {
     for (size_t i = 0; i < voices->count; i++)
         if (voices->at[i].effect == effect && voices->at[i].guard == guard)
@@ -342,18 +325,18 @@ static bool has(const struct policy_voices *voices, enum policy_effect effect, u
     return false;
 }
 
-/* Can it ever allow? What is denied under the same condition is never allowed under it; nor is
- * anything that is always denied. */
-static bool is_live(const struct policy_voices *voices, const struct policy_voice *voice)
+bool policy_verdicts_is_live(const struct policy_voices *voices,
+                             const struct policy_voice *voice)
 {
-    return voice->effect == POLICY_ALLOW && !has(voices, POLICY_DENY, POLICY_SURE) &&
-           !has(voices, POLICY_DENY, voice->guard);
+    return voice->effect == POLICY_ALLOW &&
+           !policy_verdicts_has(voices, POLICY_DENY, POLICY_SURE) &&
+           !policy_verdicts_has(voices, POLICY_DENY, voice->guard);
 }
 
 static bool has_live(const struct policy_voices *voices)
 {
     for (size_t i = 0; i < voices->count; i++)
-        if (is_live(voices, &voices->at[i]))
+        if (policy_verdicts_is_live(voices, &voices->at[i]))
             return true;
     return false;
 }
@@ -362,7 +345,7 @@ enum rc policy_verdicts_sense(struct policy_verdicts *verdicts, uint32_t colour,
                               uint32_t *sense)
 {
     struct policy_voices voices = policy_verdicts_get(verdicts, colour);
-    bool sure = has(&voices, POLICY_ALLOW, POLICY_SURE);
+    bool sure = policy_verdicts_has(&voices, POLICY_ALLOW, POLICY_SURE);
 
     *sense = 0;
     if (!has_live(&voices))
@@ -371,13 +354,13 @@ enum rc policy_verdicts_sense(struct policy_verdicts *verdicts, uint32_t colour,
     for (size_t i = 0; i < voices.count; i++) {
         struct policy_voice voice = voices.at[i];
         if (voice.effect == POLICY_ALLOW &&
-            (!is_live(&voices, &voice) || (sure && voice.guard != POLICY_SURE)))
+            (!policy_verdicts_is_live(&voices, &voice) || (sure && voice.guard != POLICY_SURE)))
             continue;
         voice.rule = POLICY_NO_RULE;
         voice.duties = 0;
-        TRY(put(verdicts, &voice));
+        TRY(policy_verdicts_put(verdicts, &voice));
     }
-    return finish(verdicts, sense);
+    return policy_verdicts_finish(verdicts, sense);
 }
 
 bool policy_verdicts_is_sure(const struct policy_verdicts *verdicts, uint32_t sense)
@@ -386,39 +369,6 @@ bool policy_verdicts_is_sure(const struct policy_verdicts *verdicts, uint32_t se
 
     return voices.count == 1 && voices.at[0].effect == POLICY_ALLOW &&
            voices.at[0].guard == POLICY_SURE;
-}
-
-static struct policy_obligations duties_under(const struct policy_verdicts *verdicts,
-                                              const struct policy_voices *voices,
-                                              uint32_t guard)
-{
-    struct policy_obligations all = { 0 };
-
-    for (size_t i = 0; i < voices->count; i++)
-        if (voices->at[i].effect == POLICY_ALLOW && voices->at[i].guard == guard)
-            add_duties(&all, &verdicts->duties[voices->at[i].duties]);
-    return all;
-}
-
-/* Under each condition what it asks for beyond what is always asked for. */
-enum rc policy_verdicts_duty(struct policy_verdicts *verdicts, uint32_t colour, uint32_t *duty)
-{
-    struct policy_voices voices = policy_verdicts_get(verdicts, colour);
-    struct policy_obligations sure = duties_under(verdicts, &voices, POLICY_SURE);
-
-    verdicts->made_count = 0;
-    for (size_t i = 0; i < voices.count; i++) {
-        struct policy_voice voice = { POLICY_ALLOW, voices.at[i].guard, POLICY_NO_RULE, 0 };
-        if (!is_live(&voices, &voices.at[i]))
-            continue;
-        struct policy_obligations here = duties_under(verdicts, &voices, voice.guard);
-        if (voice.guard != POLICY_SURE)
-            drop_duties(&here, &sure);
-        TRY(policy_verdicts_duties(verdicts, &here, &voice.duties));
-        if (voice.duties != 0)
-            TRY(put(verdicts, &voice));
-    }
-    return finish(verdicts, duty);
 }
 
 /* ---- May it? ---- */
@@ -470,7 +420,7 @@ enum rc policy_verdicts_may(struct policy_verdicts *verdicts, struct policy_lang
 enum rc policy_verdicts_new(struct policy_verdicts **verdicts)
 {
     static const struct policy_guard SURE = { .condition = POLICY_ALWAYS };
-    static const struct policy_obligations NONE = { 0 };
+    static const struct policy_duties NONE = { 0 };
     AUTO_OF(policy_verdicts) *made = calloc(1, sizeof *made);
     uint32_t none = 0;
 
@@ -480,7 +430,7 @@ enum rc policy_verdicts_new(struct policy_verdicts **verdicts)
     TRY(policy_language_grow(&made->made, sizeof *made->made, 0, &made->made_room));
     TRY(policy_verdicts_guard(made, &SURE, &none));
     TRY(policy_verdicts_duties(made, &NONE, &none));
-    TRY(finish(made, &none)); /* the empty set, colour 0 */
+    TRY(policy_verdicts_finish(made, &none)); /* the empty set, colour 0 */
     *verdicts = TAKE(made);
     return RC_OK;
 }
@@ -491,6 +441,7 @@ void policy_verdicts_free(struct policy_verdicts *verdicts)
         return;
     free(verdicts->guards);
     free(verdicts->duties);
+    free(verdicts->duty_slots);
     free(verdicts->voices);
     free(verdicts->sets);
     free(verdicts->slots);

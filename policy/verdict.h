@@ -38,14 +38,22 @@ enum rc policy_verdicts_guard(struct policy_verdicts *verdicts,
                               const struct policy_guard *guard, uint32_t *number);
 struct policy_guard policy_verdicts_get_guard(const struct policy_verdicts *verdicts,
                                               uint32_t guard);
+
+/* Under whose limit an act is counted, and with what others: policy/meter.h. Borrowed. */
+struct policy_meter {
+    uint32_t what;       /* number of what is counted together; 0: nothing is */
+    uint32_t order;      /* of limits that are alike the one with the lowest counts */
+    struct bytes filter; /* of subscriptions, where it matters which rules allow all of one */
+};
+struct policy_duties {
+    struct policy_obligations asked;
+    struct policy_meter meter;
+};
 /* 0: none. */
 enum rc policy_verdicts_duties(struct policy_verdicts *verdicts,
-                               const struct policy_obligations *obligations, uint32_t *number);
-struct policy_obligations policy_verdicts_get_duties(const struct policy_verdicts *verdicts,
-                                                     uint32_t duties);
-/* Does who has the one have all that the other would add? */
-bool policy_verdicts_is_as_strict(const struct policy_obligations *one,
-                                  const struct policy_obligations *other);
+                               const struct policy_duties *duties, uint32_t *number);
+struct policy_duties policy_verdicts_get_duties(const struct policy_verdicts *verdicts,
+                                                uint32_t duties);
 
 /* The colour of one voice. */
 enum rc policy_verdicts_voice(struct policy_verdicts *verdicts,
@@ -57,8 +65,19 @@ struct policy_voices {
 };
 struct policy_voices policy_verdicts_get(const struct policy_verdicts *verdicts,
                                          uint32_t colour);
+/* A colour is made voice by voice, in whatever order, one at a time. */
+void policy_verdicts_begin(struct policy_verdicts *verdicts);
+enum rc policy_verdicts_put(struct policy_verdicts *verdicts, const struct policy_voice *voice);
+enum rc policy_verdicts_finish(struct policy_verdicts *verdicts, uint32_t *colour);
 /* All voices of two maps. */
 struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts);
+
+bool policy_verdicts_has(const struct policy_voices *voices, enum policy_effect effect,
+                         uint32_t guard);
+/* Can it ever allow? What is denied under the same condition is never allowed under it; nor is
+ * anything that is always denied. */
+bool policy_verdicts_is_live(const struct policy_voices *voices,
+                             const struct policy_voice *voice);
 
 /*
  * What it comes to: the conditions under which it is allowed and those under which it is
@@ -67,8 +86,6 @@ struct policy_language_op policy_verdicts_both(struct policy_verdicts *verdicts)
 enum rc policy_verdicts_sense(struct policy_verdicts *verdicts, uint32_t colour,
                               uint32_t *sense);
 bool policy_verdicts_is_sure(const struct policy_verdicts *verdicts, uint32_t sense);
-/* The duties that come with a yes, under which conditions; likewise. */
-enum rc policy_verdicts_duty(struct policy_verdicts *verdicts, uint32_t colour, uint32_t *duty);
 
 /* May a request be allowed: never, if some conditions hold, always? */
 enum policy_may { POLICY_MAY_NOT, POLICY_MAY_IF, POLICY_MAY };

@@ -40,7 +40,7 @@ static enum rc find_rules(struct asking *asking, bool *only)
         TRY(may_match(asking, &asking->rules->at[i], &only[i]));
     return policy_parts_new(
         asking->rules, only,
-        (struct policy_workshop){ asking->study.language, asking->study.verdicts, true },
+        (struct policy_workshop){ asking->study.language, asking->study.verdicts, true, NULL },
         &asking->parts);
 }
 

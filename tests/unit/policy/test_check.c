@@ -124,6 +124,36 @@ static const struct finding_row {
     { "allow device \"d\" publish \"a/b\" limit 2/s\nallow device \"d\" publish \"a/+\" limit "
       "1/s\n",
       "line 1, column 1: note: \"a/b\": all of it is allowed by line 2\n" },
+    /* The limit that counts is no other's. */
+    { "allow device \"d\" publish \"a/b\" limit 1/s\nallow device \"d\" publish \"a/+\" limit "
+      "1/s\n",
+      "" },
+    { "allow device \"d\" publish \"a/+\" limit 60/m burst 1\nallow device \"d\" publish "
+      "\"a/b\" limit 1/s\n",
+      "line 2, column 1: note: \"a/b\": all of it is allowed by line 1\n" },
+    { "allow device \"d\" publish \"a\", \"b\" limit 1/s\nallow device publish \"b\", \"a\" "
+      "when certificate.issuer = \"x\" limit 1/s\n",
+      "" },
+    { "allow device \"d\" publish \"a\", \"b\" limit 1/s\nallow group \"pumps\" publish "
+      "\"a\", \"b\" limit 1/s\nallow device \"d\" publish \"b\", \"a\" limit 1/s log full\n",
+      "line 1, column 1: note: \"a\": all of it is allowed by line 3\n"
+      "line 1, column 1: note: \"b\": all of it is allowed by line 3\n" },
+    { "allow device \"d\" publish \"x/a\" limit 1/s\nallow device \"d\" publish \"x/+\" limit "
+      "1/s\nallow device \"d\" publish \"x/a\" limit 1/s log full\n",
+      "" },
+    { "allow device \"d\" publish \"a/b\", \"a/#\" limit 1/s\n",
+      "line 1, column 1: note: \"a/b\": all of it is allowed by another part of this rule\n" },
+    /* A subscription to all of it would have to do with the limit. */
+    { "allow device \"d\" subscribe \"a/#\"\nallow device \"d\" subscribe \"a\", \"a/+/#\"\n"
+      "allow device \"d\" subscribe \"a/b\" limit 1/s\n",
+      "line 2, column 1: note: \"a\": all of it is allowed by line 1\n"
+      "line 2, column 1: note: \"a/+/#\": all of it is allowed by line 1\n" },
+    { "allow device \"d\" subscribe \"a/#\"\nallow device \"d\" subscribe \"a\"\n"
+      "allow device \"d\" subscribe \"a/+/#\" limit 1/s\n",
+      "line 2, column 1: note: \"a\": all of it is allowed by line 1\n" },
+    { "allow device \"d\" subscribe \"a/+/#\" limit 1/s\nallow device \"d\" subscribe \"a\" "
+      "limit 2/s\nallow device \"d\" subscribe \"a/#\" limit 3/s\n",
+      "" },
     { "allow device \"d\" publish \"a/b\"\nallow device \"d\" publish \"a/+\" when message.qos "
       "= 1\n",
       "" },
@@ -367,6 +397,53 @@ static const struct diff_row {
       "(3 devices)\n" },
     { "allow device publish \"a\"\n", "allow device publish \"a\" limit 1/s\n",
       "with other obligations: device: publish \"a\" (3 devices)\n" },
+    { "allow device publish \"a\" limit 1/s\n",
+      "allow device publish \"a\" limit 60/m burst 1\n", "no request is decided otherwise\n" },
+    { "allow device publish \"a\", \"b\" limit 1/h\n",
+      "allow device publish \"a\" limit 1/h\nallow device publish \"b\" limit 1/h\n",
+      "limits count otherwise: device: publish \"a\", \"b\" (3 devices)\n" },
+    { "allow device publish, subscribe \"a\" limit 1/h\n",
+      "allow device publish \"a\" limit 1/h\nallow device subscribe \"a\" limit 1/h\n",
+      "limits count otherwise: device: publish, subscribe, receive \"a\" (3 devices)\n" },
+    { "allow device \"p1\" publish \"a\", \"b\" limit 1/h\n",
+      "deny device publish \"x\"\n\nallow device \"p2\", device \"p1\" publish \"b\", \"a\", "
+      "\"a\" "
+      "limit 1/h\n",
+      "newly allowed: device \"p2\": publish \"a\", \"b\" (1 device)\n" },
+    { "allow device publish \"a/+\" limit 1/h\nallow device publish \"+/b\" limit 1/h\n",
+      "allow device publish \"+/b\" limit 1/h\nallow device publish \"a/+\" limit 1/h\n",
+      "limits count otherwise: device: publish \"a/b\" (3 devices)\n" },
+    { "allow device publish \"a\" limit 1/h\nallow device publish \"b\" limit 1/h\n",
+      "allow device publish \"b\" limit 1/h\nallow device publish \"a\" limit 1/h\n",
+      "no request is decided otherwise\n" },
+    { "allow device publish \"a/+\" limit 1/h\nallow device publish \"+/b\" limit 2/h\n",
+      "allow device publish \"+/b\" limit 2/h\nallow device publish \"a/+\" limit 1/h\n",
+      "no request is decided otherwise\n" },
+    { "allow device publish \"a\" when message.qos = 1 limit 1/h\n"
+      "allow device publish \"+\" when message.retain = true limit 1/h\n",
+      "allow device publish \"+\" when message.retain = true limit 1/h\n"
+      "allow device publish \"a\" when message.qos = 1 limit 1/h\n",
+      "limits count otherwise: device: publish \"a\" (3 devices)\n" },
+    { "allow group \"pumps\" publish \"a/+\" limit 1/h\n"
+      "allow group \"old\" publish \"+/b\" limit 1/h\n",
+      "allow group \"old\" publish \"+/b\" limit 1/h\n"
+      "allow group \"pumps\" publish \"a/+\" limit 1/h\n",
+      "limits count otherwise: device in \"old\", \"pumps\": publish \"a/b\" (0 devices)\n" },
+    /* What a subscription to a/# obliges to is of the rules that allow all of it. */
+    { "allow device subscribe \"a/#\" limit 10/s\nallow device subscribe \"a\", \"a/+/#\" "
+      "limit "
+      "5/s\n",
+      "allow device subscribe \"a/#\"\nallow device subscribe \"a\", \"a/+/#\" limit 5/s\n",
+      "limits count otherwise: device: subscribe \"a/#\" (3 devices)\n" },
+    { "allow device subscribe \"a\"\nallow device subscribe \"a/+/#\" limit 5/s\n",
+      "allow device subscribe \"a/#\"\nallow device subscribe \"a\"\nallow device subscribe "
+      "\"a/+/#\" limit 5/s\n",
+      "limits count otherwise: device: subscribe \"a/+/#\" (3 devices)\n" },
+    { "allow device subscribe \"a/#\", \"a/b\", \"b\"\nallow device subscribe \"a/+\" limit "
+      "5/s\n",
+      "allow device subscribe \"a/+\" limit 5/s\nallow device subscribe \"b\"\n"
+      "allow device subscribe \"a/#\"\n",
+      "no request is decided otherwise\n" },
     { "allow device publish \"a\" when message.qos = 1\ndeny device publish \"+\" when "
       "message.qos = 1\n",
       "", "no request is decided otherwise\n" },
