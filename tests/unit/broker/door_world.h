@@ -63,6 +63,7 @@ struct world {
     void *hears;                                                       /* for that */
     struct audit_record last;                                          /* its numbers */
     size_t pending_most;                                               /* 0: enough */
+    size_t connections_most;                                           /* 0: enough */
     struct audit_spool *spool;
     struct audit_pending *pending;
     struct audit_pending_found found;
@@ -381,7 +382,7 @@ static inline void open_door(struct world *w)
         .loop = w->loop,
         .clock = &w->clock,
         .channel = REGISTRY_DEVICE_DOOR,
-        .limits = { .connections = 100,
+        .limits = { .connections = w->connections_most > 0 ? w->connections_most : 100,
                     .packet_max = 64 * 1024,
                     .handshake_ms = 20000,
                     .connect_ms = 20000,
