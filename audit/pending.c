@@ -288,16 +288,29 @@ static void tell_target(struct audit_slot *slot, uint64_t target, struct bytes t
     slot->known++;
 }
 
-void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target,
-                      struct bytes text)
+static void add(struct audit_slot *slot, int64_t wall_ms, uint64_t acts)
 {
     uint64_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
 
-    if (target != 0)
-        tell_target(slot, target, text);
     if (wall_ms > slot->last_ms) /* it may have stepped back */
         slot->last_ms = wall_ms;
-    atomic_store_explicit(&slot->count, count + 1, memory_order_release);
+    atomic_store_explicit(&slot->count, count + acts, memory_order_release);
+}
+
+void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target,
+                      struct bytes text)
+{
+    if (target != 0)
+        tell_target(slot, target, text);
+    add(slot, wall_ms, 1);
+}
+
+void audit_slot_count_more(struct audit_slot *slot, int64_t wall_ms, uint64_t acts)
+{
+    if (acts == 0)
+        return;
+    slot->capped |= CAPPED;
+    add(slot, wall_ms, acts);
 }
 
 void audit_pending_end(struct audit_pending *pending, struct audit_slot *slot)

@@ -64,6 +64,8 @@ enum rc audit_pending_begin(struct audit_pending *pending, const struct audit_re
  */
 void audit_slot_count(struct audit_slot *slot, int64_t wall_ms, uint64_t target,
                       struct bytes text);
+/* So many acts more, of which nobody knows the targets; the last one was then. */
+void audit_slot_count_more(struct audit_slot *slot, int64_t wall_ms, uint64_t acts);
 /* The window is over: it is a record from here on. */
 void audit_pending_end(struct audit_pending *pending, struct audit_slot *slot);
 

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include "broker/door_state.h"
-#include "broker/metrics.h"
 #include "broker/sockets.h"
 
 /*
@@ -81,10 +80,10 @@ static enum rc accept_from(struct worker *worker, struct loop_watch *watch,
         if (fd < 0)
             return RC_OK;
         if (!make_place(worker, listener)) {
+            broker_turned_away_count(worker, listener, AWAY_NO_PLACE, address);
             close(fd);
-            broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
         } else if (broker_connection_accept(worker, listener, fd, address) != RC_OK) {
-            broker_metric_add(BROKER_HANDSHAKES_REFUSED, 1);
+            broker_turned_away_count(worker, listener, AWAY_NOT_TAKEN, address);
         }
     }
     return RC_OK;

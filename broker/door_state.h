@@ -89,6 +89,18 @@ struct match_identifier {
     size_t next; /* as above */
 };
 
+/* Connections to one listener that are closed unread, for one reason: counted together in a
+ * slot of pending.h until the window ends. */
+enum turned_away_why { AWAY_NO_PLACE, AWAY_NOT_TAKEN /* no memory, or the like */, AWAY_WHYS };
+struct turned_away {
+    struct audit_slot *slot; /* NULL: none yet, or there is none */
+    uint64_t untold;         /* that wait for one, in memory */
+    const struct listener *listener;
+    enum turned_away_why why;
+    int64_t first_ms, last_ms, tried_ms;
+    char first[REGISTRY_PEER_MAX + 1];
+};
+
 struct worker {
     struct broker_door *door;
     unsigned party; /* in the post */
@@ -110,6 +122,7 @@ struct worker {
     /* In the handshake, the oldest first: of HTTPS, of MQTT. */
     struct connection *shaking[2], **shaking_end[2];
     size_t shaking_count;
+    struct turned_away away[2 * AWAY_WHYS]; /* of HTTPS, then of MQTT */
     struct client *opening; /* whose CONNACK waits for its record, the first ticket first */
 
     struct message_pool *pool;
@@ -209,6 +222,12 @@ enum rc broker_accept_open(struct worker *worker);
 void broker_accept_close(struct worker *worker);
 /* At the end of a turn: handshakes may have ended, so that others can begin. */
 enum rc broker_accept_go_on(struct worker *worker);
+
+/* ---- turned_away.c ---- */
+void broker_turned_away_count(struct worker *worker, const struct listener *listener,
+                              enum turned_away_why why, const char *address);
+/* What was counted goes out. */
+void broker_turned_away_flush(struct worker *worker);
 
 /* ---- connection.c ---- */
 enum rc broker_connection_accept(struct worker *worker, const struct listener *listener, int fd,

@@ -197,6 +197,13 @@ void broker_tls_close(struct ssl_st *stream)
     SSL_free(stream);
 }
 
+/* Also an end that is no error has its words: the thread's last ones are another stream's. */
+static enum broker_tls_step ended(enum broker_tls_step step, const char *what)
+{
+    fault_at(__FILE_NAME__, __LINE__, "%s: ended by the other side", what);
+    return step;
+}
+
 static enum broker_tls_step step_of(SSL *stream, int result, const char *what)
 {
     switch (SSL_get_error(stream, result)) {
@@ -205,12 +212,10 @@ static enum broker_tls_step step_of(SSL *stream, int result, const char *what)
     case SSL_ERROR_WANT_WRITE:
         return BROKER_TLS_WANT_WRITE;
     case SSL_ERROR_ZERO_RETURN:
-        return BROKER_TLS_ENDED;
+        return ended(BROKER_TLS_ENDED, what);
     case SSL_ERROR_SYSCALL:
-        if (ERR_peek_error() == 0) {
-            fault_at(__FILE_NAME__, __LINE__, "%s: the connection ended", what);
-            return BROKER_TLS_BROKEN;
-        }
+        if (ERR_peek_error() == 0)
+            return ended(BROKER_TLS_BROKEN, what);
         break;
     default:
         break;

@@ -42,12 +42,13 @@ enum rc broker_tls_open(struct broker_tls *tls, int fd, const char *context,
                         enum broker_tls_demand demand, void *with, struct ssl_st **stream);
 void broker_tls_close(struct ssl_st *stream); /* without a word, NULL is fine */
 
+/* Of the last two fault_text() says how. */
 enum broker_tls_step {
     BROKER_TLS_DONE,
     BROKER_TLS_WANT_READ,
     BROKER_TLS_WANT_WRITE,
     BROKER_TLS_ENDED, /* the other side said so */
-    BROKER_TLS_BROKEN /* fault_text() says how */
+    BROKER_TLS_BROKEN
 };
 enum broker_tls_step broker_tls_handshake(struct ssl_st *stream);
 /* At most a record at a time. */

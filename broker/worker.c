@@ -379,6 +379,7 @@ static enum rc on_window(struct loop_timer *timer)
     for (size_t i = 0; i < worker->slot_room; i++)
         if (worker->slots[i] != NULL)
             broker_witness_flush(worker->slots[i]);
+    broker_turned_away_flush(worker);
     enum rc rc =
         audit_aggregate_flush(worker->aggregate, clock_monotonic_ms(worker->door->setup.clock));
     (void)rc; /* what could not go out is counted on */
@@ -403,6 +404,7 @@ static void tell_the_rest(struct worker *worker)
 {
     enum rc rc = audit_aggregate_flush(worker->aggregate, INT64_MAX);
 
+    broker_turned_away_flush(worker);
     (void)rc; /* it stays in its slots, for the next life */
     broker_outbox_send(&worker->outbox);
     broker_post_deliver(worker->door->post, worker->party);

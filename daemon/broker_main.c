@@ -76,8 +76,10 @@ static void on_stream(void *with, int stream, bool plain, const struct broker_pe
     if (!plain)
         services |= is_device_door(process) ? API_EST : API_EST | API_OPERATORS;
     enum rc rc = api_adopt(process->api, stream, services, peer);
-    if (rc != RC_OK)
-        log_fault(daemon_child_log(process->child), DAEMON_EVENT_DOOR_STREAM_LOST, rc);
+    if (rc == RC_OK)
+        return;
+    log_fault(daemon_child_log(process->child), DAEMON_EVENT_DOOR_STREAM_LOST, rc);
+    broker_door_record_refusal(process->door, peer, "", fault_text());
 }
 
 static void on_refused(void *with, const struct broker_peer *peer, const char *target,

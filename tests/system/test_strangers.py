@@ -3,6 +3,7 @@ import socket
 import ssl
 
 import mqtt
+import place
 import pytest
 from world import fields_of, world
 
@@ -14,7 +15,8 @@ FILES = 600
 @pytest.fixture(scope="module", name="small")
 def small_world():
     """A door of few places."""
-    with world(policy=POLICY, settings={"device-door": {"connections_most": PLACES, "out_most": "128k"}}) as made:
+    with world(policy=POLICY, settings={"device-door": {"connections_most": PLACES, "out_most": "128k",
+                                                        "audit_window": "500ms"}}) as made:
         made.device = made.enrol_quickly("dev-1")
         made.other = made.enrol_quickly("dev-2")
         made.wait_applied()
@@ -54,15 +56,24 @@ def poor_world():
         yield made
 
 
+def turned_away(small):
+    """How many the log tells of, that found no place."""
+    return sum(record.get("aggregate", {}).get("count", 1) for record in small.audit(action="handshake", decision="denied")
+               if record["reason"] == "turned away: no place is left")
+
+
 def starts(small):
     return len(small.running.events("door.certified"))
 
 
 def test_strangers_over_https_do_not_take_the_devices_places(small):
     before = starts(small)
+    told = turned_away(small)
     held = [stranger(small) for _ in range(PLACES + 50)]
     try:
         assert None in held, "each of them was let in: the door was not full"
+        place.wait_for("records of who was turned away",
+                       lambda: turned_away(small) == told + held.count(None), 30)
         session(small, small.device).close()
         assert starts(small) == before, "the door began anew"
     finally:
@@ -116,6 +127,7 @@ def test_a_low_limit_of_descriptors_makes_fewer_places_and_is_told(poor):
     held = [stranger(poor) for _ in range(int(mine["connections"]))]
     held += [dial(poor, "http") for _ in range(FILES)]
     try:
+        poor.wait_audit(lambda record: record["reason"].endswith(" HTTP connections are open"), action="api.request")
         for _ in range(5):
             session(poor, poor.device).close()
         assert starts(poor) == before, "the door began anew"

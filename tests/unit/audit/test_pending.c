@@ -288,6 +288,33 @@ static void what_is_left_at_the_end_is_there_at_the_next_beginning(void **state)
     end(g);
 }
 
+static void what_was_counted_elsewhere_is_added_to_a_window(void **state)
+{
+    AUTO_BUF(room, AUDIT_TARGET_MAX);
+    struct door *g = *state;
+    struct audit_slot *window;
+    struct audit_record record = numbered(1);
+
+    begin(g);
+    assert_int_equal(audit_pending_begin(g->pending, &record, TARGETS, &window), RC_OK);
+    audit_slot_count_more(window, 5, 0);
+    audit_slot_count(window, 5, 7, BYTES("t"));
+    assert_int_equal(audit_slot_read(window, &room, &record), RC_OK);
+    assert_int_equal(record.aggregate.count, 1);
+    assert_false(record.aggregate.targets_capped);
+    audit_slot_count_more(window, 1000, 100);
+    end(g);
+    begin(g);
+    window = audit_pending_recovered(g->pending);
+    assert_non_null(window);
+    assert_int_equal(audit_slot_read(window, &room, &record), RC_OK);
+    assert_int_equal(record.aggregate.count, 101);
+    assert_int_equal(record.aggregate.targets, 1);
+    assert_true(record.aggregate.targets_capped);
+    assert_int_equal(record.aggregate.last_ms, 1000);
+    end(g);
+}
+
 /* Topics of one window: the record has their pattern, also if a kill came between. */
 static void a_window_of_several_topics_tells_their_pattern(void **state)
 {
@@ -443,6 +470,7 @@ int main(void)
         TEST(no_kill_loses_or_doubles_what_was_acknowledged),
         TEST(what_the_commit_reached_is_not_sent_again),
         TEST(what_is_left_at_the_end_is_there_at_the_next_beginning),
+        TEST(what_was_counted_elsewhere_is_added_to_a_window),
         TEST(a_window_of_several_topics_tells_their_pattern),
         TEST(what_is_released_is_not_in_the_file),
         TEST(another_boot_is_lost_and_told),

@@ -59,8 +59,11 @@ struct world {
     /* That it took, by action: records, acts that they tell, and records of one allowed act. */
     unsigned records[AUDIT_PROTOCOL + 1], acts[AUDIT_PROTOCOL + 1], alone[AUDIT_PROTOCOL + 1];
     char last_reason[AUDIT_REASON_MAX + 1]; /* of the last of these */
-    struct audit_record last;               /* its numbers */
-    size_t pending_most;                    /* 0: enough */
+    void (*heard)(struct world *w, const struct audit_record *record); /* of each; or NULL */
+    void *hears;                                                       /* for that */
+    struct audit_record last;                                          /* its numbers */
+    size_t pending_most;                                               /* 0: enough */
+    size_t connections_most;                                           /* 0: enough */
     struct audit_spool *spool;
     struct audit_pending *pending;
     struct audit_pending_found found;
@@ -217,6 +220,8 @@ static inline void note_record(struct world *w, const struct audit_record *recor
 {
     bool one = record->aggregate.count == 0;
 
+    if (w->heard != NULL)
+        w->heard(w, record);
     w->records[record->action]++;
     w->acts[record->action] += one ? 1 : (unsigned)record->aggregate.count;
     if (!one || record->decision != AUDIT_ALLOWED ||
@@ -377,7 +382,7 @@ static inline void open_door(struct world *w)
         .loop = w->loop,
         .clock = &w->clock,
         .channel = REGISTRY_DEVICE_DOOR,
-        .limits = { .connections = 100,
+        .limits = { .connections = w->connections_most > 0 ? w->connections_most : 100,
                     .packet_max = 64 * 1024,
                     .handshake_ms = 20000,
                     .connect_ms = 20000,
