@@ -88,7 +88,7 @@ static json_t *tests_of(const struct policy_derived_rule *rule)
         const struct policy_derived_test *test = &rule->tests[i];
         (void)json_array_append_new(
             list, json_pack("{s:o, s:s, s:o}", "test", audit_json_text(test->test), "answer",
-                            ANSWERS[test->answer], "fact",
+                            test->untold ? "not told" : ANSWERS[test->answer], "fact",
                             test->answer == POLICY_IS_OPEN ? json_null()
                                                            : audit_json_text(test->fact)));
     }
@@ -101,11 +101,14 @@ json_t *cli_analysis_derivation(const struct policy_derivation *derivation)
 
     for (size_t i = 0; i < derivation->count; i++) {
         const struct policy_derived_rule *rule = &derivation->at[i];
-        json_t *made = json_pack("{s:b, s:o, s:b, s:s, s:s, s:o, s:b, s:b}", "allows",
+        json_t *applies = rule->applies == POLICY_IS_OPEN
+                              ? json_null()
+                              : json_boolean(rule->applies == POLICY_IS_SO);
+        json_t *made = json_pack("{s:b, s:o, s:b, s:s, s:s, s:o, s:o, s:b}", "allows",
                                  (int)rule->allows, "resource", text_or_null(rule->resource),
                                  "part", (int)rule->in_part, "matches", ANSWERS[rule->matches],
                                  "holds", ANSWERS[rule->condition], "tests", tests_of(rule),
-                                 "applies", (int)rule->applies, "decides", (int)rule->decides);
+                                 "applies", applies, "decides", (int)rule->decides);
         (void)json_array_append_new(list, with_place(made, &rule->where));
     }
     return list;

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/compile.h"
 #include "cli/fleet.h"
+#include "cli/outcome.h"
 
 #include <string.h>
 
@@ -131,12 +132,21 @@ static const struct cli_option CAN_OPTIONS[] = {
     [AT] = { "--at", "TIME", "when, 2026-11-27T12:00:00Z (now)" },
 };
 
+/* Of what else there is nobody knows its message when he judges it. */
+static bool has_message(enum policy_action action)
+{
+    return (registry_judged_untold(action) & 1U << POLICY_MESSAGE_SIZE) != 0;
+}
+
 static enum rc read_message(const struct cli_call *call, struct policy_request *request)
 {
     const char *qos = call->values[QOS], *size = call->values[SIZE];
     const char *retain = call->values[RETAIN];
     uint64_t number = 0;
 
+    if ((qos != NULL || size != NULL || retain != NULL) && !has_message(request->action))
+        return fault(RC_MALFORMED, "who judges %s knows no message: no --qos, --size, --retain",
+                     policy_action_name(request->action));
     if (qos != NULL) {
         if (text_read_u64(bytes_of_text(qos), 2, &number) != RC_OK)
             return fault(RC_MALFORMED, "--qos %s: 0, 1 or 2", qos);
@@ -169,6 +179,8 @@ static enum rc read_request(const struct cli_call *call, struct policy_request *
         .known = POLICY_KNOWS_NOW,
         .now_ms = clock_wall_ms(&clock),
     };
+    if (asked.action == POLICY_ENROLL || asked.action == POLICY_RENEW)
+        request->key = BYTES("p-256"); /* there is no other (daemon/authority_judge.c) */
     TRY(read_message(call, request));
     if (call->values[AT] == NULL)
         return RC_OK;
@@ -176,11 +188,17 @@ static enum rc read_request(const struct cli_call *call, struct policy_request *
     return rc == RC_OK ? RC_OK : fault_while(rc, "--at %s", call->values[AT]);
 }
 
+/* One more act that it takes. */
+struct besides {
+    bool asked;
+    enum cli_outcome outcome;
+    struct policy_derivation derivation;
+};
+
 struct told {
     struct policy_derivation derivation;
-    struct policy_decision connect; /* of cli_asked_connects() */
-    struct policy_decision retain;  /* if retains is asked */
-    bool asks_retain, connects, can;
+    struct besides connect, retain; /* of cli_asked_connects(); of what is to be retained */
+    enum cli_outcome outcome;
 };
 
 /* Roles and tokens say who may; of the policy only denials count (docs/policy-language.md). */
@@ -190,9 +208,23 @@ static bool is_act(enum policy_action action)
            action == POLICY_REVOKE;
 }
 
-static bool is_granted(enum policy_action action, const struct policy_decision *decision)
+static enum cli_outcome granted(enum policy_action action,
+                                const struct policy_derivation *derivation)
 {
-    return decision->allowed || (is_act(action) && !decision->by_rule);
+    enum cli_outcome said = cli_outcome_read(derivation->allowed);
+
+    if (!is_act(action) || said == CLI_ALLOWED)
+        return said;
+    return derivation->denied == POLICY_IS_NOT  ? CLI_ALLOWED
+           : derivation->denied == POLICY_IS_SO ? CLI_DENIED
+                                                : CLI_UNDECIDABLE;
+}
+
+static enum cli_outcome both(enum cli_outcome one, enum cli_outcome other)
+{
+    if (one == CLI_DENIED || other == CLI_DENIED)
+        return CLI_DENIED;
+    return one == CLI_ALLOWED ? other : one;
 }
 
 static void add_obligations(const struct policy_obligations *o, struct buf *out)
@@ -213,6 +245,26 @@ static void add_obligations(const struct policy_obligations *o, struct buf *out)
         buf_addf(out, "each is a record of its own\n");
 }
 
+static bool may_oblige(const struct policy_derivation *derivation)
+{
+    for (size_t i = 0; i < derivation->count; i++)
+        if (derivation->at[i].allows && derivation->at[i].obliges &&
+            derivation->at[i].applies == POLICY_IS_OPEN)
+            return true;
+    return false;
+}
+
+/* What is in the way, or may be. */
+static void add_besides(const struct besides *besides, const char *act, struct buf *out)
+{
+    if (!besides->asked || besides->outcome == CLI_ALLOWED)
+        return;
+    buf_addf(out,
+             besides->outcome == CLI_UNDECIDABLE ? "may it %s? " : "but it may not %s: ", act);
+    policy_derivation_write_answer(&besides->derivation, out);
+    buf_addf(out, "\n");
+}
+
 static enum rc tell_can(const struct asking *a, const struct told *told)
 {
     AUTO_BUF(text, TEXT_MAX);
@@ -220,23 +272,36 @@ static enum rc tell_can(const struct asking *a, const struct told *told)
     policy_derivation_write(&told->derivation, &text);
     if (told->derivation.decision.allowed || told->derivation.decision.obligations.log_full)
         add_obligations(&told->derivation.decision.obligations, &text);
-    if (told->can && !told->derivation.decision.allowed)
+    if (told->derivation.allowed != POLICY_IS_NOT && may_oblige(&told->derivation))
+        buf_addf(&text, "the rules that may apply can oblige it to more\n");
+    if (told->outcome == CLI_ALLOWED && told->derivation.allowed != POLICY_IS_SO)
         buf_addf(&text, "no rule denies it, so roles and tokens decide\n");
-    if (told->asks_retain && !told->retain.allowed) {
-        buf_addf(&text, "but it may not be retained: ");
-        policy_explain(&told->retain, &text);
-        buf_addf(&text, "\n");
-    }
-    if (!told->connects) {
-        buf_addf(&text, "but it may not connect: ");
-        policy_explain(&told->connect, &text);
-        buf_addf(&text, "\n");
-    }
+    add_besides(&told->retain, "be retained", &text);
+    add_besides(&told->connect, "connect", &text);
     if (kept_out(a) != NULL)
         buf_addf(&text, "but no door lets it in: it is %s\n", kept_out(a));
     if (has_no_certificate(a))
         buf_addf(&text, "once it has a certificate\n");
     return cli_command_put(a->call, &text);
+}
+
+static json_t *decision_besides(const struct besides *besides)
+{
+    return besides->asked ? cli_analysis_decision(&besides->derivation.decision) : json_null();
+}
+
+/* The facts that `perhaps` rests on. */
+static json_t *untold_by(const struct told *told)
+{
+    uint32_t untold = told->derivation.untold | told->connect.derivation.untold |
+                      told->retain.derivation.untold;
+    json_t *names = json_array();
+
+    for (enum policy_fact fact = 0; told->outcome == CLI_UNDECIDABLE && fact < POLICY_FACTS;
+         fact++)
+        if (untold >> fact & 1)
+            (void)json_array_append_new(names, json_string(policy_fact_get(fact)->name));
+    return names;
 }
 
 static enum rc show_can(struct asking *a, const struct policy_request *request,
@@ -246,45 +311,80 @@ static enum rc show_can(struct asking *a, const struct policy_request *request,
 
     if (!a->call->json)
         return tell_can(a, told);
-    json_t *connect = cli_asked_connects(request->action)
-                          ? cli_analysis_decision(&told->connect)
-                          : json_null();
     AUTO(json_value) *rest = json_pack(
-        "{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "can", (int)told->can, "action",
-        policy_action_name(request->action), "resource",
+        "{s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "can",
+        (int)(told->outcome == CLI_ALLOWED), "outcome", cli_outcome_name(told->outcome),
+        "action", policy_action_name(request->action), "resource",
         request->resource.len == 0 ? json_null() : audit_json_text(request->resource),
-        "decision", cli_analysis_decision(&derivation->decision), "connect", connect, "retain",
-        told->asks_retain ? cli_analysis_decision(&told->retain) : json_null(), "rules",
-        cli_analysis_derivation(derivation), "nearest",
+        "decision", cli_analysis_decision(&derivation->decision), "connect",
+        decision_besides(&told->connect), "retain", decision_besides(&told->retain), "untold",
+        untold_by(told), "rules", cli_analysis_derivation(derivation), "nearest",
         derivation->nearest.len == 0 ? json_null() : audit_json_text(derivation->nearest));
     if (rest == NULL || json_object_update(a->answer, rest) != 0)
         return fault(RC_NOMEM, "an answer");
     return cli_show_line(a->call, a->answer, "%s", "");
 }
 
-static enum rc decide(struct asking *a, const struct policy_request *request, struct told *told)
+/* The facts by which this action is judged, as far as they are known. */
+static struct policy_facts facts_for(const struct asking *a, enum policy_action action)
 {
-    struct policy_request connect = *request, retain = *request;
+    struct policy_facts facts = a->judged.facts;
+
+    facts.untold = registry_judged_untold(action);
+    facts.connection_address = bytes_of_text(cli_command_value(a->call, ADDRESS, ""));
+    if (facts.connection_address.len == 0)
+        facts.connection_address = (struct bytes){ NULL, 0 };
+    if (is_act(action))
+        facts.connection_protocol = BYTES("https");
+    if (action == POLICY_ENROLL) /* it comes with a token */
+        facts.certificate_ends_ms = 0;
+    return facts;
+}
+
+static enum rc derive(const struct asking *a, const struct policy_request *request,
+                      struct policy_derivation *derivation)
+{
+    const struct policy_facts facts = facts_for(a, request->action);
     struct policy_session session;
 
-    connect.action = POLICY_CONNECT;
+    TRY(policy_bind(a->policy, &facts, &session));
+    return policy_derive(&session, request, derivation);
+}
+
+static enum rc ask_besides(const struct asking *a, const struct policy_request *request,
+                           struct told *told, struct besides *besides)
+{
+    besides->asked = true;
+    TRY(derive(a, request, &besides->derivation));
+    besides->outcome = cli_outcome_read(besides->derivation.allowed);
+    told->outcome = both(told->outcome, besides->outcome);
+    return RC_OK;
+}
+
+static enum rc decide(struct asking *a, const struct policy_request *request, struct told *told)
+{
+    const struct policy_request connect = { .action = POLICY_CONNECT,
+                                            .resource = BYTES(""),
+                                            .known = POLICY_KNOWS_NOW,
+                                            .now_ms = request->now_ms };
+    struct policy_request retain = *request;
+    bool retains = request->retain &&
+                   (request->action == POLICY_PUBLISH || request->action == POLICY_WILL);
+
     retain.action = POLICY_RETAIN;
-    told->asks_retain = request->retain &&
-                        (request->action == POLICY_PUBLISH || request->action == POLICY_WILL);
-    a->judged.facts.connection_address = bytes_of_text(cli_command_value(a->call, ADDRESS, ""));
-    if (a->judged.facts.connection_address.len == 0)
-        a->judged.facts.connection_address = (struct bytes){ NULL, 0 };
-    if (is_act(request->action))
-        a->judged.facts.connection_protocol = BYTES("https");
-    TRY(policy_bind(a->policy, &a->judged.facts, &session));
-    TRY(policy_derive(&session, request, &told->derivation));
-    told->connect = policy_decide_request(&session, &connect);
-    told->connects = !cli_asked_connects(request->action) || told->connect.allowed;
-    if (told->asks_retain)
-        told->retain = policy_decide_request(&session, &retain);
-    told->can = is_granted(request->action, &told->derivation.decision) && told->connects &&
-                (!told->asks_retain || told->retain.allowed) && kept_out(a) == NULL;
-    if (!told->can)
+    TRY(derive(a, request, &told->derivation));
+    if (is_act(request->action) && told->derivation.denied == POLICY_IS_OPEN) {
+        told->derivation.allowed = POLICY_IS_OPEN; /* by roles, if that does not deny it */
+        told->derivation.nearest.len = 0;
+    }
+    told->outcome = granted(request->action, &told->derivation);
+    if (cli_asked_connects(request->action))
+        TRY(ask_besides(a, &connect, told, &told->connect));
+    if (retains)
+        TRY(ask_besides(a, &retain, told, &told->retain));
+    if (kept_out(a) != NULL)
+        told->outcome = CLI_DENIED;
+    if (told->outcome != CLI_ALLOWED)
         *a->call->status = CLI_EXIT_NO;
     return RC_OK;
 }
@@ -302,6 +402,8 @@ static enum rc can(const struct cli_call *call)
     if (rc == RC_OK)
         rc = show_can(&a, &request, &told);
     policy_derivation_clear(&told.derivation);
+    policy_derivation_clear(&told.connect.derivation);
+    policy_derivation_clear(&told.retain.derivation);
     close_all(&a);
     return rc;
 }
@@ -315,9 +417,10 @@ const struct cli_command CLI_POLICY_CAN = {
     .teaching =
         "Decides as the door would, with what the registry knows of the device, and shows "
         "every rule that has\nto do with it, each test of its condition and what the fact is, "
-        "and which rule decides. What is not\nsaid by an option is not known: that helps no "
-        "allow and hinders no deny. No is status 9: denied, or\nit may not connect, or it is "
-        "suspended or revoked.\n"
+        "and which rule decides. What the door\nwill know and no option says stays open: where "
+        "the answer rests on it, `is known` included, it is\n`perhaps`, with the facts that it "
+        "rests on. Anything but a sure yes is status 9: denied, perhaps,\nor it may not "
+        "connect, or it is suspended or revoked.\n"
         "\n"
         "Example:\n  touchmark policy can pump-7 publish plant/pump-7/flow --qos 1\n  "
         "touchmark policy can pump-7 publish plant/pump-7/flow --policy new.policy\n",

@@ -24,6 +24,15 @@ struct impact {
     int64_t now_ms;
 };
 
+/* One session; it stays where it is, for it is bound. */
+struct look {
+    struct impact *m;
+    const json_t *session;
+    struct cli_judged judged;
+    struct policy_session bound;
+    bool perhaps; /* it loses more, or is cut */
+};
+
 /* ---- What there is now ---- */
 
 static bool loses_some(const struct policy_diff_entry *entry)
@@ -73,18 +82,23 @@ static enum rc bind(const struct impact *m, const json_t *session, struct cli_ju
                                    cli_audit_text(session, "fingerprint") };
 
     TRY(cli_known_judge(&m->known, &said, judged));
+    judged->facts.untold =
+        registry_judged_untold(POLICY_CONNECT) | registry_judged_untold(POLICY_SUBSCRIBE);
     return policy_bind(m->new, &judged->facts, bound);
 }
 
-static struct policy_decision decide(const struct impact *m, const struct policy_session *bound,
-                                     enum policy_action action, const char *filter)
+/* What is allowed with what is known of a session is allowed. */
+static enum rc decide(const struct impact *m, const struct policy_session *bound,
+                      const struct policy_request *request, enum cli_outcome *outcome,
+                      struct policy_decision *decision)
 {
-    return policy_decide_request(bound, &(const struct policy_request){
-                                            .action = action,
-                                            .resource = bytes_of_text(filter),
-                                            .known = POLICY_KNOWS_NOW,
-                                            .now_ms = m->now_ms,
-                                        });
+    struct policy_request asked = *request;
+
+    asked.known = POLICY_KNOWS_NOW;
+    asked.now_ms = m->now_ms;
+    *outcome = CLI_ALLOWED;
+    *decision = policy_decide_request(bound, &asked);
+    return decision->allowed ? RC_OK : cli_outcome_of(bound, &asked, outcome, decision);
 }
 
 /* ---- What is lost ---- */
@@ -118,12 +132,17 @@ static enum rc just_this(void *with,
     return visit(visitor, &judged->facts);
 }
 
-static enum rc add_unsure(struct impact *m, const json_t *session, const char *filter)
+static enum rc add_perhaps(struct look *look, const char *filter, struct bytes why)
 {
-    m->perhaps++;
-    return add_loss(m, session, "perhaps", filter,
-                    BYTES("the policy asks for certificate.issuer or client.id, which neither "
-                          "the log nor the API tells"));
+    look->perhaps = true;
+    return add_loss(look->m, look->session, "perhaps", filter, why);
+}
+
+static enum rc add_unsure(struct look *look, const char *filter)
+{
+    return add_perhaps(look, filter,
+                       BYTES("it rests on a fact of the session (certificate.issuer, "
+                             "client.id) that neither the log nor the API tells"));
 }
 
 /* Could the device lose any subscription at all? Slow, so asked only if any device could. */
@@ -142,46 +161,55 @@ static enum rc may_lose(const struct impact *m, struct cli_judged *judged, bool 
     return RC_OK;
 }
 
-static enum rc look_at_subscriptions(struct impact *m, json_t *session,
-                                     const struct policy_session *bound,
-                                     struct cli_judged *judged)
+static enum rc look_at_filter(struct look *look, const char *filter)
 {
-    json_t *held = json_object_get(session, "subscriptions"), *one = NULL;
-    const char *filter = NULL;
-    bool more = json_is_true(json_object_get(session, "more"));
+    const struct policy_request request = { .action = POLICY_SUBSCRIBE,
+                                            .resource = bytes_of_text(filter) };
+    struct impact *m = look->m;
+    struct policy_decision decision;
+    enum cli_outcome outcome;
 
-    json_object_foreach(held, filter, one)
-    {
-        struct policy_decision decision = decide(m, bound, POLICY_SUBSCRIBE, filter);
-        if (decision.allowed)
-            continue;
-        if (cli_outcome_rests_on_unknown(m->new))
-            return add_unsure(m, session, filter);
-        m->lost++;
-        TRY(add_denial(m, session, "subscription", filter, &decision));
-    }
-    if (more)
-        TRY(may_lose(m, judged, &more));
-    if (!more)
+    TRY(decide(m, &look->bound, &request, &outcome, &decision));
+    if (outcome == CLI_UNDECIDABLE)
+        return add_unsure(look, filter);
+    if (outcome == CLI_ALLOWED)
         return RC_OK;
-    m->perhaps++;
-    return add_loss(m, session, "perhaps", NULL,
-                    BYTES("it has subscriptions that the log does not name"));
+    m->lost++;
+    return add_denial(m, look->session, "subscription", filter, &decision);
 }
 
-static enum rc look_at(struct impact *m, json_t *session)
+static enum rc look_at_subscriptions(struct look *look)
 {
-    struct cli_judged judged;
-    struct policy_session bound;
+    json_t *held = json_object_get(look->session, "subscriptions"), *one = NULL;
+    const char *filter = NULL;
+    bool more = json_is_true(json_object_get(look->session, "more"));
 
-    TRY(bind(m, session, &judged, &bound));
-    struct policy_decision decision = decide(m, &bound, POLICY_CONNECT, "");
-    if (decision.allowed)
-        return look_at_subscriptions(m, session, &bound, &judged);
-    if (cli_outcome_rests_on_unknown(m->new))
-        return add_unsure(m, session, NULL);
-    m->cut++;
-    return add_denial(m, session, "session", NULL, &decision);
+    json_object_foreach(held, filter, one) TRY(look_at_filter(look, filter));
+    if (more)
+        TRY(may_lose(look->m, &look->judged, &more));
+    return more ? add_perhaps(look, NULL,
+                              BYTES("it has subscriptions that the log does not name"))
+                : RC_OK;
+}
+
+static enum rc look_at(struct impact *m, const json_t *session)
+{
+    const struct policy_request request = { .action = POLICY_CONNECT, .resource = BYTES("") };
+    struct look look = { .m = m, .session = session };
+    struct policy_decision decision;
+    enum cli_outcome outcome;
+
+    TRY(bind(m, session, &look.judged, &look.bound));
+    TRY(decide(m, &look.bound, &request, &outcome, &decision));
+    if (outcome == CLI_DENIED) {
+        m->cut++;
+        return add_denial(m, session, "session", NULL, &decision);
+    }
+    if (outcome == CLI_UNDECIDABLE)
+        TRY(add_unsure(&look, NULL));
+    TRY(look_at_subscriptions(&look));
+    m->perhaps += look.perhaps;
+    return RC_OK;
 }
 
 /* ---- Told ---- */
@@ -255,11 +283,11 @@ const struct cli_command CLI_POLICY_IMPACT = {
         "audit log has it, with\nthe facts that the door has: from where, over which TLS, with "
         "which certificate, at this hour. The log\nnames a subscription when the door's "
         "audit_window is over (10s), and of many that were allowed by\none rule within "
-        "it but their pattern. Of a session that has subscriptions "
-        "without "
-        "a\nname, `perhaps` is said if the policies differ for them. Anything that would end "
+        "it but their pattern. Of a session that has subscriptions without a\nname, `perhaps` "
         "is "
-        "status 9.\n"
+        "said if the policies differ for them, and where it rests on what neither log nor\n"
+        "API tells (client.id, certificate.issuer; be it by `is known`). Anything that would "
+        "end is status 9.\n"
         "\n"
         "Example:\n  touchmark policy impact new.policy\n",
     .run = run,

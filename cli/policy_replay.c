@@ -82,10 +82,12 @@ static enum rc judge(const struct replay *r, const struct decided *d, enum cli_o
         .resource = bytes_of_text(cli_audit_text(d->record, "target")),
         .known = POLICY_KNOWS_NOW,
     };
+    struct policy_facts facts = d->judged.facts;
     struct policy_session session;
 
+    facts.untold = registry_judged_untold(d->action);
     TRY(clock_read_rfc3339(bytes_of_text(cli_audit_text(d->record, "time")), &request.now_ms));
-    TRY(policy_bind(r->new, &d->judged.facts, &session));
+    TRY(policy_bind(r->new, &facts, &session));
     TRY(cli_outcome_of(&session, &request, outcome, decision));
     if (d->action != POLICY_WILL || *outcome != CLI_ALLOWED)
         return RC_OK;
@@ -268,12 +270,11 @@ const struct cli_command CLI_POLICY_REPLAY = {
         "NEW is a file, the number of a version, or active. Takes every connection, "
         "publication, subscription,\ndelivery, retained message and will of devices that the "
         "audit log has from --since on, with the facts of\ntheir session then and the groups "
-        "that the device is in now, and shows what would be decided\notherwise. Where the log "
-        "lacks what NEW asks for (a message's size or QoS, topics that were counted\ntogether "
-        "under the pattern of their topics) it is undecidable, and counted as that. Limits of "
-        "rate "
-        "are "
-        "not\nreplayed. Anything but the same is status 9.\n"
+        "that the device is in now, and shows what would be decided\notherwise. Where it rests "
+        "on what the door had and the log has not (a message's size, QoS or content type,\n"
+        "client.id, be it by `is known`; topics that were counted together under the pattern "
+        "of their topics)\nit is undecidable, and counted as that. Limits of rate are not "
+        "replayed. Anything but the same is\nstatus 9.\n"
         "\n"
         "Example:\n  touchmark policy replay new.policy --since 2026-11-27T00:00:00Z\n",
     .options = OPTIONS,

@@ -104,8 +104,9 @@ static void check_name(const struct policy *policy, enum policy_action action,
         policy_derive(&session, &request, &derivation) != RC_OK)
         return;
     for (size_t i = 0; i < derivation.count; i++) {
-        allows = allows || (derivation.at[i].applies && derivation.at[i].allows);
-        denies = denies || (derivation.at[i].applies && !derivation.at[i].allows);
+        bool applies = derivation.at[i].applies == POLICY_IS_SO;
+        allows = allows || (applies && derivation.at[i].allows);
+        denies = denies || (applies && !derivation.at[i].allows);
     }
     if (derivation.decision.allowed != (allows && !denies))
         abort();

@@ -114,8 +114,9 @@ enum policy_answer { POLICY_IS_NOT, POLICY_IS_SO, POLICY_IS_OPEN /* nobody knows
 
 struct policy_derived_test {
     struct bytes test; /* "message.qos = 1" */
-    struct bytes fact; /* what it is: "0"; "not known" */
+    struct bytes fact; /* what it is: "0"; "not known", "not told" */
     enum policy_answer answer;
+    bool untold; /* who judges in earnest may know the fact */
 };
 /* A rule for who asks and for the action, whose resource has to do with what was asked for. */
 struct policy_derived_rule {
@@ -126,20 +127,36 @@ struct policy_derived_rule {
     enum policy_answer matches, condition;
     struct policy_derived_test *tests; /* of the condition, in the order of the text */
     size_t test_count;
-    bool applies, decides;
+    enum policy_answer applies; /* OPEN: that rests on what is untold */
+    bool decides;
+    bool obliges; /* to a limit, a payload, a lease */
 };
 struct policy_derivation {
-    struct policy_decision decision;
+    struct policy_decision decision; /* with what is known */
+    /*
+     * The answer of who knows what is untold: yes or no only if it is that whatever he knows,
+     * and whatever he does not, as far as single tests can tell; never wrong. Is it allowed; is
+     * there a denial? Without anything untold both are as the decision.
+     */
+    enum policy_answer allowed, denied;
+    uint32_t untold;     /* facts that rules rest on of which it is open whether they apply */
+    bool limits_payload; /* of who is allowed, by a rule that applies or may */
     struct policy_derived_rule *at;
     size_t count;
-    struct bytes nearest; /* of a denial: as policy_explain_denial() */
+    struct bytes nearest; /* of what is surely not allowed: as policy_explain_denial() */
     struct policy_arena *arena;
 };
+/* Could the answer rest on what is untold? If not, it is the decision. */
+bool policy_asks_untold(const struct policy_session *session,
+                        const struct policy_request *request);
 /* The session and its policy are borrowed for the call; decision.file is the policy's. */
 enum rc policy_derive(const struct policy_session *session,
                       const struct policy_request *request,
                       struct policy_derivation *derivation);
 void policy_derivation_clear(struct policy_derivation *derivation);
+/* "denied by line 3 of version 7", "perhaps: it rests on what is not told here: client.id" */
+void policy_derivation_write_answer(const struct policy_derivation *derivation,
+                                    struct buf *out);
 void policy_derivation_write(const struct policy_derivation *derivation, struct buf *out);
 
 /* ---- Who may do one thing ---- */

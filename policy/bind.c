@@ -59,6 +59,19 @@ static size_t first_member(const struct policy_rules *rules, struct bytes device
     return low;
 }
 
+/* ---- What rules ask for ---- */
+
+static uint32_t asked_by(const struct policy_rule *rule)
+{
+    uint32_t asked = rule->obligations.payload_limited ? 1U << POLICY_MESSAGE_SIZE : 0;
+    struct bytes resource = rule->filter;
+    enum policy_fact fact;
+
+    while (policy_fact_next(&resource, &fact))
+        asked |= 1U << fact;
+    return asked;
+}
+
 /* ---- Conditions that a session answers once ---- */
 
 static void give_slot(struct policy *policy, uint32_t condition)
@@ -100,10 +113,13 @@ enum rc policy_bound_conditions(struct policy *policy)
                              : policy->tests[c->left] + policy->tests[c->right];
         policy->tests[i] = (uint8_t)tests; /* the parser allows no more of one rule */
         policy->timed = policy->timed || c->scopes & 1U << POLICY_OF_CLOCK;
+        policy->asked |= c->kind == POLICY_TEST ? 1U << c->fact : 0;
     }
-    for (size_t i = 0; i < rules->count; i++)
+    for (size_t i = 0; i < rules->count; i++) {
+        policy->asked |= asked_by(&rules->at[i]);
         if (rules->at[i].condition != POLICY_ALWAYS)
             give_slots(policy, rules->at[i].condition);
+    }
     return RC_OK;
 }
 

@@ -30,6 +30,7 @@ struct policy {
     uint32_t slots[POLICY_SLOTS_MAX]; /* the conditions that have one */
     size_t slot_count;
     bool timed;
+    uint32_t asked; /* facts that any rule asks for, payload limits included; a set */
 };
 
 /* A principal's trie, or POLICY_NONE. */

@@ -121,6 +121,11 @@ struct policy_facts {
     struct bytes connection_address; /* "192.0.2.7"; likewise */
     struct bytes connection_door, connection_protocol, connection_tls;
     struct bytes client_id;
+    /* Set of 1 << enum policy_fact, of who only works out what a door would say: what that one
+     * may know of this session or of a message. Where it is not known here conditions on it are
+     * open, `is known` as well, which helps nobody either; policy_derive() tells what that
+     * leaves possible. Of who judges in earnest it is empty. */
+    uint32_t untold;
 };
 
 struct policy_given; /* what a test of a policy takes as given; inside policy/ only */

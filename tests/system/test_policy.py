@@ -334,10 +334,26 @@ def live():
 
 
 def test_what_rests_on_a_fact_that_nobody_tells_is_perhaps(live, work):
-    rests = written(work, 'allow device connect when certificate.issuer = "Another CA"\n', "rests.policy")
+    rests = written(work, 'allow device subscribe "#"\nallow device connect when certificate.issuer = "Another CA"\n')
     answer = told(live, "policy", "impact", rests, status=9)
     assert (answer["sessions"], answer["cut"], answer["perhaps"]) == (6, 0, 6)
     assert all("certificate.issuer" in row["why"] for row in answer["losses"])
+
+
+def test_an_impact_says_perhaps_where_only_the_door_knows_whether_a_fact_is_known(live, work):
+    """One fact for each session: by `is known`, of which the log could say no, and the door would say yes."""
+    def loses(facts, action='connect', verb="is known"):
+        rules = [f'deny device "live-{i}" {action} when {fact} {verb}\n' for i, fact in enumerate(facts, 1)]
+        answer = told(live, "policy", "impact", written(work, 'allow device connect\nallow device subscribe "#"\n' + "".join(rules)), status=9)
+        return [next((row["loses"] for row in answer["losses"] if row["device"] == f"live-{i}" and row["filter"] != "news/far"), None)
+                for i in range(1, 7)]
+    never = ["message.size", "message.qos", "message.retain", "message.content_type", "attestation.verdict"]
+    assert loses(["client.id", "certificate.issuer", "certificate.serial", "certificate.fingerprint", "certificate.left",
+                  "connection.address"]) == ["perhaps", "perhaps", "session", "session", "session", "session"]
+    assert loses([*never, "client.id"], verb="is not known") == ["session"] * 5 + ["perhaps"]
+    assert loses([*never, "connection.tls"]) == [None] * 5 + ["session"]
+    filters = 'subscribe "orders/#", "news/#"'
+    assert loses(["client.id", "certificate.issuer", "connection.tls"], filters)[:3] == ["perhaps", "perhaps", "subscription"]
 
 
 def test_an_impact_is_foretold_and_comes_true(live, work):
@@ -453,6 +469,25 @@ def past():
             act(made, name)
             made.wait_audit(action="session.close", device=name)
         yield made
+
+
+def test_a_replay_says_undecidable_where_only_the_door_knows_whether_a_fact_is_known(past, work):
+    """One fact for each publication: the log has only some of them."""
+    log = ["certificate.serial", "certificate.fingerprint", "certificate.left", "connection.address", "connection.tls"]
+    door = ["client.id", "certificate.issuer", "message.size", "message.qos", "message.retain", "message.content_type"]
+    topics = [(name, topic.format(name)) for name in ("past-1", "past-2") for topic in PUBLISHED[:2] + PUBLISHED[3:4] + PUBLISHED[5:]]
+
+    def changes(facts, effect="deny"):
+        open_to_all = "" if effect == "allow" else 'allow device publish "#"\n'
+        rules = [f'{effect} device "{name}" publish "{topic}" when {fact} is known\n' for (name, topic), fact in zip(topics, facts)]
+        text = f'allow device connect\nallow device subscribe "#"\n{open_to_all}{"".join(rules)}'
+        answer = told(past, "policy", "replay", written(work, text), status=9)
+        rows = {(row["actor"], row.get("target")): row["change"] for row in answer["changes"] if row["action"] == "publish"}
+        return [rows.get(topic) for topic in topics[:len(facts)]]
+    for effect in ("deny", "allow"):
+        assert changes(door, effect) == ["undecidable"] * len(door)
+    assert changes([*log, "attestation.verdict"]) == ["newly denied"] * len(log) + [None]
+    assert changes([*log, "attestation.verdict"], "allow") == [None] * len(log) + ["newly denied"]
 
 
 def test_a_replay_foretells_what_the_door_then_decides(past, work):

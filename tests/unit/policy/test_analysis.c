@@ -239,8 +239,8 @@ static void derivation_is_right(const struct world_policy *made,
     assert_int_equal(policy_derive(&session, &request, &derivation), RC_OK);
     for (size_t i = 0; i < derivation.count; i++) {
         const struct policy_derived_rule *rule = &derivation.at[i];
-        allows = allows || (rule->applies && rule->allows);
-        denies = denies || (rule->applies && !rule->allows);
+        allows = allows || (rule->applies == POLICY_IS_SO && rule->allows);
+        denies = denies || (rule->applies == POLICY_IS_SO && !rule->allows);
         decides = decides || rule->decides;
         assert_true(!rule->decides || rule->where.rule == decision.rule);
     }
