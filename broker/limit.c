@@ -2,18 +2,24 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/topic_hash.h"
 
-enum { MS_US = 1000, CHAINS = 1 << 12 };
+enum { MS_US = 1000, CHAINS = 1 << 12, ROOM_MIN = 4 };
+
+struct limit_clock {
+    uint64_t key; /* 0: a free place */
+    int64_t ahead_us;
+};
 
 struct broker_limit {
     struct broker_limit *next;
     size_t holders;
-    _Atomic int64_t ahead_us[BROKER_LIMIT_CLOCKS];
+    pthread_mutex_t lock;       /* of the clocks */
+    struct limit_clock *clocks; /* a hash table, at most half full; NULL: no room */
+    size_t clock_count, room;   /* the room is a power of two */
     size_t len;
     uint8_t id[];
 };
@@ -25,6 +31,81 @@ struct broker_limits {
 };
 
 /* ---- Clocks ---- */
+
+/* Its own place, or a free one, which there is. Keys are hashes. */
+static struct limit_clock *find_place(struct limit_clock *clocks, size_t room, uint64_t key)
+{
+    size_t at = key & (room - 1);
+
+    while (clocks[at].key != 0 && clocks[at].key != key)
+        at = (at + 1) & (room - 1);
+    return &clocks[at];
+}
+
+/* How many are ahead, and which of them is the least. */
+static size_t count_ahead(const struct broker_limit *limit, int64_t now_us,
+                          const struct limit_clock **least)
+{
+    size_t count = 0;
+
+    *least = NULL;
+    for (size_t i = 0; i < limit->room; i++) {
+        const struct limit_clock *one = &limit->clocks[i];
+        if (one->key == 0 || one->ahead_us <= now_us)
+            continue;
+        count++;
+        if (*least == NULL || one->ahead_us < (*least)->ahead_us)
+            *least = one;
+    }
+    return count;
+}
+
+/* For one more, and as many again as are ahead; the others go. Without memory all is as it
+ * was. */
+static bool make_room(struct broker_limit *limit, int64_t now_us)
+{
+    const struct limit_clock *least;
+    size_t kept = count_ahead(limit, now_us, &least), room = ROOM_MIN, count = 0;
+    bool full = kept == BROKER_LIMIT_CLOCKS;
+
+    while (room < 4 * (kept + 1) && room < 2 * BROKER_LIMIT_CLOCKS)
+        room *= 2;
+    struct limit_clock *made = calloc(room, sizeof *made);
+    if (made == NULL)
+        return false;
+    for (size_t i = 0; i < limit->room; i++) {
+        const struct limit_clock *one = &limit->clocks[i];
+        if (one->key == 0 || one->ahead_us <= now_us || (full && one == least))
+            continue;
+        *find_place(made, room, one->key) = *one;
+        count++;
+    }
+    free(limit->clocks);
+    limit->clocks = made;
+    limit->room = room;
+    limit->clock_count = count;
+    return true;
+}
+
+/* NULL: no memory. */
+static struct limit_clock *find_clock(struct broker_limit *limit, uint64_t key, int64_t now_us)
+{
+    struct limit_clock *found = NULL;
+
+    assert(key != 0);
+    if (limit->room > 0)
+        found = find_place(limit->clocks, limit->room, key);
+    if (found != NULL && found->key == key)
+        return found;
+    if (2 * limit->clock_count >= limit->room) {
+        if (!make_room(limit, now_us))
+            return NULL;
+        found = find_place(limit->clocks, limit->room, key);
+    }
+    *found = (struct limit_clock){ key, now_us };
+    limit->clock_count++;
+    return found;
+}
 
 /* Behind the first of a burst; so long that it is for ever rather than more than fits. */
 static int64_t burst_us(const struct policy_obligations *o, int64_t interval_us)
@@ -40,19 +121,21 @@ bool broker_limit_take(struct broker_limit *limit, const struct policy_decision 
 {
     const struct policy_obligations *o = &decided->obligations;
     const int64_t now_us = now_ms * MS_US;
+    bool taken = false;
 
     if (o->rate == 0)
         return true;
-    int64_t interval_us = o->rate_ms * MS_US / o->rate, from_us;
-    _Atomic int64_t *clock = &limit->ahead_us[decided->limit_rule % BROKER_LIMIT_CLOCKS];
-    int64_t ahead_us = atomic_load(clock);
-
-    do {
-        from_us = ahead_us > now_us ? ahead_us : now_us;
-        if (from_us - now_us > burst_us(o, interval_us))
-            return false;
-    } while (!atomic_compare_exchange_weak(clock, &ahead_us, from_us + interval_us));
-    return true;
+    int64_t interval_us = o->rate_ms * MS_US / o->rate;
+    pthread_mutex_lock(&limit->lock);
+    struct limit_clock *clock = find_clock(limit, decided->limit_key, now_us);
+    if (clock != NULL) {
+        int64_t from_us = clock->ahead_us > now_us ? clock->ahead_us : now_us;
+        taken = from_us - now_us <= burst_us(o, interval_us);
+        if (taken)
+            clock->ahead_us = from_us + interval_us;
+    }
+    pthread_mutex_unlock(&limit->lock);
+    return taken;
 }
 
 /* ---- Of all devices ---- */
@@ -71,12 +154,16 @@ enum rc broker_limits_new(struct broker_limits **limits)
 
 static bool is_over(const struct broker_limit *limit, int64_t now_ms)
 {
-    if (limit->holders > 0)
-        return false;
-    for (size_t i = 0; i < BROKER_LIMIT_CLOCKS; i++)
-        if (atomic_load(&limit->ahead_us[i]) > now_ms * MS_US)
-            return false;
-    return true;
+    const struct limit_clock *least;
+
+    return limit->holders == 0 && count_ahead(limit, now_ms * MS_US, &least) == 0;
+}
+
+static void free_limit(struct broker_limit *limit)
+{
+    pthread_mutex_destroy(&limit->lock);
+    free(limit->clocks);
+    free(limit);
 }
 
 static void sweep_chain(struct broker_limits *limits, size_t which, int64_t now_ms)
@@ -91,7 +178,7 @@ static void sweep_chain(struct broker_limits *limits, size_t which, int64_t now_
         }
         *at = one->next;
         limits->count--;
-        free(one);
+        free_limit(one);
     }
 }
 
@@ -110,8 +197,10 @@ static struct broker_limit *add_limit(struct broker_limits *limits, size_t which
 {
     struct broker_limit *made = calloc(1, sizeof *made + id.len);
 
-    if (made == NULL)
+    if (made == NULL || pthread_mutex_init(&made->lock, NULL) != 0) {
+        free(made);
         return NULL;
+    }
     made->len = id.len;
     memcpy(made->id, id.at, id.len);
     made->next = limits->chains[which];

@@ -175,8 +175,10 @@ struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
         return decision;
     }
     decision.obligations = walk->verdict.obligations;
-    if (walk->verdict.obligations.rate > 0)
+    if (walk->verdict.obligations.rate > 0) {
         decision.limit_rule = policy->told[walk->verdict.limit_rule].number;
+        decision.limit_key = policy->rules.at[walk->verdict.limit_rule].limit_key;
+    }
     decision.allowed = !too_large;
     return decision;
 }

@@ -1,4 +1,5 @@
 #include "policy/bound.h"
+#include "policy/limit.h"
 #include "policy/room.h"
 #include "policy/source.h"
 
@@ -164,6 +165,7 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     made->version = version;
     TRY(copy_text(made, text));
     TRY(policy_parse(policy_text(made), errors, &made->rules));
+    TRY(policy_limit_keys(&made->rules));
     TRY(policy_bound_members(made, errors));
     TRY(policy_bound_conditions(made));
     TRY(index_rules(made, errors));

@@ -177,9 +177,10 @@ struct policy_decision {
     unsigned text_line; /* where it starts in all the text: what audit records have */
     uint64_t version;   /* of the policy */
     /* If allowed. The strictest of all rules that allow it; the limit is counted for the rule
-     * that it is of. Of a denial, log_full alone, of the rule told. */
+     * that it is of, by its key. Of a denial, log_full alone, of the rule told. */
     struct policy_obligations obligations;
     uint32_t limit_rule;
+    uint64_t limit_key; /* the same limit in all versions; 0: none */
 };
 
 /* What of a request is known beside its action and resource. */

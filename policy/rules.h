@@ -66,7 +66,8 @@ struct policy_rule {
     struct bytes filter; /* as written, with ${fact} in it; empty where actions have none */
     uint32_t condition;
     struct policy_obligations obligations; /* of an ALLOW; log full and until of both */
-    uint32_t number; /* of the written rule, from 0: what decisions tell */
+    uint32_t number;    /* of the written rule, from 0: what decisions tell */
+    uint64_t limit_key; /* once compiled: policy/limit.h; 0: has no limit */
     struct policy_place at;
 };
 

@@ -1,10 +1,22 @@
 """What a policy limits is limited by device: whoever goes and comes back, or takes his own session over, finds the limit as
-he left it."""
+he left it, and a new version of the policy changes a limit only where it changes its rule."""
 import mqtt
 from test_counts import a_world, await_sum, client_of
 
 POLICY = ('allow device connect limit 5/h\n'
           'allow device publish "in/#" limit 3/h burst 3\n')
+
+
+def keeps_its_limits_over_a_switch(system, client):
+    def refused(*topics):
+        return [client.publish(topic, b"x", qos=1) == 0x97 for topic in topics]
+    assert refused("in/x", "in/x", "in/x") == [False, False, True]
+    system.apply_policy('allow device publish "alarm" limit 10/m burst 2\n' + POLICY)  # all numbers are others now
+    assert refused("in/x", "alarm", "alarm", "alarm", "in/y") == [True, False, False, True, True]
+    system.apply_policy(POLICY.replace("burst 3", "burst 1"))
+    assert refused("in/x", "in/x") == [False, True]
+    system.apply_policy(POLICY)  # and what the rule had before is not forgotten
+    assert refused("in/x") == [True]
 
 
 def test_a_limit_outlives_the_connection():
@@ -30,6 +42,7 @@ def test_a_limit_outlives_the_connection():
         with client_of(system, other) as client:  # another device has its own
             assert client.connect() == mqtt.ACCEPTED
             assert client.publish("in/x", b"x", qos=1) in (0, 0x10)
+            keeps_its_limits_over_a_switch(system, client)
         await_sum(system, 3, device="dev-1", action="publish", decision="allowed")
         await_sum(system, 3, device="dev-1", action="publish", decision="denied")
         await_sum(system, 2, device="dev-1", action="session.open", decision="denied")

@@ -5,6 +5,7 @@
  * test_policy_engine [SEED] looks elsewhere; TOUCHMARK_POLICIES=N (./dev policies), at N times
  * as many policies. Eight requests are asked of each.
  */
+#include "policy/limit.h"
 #include "tests/support/check.h"
 #include "tests/support/policy_naive.h"
 #include "tests/support/policy_world.h"
@@ -442,6 +443,18 @@ static void fail_with(const struct naive_world *world, const struct policy_decis
              (long long)r->now_ms, said, (int)text->len, (const char *)text->at);
 }
 
+/* A limit is its rule's in all versions: by a key, of which test_limit.c says what it is of. */
+static uint64_t key_of(const struct policy_rules *rules, const struct policy_decision *decided)
+{
+    size_t i = 0;
+
+    if (decided->obligations.rate == 0)
+        return 0;
+    while (rules->at[i].number != decided->limit_rule)
+        i++;
+    return rules->at[i].limit_key;
+}
+
 static void compare(const struct policy_session *session, const struct naive_world *world,
                     const struct buf *text, struct tally *tally)
 {
@@ -451,6 +464,8 @@ static void compare(const struct policy_session *session, const struct naive_wor
 
     if (!is_same(&got, &want))
         fail_with(world, &got, &want, text);
+    if (got.allowed)
+        assert_int_equal(got.limit_key, key_of(world->rules, &want));
     policy_explain_denial(session, world->request, &more);
     assert_false(more.broken);
     assert_true(!got.allowed || more.len == 0);
@@ -525,6 +540,7 @@ static void decides_as_the_document_says_of_all_there_is(void **state)
         if (policy_compile(buf_bytes(&text), 7, &errors, &policy) != RC_OK)
             fail_msg("%s\n%.*s", fault_text(), (int)text.len, (const char *)text.at);
         assert_int_equal(policy_parse(buf_bytes(&text), &errors, &rules), RC_OK);
+        assert_int_equal(policy_limit_keys(&rules), RC_OK);
         if (rules.count <= NAIVE_RULES_MAX)
             ask(policy, &rules, &text, &tally);
         policy_rules_clear(&rules);

@@ -50,7 +50,7 @@ static enum rc compile(const char *text, struct policy_errors *errors, struct po
 static void leaves_nothing_behind_when_memory_ends(void **state)
 {
     static const char TEXT[] =
-        "allow device \"a\" publish \"a/+/${device.id}/b\"\n"
+        "allow device \"a\" publish \"a/+/${device.id}/b\" limit 1/s\n"
         "deny group \"g\" subscribe, receive \"b/#\"\n"
         "import \"f\"\nset s = { 10.0.0.0/8, 192.0.2.7 }\n"
         "group \"g\" = { \"a\", \"b\" }\n"
