@@ -126,20 +126,6 @@ static bool join(struct policy_parser *parser, enum policy_node_kind kind, uint3
 
 /* ---- Tests ---- */
 
-/* A day's name, or a weekday that never comes. */
-static enum rc check_value(enum policy_fact fact, const struct policy_value *value)
-{
-    static const char *const DAYS[] = { "monday", "tuesday",  "wednesday", "thursday",
-                                        "friday", "saturday", "sunday" };
-
-    if (fact != POLICY_TIME_WEEKDAY)
-        return RC_OK;
-    for (size_t i = 0; i < sizeof DAYS / sizeof *DAYS; i++)
-        if (bytes_equal_text(value->text, DAYS[i]))
-            return RC_OK;
-    return fault(RC_MALFORMED, "time.weekday is monday to sunday, in small letters");
-}
-
 static bool add_value(struct policy_parser *parser, struct policy_condition *test,
                       const struct policy_token *token)
 {
@@ -153,7 +139,7 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
     if (rc != RC_OK)
         rc = fault_while(rc, "%s (%s)", fact->name, policy_type_name(fact->type));
     if (rc == RC_OK)
-        rc = check_value(test->fact, &value);
+        rc = policy_form_check(test->fact, &value, test->operator!= POLICY_STARTS_WITH);
     if (rc != RC_OK)
         return policy_parse_complain(parser, &token->at, rc);
     struct policy_value *made =
@@ -467,10 +453,7 @@ static enum rc check_given(const struct policy_rules *rules,
 {
     const struct policy_fact_row *fact = policy_fact_get(given->fact);
 
-    TRY(check_value(given->fact, &given->value));
-    if (fact->in_topic && !policy_name_is(given->value.text))
-        return fault(RC_MALFORMED, "%s is 1 to %d letters, digits and . _ : -", fact->name,
-                     POLICY_NAME_MAX);
+    TRY(policy_form_check(given->fact, &given->value, true));
     if (given->value.type == POLICY_ADDRESS && given->value.prefix < 128)
         return fault(RC_MALFORMED, "%s is one address, not a network", fact->name);
     if (given->fact == policy_fact_of(expectation->principal))

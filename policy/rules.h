@@ -119,6 +119,10 @@ void policy_rules_clear(struct policy_rules *rules);
 size_t policy_name_len(struct bytes text);
 bool policy_name_is(struct bytes text); /* all of it, 1 to POLICY_NAME_MAX */
 
+/* RC_MALFORMED, which says what to write, if the fact is never such a text; whole: else it is
+ * how one begins. */
+enum rc policy_form_check(enum policy_fact fact, const struct policy_value *value, bool whole);
+
 /* The fact that says who a principal of this kind is (POLICY_ONE_DEVICE: device.id), or
  * POLICY_FACTS. */
 enum policy_fact policy_fact_of(enum policy_principal principal);
