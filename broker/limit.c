@@ -90,21 +90,20 @@ static bool make_room(struct broker_limit *limit, int64_t now_us)
 /* NULL: no memory. */
 static struct limit_clock *find_clock(struct broker_limit *limit, uint64_t key, int64_t now_us)
 {
-    struct limit_clock *found = NULL;
-
     assert(key != 0);
-    if (limit->room > 0)
-        found = find_place(limit->clocks, limit->room, key);
-    if (found != NULL && found->key == key)
-        return found;
+    if (limit->room == 0 && !make_room(limit, now_us))
+        return NULL;
+    struct limit_clock *place = find_place(limit->clocks, limit->room, key);
+    if (place->key == key)
+        return place;
     if (2 * limit->clock_count >= limit->room) {
         if (!make_room(limit, now_us))
             return NULL;
-        found = find_place(limit->clocks, limit->room, key);
+        place = find_place(limit->clocks, limit->room, key);
     }
-    *found = (struct limit_clock){ key, now_us };
+    *place = (struct limit_clock){ key, now_us };
     limit->clock_count++;
-    return found;
+    return place;
 }
 
 /* Behind the first of a burst; so long that it is for ever rather than more than fits. */

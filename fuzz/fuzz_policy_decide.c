@@ -13,11 +13,13 @@ static struct bytes line_of(struct bytes *rest)
     struct bytes line = { rest->at, end == NULL ? rest->len : (size_t)(end - rest->at) };
     size_t used = line.len + (end != NULL);
 
-    *rest = (struct bytes){ rest->at + used, rest->len - used };
+    if (used > 0) /* an empty input is at NULL */
+        *rest = (struct bytes){ rest->at + used, rest->len - used };
     return line;
 }
 
-/* A decision says itself which rule it is of, and one without a rule is a no. */
+/* A decision says itself which rule it is of, one without a rule is a no, and what is limited
+ * has a clock. */
 static void explain(const struct policy_session *session, struct policy_decision decision)
 {
     AUTO_BUF(text, 256);
@@ -26,7 +28,8 @@ static void explain(const struct policy_session *session, struct policy_decision
     policy_explain(&decision, &text);
     if (buf_done(&text, &all) != RC_OK || (decision.allowed && !decision.by_rule) ||
         (decision.by_rule && decision.rule >= policy_rule_count(session->policy)) ||
-        (decision.by_rule && decision.line == 0))
+        (decision.by_rule && decision.line == 0) ||
+        (decision.limit_key != 0) != (decision.obligations.rate > 0))
         abort();
 }
 
