@@ -8,10 +8,10 @@ struct policy_checker {
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
     struct policy_meters meters;
-    bool *gone;                 /* rules that would not be missed */
-    uint64_t steps, most;       /* of looking for them */
-    int64_t now_ms;             /* of all that is decided nothing is before; 0: not known */
-    uint32_t untold;            /* 1 + the last rule told for facts in its resources */
+    bool *gone;           /* rules that would not be missed */
+    uint64_t steps, most; /* of looking for them */
+    int64_t now_ms;       /* of all that is decided nothing is before; 0: not known */
+    uint32_t untold;      /* 1 + the last rule told for facts in its resources */
     struct policy_name_list {
         struct bytes *at;
         size_t count;

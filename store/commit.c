@@ -1,7 +1,6 @@
 #include "store/state.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 
 /* One commit in the making. */
 struct group {
@@ -11,15 +10,13 @@ struct group {
     int64_t wall_ms;
 };
 
-static atomic_uint_least64_t serials; /* of all stores, so that none comes twice */
-
 static enum rc run(struct group *group, struct MDB_txn *engine, struct store_job *job,
                    struct store_state *state)
 {
     struct store_txn txn = { .store = group->store,
                              .engine = engine,
                              .writes = true,
-                             .serial = atomic_fetch_add(&serials, 1) + 1,
+                             .serial = ++group->store->serial,
                              .state = group->state,
                              .wall_ms = group->wall_ms };
 

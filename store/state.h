@@ -30,7 +30,8 @@ struct store {
     uint8_t lineage[STORE_LINEAGE];
     struct store_state state;
     struct store_put_back put_back;
-    int lock; /* the folder, locked */
+    int lock;        /* the folder, locked */
+    uint64_t serial; /* of the latest change; begins at random, so that no other store has it */
     bool in_transaction;
     bool broken; /* a commit ended in an unknown way, or damage was met: no more changes */
 };

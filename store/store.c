@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 static bool name_is_good(const char *name)
@@ -146,6 +147,8 @@ enum rc store_open(int dir, const struct store_schema *schema,
     made->lock = -1;
     made->schema = schema;
     made->settings = *settings;
+    if (getrandom(&made->serial, sizeof made->serial, 0) != sizeof made->serial)
+        return fault_errno("store: random octets");
 
     TRY(lock_folder(dir, &made->lock));
     TRY(open_locked(made));

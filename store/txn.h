@@ -39,7 +39,8 @@ enum rc store_txn_remove(struct store_txn *txn, unsigned table, struct bytes key
 enum rc store_txn_count(struct store_txn *txn, unsigned table, uint64_t *count);
 
 /* Which run of a change this is: no other one of this process has its number, not even if this
- * one came to nothing. So what was read under a number may be remembered for it. 0: none. */
+ * one came to nothing (they begin at random, of 2^64). So what was read under a number may be
+ * remembered for it. 0: none. */
 uint64_t store_txn_serial(const struct store_txn *txn);
 
 /* The revision that this transaction will have, or, when reading, that it sees. */
