@@ -34,6 +34,7 @@ json_t *cli_analysis_findings(const struct policy_findings *findings)
         [POLICY_WIDE] = "wide",
         [POLICY_CLAIMED] = "claimed",
         [POLICY_IDLE] = "idle",
+        [POLICY_UNTOLD] = "untold",
         [POLICY_UNFINISHED] = "unfinished",
     };
     json_t *list = json_array();

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "audit/json.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "registry/question.h"
 
@@ -154,13 +155,15 @@ static enum rc tell_unfinished(struct checking *c)
 static enum rc look(struct checking *c, const struct policy *policy)
 {
     CLI_FLEET(fleet);
+    const struct clock clock = clock_system();
     struct policy_findings findings = { 0 };
     struct policy_groups groups;
 
     if (c->source.open)
         TRY(cli_fleet_read(&c->source.remote, &fleet));
     groups = cli_fleet_groups(&fleet);
-    enum rc rc = policy_check(policy, c->source.open ? &groups : NULL, &findings);
+    enum rc rc = policy_check_at(policy, c->source.open ? &groups : NULL, clock_wall_ms(&clock),
+                                 &findings);
     if (rc == RC_LIMIT)
         return tell_unfinished(c);
     if (rc == RC_OK)

@@ -49,9 +49,10 @@ enum policy_concern {
     POLICY_EMPTY_GROUP, /* it is for a group that nobody is in */
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
-    POLICY_CLAIMED,     /* it lets in by what the client says of itself */
+    POLICY_CLAIMED,     /* it lets in, or denies, by what the client says of itself */
     POLICY_IDLE,        /* what it wants is asked by nobody, or not held */
-    POLICY_UNFINISHED,  /* it was not looked whether this one and those above are shadowed */
+    POLICY_UNTOLD, /* it asks for a fact that is never told, or never so, where it is asked */
+    POLICY_UNFINISHED, /* it was not looked whether this one and those above are shadowed */
 };
 struct policy_finding {
     enum policy_concern concern;
@@ -77,8 +78,12 @@ struct policy_groups {
  */
 enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
                      struct policy_findings *findings);
-/* The same, and what is shadowed is looked for with so many steps at most, POLICY_CHECK_STEPS
- * above: some seconds of a processor. Then one finding says where it was given up. */
+/* The same at a time (milliseconds since 1970): what has ended by then never applies. */
+enum rc policy_check_at(const struct policy *policy, const struct policy_groups *groups,
+                        int64_t now_ms, struct policy_findings *findings);
+/* Without a time, and what is shadowed is looked for with so many steps at most,
+ * POLICY_CHECK_STEPS above: some seconds of a processor. Then one finding says where it was
+ * given up. */
 enum { POLICY_CHECK_STEPS = 4000000 };
 enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
                             uint64_t steps, struct policy_findings *findings);

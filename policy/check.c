@@ -105,18 +105,31 @@ static enum rc check_wide(struct policy_checker *checker, uint32_t place)
     return policy_check_add(checker, POLICY_WIDE, group, place, rule->filter, &text);
 }
 
-static void add_claims(const struct policy_rules *rules, uint32_t condition, struct buf *text)
+/* The client id is no evasion: the door takes none but the device's own, and who leaves it out
+ * is not spared. */
+static bool is_claim(const struct policy_rule *rule, enum policy_fact fact)
+{
+    return policy_fact_get(fact)->claimed &&
+           (rule->effect == POLICY_ALLOW || fact != POLICY_CLIENT_ID);
+}
+
+static void add_claims(const struct policy_rules *rules, const struct policy_rule *rule,
+                       uint32_t condition, struct buf *text)
 {
     const struct policy_condition *c = &rules->conditions[condition];
-    const struct policy_fact_row *fact = policy_fact_get(c->fact);
+    const char *name = policy_fact_get(c->fact)->name;
 
     if (c->kind != POLICY_TEST) {
-        add_claims(rules, c->left, text);
+        add_claims(rules, rule, c->left, text);
         if (c->kind != POLICY_NOT)
-            add_claims(rules, c->right, text);
-    } else if (fact->claimed && (text->len == 0 || memmem(text->at, text->len, fact->name,
-                                                          strlen(fact->name)) == NULL)) {
-        buf_addf(text, "%s%s", text->len == 0 ? "it lets in by " : " and ", fact->name);
+            add_claims(rules, rule, c->right, text);
+    } else if (is_claim(rule, c->fact) &&
+               (text->len == 0 || memmem(text->at, text->len, name, strlen(name)) == NULL)) {
+        buf_addf(text, "%s%s",
+                 text->len > 0                  ? " and "
+                 : rule->effect == POLICY_ALLOW ? "it lets in by "
+                                                : "it denies by ",
+                 name);
     }
 }
 
@@ -128,23 +141,12 @@ static enum rc check_claims(struct policy_checker *checker, uint32_t place)
     if (rule->condition == POLICY_ALWAYS ||
         !checker->rules->conditions[rule->condition].claimed)
         return RC_OK;
-    add_claims(checker->rules, rule->condition, &text);
-    buf_addf(&text, ", which the client says of itself");
-    return policy_check_add(checker, POLICY_CLAIMED, true, place, (struct bytes){ NULL, 0 },
-                            &text);
-}
-
-static enum rc check_condition(struct policy_checker *checker, uint32_t place)
-{
-    const struct policy_rule *rule = &checker->rules->at[place];
-    AUTO_BUF(text, TEXT_MAX);
-
-    if (rule->condition == POLICY_ALWAYS || !policy_check_is_impossible(checker->rules, rule))
+    add_claims(checker->rules, rule, rule->condition, &text);
+    if (text.len == 0)
         return RC_OK;
-    checker->gone[place] = true;
-    buf_addf(&text, "nothing can meet its condition: ");
-    policy_condition_write(checker->rules, rule->condition, &text);
-    return policy_check_add(checker, POLICY_NEVER, true, place, (struct bytes){ NULL, 0 },
+    buf_addf(&text, ", which the client says of itself%s",
+             rule->effect == POLICY_ALLOW ? "" : ": who says otherwise is not denied");
+    return policy_check_add(checker, POLICY_CLAIMED, true, place, (struct bytes){ NULL, 0 },
                             &text);
 }
 
@@ -215,34 +217,36 @@ static enum rc check_group(struct policy_checker *checker, uint32_t place)
 
 /* ---- All rules ---- */
 
-/* Of a rule with lists, what is of its condition or of a group is said once. */
-static bool is_first(const struct policy_rules *rules, uint32_t place, bool of_name)
+static enum policy_first first_of(const struct policy_rules *rules, uint32_t place)
 {
     const struct policy_rule *rule = &rules->at[place], *before = rule;
+    enum policy_first first = POLICY_FIRST_OF_RULE;
 
     while (before > rules->at && before[-1].number == rule->number) {
         before--;
-        if (!of_name ||
-            (before->principal == rule->principal && bytes_equal(before->name, rule->name)))
-            return false;
+        if (before->principal != rule->principal && first == POLICY_FIRST_OF_RULE)
+            first = POLICY_FIRST_OF_KIND;
+        else if (before->principal == rule->principal)
+            first = POLICY_FIRST_OF_NAME;
+        if (before->principal == rule->principal && bytes_equal(before->name, rule->name))
+            return POLICY_NOT_FIRST;
     }
-    return true;
+    return first;
 }
 
 static enum rc check_rule(struct policy_checker *checker, uint32_t place)
 {
     const struct policy_rule *rule = &checker->rules->at[place];
-    const bool of_name = is_first(checker->rules, place, true);
+    const enum policy_first first = first_of(checker->rules, place);
 
-    if (of_name) {
-        TRY(check_condition(checker, place));
+    TRY(policy_check_told(checker, place, first));
+    if (first >= POLICY_FIRST_OF_NAME)
         TRY(check_group(checker, place));
-    }
-    TRY(policy_check_idle(checker, place, is_first(checker->rules, place, false), of_name));
+    TRY(policy_check_idle(checker, place, first));
+    if (first == POLICY_FIRST_OF_RULE)
+        TRY(check_claims(checker, place));
     if (rule->effect != POLICY_ALLOW)
         return RC_OK;
-    if (is_first(checker->rules, place, false))
-        TRY(check_claims(checker, place));
     TRY(check_open(checker, place));
     return check_wide(checker, place);
 }
@@ -281,16 +285,9 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
     return RC_OK;
 }
 
-enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
-                     struct policy_findings *findings)
+static enum rc run(struct policy_checker checker, const struct policy_groups *groups,
+                   struct policy_findings *findings)
 {
-    return policy_check_within(policy, groups, POLICY_CHECK_STEPS, findings);
-}
-
-enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
-                            uint64_t steps, struct policy_findings *findings)
-{
-    struct policy_checker checker = { .rules = &policy->rules, .most = steps };
     enum rc rc = check(&checker, groups);
 
     if (rc == RC_OK) {
@@ -301,6 +298,28 @@ enum rc policy_check_within(const struct policy *policy, const struct policy_gro
     free(checker.gone);
     policy_study_close(&checker.study);
     return rc;
+}
+
+enum rc policy_check(const struct policy *policy, const struct policy_groups *groups,
+                     struct policy_findings *findings)
+{
+    return policy_check_within(policy, groups, POLICY_CHECK_STEPS, findings);
+}
+
+enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
+                            uint64_t steps, struct policy_findings *findings)
+{
+    return run((struct policy_checker){ .rules = &policy->rules, .most = steps }, groups,
+               findings);
+}
+
+enum rc policy_check_at(const struct policy *policy, const struct policy_groups *groups,
+                        int64_t now_ms, struct policy_findings *findings)
+{
+    return run((struct policy_checker){ .rules = &policy->rules,
+                                        .most = POLICY_CHECK_STEPS,
+                                        .now_ms = now_ms },
+               groups, findings);
 }
 
 void policy_findings_clear(struct policy_findings *findings)

@@ -2,17 +2,21 @@
 
 #include <string.h>
 
+#include "policy/told.h"
+
 /*
  * A condition is tried with values of which each way to answer its tests has one: what is
  * compared with, just below and just above it; of texts, each one, each beginning alone and
- * with more behind, and one that is like none; and that nobody knows. Facts are taken as if
- * each could be anything whatever the others are, so a condition may be impossible and not be
- * found so; never the other way round.
+ * with more behind, and one that is like none; and that nobody knows. Where a fact is always or
+ * never told, or what it can be is a short list, by that (told.h). Facts are taken as if each
+ * could be anything whatever the others are, so a condition may be impossible and not be found
+ * so; never the other way round.
  */
 enum { FACTS_MAX = 8, VALUES_MAX = 40, TRIES_MAX = 20000, TEXT_MAX = 80 };
 
 struct tried {
     enum policy_fact fact;
+    bool closed; /* it can be nothing else, whatever it is compared with */
     size_t count, now;
     struct policy_value at[VALUES_MAX];
     uint8_t texts[VALUES_MAX][TEXT_MAX]; /* of beginnings with more behind */
@@ -20,6 +24,8 @@ struct tried {
 struct trial {
     const struct policy_rules *rules;
     const struct policy_rule *rule;
+    unsigned situation;
+    int64_t now_ms;
     bool too_many;
     size_t count;
     struct tried facts[FACTS_MAX];
@@ -40,17 +46,14 @@ static void add_value(struct trial *trial, struct tried *tried,
         tried->at[tried->count++] = *value;
 }
 
-static bool may_be(enum policy_fact fact, int64_t number)
+/* Time does not go back: what ended before now never comes. */
+static bool may_be(const struct trial *trial, enum policy_fact fact, int64_t number)
 {
-    static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
+    const struct policy_told *told = policy_told(fact);
 
-    if (fact == POLICY_MESSAGE_QOS)
-        return number >= 0 && number <= 2;
-    if (fact == POLICY_MESSAGE_RETAIN)
-        return number == 0 || number == 1;
-    if (fact == POLICY_TIME_OF_DAY)
-        return number >= 0 && number < DAY_MS;
-    return fact != POLICY_MESSAGE_SIZE || number >= 0;
+    if (fact == POLICY_TIME_NOW)
+        return number >= trial->now_ms;
+    return !told->ranged || (number >= told->low && number <= told->high);
 }
 
 static void add_number(struct trial *trial, struct tried *tried,
@@ -59,7 +62,7 @@ static void add_number(struct trial *trial, struct tried *tried,
     struct policy_value made = *value;
 
     if (!__builtin_add_overflow(value->number, more, &made.number) &&
-        may_be(tried->fact, made.number))
+        may_be(trial, tried->fact, made.number))
         add_value(trial, tried, &made);
 }
 
@@ -81,14 +84,43 @@ static void add_longer(struct trial *trial, struct tried *tried,
     add_value(trial, tried, &made);
 }
 
+/* One more or less, as a number of 128 bits; not beyond the ends. */
+static bool step(uint8_t address[16], bool up)
+{
+    for (size_t i = 16; i-- > 0;) {
+        address[i] = (uint8_t)(address[i] + (up ? 1 : -1));
+        if (address[i] != (up ? 0 : 0xff))
+            return true;
+    }
+    return false;
+}
+
+/* The ends of a network, and what is beside it. */
+static void add_network(struct trial *trial, struct tried *tried,
+                        const struct policy_value *network)
+{
+    struct policy_value first = *network, last = *network;
+
+    first.prefix = last.prefix = 128;
+    for (size_t bit = network->prefix; bit < 128; bit++) {
+        first.address[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+        last.address[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+    }
+    add_value(trial, tried, &first);
+    add_value(trial, tried, &last);
+    if (step(first.address, false))
+        add_value(trial, tried, &first);
+    if (step(last.address, true))
+        add_value(trial, tried, &last);
+}
+
 static void add_values(struct trial *trial, struct tried *tried,
                        const struct policy_value *value)
 {
     switch (value->type) {
     case POLICY_STRING:
         add_value(trial, tried, value);
-        if (tried->fact != POLICY_TIME_WEEKDAY)
-            add_longer(trial, tried, value);
+        add_longer(trial, tried, value);
         break;
     case POLICY_NUMBER:
     case POLICY_BOOLEAN:
@@ -98,6 +130,8 @@ static void add_values(struct trial *trial, struct tried *tried,
             add_number(trial, tried, value, more);
         break;
     case POLICY_ADDRESS:
+        add_network(trial, tried, value);
+        break;
     case POLICY_VERSION:
     case POLICY_UNKNOWN:
     case POLICY_TYPES:
@@ -107,30 +141,64 @@ static void add_values(struct trial *trial, struct tried *tried,
 
 /* ---- Facts ---- */
 
-static void add_days(struct trial *trial, struct tried *tried)
+/* Who is named has that name, who has a role that role. */
+static bool is_said(const struct policy_rule *rule, enum policy_fact fact)
 {
-    static const struct bytes DAYS[] = { BYTES("monday"),    BYTES("tuesday"),
-                                         BYTES("wednesday"), BYTES("thursday"),
-                                         BYTES("friday"),    BYTES("saturday"),
-                                         BYTES("sunday") };
-
-    for (size_t i = 0; i < sizeof DAYS / sizeof *DAYS; i++) {
-        const struct policy_value day = { .type = POLICY_STRING, .text = DAYS[i] };
-        add_value(trial, tried, &day);
-    }
+    return (rule->principal == POLICY_ROLE && fact == POLICY_OPERATOR_ROLE) ||
+           policy_fact_of(rule->principal) == fact;
 }
 
-static bool is_own(const struct policy_rule *rule, enum policy_fact fact)
+/* No door takes a client id that is not the device's own; one may be left out. */
+static bool is_client(const struct policy_rule *rule, enum policy_fact fact)
 {
-    return fact != POLICY_FACTS && policy_fact_of(rule->principal) == fact;
+    return rule->principal == POLICY_ONE_DEVICE && fact == POLICY_CLIENT_ID;
 }
 
-/* Who is named is known by that name; all else may be not known, or like nothing that is
- * written. */
+bool policy_check_is_own(const struct policy_rule *rule, enum policy_fact fact)
+{
+    return is_said(rule, fact) || is_client(rule, fact);
+}
+
+static void add_text(struct trial *trial, struct tried *tried, struct bytes text)
+{
+    const struct policy_value value = { .type = POLICY_STRING, .text = text };
+
+    add_value(trial, tried, &value);
+    tried->closed = true;
+}
+
+/* The least that it can be, which no number that it is compared with need be beside. */
+static void add_first(struct trial *trial, struct tried *tried)
+{
+    const struct policy_told *told = policy_told(tried->fact);
+    struct policy_value first = { .type = policy_fact_get(tried->fact)->type, .prefix = 128 };
+
+    if (first.type == POLICY_STRING)
+        add_longer(trial, tried, &first);
+    else if (first.type == POLICY_VERSION)
+        trial->too_many = true;
+    first.number = tried->fact == POLICY_TIME_NOW ? trial->now_ms : told->low;
+    if (first.type != POLICY_STRING)
+        add_value(trial, tried, &first);
+}
+
+static void add_known(struct trial *trial, struct tried *tried)
+{
+    const struct policy_told *told = policy_told(tried->fact);
+
+    for (size_t i = 0; i < policy_told_word_count(told); i++)
+        if (told->words[i].situations & trial->situation)
+            add_text(trial, tried, bytes_of_text(told->words[i].text));
+    if (is_client(trial->rule, tried->fact))
+        add_text(trial, tried, trial->rule->name);
+    if (!tried->closed)
+        add_first(trial, tried);
+}
+
 static struct tried *find_fact(struct trial *trial, enum policy_fact fact)
 {
     static const struct policy_value UNKNOWN = { .type = POLICY_UNKNOWN };
-    struct policy_value first = { .type = policy_fact_get(fact)->type };
+    const struct policy_told *told = policy_told(fact);
 
     for (size_t i = 0; i < trial->count; i++)
         if (trial->facts[i].fact == fact)
@@ -140,19 +208,18 @@ static struct tried *find_fact(struct trial *trial, enum policy_fact fact)
         return &trial->facts[0];
     }
     struct tried *tried = &trial->facts[trial->count++];
-    *tried = (struct tried){ .fact = fact };
-    if (is_own(trial->rule, fact)) {
-        first.text = trial->rule->name;
-        add_value(trial, tried, &first);
+    tried->fact = fact;
+    tried->count = tried->now = 0;
+    tried->closed = false;
+    if (is_said(trial->rule, fact)) {
+        add_text(trial, tried, trial->rule->name);
         return tried;
     }
-    add_value(trial, tried, &UNKNOWN);
-    if (fact == POLICY_TIME_WEEKDAY)
-        add_days(trial, tried);
-    else if (first.type == POLICY_STRING)
-        add_longer(trial, tried, &first);
-    else if (first.type == POLICY_NUMBER || first.type == POLICY_BOOLEAN)
-        add_value(trial, tried, &first);
+    if (!(told->always & trial->situation))
+        add_value(trial, tried, &UNKNOWN);
+    tried->closed = !((told->always | told->perhaps) & trial->situation);
+    if (!tried->closed)
+        add_known(trial, tried);
     return tried;
 }
 
@@ -167,10 +234,7 @@ static void add_tests(struct trial *trial, uint32_t condition)
         return;
     }
     struct tried *tried = find_fact(trial, c->fact);
-    if (c->operator== POLICY_IS_KNOWN && c->value_count == 0 && policy_fact_get(c->fact)->type >
-        POLICY_BOOLEAN)
-        trial->too_many = true; /* a known value would have to be made up */
-    for (uint32_t i = 0; !is_own(trial->rule, c->fact) && i < c->value_count; i++)
+    for (uint32_t i = 0; !tried->closed && i < c->value_count; i++)
         add_values(trial, tried, &trial->rules->values[c->first_value + i]);
 }
 
@@ -206,20 +270,46 @@ static bool is_met(struct trial *trial)
     return policy_condition_applies(truth, trial->rule->effect);
 }
 
-bool policy_check_is_impossible(const struct policy_rules *rules,
-                                const struct policy_rule *rule)
+/* In one situation; what is too much to be tried may be either. Of a permit that applies it
+ * does not matter whether it always does. */
+static void try_all(struct trial *trial, bool *applies, bool *spares)
 {
-    struct trial trial = { .rules = rules, .rule = rule };
+    const bool denies = trial->rule->effect == POLICY_DENY;
     size_t ways = 1;
 
-    add_tests(&trial, rule->condition);
-    for (size_t i = 0; i < trial.count && ways <= TRIES_MAX; i++)
-        ways *= trial.facts[i].count;
-    if (trial.too_many || ways > TRIES_MAX)
-        return false;
+    add_tests(trial, trial->rule->condition);
+    for (size_t i = 0; i < trial->count && ways <= TRIES_MAX; i++)
+        ways *= trial->facts[i].count;
+    *applies = *spares = trial->too_many || ways > TRIES_MAX;
+    if (*applies)
+        return;
     do {
-        if (is_met(&trial))
-            return false;
-    } while (choose(&trial));
-    return true;
+        bool met = is_met(trial);
+        *applies = *applies || met;
+        *spares = *spares || !met;
+    } while ((!*applies || (denies && !*spares)) && choose(trial));
+}
+
+struct policy_outcomes policy_check_try(const struct policy_rules *rules,
+                                        const struct policy_rule *rule, unsigned situations,
+                                        int64_t now_ms)
+{
+    struct policy_outcomes outcomes = { 0, 0 };
+    struct trial trial; /* large: its facts are begun as they are found */
+
+    trial.rules = rules;
+    trial.rule = rule;
+    trial.now_ms = now_ms;
+    for (unsigned i = 0; i < POLICY_SITUATIONS; i++) {
+        bool applies = false, spares = false;
+        if (!(situations & 1U << i))
+            continue;
+        trial.situation = 1U << i;
+        trial.count = 0;
+        trial.too_many = false;
+        try_all(&trial, &applies, &spares);
+        outcomes.applies |= (unsigned)applies << i;
+        outcomes.spares |= (unsigned)spares << i;
+    }
+    return outcomes;
 }

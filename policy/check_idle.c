@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "policy/told.h"
 
 /* What a rule asks for and nobody does: it is allowed to be there, and whoever relies on it is
  * mistaken. docs/policy-language.md, "What is asked today". */
@@ -52,6 +53,32 @@ static enum rc check_actions(struct policy_checker *checker, uint32_t place, uns
     buf_addf(&text, "nobody asks for ");
     add_actions(actions & UNASKED, &text);
     buf_addf(&text, " yet");
+    return tell(checker, place, &text);
+}
+
+/* A rule for operators that publish, or for devices that revoke. */
+static enum rc check_asker(struct policy_checker *checker, uint32_t place,
+                           const struct policy_rule *rule)
+{
+    const unsigned askers = policy_told_askers(rule->principal);
+    unsigned vain = 0, others = 0;
+    AUTO_BUF(text, TEXT_MAX);
+
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+        unsigned who = policy_told_who_asks(action);
+        if (!(rule->actions & 1U << action) || who == 0 || who & askers)
+            continue;
+        vain |= 1U << action;
+        others |= who;
+    }
+    if (vain == 0)
+        return RC_OK;
+    policy_told_write_askers(askers, &text);
+    buf_addf(&text, " never ask for ");
+    add_actions(vain, &text);
+    buf_addf(&text, ": ");
+    policy_told_write_askers(others, &text);
+    buf_addf(&text, " do");
     return tell(checker, place, &text);
 }
 
@@ -124,15 +151,82 @@ static enum rc check_call(struct policy_checker *checker, uint32_t place,
     return policy_check_add(checker, POLICY_IDLE, true, place, rule->filter, &text);
 }
 
-enum rc policy_check_idle(struct policy_checker *checker, uint32_t place, bool first_of_rule,
-                          bool first_of_name)
+/* A resource by itself, without wildcards and facts. */
+static bool is_spelt_out(struct bytes filter)
+{
+    return memchr(filter.at, '+', filter.len) == NULL &&
+           memchr(filter.at, '#', filter.len) == NULL &&
+           memmem(filter.at, filter.len, "${", 2) == NULL;
+}
+
+static enum rc tell_resource(struct policy_checker *checker, uint32_t place, struct buf *text)
+{
+    return policy_check_add(checker, POLICY_IDLE, true, place, checker->rules->at[place].filter,
+                            text);
+}
+
+static enum rc check_profile(struct policy_checker *checker, uint32_t place,
+                             const struct policy_rule *rule)
+{
+    const unsigned askers = policy_told_askers(rule->principal);
+    const char *name = NULL;
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (policy_told_profile(askers, rule->actions, 0) == NULL || !is_spelt_out(rule->filter))
+        return RC_OK;
+    buf_addf(&text, "no such profile is asked for so, only ");
+    for (unsigned i = 0; (name = policy_told_profile(askers, rule->actions, i)) != NULL; i++) {
+        if (bytes_equal_text(rule->filter, name))
+            return RC_OK;
+        buf_addf(&text, "%s\"%s\"", i > 0 ? ", " : "", name);
+    }
+    return tell_resource(checker, place, &text);
+}
+
+/* Of a shared subscription, the filter behind the share's name is judged. */
+static enum rc check_shared(struct policy_checker *checker, uint32_t place,
+                            const struct policy_rule *rule)
+{
+    const unsigned deaf = rule->actions & (ACTION(SUBSCRIBE) | ACTION(RECEIVE));
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (deaf == 0 || (!bytes_equal_text(rule->filter, "$share") &&
+                      !bytes_start_with(rule->filter, BYTES("$share/"))))
+        return RC_OK;
+    buf_addf(&text, "no door takes such a filter to ");
+    add_actions(deaf, &text);
+    buf_addf(&text,
+             ": of a shared subscription what stands behind $share/NAME/ would be asked");
+    return tell_resource(checker, place, &text);
+}
+
+static enum rc check_device(struct policy_checker *checker, uint32_t place,
+                            const struct policy_rule *rule)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (!(rule->actions & ACTION(REVOKE)) || !is_spelt_out(rule->filter) ||
+        policy_name_is(rule->filter))
+        return RC_OK;
+    buf_addf(&text, "no device has such an id: it is 1 to %d letters, digits and . _ : -",
+             POLICY_NAME_MAX);
+    return tell_resource(checker, place, &text);
+}
+
+enum rc policy_check_idle(struct policy_checker *checker, uint32_t place,
+                          enum policy_first first)
 {
     const struct policy_rule *rule = &checker->rules->at[place];
 
-    if (first_of_name)
+    if (first >= POLICY_FIRST_OF_NAME)
         TRY(check_role(checker, place, rule));
     TRY(check_call(checker, place, rule));
-    if (!first_of_rule) /* all parts of a rule have its actions and obligations */
+    TRY(check_profile(checker, place, rule));
+    TRY(check_shared(checker, place, rule));
+    TRY(check_device(checker, place, rule));
+    if (first >= POLICY_FIRST_OF_KIND)
+        TRY(check_asker(checker, place, rule));
+    if (first < POLICY_FIRST_OF_RULE) /* all parts of a rule have its actions and obligations */
         return RC_OK;
     TRY(check_actions(checker, place, rule->actions));
     return check_duties(checker, place, rule);

@@ -89,7 +89,8 @@ static const struct finding_row {
     { "allow group \"none\" connect\ngroup \"none\" = { \"d\" }\n", "" },
     { "allow device \"d\" publish \"a\" when client.id = \"x\" and firmware.version > 2\n",
       "line 1, column 1: warning: it lets in by client.id and firmware.version, which the "
-      "client says of itself\n" },
+      "client says of itself\n"
+      "line 1, column 1: warning: it never applies: nobody tells firmware.version yet\n" },
     { "deny device \"d\" publish \"a\" when client.id = \"x\"\n", "" },
     /* impossible conditions */
     { "allow device \"d\" publish \"a\" when message.size < 10 and message.size > 20\n",
@@ -97,10 +98,13 @@ static const struct finding_row {
       "message.size > 20)\n" },
     { "allow device \"d\" publish \"a\" when message.size < 10 and message.size >= 9\n", "" },
     { "allow device \"d\" publish \"a\" when message.qos = 3\n",
-      "line 1, column 1: warning: nothing can meet its condition: message.qos = 3\n" },
+      "line 1, column 1: warning: nothing can meet its condition: message.qos = 3; message.qos "
+      "is here 0 to 2, never 3\n" },
     { "allow device \"d\" publish \"a\" when device.id = \"e\"\n",
       "line 1, column 1: warning: nothing can meet its condition: device.id = \"e\"\n" },
-    { "deny device \"d\" publish \"a\" when message.size < 10 and message.size > 20\n", "" },
+    { "deny device \"d\" publish \"a\" when message.size < 10 and message.size > 20\n",
+      "line 1, column 1: warning: nothing can meet its condition: (message.size < 10 and "
+      "message.size > 20)\n" },
     { "allow device \"d\" publish \"a\" when certificate.issuer starts with \"x\" and "
       "certificate.issuer starts with \"y\"\n",
       "line 1, column 1: warning: nothing can meet its condition: (certificate.issuer starts "
