@@ -9,8 +9,10 @@ struct policy_checker {
     struct policy_parts *parts; /* by rule */
     bool *gone;                 /* rules that would not be missed */
     uint64_t steps, most;       /* of looking for them */
+    uint64_t tries;             /* of conditions, as many at most */
+    bool tired;                 /* that they were too many was told */
     int64_t now_ms;             /* of all that is decided nothing is before; 0: not known */
-    uint32_t untold;            /* 1 + the last rule told for facts in its resources */
+    uint32_t untold, vain; /* 1 + the last rule told: facts in its resources; a condition */
     struct policy_name_list {
         struct bytes *at;
         size_t count;
@@ -40,10 +42,10 @@ enum rc policy_check_told(struct policy_checker *checker, uint32_t place,
 bool policy_check_is_own(const struct policy_rule *rule, enum policy_fact fact);
 /* Situations (told.h) in which something can be known, or not known, by which the rule applies;
  * by which it does not. Tried with all values that its condition tells apart; both where these
- * are too many. */
+ * are too many. Adds how many to *tries. */
 struct policy_outcomes {
     unsigned applies, spares;
 };
 struct policy_outcomes policy_check_try(const struct policy_rules *rules,
                                         const struct policy_rule *rule, unsigned situations,
-                                        int64_t now_ms);
+                                        int64_t now_ms, uint64_t *tries);
