@@ -22,6 +22,7 @@ struct tried {
     uint8_t texts[VALUES_MAX][TEXT_MAX]; /* of beginnings with more behind */
 };
 struct trial {
+    uint64_t *tries; /* so far */
     const struct policy_rules *rules;
     const struct policy_rule *rule;
     unsigned situation;
@@ -285,6 +286,7 @@ static void try_all(struct trial *trial, bool *applies, bool *spares)
         return;
     do {
         bool met = is_met(trial);
+        ++*trial->tries;
         *applies = *applies || met;
         *spares = *spares || !met;
     } while ((!*applies || (denies && !*spares)) && choose(trial));
@@ -292,11 +294,12 @@ static void try_all(struct trial *trial, bool *applies, bool *spares)
 
 struct policy_outcomes policy_check_try(const struct policy_rules *rules,
                                         const struct policy_rule *rule, unsigned situations,
-                                        int64_t now_ms)
+                                        int64_t now_ms, uint64_t *tries)
 {
     struct policy_outcomes outcomes = { 0, 0 };
     struct trial trial; /* large: its facts are begun as they are found */
 
+    trial.tries = tries;
     trial.rules = rules;
     trial.rule = rule;
     trial.now_ms = now_ms;

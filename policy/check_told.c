@@ -239,6 +239,15 @@ static void set_gone(const struct waiting *w)
     }
 }
 
+/* Has the rule other parts? */
+static bool is_listed(const struct waiting *w)
+{
+    const struct policy_rules *rules = w->checker->rules;
+
+    return w->again ||
+           (w->place + 1 < rules->count && rules->at[w->place + 1].number == w->rule->number);
+}
+
 static enum rc tell_never(const struct waiting *w, struct bytes reasons)
 {
     const int64_t until_ms = w->rule->obligations.until_ms;
@@ -254,12 +263,21 @@ static enum rc tell_never(const struct waiting *w, struct bytes reasons)
         add_why(w, facts, w->situations, &text);
         return tell(w, POLICY_UNTOLD, &text);
     } else {
-        buf_addf(&text, "nothing can meet its condition: ");
+        buf_addf(&text, "nothing can meet its condition");
+        if (w->by_name && is_listed(w)) {
+            buf_addf(&text, " of \"");
+            text_add_escaped(&text, w->rule->name);
+            buf_addf(&text, "\"");
+        }
+        buf_addf(&text, ": ");
         policy_condition_write(w->checker->rules, w->rule->condition, &text);
         buf_addf(&text, "%s", reasons.len > 0 ? "; " : "");
         buf_add(&text, reasons);
     }
     set_gone(w);
+    if (w->by_name && w->checker->vain == w->rule->number + 1) /* told of another name */
+        return RC_OK;
+    w->checker->vain = w->rule->number + 1;
     return tell(w, POLICY_NEVER, &text);
 }
 
@@ -309,12 +327,30 @@ static enum rc tell_untold(const struct waiting *w)
     return tell(w, POLICY_UNTOLD, &text);
 }
 
+static enum rc tell_tired(const struct waiting *w)
+{
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (w->checker->tired)
+        return RC_OK;
+    w->checker->tired = true;
+    buf_addf(
+        &text,
+        "whether the conditions of this and of what stands below can be met was not looked "
+        "for: it takes more than %llu tries",
+        (unsigned long long)w->checker->most);
+    return tell(w, POLICY_UNFINISHED, &text);
+}
+
 static enum rc check_condition(struct waiting *w)
 {
     const struct policy_rules *rules = w->checker->rules;
     AUTO_BUF(reasons, REASONS_MAX);
 
-    w->outcomes = policy_check_try(rules, w->rule, w->situations, w->checker->now_ms);
+    if (w->checker->tries > w->checker->most)
+        return tell_tired(w);
+    w->outcomes =
+        policy_check_try(rules, w->rule, w->situations, w->checker->now_ms, &w->checker->tries);
     add_reasons(w, w->rule->condition, &reasons);
     if (w->outcomes.applies == 0)
         return tell_never(w, buf_bytes(&reasons));

@@ -102,6 +102,8 @@ static const struct told_row {
       "" },
     { "deny device connect when connection.address is not known\n",
       "1: nothing can meet its condition: not (connection.address is known)\n" },
+    { "set two = { \"d\", \"e\" }\ndeny device in two publish \"a\" when device.id = \"d\"\n",
+      "2: nothing can meet its condition of \"e\": device.id = \"d\"\n" },
     /* times that are over */
     { "deny device connect until 2020-01-01\n",
       "1: it has ended: until 2020-01-01T00:00:00.000Z is past\n" },
@@ -198,6 +200,36 @@ static void a_check_without_a_time_knows_no_end(void **state)
     (void)state;
     assert_int_equal(policy_check(policy, NULL, &findings), RC_OK);
     assert_int_equal(findings.count, 0);
+    policy_findings_clear(&findings);
+}
+
+/* A list of principals has one condition; one that asks who they are is tried for each. */
+static void a_condition_is_told_once_and_tries_are_bounded(void **state)
+{
+    static const char ONCE[] = "set s = { \"a\", \"b\", \"c\" }\n"
+                               "deny device in s connect when connection.tls = \"1.1\"\n";
+    static const char EACH[] = "set s = { \"a\", \"b\", \"c\" }\n"
+                               "deny device in s connect when device.id = \"d\"\n"
+                               "deny device \"a\" connect when device.id = \"d\"\n";
+    AUTO_OF(policy) *once = compile(ONCE);
+    AUTO_OF(policy) *each = compile(EACH);
+    struct policy_findings findings;
+
+    (void)state;
+    assert_int_equal(policy_check(once, NULL, &findings), RC_OK);
+    assert_int_equal(findings.count, 1);
+    policy_findings_clear(&findings);
+    assert_int_equal(policy_check(each, NULL, &findings), RC_OK);
+    assert_int_equal(findings.count, 2);
+    policy_findings_clear(&findings);
+    assert_int_equal(policy_check_within(each, NULL, 1, &findings), RC_OK);
+    size_t never = 0, unfinished = 0;
+    for (size_t i = 0; i < findings.count; i++) {
+        never += findings.at[i].concern == POLICY_NEVER;
+        unfinished += findings.at[i].concern == POLICY_UNFINISHED && findings.at[i].grave;
+    }
+    assert_int_equal(never, 1);
+    assert_int_equal(unfinished, 2); /* of conditions, and of shadows */
     policy_findings_clear(&findings);
 }
 
@@ -387,6 +419,7 @@ int main(void)
     static const struct CMUnitTest TESTS_HERE[] = {
         cmocka_unit_test(rules_that_wait_in_vain_are_told),
         cmocka_unit_test(a_check_without_a_time_knows_no_end),
+        cmocka_unit_test(a_condition_is_told_once_and_tries_are_bounded),
         cmocka_unit_test(what_is_told_of_conditions_is_so_at_the_door),
     };
 
