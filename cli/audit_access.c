@@ -1,6 +1,7 @@
 #include "cli/audit_pages.h"
 #include "cli/commands.h"
 #include "cli/fleet.h"
+#include "cli/outcome.h"
 
 #include <string.h>
 
@@ -18,29 +19,52 @@ static const struct cli_option OPTIONS[] = {
 
 /* ---- Who could ---- */
 
-/* One policy version that was active in the period. */
+static enum rc decide(const struct policy *policy, const struct cli_judged *judged,
+                      const struct policy_request *request, enum cli_outcome *outcome,
+                      struct policy_decision *decision)
+{
+    struct policy_facts facts = judged->facts;
+    struct policy_session session;
+
+    facts.untold = registry_judged_untold(request->action);
+    TRY(policy_bind(policy, &facts, &session));
+    return cli_outcome_of(&session, request, outcome, decision);
+}
+
+/* The line that says so, if it is sure. */
+static enum rc add_row(const json_t *device, enum policy_action action, bool sure,
+                       const struct policy_decision *decided, json_t *rows)
+{
+    json_t *line = decided->allowed ? json_integer(decided->text_line) : json_null();
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:o}", "device", cli_audit_text(device, "id"),
+                  "state", cli_audit_text(device, "state"), "may", policy_action_name(action),
+                  "sure", (int)sure, "surely", sure ? "yes" : "perhaps", "policy",
+                  (json_int_t)decided->version, "line", line);
+
+    return json_array_append_new(rows, row) == 0 ? RC_OK : fault(RC_NOMEM, "a list of devices");
+}
+
+/* One policy version that was active in the period. Of connection, message and time nothing is
+ * told. */
 static enum rc judge(const struct policy *policy, const json_t *device, struct bytes topic,
                      json_t *rows)
 {
     static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
                                                   POLICY_WILL };
+    const struct policy_request connect = { .action = POLICY_CONNECT, .resource = BYTES("") };
     struct cli_judged judged;
-    struct policy_session session;
+    struct policy_decision decided;
+    enum cli_outcome connects, does;
 
     TRY(cli_judged_read(device, &judged));
-    TRY(policy_bind(policy, &judged.facts, &session));
-    if (!policy_decide(&session, POLICY_CONNECT, topic).allowed)
-        return RC_OK;
-    for (size_t i = 0; i < COUNT(ACTIONS); i++) {
-        struct policy_decision decided = policy_decide(&session, ACTIONS[i], topic);
-        if (!decided.allowed)
-            continue;
-        json_t *row = json_pack(
-            "{s:s, s:s, s:s, s:I, s:I}", "device", cli_audit_text(device, "id"), "state",
-            cli_audit_text(device, "state"), "may", policy_action_name(ACTIONS[i]), "policy",
-            (json_int_t)decided.version, "line", (json_int_t)decided.text_line);
-        if (json_array_append_new(rows, row) != 0)
-            return fault(RC_NOMEM, "a list of devices");
+    TRY(decide(policy, &judged, &connect, &connects, &decided));
+    for (size_t i = 0; connects != CLI_DENIED && i < COUNT(ACTIONS); i++) {
+        const struct policy_request request = { .action = ACTIONS[i], .resource = topic };
+        TRY(decide(policy, &judged, &request, &does, &decided));
+        bool sure = connects == CLI_ALLOWED && does == CLI_ALLOWED;
+        if (does != CLI_DENIED)
+            TRY(add_row(device, ACTIONS[i], sure, &decided, rows));
     }
     return RC_OK;
 }
@@ -190,8 +214,8 @@ static void tell_rows(const json_t *answer, const char *name, const char *headin
 static enum rc tell(const struct cli_call *call, const json_t *answer)
 {
     static const struct cli_show_column COULD[] = {
-        { "DEVICE", "device" }, { "STATE", "state" }, { "MAY", "may" },
-        { "POLICY", "policy" }, { "LINE", "line" },
+        { "DEVICE", "device" }, { "STATE", "state" },   { "MAY", "may" },
+        { "SURELY", "surely" }, { "POLICY", "policy" }, { "LINE", "line" },
     };
     static const struct cli_show_column DID[] = {
         { "TIMES", "count" },       { "WHO", "actor" },     { "ACTION", "action" },
@@ -237,8 +261,11 @@ const struct cli_command CLI_AUDIT_ACCESS = {
     .summary = "who could publish to a topic or receive from it, and who did",
     .teaching =
         "Who could: every device that a policy, active in the period, lets connect and publish "
-        "to this topic or\nreceive from it, with the line that says so. The registry knows the "
-        "groups that a device is in now,\nnot those that it was in then. A device that is "
+        "to this topic or\nreceive from it, with the line that says so; perhaps, where that "
+        "rests "
+        "on the connection, the message\nor the hour. The registry knows the groups that a "
+        "device "
+        "is in now, not those that it was in then. A device that is "
         "revoked or suspended is shown with its state.\nWho did: publications, deliveries and "
         "retained messages of just this topic, and subscriptions whose\nfilter matches it, "
         "allowed or not, counted. What a session did to many topics by one rule, and "
