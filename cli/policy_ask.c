@@ -29,12 +29,22 @@ struct asking {
     struct cli_source source;
     struct policy *policy;
     struct cli_judged judged;
-    const char *state; /* NULL: it was not looked for */
-    json_t *shown;     /* as the API has it */
+    const char *state;         /* NULL: it was not looked for */
+    const json_t *certificate; /* that it will show; NULL: nobody knows which */
+    json_t *shown;             /* as the API has it */
     json_t *answer;
 };
 
 /* ---- Who is asked about ---- */
+
+static bool is_good(const json_t *certificate, int64_t now_ms, int64_t *ends_ms)
+{
+    const char *state = json_string_value(json_object_get(certificate, "state"));
+    const char *ends = json_string_value(json_object_get(certificate, "not_after"));
+
+    return state != NULL && strcmp(state, "active") == 0 && ends != NULL &&
+           clock_read_rfc3339(bytes_of_text(ends), ends_ms) == RC_OK && *ends_ms > now_ms;
+}
 
 /* Of a device with one good certificate, that it will show; of several nobody knows which. */
 static void add_certificate(struct asking *a)
@@ -46,17 +56,16 @@ static void add_certificate(struct asking *a)
 
     json_array_foreach(certificates, i, one)
     {
-        const char *state = json_string_value(json_object_get(one, "state"));
-        const char *ends = json_string_value(json_object_get(one, "not_after"));
-        int64_t at_ms = 0;
-        if (state == NULL || strcmp(state, "active") != 0 || ends == NULL ||
-            clock_read_rfc3339(bytes_of_text(ends), &at_ms) != RC_OK || at_ms <= now_ms)
+        if (!is_good(one, now_ms, &ends_ms))
             continue;
-        ends_ms = at_ms;
+        a->judged.facts.certificate_ends_ms = ends_ms;
+        a->certificate = one;
         good++;
     }
     if (good == 1)
-        a->judged.facts.certificate_ends_ms = ends_ms;
+        return;
+    a->judged.facts.certificate_ends_ms = 0;
+    a->certificate = NULL;
 }
 
 static enum rc find_device(struct asking *a)
@@ -325,6 +334,13 @@ static enum rc show_can(struct asking *a, const struct policy_request *request,
     return cli_show_line(a->call, a->answer, "%s", "");
 }
 
+static struct bytes member(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text == NULL ? (struct bytes){ NULL, 0 } : bytes_of_text(text);
+}
+
 /* The facts by which this action is judged, as far as they are known. */
 static struct policy_facts facts_for(const struct asking *a, enum policy_action action)
 {
@@ -336,8 +352,12 @@ static struct policy_facts facts_for(const struct asking *a, enum policy_action 
         facts.connection_address = (struct bytes){ NULL, 0 };
     if (is_act(action))
         facts.connection_protocol = BYTES("https");
-    if (action == POLICY_ENROLL) /* it comes with a token */
+    if (action == POLICY_ENROLL) { /* it comes with a token */
         facts.certificate_ends_ms = 0;
+    } else if (a->certificate != NULL) {
+        facts.certificate_serial = member(a->certificate, "serial");
+        facts.certificate_fingerprint = member(a->certificate, "fingerprint");
+    }
     return facts;
 }
 

@@ -114,6 +114,46 @@ static void check_name(const struct policy *policy, enum policy_action action,
     policy_derivation_clear(&derivation);
 }
 
+enum { QOS_MOST = 2, KINDS = 4 };
+
+/* One who knows some of it: client id or none, QoS or none. */
+static struct policy_decision decide_as(const struct policy *policy,
+                                        struct policy_request request, unsigned which)
+{
+    struct policy_facts facts = DEVICE;
+    struct policy_session session;
+
+    if (which & 1)
+        facts.client_id = (struct bytes){ NULL, 0 };
+    request.known = which & 2 ? POLICY_KNOWS_QOS : 0;
+    request.qos = QOS_MOST;
+    return policy_bind(policy, &facts, &session) == RC_OK
+               ? policy_decide_request(&session, &request)
+               : (struct policy_decision){ 0 };
+}
+
+/* Of whom both are untold, yes and no are so of each. */
+static void check_untold(const struct policy *policy, enum policy_action action,
+                         struct bytes resource)
+{
+    const struct policy_request request = { .action = action, .resource = resource };
+    struct policy_facts facts = DEVICE;
+    struct policy_derivation derivation = { 0 };
+    struct policy_session session;
+    AUTO_BUF(text, 1 << 22);
+
+    facts.client_id = (struct bytes){ NULL, 0 };
+    facts.untold = 1U << POLICY_CLIENT_ID | 1U << POLICY_MESSAGE_QOS;
+    if (policy_bind(policy, &facts, &session) != RC_OK ||
+        policy_derive(&session, &request, &derivation) != RC_OK)
+        return;
+    for (unsigned which = 0; which < KINDS && derivation.allowed != POLICY_IS_OPEN; which++)
+        if (decide_as(policy, request, which).allowed != (derivation.allowed == POLICY_IS_SO))
+            abort();
+    policy_derivation_write(&derivation, &text);
+    policy_derivation_clear(&derivation);
+}
+
 static void check_all(const struct policy *policy)
 {
     struct policy_findings findings = { 0 };
@@ -130,6 +170,9 @@ static void check_all(const struct policy *policy)
     check_name(policy, POLICY_PUBLISH, BYTES("a/b"));
     check_name(policy, POLICY_RECEIVE, BYTES("a/d/x"));
     check_name(policy, POLICY_CONNECT, (struct bytes){ NULL, 0 });
+    check_untold(policy, POLICY_PUBLISH, BYTES("a/b"));
+    check_untold(policy, POLICY_SUBSCRIBE, BYTES("a/#"));
+    check_untold(policy, POLICY_CONNECT, (struct bytes){ NULL, 0 });
     if (policy_diff(policy, policy, &FLEET, &diff) == RC_OK && diff.count > 0)
         abort();
     policy_findings_clear(&findings);

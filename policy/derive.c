@@ -40,15 +40,20 @@ static enum policy_answer answer_of(enum policy_truth truth)
 
 /* ---- Does the rule have to do with it? ---- */
 
+/* What is quickly seen is looked at first: of a fleet's rules most are for others. */
 static bool concerns(const struct deriving *d, const struct policy_rule *rule)
 {
-    uint32_t root = policy_bound_root(d->session->policy, rule->principal, rule->name);
+    enum policy_fact who = policy_fact_of(rule->principal);
     uint32_t i = 0;
 
+    if (!(rule->actions & policy_subject_of(d->request->action).actions))
+        return false;
+    if (who != POLICY_FACTS && !bytes_equal(rule->name, policy_view_fact(&d->view, who).text))
+        return false;
+    uint32_t root = policy_bound_root(d->session->policy, rule->principal, rule->name);
     while (i < d->session->root_count && d->session->roots[i] != root)
         i++;
-    return i < d->session->root_count &&
-           rule->actions & policy_subject_of(d->request->action).actions;
+    return i < d->session->root_count;
 }
 
 static enum policy_truth level_is(const struct deriving *d, struct bytes pattern,
@@ -249,39 +254,36 @@ static bool obliges(const struct policy_obligations *o)
 
 static uint32_t untold_tests(const struct deriving *d, uint32_t condition)
 {
+    if (condition == POLICY_ALWAYS)
+        return 0;
     const struct policy_condition *c = &d->rules->conditions[condition];
-
     if (c->kind == POLICY_TEST)
         return policy_view_fact(&d->view, c->fact).untold ? 1U << c->fact : 0;
     return untold_tests(d, c->left) | (c->kind == POLICY_NOT ? 0 : untold_tests(d, c->right));
 }
 
-static enum rc add_rule(struct deriving *d, uint32_t place)
+static enum rc add_rule(struct deriving *d, uint32_t place, const struct match *found)
 {
     const struct policy_rule *rule = &d->rules->at[place];
     const struct policy_knowledge knowledge = policy_view_knowledge(&d->view);
     struct policy_arena **arena = &d->study.arena;
     const struct policy_decision *decision = &d->made.decision;
-    struct policy_derived_rule made = { .where = policy_describe_rule(d->rules, place),
-                                        .allows = rule->effect == POLICY_ALLOW,
-                                        .obliges = obliges(&rule->obligations) };
-    struct match found;
+    struct policy_derived_rule made = {
+        .where = policy_describe_rule(d->rules, place),
+        .allows = rule->effect == POLICY_ALLOW,
+        .in_part = found->in_part,
+        .matches = answer_of(found->truth),
+        .condition = answer_of(policy_condition_truth(d->rules, rule->condition, &knowledge)),
+        .applies = applies(rule->effect, found->may,
+                           policy_condition_may(d->rules, rule->condition, &knowledge)),
+        .obliges = obliges(&rule->obligations),
+    };
 
-    TRY(match(d, rule, &found));
-    if (found.truth == POLICY_NO)
-        return RC_OK;
-    made.in_part = found.in_part;
-    made.matches = answer_of(found.truth);
-    made.condition = answer_of(policy_condition_truth(d->rules, rule->condition, &knowledge));
-    made.applies = applies(rule->effect, found.may,
-                           policy_condition_may(d->rules, rule->condition, &knowledge));
     made.decides =
         made.applies == POLICY_IS_SO && decision->by_rule && decision->rule == rule->number;
     if (made.applies == POLICY_IS_OPEN)
-        d->made.untold |= found.untold;
-    if (made.applies == POLICY_IS_OPEN && rule->condition != POLICY_ALWAYS)
-        d->made.untold |= untold_tests(d, rule->condition);
-    TRY(weigh(d, place, &found, made.applies));
+        d->made.untold |= found->untold | untold_tests(d, rule->condition);
+    TRY(weigh(d, place, found, made.applies));
     TRY(policy_arena_copy(arena, rule->filter, &made.resource));
     TRY(policy_arena_copy(arena, made.where.file, &made.where.file));
     if (rule->condition != POLICY_ALWAYS)
@@ -289,6 +291,14 @@ static enum rc add_rule(struct deriving *d, uint32_t place)
     TRY(policy_arena_grow(arena, &d->made.at, sizeof made, d->made.count));
     d->made.at[d->made.count++] = made;
     return RC_OK;
+}
+
+static enum rc look_at(struct deriving *d, uint32_t place)
+{
+    struct match found;
+
+    TRY(match(d, &d->rules->at[place], &found));
+    return found.truth == POLICY_NO ? RC_OK : add_rule(d, place, &found);
 }
 
 /* ---- The answer ---- */
@@ -362,7 +372,7 @@ static enum rc derive(struct deriving *d)
                                    &d->asked));
     d->made.decision = policy_decide_request(d->session, d->request);
     for (uint32_t place = 0; place < d->rules->count; place++)
-        TRY(add_rule(d, place));
+        TRY(look_at(d, place));
     TRY(conclude(d));
     return add_nearest(d);
 }

@@ -19,6 +19,11 @@ allow device publish "plant/${device.id}/#"
 allow device subscribe
   "plant/+/state"
 deny device publish "plant/+/secret"
+allow device "pump-2" publish "on/size", "on/id", "on/verdict"
+deny device publish "on/size" when message.size > 1000
+deny device publish "on/id" when client.id is known
+deny device publish "on/verdict" when attestation.verdict = "bad"
+allow device "pump-2" will "on/id" when client.id is not known
 """
 
 
@@ -121,11 +126,22 @@ def test_access_tells_who_could_and_who_did(running):
     active = running.active_policy()["version"]
     could = {(row["device"], row["may"]): row for row in answer["could"] if row["policy"] == active}
     assert set(could) == {("pump-1", "publish"), ("pump-1", "receive"), ("pump-2", "receive")}
-    assert could["pump-1", "publish"]["line"] == 2 and could["pump-1", "publish"]["state"] == "revoked"
+    assert could["pump-1", "publish"]["line"] == 2 and could["pump-1", "publish"]["sure"] and could["pump-1", "publish"]["state"] == "revoked"
     did = {(row["actor"], row["action"]): row["count"] for row in answer["did"]}
     assert did["pump-1", "publish"] == 4 and did["pump-2", "receive"] == 1 and did["pump-2", "subscribe"] == 1
     text = running.touchmark("audit", "access", "plant/pump-1/state").stdout
     assert "Who could" in text and "Who did" in text
+
+
+def test_access_that_rests_on_what_only_the_door_knew_is_perhaps(running):
+    active = running.active_policy()["version"]
+
+    def could(topic):
+        return [(row["may"], row["sure"]) for row in told(running, "access", topic)["could"] if row["policy"] == active]
+    assert could("on/size") == [("publish", False)]
+    assert could("on/id") == [("publish", False), ("will", False)]
+    assert could("on/verdict") == []  # no door knows it, and so all deny
+    assert "perhaps" in running.touchmark("audit", "access", "on/size").stdout
 
 
 def test_a_denial_is_an_access_that_was_tried(running):

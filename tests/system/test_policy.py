@@ -77,6 +77,10 @@ allow device publish "near" when connection.address in { 127.0.0.0/8 }
 allow device publish "over-https" when connection.protocol = "https"
 allow group "screens" subscribe "plant/+/state"
 deny group "recalled" publish "#"
+allow device publish "mine/${certificate.serial}", "known/#"
+deny device publish "known/fingerprint" when certificate.fingerprint = "00"
+deny device publish "known/left" when certificate.left is known
+deny device publish "known/id" when client.id is known
 """
 DEVICES = {"pump-1": ["pumps"], "pump-2": ["pumps"], "screen-1": ["screens"], "old-1": ["pumps", "recalled"]}
 TOPICS = ["plant/pump-1/flow", "plant/pump-2/flow", "plant/pump-1/secret", "small", "near", "over-https", "elsewhere"]
@@ -111,6 +115,20 @@ def test_can_says_what_the_door_does(judged):
             assert at_the_door(judged, name, topic) == said, (name, topic, answer)
             assert done.returncode == (0 if answer["can"] else 9)
             assert answer["groups"] == DEVICES[name] and answer["decision"]["version"] == judged.version
+
+
+def test_can_says_perhaps_where_only_the_door_knows_whether_a_fact_is_known(judged):
+    """What it says without a perhaps is what the door does."""
+    serial = judged.touchmark("device", "show", "screen-1", "--json")
+    serial = json.loads(serial.stdout)["certificates"][0]["serial"]
+    told_of = {}
+    for topic in (f"mine/{serial}", "mine/00", "known/fingerprint", "known/left", "known/id", "known/none"):
+        answer = json.loads(judged.touchmark("policy", "can", "screen-1", "publish", topic, "--json", check=False).stdout)
+        told_of[topic] = answer["outcome"]
+        decision, _ = at_the_door(judged, "screen-1", topic)
+        assert answer["outcome"] in (decision, "perhaps"), topic
+        assert answer["untold"] == (["client.id"] if topic == "known/id" else [])
+    assert list(told_of.values()) == ["allowed", "denied", "allowed", "denied", "perhaps", "allowed"]
 
 
 def matches(wanted, topic):
