@@ -17,7 +17,8 @@
 struct policy_arena;
 
 /* All that the filter matches but what one of the exceptions does. Of an action that is done to
- * nothing the filter is empty. May have ${fact} in it, of who asks. */
+ * nothing the filter is empty. May have ${fact} in it, of who asks; and $+ as the first level,
+ * which is any that begins with $. */
 struct policy_area {
     struct bytes filter;
     struct bytes *except;
