@@ -81,7 +81,8 @@ enum audit_field {
  * by one, and in aggregate when it floods. */
 enum audit_when {
     AUDIT_EACH,       /* a record each */
-    AUDIT_COUNTED,    /* in aggregate: session, action, topic or pattern, rule */
+    AUDIT_COUNTED,    /* in aggregate: session, action, topic or pattern, rule; of sessions:
+                       * certificate and address */
     AUDIT_BY_REQUEST, /* a record for each request; what a stream asks further is counted */
     AUDIT_NOT_ALONE   /* no record: it tells of nobody, or another record tells of it */
 };

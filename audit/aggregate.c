@@ -72,6 +72,12 @@ static struct bytes host_of(struct bytes peer)
     return peer;
 }
 
+/* Somebody came whom we know: counted by whose certificate and from where, not by session. */
+static bool is_coming(const struct audit_record *record)
+{
+    return record->action == AUDIT_HANDSHAKE && record->decision == AUDIT_ALLOWED;
+}
+
 static enum rc key_of(struct audit_aggregate *a, const struct audit_record *record,
                       uint8_t key[DIGEST_BYTES])
 {
@@ -86,9 +92,12 @@ static enum rc key_of(struct audit_aggregate *a, const struct audit_record *reco
     buf_add_u32(&buf, record->rule);
     buf_add_u64(&buf, record->policy_version);
     buf_add_sized16(&buf, record->actor);
-    buf_add_sized16(&buf, stranger ? host_of(record->peer) : BYTES(""));
+    buf_add_sized16(&buf, stranger || is_coming(record) ? host_of(record->peer) : BYTES(""));
     buf_add_sized16(&buf, record->device);
-    buf_add_sized16(&buf, allowed ? BYTES_OF(record->correlation) : BYTES(""));
+    if (is_coming(record))
+        buf_add_sized16(&buf, record->actor_certificate.fingerprint);
+    else
+        buf_add_sized16(&buf, allowed ? BYTES_OF(record->correlation) : BYTES(""));
     /* A stranger's own words may stand in a reason, but not at its beginning. */
     buf_add_sized16(
         &buf, (struct bytes){ record->reason.at, stranger && record->reason.len > REASON_HEAD
@@ -218,9 +227,10 @@ static enum rc count(struct audit_aggregate *a, struct window *window,
                      const struct audit_record *record)
 {
     struct audit_slot *slot = has_kin(record) ? kin_of(a, window, record) : NULL;
+    size_t targets = is_coming(record) ? 1 : a->limits.targets;
 
     if (slot == NULL && window->slot == NULL)
-        TRY(audit_pending_begin(a->out.pending, record, a->limits.targets, &window->slot));
+        TRY(audit_pending_begin(a->out.pending, record, targets, &window->slot));
     audit_slot_count(slot != NULL ? slot : window->slot, record->wall_ms,
                      mark_of(a, record->target), record->target);
     return RC_OK;

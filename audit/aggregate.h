@@ -6,13 +6,13 @@
 /*
  * Acts that agree in decision, action, actor (or, of nobody, peer), device, correlation if
  * allowed, rule and reason are counted together for a window, which begins with the first of
- * them. Of those not allowed the first few of a window go out one by one; after these the first
- * four topics are counted each by itself, then those of four parents (all levels but the last),
- * then those of four first levels, and what is left together: so the pattern of many does not
- * hide where another one went. Allowed traffic
- * (audit_action_row) is always counted; anything else that is allowed, and every action without
- * an aggregate field, always goes out as it is. What is counted stands in a slot of pending.h,
- * so that no kill loses a count. One thread's.
+ * them; handshakes that are allowed are so by certificate and address instead of correlation.
+ * Of those not allowed the first few of a window go out one by one; after these the first four
+ * topics are counted each by itself, then those of four parents (all levels but the last), then
+ * those of four first levels, and what is left together: so the pattern of many does not hide
+ * where another one went. Allowed traffic (audit_action_row) is always counted; anything else
+ * that is allowed, and every action without an aggregate field, always goes out as it is. What
+ * is counted stands in a slot of pending.h, so that no kill loses a count. One thread's.
  */
 struct audit_aggregate;
 

@@ -8,16 +8,17 @@
 #include "broker/door_state.h"
 
 /* The linker's names for what was called, and for what is called instead. */
-void __real_broker_witness(struct connection *connection, const struct witness *what);
-void __wrap_broker_witness(struct connection *connection, const struct witness *what);
+bool __real_broker_witness(struct connection *connection, const struct witness *what);
+bool __wrap_broker_witness(struct connection *connection, const struct witness *what);
 enum rc __wrap_audit_spool_add(struct audit_spool *spool, const struct audit_record *record);
 enum rc __wrap_audit_spool_commit(struct audit_spool *spool);
 
-void __wrap_broker_witness(struct connection *connection, const struct witness *what)
+bool __wrap_broker_witness(struct connection *connection, const struct witness *what)
 {
     if (what->decision == AUDIT_DENIED || connection->client == NULL ||
         audit_action_get(what->action)->when != AUDIT_COUNTED)
-        __real_broker_witness(connection, what);
+        return __real_broker_witness(connection, what);
+    return true;
 }
 
 enum rc __wrap_audit_spool_add(struct audit_spool *spool, const struct audit_record *record)

@@ -389,6 +389,8 @@ void broker_client_finish(struct client *client, const char *reason)
     see_to_will(client);
     if (client->will == NULL)
         leave_directory(client);
+    if (!client->asked && !client->told)
+        broker_connection_witness_session(client->connection, "it ended before a CONNECT");
     if (!client->accepted)
         return;
     broker_metric_add(BROKER_SESSIONS, -1);

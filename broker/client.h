@@ -27,6 +27,7 @@ struct client {
     bool named;                 /* CONNECT had a client id, which is the device's */
     /* Of its certificate, in hexadecimal, for facts. */
     char serial[2 * REGISTRY_SERIAL_MAX + 1], fingerprint[2 * REGISTRY_FINGERPRINT + 1];
+    bool asked;           /* by a CONNECT, which has its record */
     bool claimed;         /* its seat in the directory */
     bool accepted;        /* CONNACK was sent */
     bool cut;             /* by us: its will and what waited for it are gone */

@@ -100,6 +100,7 @@ void broker_client_on_connect(void *with, const struct mqtt_connect *connect)
     const struct registry_subject subject = judge(client);
     enum registry_verdict verdict = client->connection->identity.verdict;
 
+    client->asked = true;
     if (verdict != REGISTRY_ACCEPTED) {
         refuse(client, MQTT_NOT_AUTHORIZED, BYTES(""), registry_verdict_name(verdict), NULL);
         return;

@@ -235,6 +235,8 @@ enum rc broker_connection_accept(struct worker *worker, const struct listener *l
 /* handshake.c: go on with it; its time is up; what TLS asks of a leaf; the authority's word. */
 void broker_connection_shake_hands(struct connection *connection);
 void broker_connection_give_up(struct connection *connection);
+/* Somebody with a certificate is, or was, there. False: that could not be recorded, it ends. */
+bool broker_connection_witness_session(struct connection *connection, const char *reason);
 void broker_connection_make_way(struct connection *connection); /* for one that just came */
 enum registry_verdict broker_connection_judge(void *with, const struct x509_st *leaf);
 void broker_connection_learn(struct connection *connection, enum rc rc,

@@ -58,6 +58,17 @@ void broker_connection_make_way(struct connection *connection)
 
 /* ---- Let in ---- */
 
+/* Over HTTPS not all that is asked has a record, and over MQTT not all of them ask. */
+bool broker_connection_witness_session(struct connection *connection, const char *reason)
+{
+    const struct witness what = { .action = AUDIT_HANDSHAKE,
+                                  .decision = AUDIT_ALLOWED,
+                                  .target = bytes_of_text(connection->listener->name),
+                                  .reason = reason };
+
+    return !connection->identity.shown || broker_witness(connection, &what);
+}
+
 static void describe_peer(struct connection *connection)
 {
     struct broker_peer *peer = &connection->peer;
@@ -97,7 +108,7 @@ static void let_in(struct connection *connection)
                                             : broker_stream_open(connection);
     if (rc != RC_OK)
         refuse(connection, fault_text());
-    else
+    else if (connection->listener->mqtt || broker_connection_witness_session(connection, NULL))
         broker_worker_mark_again(connection); /* what came with the last flight is read */
 }
 
@@ -225,7 +236,7 @@ void broker_connection_shake_hands(struct connection *connection)
         return;
     }
     if (loop_want(&connection->watch, wanted) != RC_OK)
-        broker_connection_close(connection);
+        refuse(connection, fault_text());
 }
 
 enum registry_verdict broker_connection_judge(void *with, const struct x509_st *leaf)

@@ -256,6 +256,7 @@ bool broker_witness(struct connection *connection, const struct witness *what)
     struct bytes target = clean(what->target, AUDIT_TARGET_MAX, &room);
 
     if (what->decision != AUDIT_DENIED && connection->client != NULL &&
+        what->action != AUDIT_HANDSHAKE &&
         audit_action_get(what->action)->when == AUDIT_COUNTED && !is_logged_in_full(what))
         return count(connection, what, target);
     return record_one(connection, what, target);

@@ -16,7 +16,8 @@ FILES = 600
 def small_world():
     """A door of few places."""
     with world(policy=POLICY, settings={"device-door": {"connections_most": PLACES, "out_most": "128k",
-                                                        "audit_window": "500ms"}}) as made:
+                                                        "audit_window": "500ms"},
+                                        "operator-door": {"audit_window": "500ms"}}) as made:
         made.device = made.enrol_quickly("dev-1")
         made.other = made.enrol_quickly("dev-2")
         made.wait_applied()
@@ -80,6 +81,28 @@ def test_strangers_over_https_do_not_take_the_devices_places(small):
         for one in held:
             if one:
                 one.close()
+
+
+def came(small, who, source):
+    """How many sessions of this certificate's, from there, the log tells of."""
+    return sum(record.get("aggregate", {}).get("count", 1)
+               for record in small.audit(action="handshake", decision="allowed", peer=source, certificate=who.fingerprint)
+               if record["actor"]["id"] == who.id)
+
+
+def test_who_has_a_certificate_leaves_a_trace_whatever_he_asks(small):
+    """Also who asks nothing, or what has no record of its own."""
+    asks = {small.admin: ("operator", ["", "/v1/status", "/metrics", "/v1/openapi.json"]),
+            small.device: ("https", ["", "/.well-known/est/cacerts"])}
+    source = "127.0.0.77"
+    for who, (door, paths) in asks.items():
+        for path in paths:
+            connection = small.connection(door, who, source=source)
+            connection.connect()
+            assert not path or small.ask(connection, "GET", path).status == 200
+            connection.close()
+        place.wait_for(f"a trace of {who.id}", lambda who=who, paths=paths:
+                       came(small, who, source) == len(paths), 30)
 
 
 @pytest.mark.parametrize("listener", ["mqtts", "https"])

@@ -89,6 +89,41 @@ static struct audit_record denial(const char *device, const char *topic, int64_t
                                   .target = bytes_of_text(topic) };
 }
 
+/* One record for each certificate and address, whatever port and session; its own reason. */
+static void sessions_are_counted_by_certificate_and_address(void **state)
+{
+    static const struct {
+        const char *peer;
+        uint8_t certificate;
+        const char *reason;
+    } SESSIONS[] = {
+        { "192.0.2.1:1025", 1, "" }, { "192.0.2.1:1026", 1, "" },   { "192.0.2.2:1025", 1, "" },
+        { "192.0.2.1:1027", 2, "" }, { "192.0.2.1:1028", 1, "so" }, { "192.0.2.1:1029", 1, "" },
+    };
+    struct sink *sink = *state;
+    AUTO_OF(audit_aggregate) *aggregate = make(sink);
+
+    for (size_t i = 0; i < sizeof SESSIONS / sizeof *SESSIONS; i++) {
+        struct audit_record record = denial("ada", "https", (int64_t)i);
+        const uint8_t fingerprint[AUDIT_HASH] = { SESSIONS[i].certificate };
+        record.action = AUDIT_HANDSHAKE;
+        record.decision = AUDIT_ALLOWED;
+        record.actor_kind = AUDIT_OPERATOR;
+        record.actor_certificate.fingerprint = BYTES_OF(fingerprint);
+        record.peer = bytes_of_text(SESSIONS[i].peer);
+        record.reason = bytes_of_text(SESSIONS[i].reason);
+        record.correlation[0] = (uint8_t)(i + 1);
+        assert_int_equal(audit_aggregate_add(aggregate, &record), RC_OK);
+    }
+    assert_int_equal(sink->records, 0);
+    assert_int_equal(audit_aggregate_flush(aggregate, INT64_MAX), RC_OK);
+    assert_int_equal(sink->records, 4);
+    assert_int_equal(sink->single, 0);
+    assert_int_equal(sink->total, 6);
+    assert_int_equal(sink->targets, 4);
+    assert_false(sink->capped);
+}
+
 /* A new port for each try, and a new word in each reason. */
 static void a_stranger_that_floods_is_one_stranger(void **state)
 {
@@ -228,6 +263,7 @@ static void sends_what_cannot_be_many_one_by_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(sessions_are_counted_by_certificate_and_address),
         TEST(a_stranger_that_floods_is_one_stranger),
         TEST(tells_a_flood_in_few_records_and_keeps_its_count),
         TEST(what_is_denied_is_not_hidden_by_what_else_is),

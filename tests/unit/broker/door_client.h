@@ -54,12 +54,10 @@ static inline void client_write(struct client *c, const struct buf *bytes)
         atomic_store(&c->ended, true);
 }
 
-static inline bool client_connect(struct client *c)
+static inline bool client_shake_hands(struct client *c)
 {
     const struct identity *who = &c->w->devices[c->number % CLIENTS];
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(c->w->port) };
-    const struct mqtt_connect connect_packet = { .version = MQTT_5, .clean_start = true };
-    AUTO_BUF(out, 4096);
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->in = (struct buf)BUF_MAX(4 * MIB);
@@ -69,8 +67,16 @@ static inline bool client_connect(struct client *c)
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     c->tls = SSL_new(c->context);
     SSL_set_fd(c->tls, c->fd);
-    if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        SSL_connect(c->tls) != 1)
+    return connect(c->fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+           SSL_connect(c->tls) == 1;
+}
+
+static inline bool client_connect(struct client *c)
+{
+    const struct mqtt_connect connect_packet = { .version = MQTT_5, .clean_start = true };
+    AUTO_BUF(out, 4096);
+
+    if (!client_shake_hands(c))
         return false;
     broker_mqtt_connect_write(&connect_packet, &out);
     client_write(c, &out);

@@ -233,6 +233,52 @@ static void who_finds_not_even_a_slot_is_counted_when_there_is_one(void **state)
     leave(w, clients);
 }
 
+/* ---- A device that says nothing ---- */
+
+static void *shake_hands(void *with)
+{
+    struct client *c = with;
+
+    if (client_shake_hands(c))
+        SSL_shutdown(c->tls);
+    client_close(c);
+    return NULL;
+}
+
+static void expect_its_coming(struct world *w, const struct audit_record *record)
+{
+    if (record->action != AUDIT_HANDSHAKE)
+        return;
+    assert_int_equal(record->decision, AUDIT_ALLOWED);
+    assert_int_equal(record->actor_kind, AUDIT_DEVICE);
+    assert_true(bytes_equal_text(record->actor, w->devices[2].id));
+    assert_int_equal(record->actor_certificate.fingerprint.len, AUDIT_HASH);
+    assert_true(bytes_equal_text(record->reason, "it ended before a CONNECT"));
+}
+
+static void a_device_that_only_shakes_hands_leaves_a_trace(void **state)
+{
+    struct world *w = *state;
+    struct client mute, other;
+
+    w->heard = expect_its_coming;
+    for (int i = 0; i < 3; i++) {
+        start(w, &mute, 2, shake_hands);
+        pthread_join(mute.thread, NULL);
+    }
+    start(w, &other, 1, stay);
+    for (int i = 0; i < 500 && w->acts[AUDIT_HANDSHAKE] < 3; i++)
+        turn(w);
+    assert_int_equal(w->acts[AUDIT_HANDSHAKE], 3);
+    while (!atomic_load(&other.ready))
+        turn(w);
+    tell(w, suspend_all);
+    pthread_join(other.thread, NULL);
+    for (int i = 0; i < 40; i++)
+        turn(w);
+    assert_int_equal(w->acts[AUDIT_HANDSHAKE], 3); /* a session.open tells of the other */
+}
+
 #define TEST(name)   cmocka_unit_test_setup_teardown(name, prepare, clean)
 #define NARROW(name) cmocka_unit_test_setup_teardown(name, prepare_narrow, clean)
 
@@ -240,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_handshake_that_fails_has_its_own_reason),
+        TEST(a_device_that_only_shakes_hands_leaves_a_trace),
         NARROW(who_finds_no_place_is_counted),
         NARROW(who_finds_not_even_a_slot_is_counted_when_there_is_one),
     };
