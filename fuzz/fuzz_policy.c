@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     struct bytes text = { at, len };
     struct policy_errors errors = { 0 };
     struct policy_rules rules = { 0 };
+    struct policy_effort effort = { .most = UINT64_MAX };
     AUTO_OF(policy) *policy = NULL;
 
     enum rc rc = policy_compile(text, 1, &errors, &policy);
@@ -42,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (rc != RC_OK)
         return 0;
     if (!bytes_equal(text, policy_text(policy)) ||
-        policy_parse(text, &errors, &rules) != RC_OK ||
+        policy_parse(text, &effort, &errors, &rules) != RC_OK ||
         rules.written != policy_rule_count(policy))
         abort();
     check_rules(&rules);

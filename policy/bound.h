@@ -30,6 +30,7 @@ struct policy {
     uint32_t slots[POLICY_SLOTS_MAX]; /* the conditions that have one */
     size_t slot_count;
     bool timed;
+    struct policy_effort effort; /* of compiling it */
 };
 
 /* A principal's trie, or POLICY_NONE. */

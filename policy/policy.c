@@ -162,8 +162,9 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     if (text.len > POLICY_TEXT_MAX)
         return fault(RC_LIMIT, "policy of %zu bytes, limit %d", text.len, POLICY_TEXT_MAX);
     made->version = version;
+    made->effort.most = UINT64_MAX;
     TRY(copy_text(made, text));
-    TRY(policy_parse(policy_text(made), errors, &made->rules));
+    TRY(policy_parse(policy_text(made), &made->effort, errors, &made->rules));
     TRY(policy_bound_members(made, errors));
     TRY(policy_bound_conditions(made));
     TRY(index_rules(made, errors));
