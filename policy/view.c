@@ -171,7 +171,7 @@ struct policy_knowledge policy_view_knowledge(struct policy_view *view)
 /* A part of a pattern: a letter as it is, or a fact. */
 struct part {
     struct bytes text;
-    bool open; /* a fact that nobody knows: any text but none */
+    bool open; /* a fact that nobody knows: any name */
 };
 
 /* The parser made sure that each ${ begins the name of a fact. */
@@ -213,14 +213,19 @@ static bool take_known(const struct policy_view *view, struct bytes *pattern,
     return true;
 }
 
-/* What stands behind an open part: it takes at least one character, and each time that the
- * rest does not fit, one more. As with any `*`, only the last one need be tried again. */
+static bool is_name(uint8_t letter)
+{
+    return policy_name_len((struct bytes){ &letter, 1 }) == 1;
+}
+
+/* What stands behind an open part: it takes at least one letter of a name, and each time that
+ * the rest does not fit, one more. As with any `*`, only the last one need be tried again. */
 static bool could_be(const struct policy_view *view, struct bytes pattern, struct bytes level)
 {
     struct bytes again = pattern, from = level;
     bool open = true;
 
-    while (from.len > 0) {
+    while (from.len > 0 && is_name(from.at[0])) {
         from = skip(from, 1);
         level = from;
         pattern = again;
