@@ -8,20 +8,19 @@
 #include "base/rc.h"
 
 /*
- * Counted in steps of some ten nanoseconds: a place of a table looked at, a member read, a test
- * tried, so many octets compared. The count is of the text alone: what one process compiles,
- * every other compiles, too.
+ * Counted in steps of some ten nanoseconds: a place of a table looked at, a test tried, so many
+ * octets read or compared. What is linear in the text, once and at little cost for each octet,
+ * is not counted. The count is of the text alone: what one process compiles, all do.
  */
 struct policy_effort {
     uint64_t spent, most;
     const atomic_bool *stop; /* nobody wants it any more; NULL: somebody will */
 };
 
-enum { POLICY_OCTETS_OF_STEP = 64 };
+enum { POLICY_OCTETS_OF_STEP = 8 };
 
 /* RC_LIMIT: too much in all. RC_CLOSED: told to stop. */
 enum rc policy_effort_spend(struct policy_effort *effort, uint64_t steps);
-/* For octets that are compared, hashed, copied. */
 static inline uint64_t policy_effort_of(uint64_t octets)
 {
     return 1 + octets / POLICY_OCTETS_OF_STEP;

@@ -35,6 +35,8 @@ bool policy_parse_complain(struct policy_parser *parser, const struct policy_pla
 bool policy_parse_spend(struct policy_parser *parser, uint64_t steps)
 {
     parser->rc = policy_effort_spend(parser->effort, steps);
+    if (parser->rc != RC_OK)
+        parser->rc = fault_while(parser->rc, "line %u", parser->tokens.next.at.line);
     return parser->rc == RC_OK;
 }
 
@@ -200,6 +202,8 @@ static bool take_statement(struct policy_parser *parser)
 {
     const struct policy_tokens *tokens = &parser->tokens;
 
+    if (!policy_parse_spend(parser, 1))
+        return false;
     if (policy_token_is(tokens, "expect"))
         return policy_parse_expectation(parser);
     if (policy_token_is(tokens, "set"))

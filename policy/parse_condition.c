@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 16, FIRST_ROOM = 64 };
+enum { DEPTH_MAX = 16, FIRST_ROOM = 64, READING = 16 /* steps, of any value */ };
 
 /* ---- Conditions that are equal are one ---- */
 
@@ -138,7 +138,7 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
     struct policy_value value;
 
     if (token->kind == POLICY_TORN ||
-        !policy_parse_spend(parser, policy_effort_of(token->text.len)))
+        !policy_parse_spend(parser, READING + policy_effort_of(token->text.len)))
         return false;
     enum rc rc = policy_literal_read(token, fact->type, &value);
     if (rc != RC_OK)
