@@ -4,6 +4,10 @@
 
 #include "policy/condition.h"
 
+/* A set is read once for each fact, which are two dozen; its shortest member has three octets.
+ */
+enum { STEPS_PER_OCTET = 256 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 
 /* What was read can be written, and places are places of the text. */
@@ -44,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         return 0;
     if (!bytes_equal(text, policy_text(policy)) ||
         policy_parse(text, &effort, &errors, &rules) != RC_OK ||
-        rules.written != policy_rule_count(policy))
+        rules.written != policy_rule_count(policy) ||
+        effort.spent > STEPS_PER_OCTET * (len + 1))
         abort();
     check_rules(&rules);
     policy_rules_clear(&rules);
