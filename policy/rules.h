@@ -2,6 +2,7 @@
  * parser makes it, the compiler, the analysis and the tests' interpreter read it. */
 #pragma once
 
+#include "policy/effort.h"
 #include "policy/fact.h"
 #include "policy/policy.h"
 
@@ -127,6 +128,6 @@ enum rc policy_form_check(enum policy_fact fact, const struct policy_value *valu
  * POLICY_FACTS. */
 enum policy_fact policy_fact_of(enum policy_principal principal);
 
-/* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT. Everything points into text. */
-enum rc policy_parse(struct bytes text, struct policy_errors *errors,
-                     struct policy_rules *rules);
+/* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT, RC_CLOSED. Everything points into text. */
+enum rc policy_parse(struct bytes text, struct policy_effort *effort,
+                     struct policy_errors *errors, struct policy_rules *rules);

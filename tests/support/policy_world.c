@@ -180,12 +180,13 @@ static void add_rule(struct buf *text, bool conditions)
 
 static void read_policy(struct world_policy *made)
 {
+    struct policy_effort effort = { .most = UINT64_MAX };
     struct policy_errors errors = { 0 };
     struct bytes text = bytes_of_text(made->text);
 
     if (policy_compile(text, 7, &errors, &made->policy) != RC_OK)
         fail_msg("%s: %s", fault_reason(), made->text);
-    assert_int_equal(policy_parse(text, &errors, &made->rules), RC_OK);
+    assert_int_equal(policy_parse(text, &effort, &errors, &made->rules), RC_OK);
 }
 
 void world_make(struct world_policy *made, bool conditions)
