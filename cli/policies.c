@@ -1,13 +1,8 @@
 #include "cli/commands.h"
+#include "cli/compile.h"
 #include "cli/proposals.h"
-#include "cli/remote.h"
 
-#include <fcntl.h>
-
-#include "base/file.h"
-#include "policy/policy.h"
-
-enum { PATH_LEN_MAX = 1024, WHY_MAX = 1024 };
+enum { PATH_LEN_MAX = 1024, WHY_MAX = 1024, SAID_MAX = 4096 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -42,15 +37,31 @@ static enum rc version_to_replace(const struct cli_call *call, struct cli_remote
     return json_is_integer(*version) ? RC_OK : fault(RC_IO, "the active policy has no version");
 }
 
-/* The file to where it is kept, or put in force. */
+/* The server names parts; here it is known which files they are. */
+static enum rc tell_refused(const struct cli_call *call, const struct cli_text *text,
+                            enum rc rc)
+{
+    struct policy_errors errors = { 0 };
+    AUTO_OF(policy) *policy = NULL;
+
+    if (rc != RC_MALFORMED || text->count == 0)
+        return rc;
+    AUTO_BUF(said, SAID_MAX);
+    buf_addf(&said, "%s", fault_text());
+    if (policy_compile(buf_bytes(&text->all), 0, &errors, &policy) != RC_OK)
+        cli_compile_tell(call, text, &errors);
+    return fault(rc, "%.*s", BYTES_FMT(buf_bytes(&said)));
+}
+
+/* The file, with what it imports, to where it is kept, or put in force. */
 static enum rc send_policy(const struct cli_call *call, const char *path, json_t **version,
                            json_t **answer)
 {
     CLI_REMOTE(remote);
-    AUTO_BUF(text, POLICY_TEXT_MAX);
+    CLI_TEXT(text, call->words[0]);
 
-    TRY(file_read(AT_FDCWD, call->words[0], &text));
-    AUTO(json_value) *body = text_body(buf_bytes(&text));
+    TRY(cli_compile_read(call, &text));
+    AUTO(json_value) *body = text_body(buf_bytes(&text.all));
     if (body == NULL)
         return fault(RC_MALFORMED, "%s: not UTF-8", call->words[0]);
     TRY(cli_remote_open(call, &remote));
@@ -58,7 +69,7 @@ static enum rc send_policy(const struct cli_call *call, const char *path, json_t
     if (json_object_set(body, "replaces", *version) != 0)
         return fault(RC_NOMEM, "policy");
     TRY(cli_proposals_add_why(body, call->values[WHY]));
-    return cli_remote_post(&remote, path, body, answer);
+    return tell_refused(call, &text, cli_remote_post(&remote, path, body, answer));
 }
 
 static enum rc apply_policy(const struct cli_call *call)
@@ -88,6 +99,7 @@ const struct cli_command CLI_POLICY_APPLY = {
         "meanwhile, nothing is done\n(status 5): look at it, then try again. Where the "
         "setting authority.four_eyes has policy, it\nbecomes a proposal (status 8), and "
         "takes effect when another administrator approves it.\n"
+        "What FILE imports is read from its folder, and kept with it as one text.\n"
         "\n"
         "Example:\n  touchmark policy apply plant.policy\n",
     .options = APPLY_OPTIONS,

@@ -234,6 +234,28 @@ def test_versions_keep_their_author_and_reason(running, work):
     assert [one["why"] for one in rows[-2:]] == ["pumps tell more", ""] and rows[0]["author"] == ""
 
 
+def test_imports_are_read_from_disk_and_kept_as_one_text(running, work):
+    (work / "shared").mkdir()
+    written(work, 'allow device connect\n\ndeny device publish "devices/+/shut"', "shared/doors.policy")
+    site = written(work, 'import "shared/doors"\nallow device publish "devices/${device.id}/#"\n', "site.policy")
+    whole = f'{site.read_text()}file "shared/doors"\n{(work / "shared/doors.policy").read_text()}'
+    told(running, "policy", "apply", site, "--why", "two files")
+    assert told(running, "policy", "show")["text"] == whole
+    assert told(running, "policy", "diff", "active", site)["same"] is True
+    answer = told(running, "policy", "can", "pump-1", "publish", "devices/pump-1/shut", status=9)
+    assert (answer["decision"]["file"], answer["decision"]["line"]) == ("shared/doors", 3)
+    draft = told(running, "policy", "propose", site, "--why", "two files")["proposal"]["number"]
+    assert told(running, "proposal", "show", draft)["text"] == whole
+    running.touchmark("proposal", "reject", draft)
+    written(work, "# nothing\nallow nobody\n", "shared/doors.policy")
+    wrong = running.touchmark("policy", "apply", site, "--why", "wrong", check=False)
+    assert wrong.returncode == 7 and f"{work}/shared/doors.policy:2:7: found" in wrong.stderr
+    (work / "shared/doors.policy").unlink()
+    lacking = running.touchmark("policy", "propose", site, "--why", "lacking", check=False)
+    assert lacking.returncode == 7 and f'{site}:1:8: there is no file "shared/doors"' in lacking.stderr
+    running.apply_policy(POLICY)
+
+
 def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
     before = told(running, "policy", "show")
     bad = told(running, "policy", "apply", written(work, "allow device connect\n"))["version"]
