@@ -17,8 +17,14 @@ enum { REPLACES, WHY };
 static const struct cli_option APPLY_OPTIONS[] = {
     [REPLACES] = { "--replaces", "VERSION",
                    "only if this one is still active (the one that is active now)" },
-    [WHY] = { "--why", "TEXT", "for the audit log, and for who approves it" },
+    [WHY] = { "--why", "TEXT",
+              "the reason: kept with the version, for the audit log, and for who approves it" },
 };
+
+static enum rc check_reason(const struct cli_call *call)
+{
+    return cli_proposals_need_why("--why", call->values[WHY]);
+}
 
 static enum rc version_to_replace(const struct cli_call *call, struct cli_remote *remote,
                                   json_t **version)
@@ -101,9 +107,11 @@ const struct cli_command CLI_POLICY_APPLY = {
         "takes effect when another administrator approves it.\n"
         "What FILE imports is read from its folder, and kept with it as one text.\n"
         "\n"
-        "Example:\n  touchmark policy apply plant.policy\n",
+        "Example:\n  touchmark policy apply plant.policy --why \"pumps publish their "
+        "pressure\"\n",
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
+    .check = check_reason,
     .run = apply_policy,
     .remote = true,
 };
@@ -145,9 +153,10 @@ const struct cli_command CLI_POLICY_PROPOSE = {
         "Example:\n"
         "  touchmark policy propose plant.policy --why \"pumps publish their pressure\"\n"
         "  touchmark proposal show 3\n"
-        "  touchmark policy activate 3 --wait\n",
+        "  touchmark policy activate 3 --why \"tried on the test plant\" --wait\n",
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
+    .check = check_reason,
     .run = propose_policy,
     .remote = true,
 };
@@ -190,16 +199,21 @@ static enum rc find_earlier(const struct cli_call *call, struct cli_remote *remo
                : fault(RC_IO, "the server's answer has no policy");
 }
 
+static enum rc check_rollback(const struct cli_call *call)
+{
+    return cli_proposals_need_why("--reason", call->values[ROLLBACK_REASON]);
+}
+
 /* What apply would send with the earlier text. */
 static enum rc rollback_body(const struct cli_call *call, const json_t *earlier,
                              json_int_t active, json_t **body)
 {
-    const char *reason = call->values[ROLLBACK_REASON], *text = NULL;
+    const char *text = NULL;
     AUTO_BUF(why, WHY_MAX);
 
-    buf_addf(&why, "version %" JSON_INTEGER_FORMAT " again%s%s",
+    buf_addf(&why, "version %" JSON_INTEGER_FORMAT " again: %s",
              json_integer_value(json_object_get(earlier, "version")),
-             reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+             call->values[ROLLBACK_REASON]);
     TRY(buf_text(&why, &text));
     *body =
         json_pack("{s:O, s:I}", "text", json_object_get(earlier, "text"), "replaces", active);
@@ -248,6 +262,7 @@ const struct cli_command CLI_POLICY_ROLLBACK = {
         "Example:\n  touchmark policy rollback --reason \"pumps lost their orders\"\n",
     .options = ROLLBACK_OPTIONS,
     .option_count = COUNT(ROLLBACK_OPTIONS),
+    .check = check_rollback,
     .run = roll_back,
     .remote = true,
 };

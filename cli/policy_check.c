@@ -215,8 +215,9 @@ const struct cli_command CLI_POLICY_CHECK = {
         "--server-check the running system compiles it, too (it may be another\nversion), and "
         "groups that none of its devices is in are warned of.\n"
         "\n"
-        "Example:\n  touchmark policy check --strict plant.policy && touchmark policy apply "
-        "plant.policy\n",
+        "Example:\n  touchmark policy check --strict plant.policy &&\n      touchmark policy "
+        "apply "
+        "plant.policy --why \"pumps publish their pressure\"\n",
     .options = OPTIONS,
     .option_count = COUNT(OPTIONS),
     .run = run,
