@@ -108,6 +108,8 @@ enum policy_truth policy_condition_test(const struct policy_rules *rules,
                                         const struct policy_condition *test,
                                         const struct policy_value *fact)
 {
+    if (fact->untold)
+        return POLICY_PERHAPS;
     if (test->operator== POLICY_IS_KNOWN)
         return fact->type == POLICY_UNKNOWN ? POLICY_NO : POLICY_YES;
     if (fact->type == POLICY_UNKNOWN)
@@ -146,6 +148,52 @@ enum policy_truth policy_condition_truth(const struct policy_rules *rules, uint3
     if (c->kind == POLICY_NOT)
         return invert(left);
     return join(c->kind, left, policy_condition_truth(rules, c->right, knowledge));
+}
+
+static unsigned join_all(enum policy_node_kind kind, unsigned left, unsigned right)
+{
+    unsigned made = 0;
+
+    for (enum policy_truth a = POLICY_NO; a <= POLICY_PERHAPS; a++)
+        for (enum policy_truth b = POLICY_NO; b <= POLICY_PERHAPS; b++)
+            if (left >> a & 1 && right >> b & 1)
+                made |= 1U << join(kind, a, b);
+    return made;
+}
+
+static unsigned invert_all(unsigned all)
+{
+    unsigned made = 0;
+
+    for (enum policy_truth truth = POLICY_NO; truth <= POLICY_PERHAPS; truth++)
+        if (all >> truth & 1)
+            made |= 1U << invert(truth);
+    return made;
+}
+
+static unsigned may_test(const struct policy_rules *rules, const struct policy_condition *test,
+                         const struct policy_knowledge *knowledge)
+{
+    struct policy_value fact = knowledge->value(knowledge->with, test->fact);
+
+    if (!fact.untold)
+        return 1U << policy_condition_test(rules, test, &fact);
+    return test->operator== POLICY_IS_KNOWN ? 1U << POLICY_NO | 1U << POLICY_YES
+                                            : POLICY_ANY_TRUTH;
+}
+
+unsigned policy_condition_may(const struct policy_rules *rules, uint32_t condition,
+                              const struct policy_knowledge *knowledge)
+{
+    if (condition == POLICY_ALWAYS)
+        return 1U << POLICY_YES;
+    const struct policy_condition *c = &rules->conditions[condition];
+    if (c->kind == POLICY_TEST)
+        return may_test(rules, c, knowledge);
+    unsigned left = policy_condition_may(rules, c->left, knowledge);
+    return c->kind == POLICY_NOT
+               ? invert_all(left)
+               : join_all(c->kind, left, policy_condition_may(rules, c->right, knowledge));
 }
 
 /* Of `a and b`, the first that is not so; of `a or b`, the first; under a not, the other way

@@ -6,6 +6,7 @@
 
 /* Kleene's three values: what rests on a fact that is not there is neither. */
 enum policy_truth { POLICY_NO, POLICY_YES, POLICY_PERHAPS };
+enum { POLICY_ANY_TRUTH = 1 << POLICY_NO | 1 << POLICY_YES | 1 << POLICY_PERHAPS };
 
 /* A fact's value as somebody knows it; type POLICY_UNKNOWN if nobody does. */
 struct policy_knowledge {
@@ -14,6 +15,10 @@ struct policy_knowledge {
 };
 enum policy_truth policy_condition_truth(const struct policy_rules *rules, uint32_t condition,
                                          const struct policy_knowledge *knowledge);
+/* All that it may come to where what is untold is known: a set of 1 << enum policy_truth. Tests
+ * are taken each by itself, so it may be more than there is, and never less. */
+unsigned policy_condition_may(const struct policy_rules *rules, uint32_t condition,
+                              const struct policy_knowledge *knowledge);
 /* The test that decided against it (or that nobody knew): what a refusal names. A number of
  * rules->conditions, a POLICY_TEST. */
 uint32_t policy_condition_blame(const struct policy_rules *rules, uint32_t condition,

@@ -159,7 +159,7 @@ static void add_test(struct question *q, uint32_t condition, struct buf *out)
     policy_condition_write(rules, test, out);
     buf_addf(out, "%s; it is ", inverted ? ")" : "");
     if (value.type == POLICY_UNKNOWN)
-        buf_addf(out, "not known");
+        buf_addf(out, value.untold ? "not told" : "not known");
     else
         policy_condition_write_value(fact, &value, out);
 }

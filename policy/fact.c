@@ -1,5 +1,7 @@
 #include "policy/fact.h"
 
+#include <string.h>
+
 #define S POLICY_OF_SESSION
 #define R POLICY_OF_REQUEST
 #define C POLICY_OF_CLOCK
@@ -66,4 +68,18 @@ enum policy_fact policy_fact_by_name(struct bytes name)
     while (fact < POLICY_FACTS && !bytes_equal_text(name, FACTS[fact].name))
         fact++;
     return (enum policy_fact)fact;
+}
+
+/* The parser made sure that each ${ begins the name of a fact. */
+bool policy_fact_next(struct bytes *resource, enum policy_fact *fact)
+{
+    const uint8_t *at = resource->len > 1 ? memmem(resource->at, resource->len, "${", 2) : NULL;
+
+    if (at == NULL)
+        return false;
+    const uint8_t *past = resource->at + resource->len;
+    const uint8_t *end = memchr(at, '}', (size_t)(past - at));
+    *fact = policy_fact_by_name((struct bytes){ at + 2, (size_t)(end - at) - 2 });
+    *resource = (struct bytes){ end + 1, (size_t)(past - end) - 1 };
+    return true;
 }

@@ -2,6 +2,8 @@
  * is. */
 #pragma once
 
+#include <assert.h>
+
 #include "base/bytes.h"
 #include "policy/value.h"
 
@@ -39,6 +41,7 @@ enum policy_fact {
     POLICY_TIME_WEEKDAY, /* "monday" to "sunday", UTC */
     POLICY_FACTS
 };
+static_assert((int)POLICY_FACTS <= 32, "a set of them is a uint32_t");
 
 struct policy_fact_row {
     const char *name; /* "certificate.left" */
@@ -53,3 +56,5 @@ struct policy_fact_row {
 const struct policy_fact_row *policy_fact_get(enum policy_fact fact);
 /* POLICY_FACTS if there is none. */
 enum policy_fact policy_fact_by_name(struct bytes name);
+/* The next ${fact} of a rule's resource, which then begins behind it; false: there is none. */
+bool policy_fact_next(struct bytes *resource, enum policy_fact *fact);

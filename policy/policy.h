@@ -134,6 +134,11 @@ struct policy_facts {
     struct bytes connection_address; /* "192.0.2.7"; likewise */
     struct bytes connection_door, connection_protocol, connection_tls;
     struct bytes client_id;
+    /* Set of 1 << enum policy_fact, of who only works out what a door would say: what that one
+     * may know of this session or of a message. Where it is not known here conditions on it are
+     * open, `is known` as well, which helps nobody either; policy_derive() tells what that
+     * leaves possible. Of who judges in earnest it is empty. */
+    uint32_t untold;
 };
 
 struct policy_given; /* what a test of a policy takes as given; inside policy/ only */
@@ -150,6 +155,7 @@ struct policy_session {
     const struct policy_facts *facts;
     const struct policy_given *given;
     uint32_t given_count, root_count;
+    bool hopes; /* what is untold is as it suits who asks: of tests that stand in a policy */
     uint64_t yes[POLICY_SLOTS_MAX / 64], perhaps[POLICY_SLOTS_MAX / 64];
     uint32_t roots[POLICY_ROOTS_MAX]; /* of the rules that concern it */
 };

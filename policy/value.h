@@ -23,6 +23,7 @@ struct policy_value {
     int64_t number;      /* NUMBER, BOOLEAN, TIME, DURATION */
     uint8_t address[16]; /* ADDRESS: IPv6; IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2) */
     uint8_t prefix;      /* ADDRESS: bits that count, 128 for one address */
+    bool untold;         /* UNKNOWN here, but perhaps not where it is judged in earnest */
     uint32_t version[4]; /* VERSION: 1.2 is 1.2.0.0 */
     struct bytes pre;    /* VERSION: what follows -, empty for a release */
 };

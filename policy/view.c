@@ -141,7 +141,7 @@ static struct policy_value of_request(const struct policy_request *request,
     return (struct policy_value){ .type = POLICY_UNKNOWN };
 }
 
-struct policy_value policy_view_fact(const struct policy_view *view, enum policy_fact fact)
+static struct policy_value find(const struct policy_view *view, enum policy_fact fact)
 {
     const struct policy_fact_row *row = policy_fact_get(fact);
 
@@ -154,6 +154,14 @@ struct policy_value policy_view_fact(const struct policy_view *view, enum policy
         return of_clock(view, fact);
     return view->request == NULL ? (struct policy_value){ .type = POLICY_UNKNOWN }
                                  : of_request(view->request, fact);
+}
+
+struct policy_value policy_view_fact(const struct policy_view *view, enum policy_fact fact)
+{
+    struct policy_value value = find(view, fact);
+
+    value.untold = value.type == POLICY_UNKNOWN && view->facts->untold >> fact & 1;
+    return value;
 }
 
 static struct policy_value know(void *with, enum policy_fact fact)
@@ -245,6 +253,17 @@ enum policy_truth policy_view_level_is(const struct policy_view *view, struct by
     if (!open)
         return level.len == 0 ? POLICY_YES : POLICY_NO;
     return could_be(view, pattern, level) ? POLICY_PERHAPS : POLICY_NO;
+}
+
+uint32_t policy_view_untold(const struct policy_view *view, struct bytes resource)
+{
+    uint32_t untold = 0;
+    enum policy_fact fact;
+
+    while (policy_fact_next(&resource, &fact))
+        if (policy_view_fact(view, fact).untold)
+            untold |= 1U << fact;
+    return untold;
 }
 
 /* ---- Checks ---- */

@@ -13,7 +13,7 @@ struct policy_view {
 
 struct policy_view policy_view_of(const struct policy_session *session,
                                   const struct policy_request *request);
-/* Type POLICY_UNKNOWN if nobody knows it. */
+/* Type POLICY_UNKNOWN if nobody knows it; untold if that is so only here. */
 struct policy_value policy_view_fact(const struct policy_view *view, enum policy_fact fact);
 /* For policy_condition_truth(); it borrows the view. */
 struct policy_knowledge policy_view_knowledge(struct policy_view *view);
@@ -25,6 +25,9 @@ struct policy_knowledge policy_view_knowledge(struct policy_view *view);
  */
 enum policy_truth policy_view_level_is(const struct policy_view *view, struct bytes pattern,
                                        struct bytes level);
+
+/* The facts in a rule's resource that are untold: a set of 1 << enum policy_fact. */
+uint32_t policy_view_untold(const struct policy_view *view, struct bytes resource);
 
 /* RC_DENIED names the fact: who asks has no name, or what may stand in topics is no name. */
 enum rc policy_view_check(const struct policy_facts *facts);
