@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SHOWN_MAX = 8 };
-
 /* ---- One test ---- */
 
 static const struct policy_value *value_of(const struct policy_rules *rules,
@@ -316,7 +314,8 @@ static void write_test(const struct policy_rules *rules, const struct policy_con
         [POLICY_IS_KNOWN] = " is known",
     };
 
-    uint32_t shown = test->value_count > SHOWN_MAX ? SHOWN_MAX : test->value_count;
+    uint32_t shown =
+        test->value_count > POLICY_SHOWN_MAX ? POLICY_SHOWN_MAX : test->value_count;
 
     buf_addf(out, "%s%s", policy_fact_get(test->fact)->name, OPERATORS[test->operator]);
     for (uint32_t i = 0; i < shown; i++) {

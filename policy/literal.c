@@ -72,7 +72,7 @@ static enum rc read_number(struct bytes text, struct policy_value *value)
 }
 
 /* So many digits behind a mark. */
-static bool take_digits(struct bytes *text, char mark, size_t count, int64_t *value)
+static bool take_digits(struct bytes *text, uint8_t mark, size_t count, int64_t *value)
 {
     struct bytes number = { text->at + 1, count };
 
