@@ -39,6 +39,12 @@ static enum rc read_label(const struct value *v)
     return registry_label_copy(v->text, v->to);
 }
 
+static enum rc read_why(const struct value *v)
+{
+    TRY(registry_why_check(v->text));
+    return read_label(v);
+}
+
 static enum rc read_group(const struct value *v)
 {
     return registry_groups_add(v->to, v->text);
@@ -322,6 +328,7 @@ static const struct {
 } TYPES[API_TYPES] = {
     [API_ID] = { API_JSON_STRING, read_id },
     [API_LABEL] = { API_JSON_STRING, read_label },
+    [API_WHY] = { API_JSON_STRING, read_why },
     [API_GROUPS] = { API_JSON_STRINGS, read_group },
     [API_IDS] = { API_JSON_STRINGS, read_one_id },
     [API_STATE] = { API_JSON_STRING, read_state },

@@ -151,6 +151,9 @@ static json_t *value_of(enum api_type type)
                          REGISTRY_IDS_MAX);
     case API_LABEL:
         return text_schema(0, REGISTRY_LABEL_MAX);
+    case API_WHY:
+        return json_pack("{s:s, s:s, s:I}", "type", "string", "pattern", "[^ ]", "maxLength",
+                         (json_int_t)REGISTRY_LABEL_MAX);
     case API_FINGERPRINT:
     case API_HASH:
         return pattern_schema("^[0-9A-Fa-f]{64}$");

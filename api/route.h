@@ -28,6 +28,7 @@ enum api_place { API_IN_PATH, API_IN_QUERY, API_IN_BODY };
 enum api_type {
     API_ID,          /* char[REGISTRY_ID_MAX + 1] */
     API_LABEL,       /* char[REGISTRY_LABEL_MAX + 1] */
+    API_WHY,         /* likewise, and not blank */
     API_GROUPS,      /* struct registry_groups */
     API_IDS,         /* struct bytes: as registry_ids_add() makes them */
     API_STATE,       /* enum registry_state */

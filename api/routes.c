@@ -86,7 +86,7 @@ static const struct api_field POLICY_SHOW[] = {
 static const struct api_field POLICY_APPLY[] = {
     POLICY_TEXT,
     { "replaces", API_IN_BODY, API_NUMBER, true, QUESTION(version), "the active version" },
-    WHY,
+    { "why", API_IN_BODY, API_WHY, true, QUESTION(why), "the reason: kept with the version" },
 };
 static const struct api_field POLICY_CHECK[] = { POLICY_TEXT };
 #define AUDIT_FACETS                                                                           \

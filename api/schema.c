@@ -124,7 +124,7 @@ static const struct api_member POLICY_SUMMARY[] = {
     { "author", "string", "" },
     { "made", "time", "" },
     { "active", "boolean", "" },
-    { "why", "string", "as its author said; empty if he did not" },
+    { "why", "string", "as its author said; empty in versions from before it was asked for" },
 };
 static const struct api_member POLICIES[] = {
     { "policies", "[PolicySummary", "" },

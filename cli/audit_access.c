@@ -1,10 +1,12 @@
 #include "base/clock.h"
-#include "cli/analysis.h"
 #include "cli/audit_pages.h"
 #include "cli/commands.h"
 #include "cli/fleet.h"
+#include "cli/outcome.h"
 
 #include <string.h>
+
+#include "policy/policy.h"
 
 enum { TEXT_MAX = 32 * 1024 * 1024, PATH_LEN_MAX = 1024 };
 
@@ -18,74 +20,74 @@ static const struct cli_option OPTIONS[] = {
 
 /* ---- Who could ---- */
 
-/* One policy version that was active in the period. */
-struct judging {
-    struct cli_fleet fleet; /* all devices, revoked ones too */
-    struct bytes topic;
-    json_int_t version;
-    enum policy_action action;
-    json_t *connects; /* device: is it sure? */
-    json_t *rows;
-};
-
-static enum rc take_connect(void *with, const struct policy_who_entry *entry)
+static enum rc decide(const struct policy *policy, const struct cli_judged *judged,
+                      const struct policy_request *request, enum cli_outcome *outcome,
+                      struct policy_decision *decision)
 {
-    const struct judging *judging = with;
-    const char *id = cli_audit_text(judging->fleet.visited, "id");
+    struct policy_facts facts = judged->facts;
+    struct policy_session session;
 
-    return json_object_set_new(judging->connects, id, json_boolean(entry->sure)) == 0
-               ? RC_OK
-               : fault(RC_NOMEM, "a list of devices");
+    facts.untold = registry_judged_untold(request->action);
+    TRY(policy_bind(policy, &facts, &session));
+    return cli_outcome_of(&session, request, outcome, decision);
 }
 
-static enum rc take(void *with, const struct policy_who_entry *entry)
+/* The line that says so, if it is sure. */
+static enum rc add_row(const json_t *device, enum policy_action action, bool sure,
+                       const struct policy_decision *decided, json_t *rows)
 {
-    const struct judging *judging = with;
-    const json_t *device = judging->fleet.visited;
-    const json_t *connect = json_object_get(judging->connects, cli_audit_text(device, "id"));
+    json_t *line = decided->allowed ? json_integer(decided->text_line) : json_null();
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:o}", "device", cli_audit_text(device, "id"),
+                  "state", cli_audit_text(device, "state"), "may", policy_action_name(action),
+                  "sure", (int)sure, "surely", sure ? "yes" : "perhaps", "policy",
+                  (json_int_t)decided->version, "line", line);
 
-    if (connect == NULL)
-        return RC_OK;
-    json_t *row = json_pack(
-        "{s:O, s:O, s:s, s:b, s:I, s:I, s:o}", "device", json_object_get(device, "id"), "state",
-        json_object_get(device, "state"), "may", policy_action_name(judging->action), "sure",
-        entry->sure && json_is_true(connect), "policy", judging->version, "line",
-        (json_int_t)(entry->rule_count == 0 ? 0 : entry->rules[0].line), "rules",
-        cli_analysis_rules(entry->rules, entry->rule_count));
-    return json_array_append_new(judging->rows, row) == 0 ? RC_OK : fault(RC_NOMEM, "a row");
+    return json_array_append_new(rows, row) == 0 ? RC_OK : fault(RC_NOMEM, "a list of devices");
 }
 
-/* What only the door knew, of a connection or a message, is left open (`policy who`). */
-static enum rc judge(const struct policy *policy, struct judging *judging)
+/* One policy version that was active in the period. Of connection, message and time nothing is
+ * told. */
+static enum rc judge(const struct policy *policy, const json_t *device, struct bytes topic,
+                     json_t *rows)
 {
     static const enum policy_action ACTIONS[] = { POLICY_PUBLISH, POLICY_RECEIVE, POLICY_RETAIN,
                                                   POLICY_WILL };
-    const struct policy_fleet fleet = cli_fleet_devices(&judging->fleet);
+    const struct policy_request connect = { .action = POLICY_CONNECT, .resource = BYTES("") };
+    struct cli_judged judged;
+    struct policy_decision decided;
+    enum cli_outcome connects, does;
 
-    TRY(policy_who(policy, POLICY_CONNECT, BYTES(""), &fleet, take_connect, judging));
-    for (size_t i = 0; i < COUNT(ACTIONS); i++) {
-        judging->action = ACTIONS[i];
-        TRY(policy_who(policy, ACTIONS[i], judging->topic, &fleet, take, judging));
+    TRY(cli_judged_read(device, &judged));
+    TRY(decide(policy, &judged, &connect, &connects, &decided));
+    for (size_t i = 0; connects != CLI_DENIED && i < COUNT(ACTIONS); i++) {
+        const struct policy_request request = { .action = ACTIONS[i], .resource = topic };
+        TRY(decide(policy, &judged, &request, &does, &decided));
+        bool sure = connects == CLI_ALLOWED && does == CLI_ALLOWED;
+        if (does != CLI_DENIED)
+            TRY(add_row(device, ACTIONS[i], sure, &decided, rows));
     }
     return RC_OK;
 }
 
-static enum rc judge_all(struct cli_remote *remote, struct judging *judging)
+static enum rc judge_all(struct cli_remote *remote, json_int_t version, const json_t *devices,
+                         struct bytes topic, json_t *rows)
 {
     AUTO(json_value) *answer = NULL;
-    AUTO(json_value) *connects = json_object();
     AUTO_OF(policy) *policy = NULL;
     AUTO_BUF(path, PATH_LEN_MAX);
     struct policy_errors errors = { 0 };
+    const json_t *device = NULL;
     const char *text = NULL;
+    size_t i = 0;
 
-    buf_addf(&path, "/v1/policies/%" JSON_INTEGER_FORMAT, judging->version);
+    buf_addf(&path, "/v1/policies/%" JSON_INTEGER_FORMAT, version);
     TRY(buf_text(&path, &text));
     TRY(cli_remote_get(remote, text, &answer));
-    TRY(policy_compile(bytes_of_text(cli_audit_text(answer, "text")),
-                       (uint64_t)judging->version, &errors, &policy));
-    judging->connects = connects;
-    return judge(policy, judging);
+    TRY(policy_compile(bytes_of_text(cli_audit_text(answer, "text")), (uint64_t)version,
+                       &errors, &policy));
+    json_array_foreach(devices, i, device) TRY(judge(policy, device, topic, rows));
+    return RC_OK;
 }
 
 /* When version N + 1 was made, version N was over. */
@@ -109,25 +111,25 @@ static enum rc who_could(const struct cli_call *call, struct cli_remote *remote,
 {
     AUTO(json_value) *devices = NULL;
     AUTO(json_value) *policies = NULL;
-    struct judging judging = { .topic = bytes_of_text(call->words[0]), .rows = json_array() };
+    json_t *rows = json_array();
     const json_t *list = NULL, *one = NULL;
     int64_t since_ms = INT64_MIN;
     size_t i = 0;
 
-    if (json_object_set_new(answer, "could", judging.rows) != 0)
+    if (json_object_set_new(answer, "could", rows) != 0)
         return fault(RC_NOMEM, "an answer");
     if (call->values[SINCE] != NULL &&
         clock_read_rfc3339(bytes_of_text(call->values[SINCE]), &since_ms) != RC_OK)
         return fault_while(RC_MALFORMED, "--since %s", call->values[SINCE]);
     TRY(cli_remote_list(remote, "/v1/devices", "devices", NULL, NULL, &devices));
     TRY(cli_remote_list(remote, "/v1/policies", "policies", NULL, NULL, &policies));
-    judging.fleet.devices = json_object_get(devices, "devices");
     list = json_object_get(policies, "policies");
     json_array_foreach(list, i, one)
     {
-        judging.version = json_integer_value(json_object_get(one, "version"));
-        if (was_active_since(list, judging.version, since_ms))
-            TRY(judge_all(remote, &judging));
+        json_int_t version = json_integer_value(json_object_get(one, "version"));
+        if (was_active_since(list, version, since_ms))
+            TRY(judge_all(remote, version, json_object_get(devices, "devices"),
+                          bytes_of_text(call->words[0]), rows));
     }
     return RC_OK;
 }
@@ -219,7 +221,7 @@ static enum rc tell(const struct cli_call *call, const json_t *answer)
 {
     static const struct cli_show_column COULD[] = {
         { "DEVICE", "device" }, { "STATE", "state" },   { "MAY", "may" },
-        { "SURE", "sure" },     { "POLICY", "policy" }, { "LINE", "line" },
+        { "SURELY", "surely" }, { "POLICY", "policy" }, { "LINE", "line" },
     };
     static const struct cli_show_column DID[] = {
         { "TIMES", "count" },       { "WHO", "actor" },     { "ACTION", "action" },
@@ -265,11 +267,11 @@ const struct cli_command CLI_AUDIT_ACCESS = {
     .summary = "who could publish to a topic or receive from it, and who did",
     .teaching =
         "Who could: every device that a policy, active in the period, lets connect and publish "
-        "to this topic or\nreceive from it, with the line that says so; it is not sure where "
-        "that "
-        "rests on what only the connection\nor the message tells, as an address. The registry "
-        "knows the groups that a device is in now,\nnot those that it was in then. A device "
-        "that is "
+        "to this topic or\nreceive from it, with the line that says so; perhaps, where that "
+        "rests "
+        "on the connection, the message\nor the hour. The registry knows the groups that a "
+        "device "
+        "is in now, not those that it was in then. A device that is "
         "revoked or suspended is shown with its state.\nWho did: publications, deliveries and "
         "retained messages of just this topic, and subscriptions whose\nfilter matches it, "
         "allowed or not, counted. What a session did to many topics by one rule, and "

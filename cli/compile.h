@@ -2,6 +2,7 @@
  * one. */
 #pragma once
 
+#include "cli/gather.h"
 #include "cli/remote.h"
 #include "policy/policy.h"
 
@@ -27,9 +28,8 @@ bool cli_compile_is_version(const char *word);
  */
 enum rc cli_compile(struct cli_source *source, const char *word, struct policy **policy);
 
-/* "plant.policy:3:1: ", and of an imported file "plant.policy: shared/networks:3:1: ". */
-void cli_compile_add_place(struct buf *out, const char *path, struct bytes file, unsigned line,
-                           unsigned column);
+/* The text of a file and of what it imports. RC_MALFORMED: told to call->messages. */
+enum rc cli_compile_read(const struct cli_call *call, struct cli_text *text);
 /* A line each, to call->messages. */
-void cli_compile_tell(const struct cli_call *call, const char *path,
+void cli_compile_tell(const struct cli_call *call, const struct cli_text *text,
                       const struct policy_errors *errors);

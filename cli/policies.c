@@ -1,13 +1,8 @@
 #include "cli/commands.h"
+#include "cli/compile.h"
 #include "cli/proposals.h"
-#include "cli/remote.h"
 
-#include <fcntl.h>
-
-#include "base/file.h"
-#include "policy/policy.h"
-
-enum { PATH_LEN_MAX = 1024, WHY_MAX = 1024 };
+enum { PATH_LEN_MAX = 1024, WHY_MAX = 1024, SAID_MAX = 4096 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -22,8 +17,14 @@ enum { REPLACES, WHY };
 static const struct cli_option APPLY_OPTIONS[] = {
     [REPLACES] = { "--replaces", "VERSION",
                    "only if this one is still active (the one that is active now)" },
-    [WHY] = { "--why", "TEXT", "for the audit log, and for who approves it" },
+    [WHY] = { "--why", "TEXT",
+              "the reason: kept with the version, for the audit log, and for who approves it" },
 };
+
+static enum rc check_reason(const struct cli_call *call)
+{
+    return cli_proposals_need_why("--why", call->values[WHY]);
+}
 
 static enum rc version_to_replace(const struct cli_call *call, struct cli_remote *remote,
                                   json_t **version)
@@ -42,15 +43,31 @@ static enum rc version_to_replace(const struct cli_call *call, struct cli_remote
     return json_is_integer(*version) ? RC_OK : fault(RC_IO, "the active policy has no version");
 }
 
-/* The file to where it is kept, or put in force. */
+/* The server names parts; here it is known which files they are. */
+static enum rc tell_refused(const struct cli_call *call, const struct cli_text *text,
+                            enum rc rc)
+{
+    struct policy_errors errors = { 0 };
+    AUTO_OF(policy) *policy = NULL;
+
+    if (rc != RC_MALFORMED || text->count == 0)
+        return rc;
+    AUTO_BUF(said, SAID_MAX);
+    buf_addf(&said, "%s", fault_text());
+    if (policy_compile(buf_bytes(&text->all), 0, &errors, &policy) != RC_OK)
+        cli_compile_tell(call, text, &errors);
+    return fault(rc, "%.*s", BYTES_FMT(buf_bytes(&said)));
+}
+
+/* The file, with what it imports, to where it is kept, or put in force. */
 static enum rc send_policy(const struct cli_call *call, const char *path, json_t **version,
                            json_t **answer)
 {
     CLI_REMOTE(remote);
-    AUTO_BUF(text, POLICY_TEXT_MAX);
+    CLI_TEXT(text, call->words[0]);
 
-    TRY(file_read(AT_FDCWD, call->words[0], &text));
-    AUTO(json_value) *body = text_body(buf_bytes(&text));
+    TRY(cli_compile_read(call, &text));
+    AUTO(json_value) *body = text_body(buf_bytes(&text.all));
     if (body == NULL)
         return fault(RC_MALFORMED, "%s: not UTF-8", call->words[0]);
     TRY(cli_remote_open(call, &remote));
@@ -58,7 +75,7 @@ static enum rc send_policy(const struct cli_call *call, const char *path, json_t
     if (json_object_set(body, "replaces", *version) != 0)
         return fault(RC_NOMEM, "policy");
     TRY(cli_proposals_add_why(body, call->values[WHY]));
-    return cli_remote_post(&remote, path, body, answer);
+    return tell_refused(call, &text, cli_remote_post(&remote, path, body, answer));
 }
 
 static enum rc apply_policy(const struct cli_call *call)
@@ -88,10 +105,13 @@ const struct cli_command CLI_POLICY_APPLY = {
         "meanwhile, nothing is done\n(status 5): look at it, then try again. Where the "
         "setting authority.four_eyes has policy, it\nbecomes a proposal (status 8), and "
         "takes effect when another administrator approves it.\n"
+        "What FILE imports is read from its folder, and kept with it as one text.\n"
         "\n"
-        "Example:\n  touchmark policy apply plant.policy\n",
+        "Example:\n  touchmark policy apply plant.policy --why \"pumps publish their "
+        "pressure\"\n",
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
+    .check = check_reason,
     .run = apply_policy,
     .remote = true,
 };
@@ -133,9 +153,10 @@ const struct cli_command CLI_POLICY_PROPOSE = {
         "Example:\n"
         "  touchmark policy propose plant.policy --why \"pumps publish their pressure\"\n"
         "  touchmark proposal show 3\n"
-        "  touchmark policy activate 3 --wait\n",
+        "  touchmark policy activate 3 --why \"tried on the test plant\" --wait\n",
     .options = APPLY_OPTIONS,
     .option_count = COUNT(APPLY_OPTIONS),
+    .check = check_reason,
     .run = propose_policy,
     .remote = true,
 };
@@ -178,16 +199,21 @@ static enum rc find_earlier(const struct cli_call *call, struct cli_remote *remo
                : fault(RC_IO, "the server's answer has no policy");
 }
 
+static enum rc check_rollback(const struct cli_call *call)
+{
+    return cli_proposals_need_why("--reason", call->values[ROLLBACK_REASON]);
+}
+
 /* What apply would send with the earlier text. */
 static enum rc rollback_body(const struct cli_call *call, const json_t *earlier,
                              json_int_t active, json_t **body)
 {
-    const char *reason = call->values[ROLLBACK_REASON], *text = NULL;
+    const char *text = NULL;
     AUTO_BUF(why, WHY_MAX);
 
-    buf_addf(&why, "version %" JSON_INTEGER_FORMAT " again%s%s",
+    buf_addf(&why, "version %" JSON_INTEGER_FORMAT " again: %s",
              json_integer_value(json_object_get(earlier, "version")),
-             reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+             call->values[ROLLBACK_REASON]);
     TRY(buf_text(&why, &text));
     *body =
         json_pack("{s:O, s:I}", "text", json_object_get(earlier, "text"), "replaces", active);
@@ -236,6 +262,7 @@ const struct cli_command CLI_POLICY_ROLLBACK = {
         "Example:\n  touchmark policy rollback --reason \"pumps lost their orders\"\n",
     .options = ROLLBACK_OPTIONS,
     .option_count = COUNT(ROLLBACK_OPTIONS),
+    .check = check_rollback,
     .run = roll_back,
     .remote = true,
 };

@@ -3,11 +3,8 @@
 #include "cli/compile.h"
 #include "cli/fleet.h"
 
-#include <fcntl.h>
-
 #include "audit/json.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "registry/question.h"
 
 enum { REPORT_MAX = 64 * 1024, LINE_LEN_MAX = 16 * 1024 };
@@ -23,8 +20,7 @@ static const struct cli_option OPTIONS[] = {
 
 struct checking {
     const struct cli_call *call;
-    const char *path;
-    struct bytes text;
+    struct cli_text *text;
     struct cli_source source;
     json_t *answer; /* {"accepted","rules","errors","findings","warnings","unfinished"} */
 };
@@ -50,37 +46,49 @@ static enum rc refuse(const struct checking *c, enum rc rc, const char *by)
     (void)json_object_set_new(c->answer, "accepted", json_false());
     if (c->call->json)
         TRY(cli_show_line(c->call, c->answer, "%s", ""));
-    return fault(rc, "%s is refused%s", c->path, by);
+    return fault(rc, "%s is refused%s", c->text->path, by);
+}
+
+static enum rc read_and_compile(struct checking *c, struct policy_errors *errors,
+                                struct policy **policy)
+{
+    size_t len = 0;
+
+    TRY(cli_gather(c->text, errors));
+    len = c->text->all.len;
+    if (len == 0 || len > REGISTRY_POLICY_MAX)
+        return fault(RC_MALFORMED, "%s has %zu octets; a policy has 1 to %d", c->text->path,
+                     len, REGISTRY_POLICY_MAX);
+    enum rc rc = policy_compile(buf_bytes(&c->text->all), 0, errors, policy);
+    return rc == RC_OK ? RC_OK : fault_while(rc, "%s", c->text->path);
 }
 
 static enum rc compile_here(struct checking *c, struct policy **policy)
 {
     struct policy_errors errors = { 0 };
 
-    if (c->text.len == 0 || c->text.len > REGISTRY_POLICY_MAX)
-        return fault(RC_MALFORMED, "%s has %zu octets; a policy has 1 to %d", c->path,
-                     c->text.len, REGISTRY_POLICY_MAX);
-    enum rc rc = policy_compile(c->text, 0, &errors, policy);
+    enum rc rc = read_and_compile(c, &errors, policy);
 
     if (rc == RC_NOMEM)
         return rc;
     TRY(add_errors(c, &errors));
-    cli_compile_tell(c->call, c->path, &errors);
+    cli_compile_tell(c->call, c->text, &errors);
     if (rc == RC_OK || errors.count > 0)
         return rc == RC_OK ? RC_OK : refuse(c, rc, "");
-    return fault_while(rc, "%s", c->path);
+    return rc;
 }
 
 static enum rc compile_there(struct checking *c)
 {
+    struct bytes text = buf_bytes(&c->text->all);
     AUTO(json_value) *body =
-        json_pack("{s:o}", "text", json_stringn((const char *)c->text.at, c->text.len));
+        json_pack("{s:o}", "text", json_stringn((const char *)text.at, text.len));
     AUTO(json_value) *answer = NULL;
     json_t *errors = NULL, *one = NULL;
     size_t i = 0;
 
     if (body == NULL)
-        return fault(RC_MALFORMED, "%s: not UTF-8", c->path);
+        return fault(RC_MALFORMED, "%s: not UTF-8", c->text->path);
     TRY(cli_source_open(&c->source));
     TRY(cli_remote_post(&c->source.remote, "/v1/policies/check", body, &answer));
     if (json_is_true(json_object_get(answer, "accepted")))
@@ -91,7 +99,7 @@ static enum rc compile_there(struct checking *c)
     {
         AUTO_BUF(line, REPORT_MAX);
         cli_show_value(one, &line);
-        fprintf(c->call->messages, "%s: %.*s\n", c->path, BYTES_FMT(buf_bytes(&line)));
+        fprintf(c->call->messages, "%s: %.*s\n", c->text->path, BYTES_FMT(buf_bytes(&line)));
     }
     return refuse(c, RC_MALFORMED, " by the server");
 }
@@ -102,8 +110,8 @@ static void tell_finding(const struct checking *c, const struct policy_finding *
 {
     AUTO_BUF(line, LINE_LEN_MAX);
 
-    cli_compile_add_place(&line, c->path, finding->where.file, finding->where.line,
-                          finding->where.column);
+    cli_gather_add_place(&line, c->text, finding->where.file, finding->where.line,
+                         finding->where.column);
     buf_addf(&line, "%s: ", finding->grave ? "warning" : "note");
     if (finding->resource.len > 0)
         buf_addf(&line, "\"%.*s\": ", BYTES_FMT(finding->resource));
@@ -125,7 +133,8 @@ static enum rc tell_sum(const struct checking *c, size_t warnings)
         buf_addf(&sum, "no warnings");
     else
         buf_addf(&sum, "%zu warning%s", warnings, warnings == 1 ? "" : "s");
-    return cli_show_line(c->call, c->answer, "%s: %.*s\n", c->path, BYTES_FMT(buf_bytes(&sum)));
+    return cli_show_line(c->call, c->answer, "%s: %.*s\n", c->text->path,
+                         BYTES_FMT(buf_bytes(&sum)));
 }
 
 static enum rc tell_findings(struct checking *c, const struct policy_findings *findings)
@@ -147,8 +156,8 @@ static enum rc tell_unfinished(struct checking *c)
     (void)json_object_set_new(c->answer, "findings", json_null());
     (void)json_object_set_new(c->answer, "unfinished", json_string(fault_text()));
     if (!c->call->json)
-        fprintf(c->call->messages, "%s: warning: it could not be looked through: %s\n", c->path,
-                fault_text());
+        fprintf(c->call->messages, "%s: warning: it could not be looked through: %s\n",
+                c->text->path, fault_text());
     return tell_sum(c, 1);
 }
 
@@ -186,15 +195,9 @@ static enum rc check(struct checking *c)
 
 static enum rc run(const struct cli_call *call)
 {
-    AUTO_BUF(text, POLICY_TEXT_MAX);
+    CLI_TEXT(text, call->words[0]);
     AUTO(json_value) *answer = json_object();
-
-    TRY(file_read(AT_FDCWD, call->words[0], &text));
-    struct checking c = { .call = call,
-                          .path = call->words[0],
-                          .text = buf_bytes(&text),
-                          .source.call = call,
-                          .answer = answer };
+    struct checking c = { .call = call, .text = &text, .source.call = call, .answer = answer };
     enum rc rc = check(&c);
     cli_source_close(&c.source);
     return rc;
@@ -215,8 +218,9 @@ const struct cli_command CLI_POLICY_CHECK = {
         "--server-check the running system compiles it, too (it may be another\nversion), and "
         "groups that none of its devices is in are warned of.\n"
         "\n"
-        "Example:\n  touchmark policy check --strict plant.policy && touchmark policy apply "
-        "plant.policy\n",
+        "Example:\n  touchmark policy check --strict plant.policy &&\n      touchmark policy "
+        "apply "
+        "plant.policy --why \"pumps publish their pressure\"\n",
     .options = OPTIONS,
     .option_count = COUNT(OPTIONS),
     .run = run,

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
+#include "registry/subject.h"
 
 enum { PATH_LEN_MAX = 256 };
 
@@ -39,6 +40,14 @@ enum rc cli_proposals_add_why(json_t *body, const char *why)
     if (why != NULL && json_object_set_new(body, "why", json_string(why)) != 0)
         return fault(RC_MALFORMED, "--why: not UTF-8");
     return RC_OK;
+}
+
+enum rc cli_proposals_need_why(const char *option, const char *why)
+{
+    if (why == NULL)
+        return fault(RC_MALFORMED, "%s TEXT is needed: it is kept with the version", option);
+    enum rc rc = registry_why_check(bytes_of_text(why));
+    return rc == RC_OK ? RC_OK : fault_while(rc, "%s", option);
 }
 
 /* ---- proposal list ---- */
@@ -216,6 +225,11 @@ static enum rc tell_approved(const struct cli_call *call, const json_t *answer)
     return RC_OK;
 }
 
+static enum rc check_activation(const struct cli_call *call)
+{
+    return cli_proposals_need_why("--why", call->values[WHY]);
+}
+
 /* One after the other; the first that is refused ends it. */
 static enum rc approve_proposals(const struct cli_call *call)
 {
@@ -266,6 +280,7 @@ const struct cli_command CLI_POLICY_ACTIVATE = {
                 "--wait\n",
     .options = DECIDE_OPTIONS,
     .option_count = COUNT(DECIDE_OPTIONS),
+    .check = check_activation,
     .run = approve_proposals,
     .remote = true,
 };

@@ -10,3 +10,5 @@ enum rc cli_proposals_tell(const struct cli_call *call, const char *what, const 
 json_int_t cli_proposals_number(const json_t *answer);
 /* Nothing for NULL. RC_MALFORMED: not UTF-8. */
 enum rc cli_proposals_add_why(json_t *body, const char *why);
+/* For a row's check: RC_MALFORMED if there is none, or a blank one. */
+enum rc cli_proposals_need_why(const char *option, const char *why);

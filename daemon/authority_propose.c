@@ -34,6 +34,7 @@ static enum rc check_policy(struct store_txn *txn,
                      "it replaces policy version %" PRIu64 ", and version %" PRIu64
                      " is active",
                      asked->version, active.version);
+    TRY(registry_why_check(bytes_of_text(asked->why)));
     if (request->decides == 0)
         return RC_OK;
     if (request->compiled != RC_OK)

@@ -1,4 +1,5 @@
-/* Target: policy_parse, policy_parse_rule, policy_parse_condition, policy_source_check */
+/* Target: policy_parse, policy_parse_rule, policy_parse_condition, policy_source_check,
+ * policy_find_lacking */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -32,6 +33,18 @@ static void check_rules(const struct policy_rules *rules)
             abort();
 }
 
+/* A text that compiles lacks nothing; each place of an import is one of the text. */
+static void check_lacking(struct bytes text, enum rc rc)
+{
+    struct policy_lacking lacking;
+
+    for (size_t i = 0; policy_find_lacking(text, i, &lacking); i++)
+        if (rc == RC_OK || lacking.line == 0 || lacking.column == 0 || lacking.name.len == 0 ||
+            lacking.name.at < text.at ||
+            lacking.name.at + lacking.name.len > text.at + text.len)
+            abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     struct bytes text = { at, len };
@@ -41,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     AUTO_OF(policy) *policy = NULL;
 
     enum rc rc = policy_compile(text, 1, &errors, &policy);
+    check_lacking(text, rc);
     if ((rc == RC_OK) != (policy != NULL) || (rc == RC_MALFORMED && errors.count == 0) ||
         (rc == RC_OK && errors.count > 0))
         abort();

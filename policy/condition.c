@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SHOWN_MAX = 8 };
-
 /* ---- One test ---- */
 
 static const struct policy_value *value_of(const struct policy_rules *rules,
@@ -225,6 +223,15 @@ uint32_t policy_condition_blame(const struct policy_rules *rules, uint32_t condi
 
 /* ---- Written again ---- */
 
+static void write_of_day(int64_t ms, struct buf *out)
+{
+    buf_addf(out, "%02" PRId64 ":%02" PRId64, ms / 3600000, ms / 60000 % 60);
+    if (ms % 60000 != 0)
+        buf_addf(out, ":%02" PRId64, ms / 1000 % 60);
+    if (ms % 1000 != 0)
+        buf_addf(out, ".%03" PRId64, ms % 1000);
+}
+
 static void write_duration(int64_t ms, bool of_day, struct buf *out)
 {
     static const struct {
@@ -233,7 +240,7 @@ static void write_duration(int64_t ms, bool of_day, struct buf *out)
     } UNITS[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } };
 
     if (of_day) {
-        buf_addf(out, "%02" PRId64 ":%02" PRId64, ms / 3600000, ms / 60000 % 60);
+        write_of_day(ms, out);
         return;
     }
     for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++) {
@@ -307,7 +314,8 @@ static void write_test(const struct policy_rules *rules, const struct policy_con
         [POLICY_IS_KNOWN] = " is known",
     };
 
-    uint32_t shown = test->value_count > SHOWN_MAX ? SHOWN_MAX : test->value_count;
+    uint32_t shown =
+        test->value_count > POLICY_SHOWN_MAX ? POLICY_SHOWN_MAX : test->value_count;
 
     buf_addf(out, "%s%s", policy_fact_get(test->fact)->name, OPERATORS[test->operator]);
     for (uint32_t i = 0; i < shown; i++) {

@@ -38,6 +38,7 @@ static inline bool policy_condition_applies(enum policy_truth truth, enum policy
 /* The values of an `in`, sorted, without those that another one holds; how many are left. */
 size_t policy_condition_sort(struct policy_value *values, size_t count);
 
+enum { POLICY_SHOWN_MAX = 8 };
 /* Append as a policy would write it; of a long `in` its first values and how many there are. */
 void policy_condition_write(const struct policy_rules *rules, uint32_t condition,
                             struct buf *out);

@@ -41,10 +41,34 @@ static enum policy_truth truth_of(struct policy_walk *walk, uint32_t condition)
     return walk->session->perhaps[slot / 64] >> slot % 64 & 1 ? POLICY_PERHAPS : POLICY_NO;
 }
 
+/* What allows may apply, and what denies need not. */
+static bool applies_in_hope(struct policy_walk *walk, const struct policy_posting *posting)
+{
+    const struct policy_knowledge knowledge = policy_view_knowledge(&walk->view);
+    unsigned may =
+        policy_condition_may(&walk->session->policy->rules, posting->condition, &knowledge);
+
+    return posting->effect == POLICY_ALLOW ? (may >> POLICY_YES & 1) != 0
+                                           : (may >> POLICY_NO & 1) == 0;
+}
+
 bool policy_walk_applies(struct policy_walk *walk, const struct policy_posting *posting)
 {
-    return posting->condition == POLICY_ALWAYS ||
-           policy_condition_applies(truth_of(walk, posting->condition), posting->effect);
+    if (posting->condition == POLICY_ALWAYS)
+        return true;
+    if (walk->session->hopes)
+        return applies_in_hope(walk, posting);
+    return policy_condition_applies(truth_of(walk, posting->condition), posting->effect);
+}
+
+/* A fact that nobody knows allows nothing; one that is untold may be what is hoped for. */
+unsigned policy_walk_doubt(const struct policy_walk *walk, struct bytes pattern,
+                           enum policy_truth is)
+{
+    if (is != POLICY_PERHAPS)
+        return 0;
+    bool hopeful = walk->session->hopes && policy_view_untold(&walk->view, pattern) != 0;
+    return 1U << (hopeful ? POLICY_DENY : POLICY_ALLOW);
 }
 
 /* ---- Rules met ---- */
@@ -95,14 +119,14 @@ static bool is_worth(const struct policy_walk *walk, const struct policy_posting
            (posting->obliged || posting->rule < walk->verdict.rule[POLICY_ALLOW]);
 }
 
-/* doubtful: a fact that nobody knows stood on the way, which allows nothing. */
-static void meet(struct policy_walk *walk, uint32_t start, bool doubtful)
+/* skipped: set of effects that facts on the way do not let apply. */
+static void meet(struct policy_walk *walk, uint32_t start, unsigned skipped)
 {
     if (start == POLICY_NONE)
         return;
     const struct policy_posting *posting = &walk->trie->postings[start];
     for (bool last = false; !last; last = (posting++)->last) {
-        if ((doubtful && posting->effect == POLICY_ALLOW) || !is_worth(walk, posting) ||
+        if (skipped >> posting->effect & 1 || !is_worth(walk, posting) ||
             !policy_walk_applies(walk, posting))
             continue;
         __builtin_prefetch(&walk->session->policy->told[posting->rule]); /* at the end */
@@ -116,29 +140,29 @@ static void meet(struct policy_walk *walk, uint32_t start, bool doubtful)
 /* ---- Topics ---- */
 
 /* Nodes passed: policy_trie's steps, which compiling bounds. */
-static void descend(struct policy_walk *walk, uint32_t at, size_t depth, bool doubtful)
+static void descend(struct policy_walk *walk, uint32_t at, size_t depth, unsigned skipped)
 {
     const struct policy_node *node = &walk->trie->nodes[at];
     const struct policy_level *level = &walk->path.at[depth];
     bool system = walk->system && depth == 0;
 
     if (!system)
-        meet(walk, node->below, doubtful);
+        meet(walk, node->below, skipped);
     if (depth == walk->path.count) {
-        meet(walk, node->exact, doubtful);
+        meet(walk, node->exact, skipped);
         return;
     }
     uint32_t child = policy_trie_child(walk->trie, at, level);
     if (child != POLICY_NONE)
-        descend(walk, child, depth + 1, doubtful);
+        descend(walk, child, depth + 1, skipped);
     if (node->plus != POLICY_NONE && !system)
-        descend(walk, node->plus, depth + 1, doubtful);
+        descend(walk, node->plus, depth + 1, skipped);
     for (child = node->first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling) {
-        enum policy_truth is = policy_view_level_is(
-            &walk->view, policy_trie_level(&walk->trie->nodes[child]), level->text);
+        struct bytes pattern = policy_trie_level(&walk->trie->nodes[child]);
+        enum policy_truth is = policy_view_level_is(&walk->view, pattern, level->text);
         if (is != POLICY_NO)
-            descend(walk, child, depth + 1, doubtful || is == POLICY_PERHAPS);
+            descend(walk, child, depth + 1, skipped | policy_walk_doubt(walk, pattern, is));
     }
 }
 
@@ -209,9 +233,9 @@ struct policy_decision policy_decide_request(const struct policy_session *sessio
     bool fits = policy_walk_begin(&walk, session, request);
     for (uint32_t i = 0; i < session->root_count; i++) {
         if (request->action == POLICY_CONNECT)
-            meet(&walk, walk.trie->nodes[session->roots[i]].exact, false);
+            meet(&walk, walk.trie->nodes[session->roots[i]].exact, 0);
         else if (fits)
-            descend(&walk, session->roots[i], 0, false);
+            descend(&walk, session->roots[i], 0, 0);
     }
     return policy_walk_conclude(&walk);
 }

@@ -145,6 +145,98 @@ enum rc policy_describe_sense(struct policy_study *study, uint32_t sense, struct
     return policy_arena_copy(&study->arena, done, text);
 }
 
+/* ---- Two conditions ---- */
+
+enum { LONG_MAX = 16 };
+
+/* Tests for members of a set of which not all are told, in the order in which they are. */
+struct sets {
+    const struct policy_rules *rules[LONG_MAX];
+    const struct policy_condition *at[LONG_MAX];
+    size_t count;
+};
+
+static void find_sets(const struct policy_rules *rules, uint32_t condition, struct sets *sets)
+{
+    if (condition == POLICY_ALWAYS)
+        return;
+    const struct policy_condition *c = &rules->conditions[condition];
+    if (c->kind == POLICY_TEST) {
+        if (c->value_count > POLICY_SHOWN_MAX && sets->count < LONG_MAX) {
+            sets->rules[sets->count] = rules;
+            sets->at[sets->count++] = c;
+        }
+        return;
+    }
+    find_sets(rules, c->left, sets);
+    if (c->kind != POLICY_NOT)
+        find_sets(rules, c->right, sets);
+}
+
+static struct sets sets_of(const struct policy_study *study, uint32_t sense)
+{
+    struct policy_voices voices = policy_verdicts_get(study->verdicts, sense);
+    struct sets sets = { .count = 0 };
+
+    for (unsigned effect = 0; effect < POLICY_EFFECTS; effect++)
+        for (size_t i = 0; i < voices.count; i++) {
+            if ((unsigned)voices.at[i].effect != effect || voices.at[i].guard == POLICY_SURE)
+                continue;
+            const struct policy_guard guard =
+                policy_verdicts_get_guard(study->verdicts, voices.at[i].guard);
+            find_sets(guard.rules, guard.condition, &sets);
+        }
+    return sets;
+}
+
+/* The first members of the one set that the other one lacks; both are in order. */
+static void add_lacking(const struct sets *sets, const struct sets *others, size_t which,
+                        struct buf *text)
+{
+    const struct policy_condition *test = sets->at[which], *other = others->at[which];
+    const struct policy_value *value = &sets->rules[which]->values[test->first_value];
+    const struct policy_value *than = &others->rules[which]->values[other->first_value];
+    const char *lead = "; only here ";
+    size_t told = 0;
+
+    for (uint32_t i = 0, k = 0; i < test->value_count && told < POLICY_SHOWN_MAX; i++) {
+        while (k < other->value_count && policy_value_compare(&than[k], &value[i]) < 0)
+            k++;
+        if (k < other->value_count && policy_value_equal(&than[k], &value[i]))
+            continue;
+        buf_addf(text, "%s", lead);
+        policy_condition_write_value(test->fact, &value[i], text);
+        lead = ", ";
+        told++;
+    }
+}
+
+static enum rc add_difference(struct policy_study *study, const struct sets *sets,
+                              const struct sets *others, struct bytes *text)
+{
+    AUTO_BUF(words, TEXT_MAX);
+    struct bytes done;
+
+    buf_add(&words, *text);
+    for (size_t i = 0; i < sets->count && i < others->count; i++)
+        if (sets->at[i]->fact == others->at[i]->fact)
+            add_lacking(sets, others, i, &words);
+    return buf_done(&words, &done) != RC_OK ? RC_OK
+                                            : policy_arena_copy(&study->arena, done, text);
+}
+
+enum rc policy_describe_senses(struct policy_study *study, uint32_t before, uint32_t after,
+                               struct bytes texts[2])
+{
+    TRY(policy_describe_sense(study, before, &texts[0]));
+    TRY(policy_describe_sense(study, after, &texts[1]));
+    if (!bytes_equal(texts[0], texts[1]))
+        return RC_OK;
+    const struct sets were = sets_of(study, before), are = sets_of(study, after);
+    TRY(add_difference(study, &were, &are, &texts[0]));
+    return add_difference(study, &are, &were, &texts[1]);
+}
+
 /* ---- Rules ---- */
 
 struct policy_where policy_describe_rule(const struct policy_rules *rules, uint32_t place)

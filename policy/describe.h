@@ -27,6 +27,9 @@ bool policy_describe_is_same_area(const struct policy_area *a, const struct poli
 
 /* Of a sense: "always", "never", "if A or B unless C or D". */
 enum rc policy_describe_sense(struct policy_study *study, uint32_t sense, struct bytes *text);
+/* Two that differ, also where they do in members of sets that are too long to be told. */
+enum rc policy_describe_senses(struct policy_study *study, uint32_t before, uint32_t after,
+                               struct bytes texts[2]);
 struct policy_where policy_describe_rule(const struct policy_rules *rules, uint32_t place);
 /* The rules whose voices allow some topic of a map by rule, once each, by number. */
 enum rc policy_describe_rules(struct policy_study *study, const struct policy_rules *rules,

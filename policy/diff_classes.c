@@ -151,8 +151,10 @@ static enum rc add_entry(struct policy_differ *d, const struct policy_class *cla
     TRY(policy_describe_areas(&d->study, set, action, &made.areas, &made.area_count));
     TRY(find_example(d, set, action, &made.example));
     if (changed.change < POLICY_OTHER_DUTIES && (changed.before != 0 || changed.after != 0)) {
-        TRY(policy_describe_sense(&d->study, changed.before, &made.before));
-        TRY(policy_describe_sense(&d->study, changed.after, &made.after));
+        struct bytes texts[2];
+        TRY(policy_describe_senses(&d->study, changed.before, changed.after, texts));
+        made.before = texts[0];
+        made.after = texts[1];
     }
     TRY(policy_arena_grow(&d->study.arena, &d->diff.at, sizeof made, d->diff.count));
     TRY(policy_arena_grow(&d->study.arena, &d->colours, sizeof colour, d->diff.count));

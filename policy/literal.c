@@ -71,18 +71,35 @@ static enum rc read_number(struct bytes text, struct policy_value *value)
     return RC_OK;
 }
 
-/* "06:30", up to 24:00. */
+/* So many digits behind a mark. */
+static bool take_digits(struct bytes *text, uint8_t mark, size_t count, int64_t *value)
+{
+    struct bytes number = { text->at + 1, count };
+
+    if (text->len <= count || text->at[0] != mark || digits(number) != count)
+        return false;
+    *value = 0;
+    for (size_t i = 0; i < count; i++)
+        *value = *value * 10 + (number.at[i] - '0');
+    *text = (struct bytes){ number.at + count, text->len - count - 1 };
+    return true;
+}
+
+/* "06:30", "06:30:15", "06:30:15.250", up to 24:00. */
 static bool read_of_day(struct bytes text, int64_t *value)
 {
-    uint64_t hours = 0, minutes = 0;
+    int64_t hours = 0, minutes = 0, seconds = 0, ms = 0;
 
-    if (text.len != 5 || text.at[2] != ':' || digits(text) != 2 ||
-        digits((struct bytes){ text.at + 3, 2 }) != 2)
+    if (text.len < sizeof "06:30" - 1 || digits(text) != 2)
         return false;
-    hours = (uint64_t)(text.at[0] - '0') * 10 + (uint64_t)(text.at[1] - '0');
-    minutes = (uint64_t)(text.at[3] - '0') * 10 + (uint64_t)(text.at[4] - '0');
-    *value = (int64_t)hours * HOUR_MS + (int64_t)minutes * MINUTE_MS;
-    return minutes < 60 && *value <= DAY_MS;
+    hours = (text.at[0] - '0') * 10 + (text.at[1] - '0');
+    text = (struct bytes){ text.at + 2, text.len - 2 };
+    if (!take_digits(&text, ':', 2, &minutes))
+        return false;
+    if (take_digits(&text, ':', 2, &seconds))
+        (void)take_digits(&text, '.', 3, &ms);
+    *value = hours * HOUR_MS + minutes * MINUTE_MS + seconds * 1000 + ms;
+    return text.len == 0 && minutes < 60 && seconds < 60 && *value <= DAY_MS;
 }
 
 static enum rc read_duration(struct bytes text, struct policy_value *value)

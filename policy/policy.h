@@ -83,6 +83,19 @@ struct policy_errors {
 };
 
 /*
+ * An import of a file that the text has no `file "NAME"` part for: the one behind the first
+ * skip of them, or false. A name is letters, digits and . _ - /, no level of which is empty or
+ * begins with a dot. Borrowed from the text. Of a text that does not compile it may miss some.
+ */
+struct policy_lacking {
+    struct bytes name, file; /* file: that imports it; empty: the policy itself */
+    unsigned line, column;
+};
+bool policy_find_lacking(struct bytes text, size_t skip, struct policy_lacking *lacking);
+/* Has it parts, or lines that look so? */
+bool policy_has_files(struct bytes text);
+
+/*
  * Compile. RC_MALFORMED: errors has at least one, and the fault is the first, "line L column C:
  * ...". RC_LIMIT (text, rules, levels of all rules together, steps), RC_NOMEM: it may have
  * none. version is the caller's number for it, told in decisions. *policy has one reference,
@@ -149,6 +162,7 @@ struct policy_session {
     const struct policy_facts *facts;
     const struct policy_given *given;
     uint32_t given_count, root_count;
+    bool hopes; /* what is untold is as it suits who asks: of tests that stand in a policy */
     uint64_t yes[POLICY_SLOTS_MAX / 64], perhaps[POLICY_SLOTS_MAX / 64];
     uint32_t roots[POLICY_ROOTS_MAX]; /* of the rules that concern it */
 };

@@ -97,6 +97,16 @@ static void overlap_wildcard(struct policy_walk *walk, const struct policy_node 
                 overlap_child(walk, child, depth);
 }
 
+/* Set of the effects that apply behind a level with a fact. */
+static unsigned fact_is(const struct policy_walk *walk, uint32_t child,
+                        const struct policy_level *level)
+{
+    struct bytes pattern = policy_trie_level(&walk->trie->nodes[child]);
+    enum policy_truth is = policy_view_level_is(&walk->view, pattern, level->text);
+
+    return is == POLICY_NO ? 0 : ~policy_walk_doubt(walk, pattern, is);
+}
+
 /* A fact that nobody knows may be what the level says. */
 static void overlap_literal(struct policy_walk *walk, uint32_t at, size_t depth)
 {
@@ -105,8 +115,7 @@ static void overlap_literal(struct policy_walk *walk, uint32_t at, size_t depth)
     overlap_child(walk, policy_trie_child(walk->trie, at, level), depth);
     for (uint32_t child = walk->trie->nodes[at].first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling)
-        if (policy_view_level_is(&walk->view, policy_trie_level(&walk->trie->nodes[child]),
-                                 level->text) != POLICY_NO)
+        if (fact_is(walk, child, level) >> POLICY_DENY & 1)
             overlap_child(walk, child, depth);
 }
 
@@ -243,8 +252,7 @@ static void cover_filter(struct cover *cover, uint32_t at, size_t depth)
         cover_filter(cover, child, depth + 1);
     for (child = node->first_fact; child != POLICY_NONE;
          child = trie->nodes[child].next_sibling)
-        if (policy_view_level_is(&cover->walk.view, policy_trie_level(&trie->nodes[child]),
-                                 level->text) == POLICY_YES)
+        if (fact_is(&cover->walk, child, level) >> POLICY_ALLOW & 1)
             cover_filter(cover, child, depth + 1);
 }
 

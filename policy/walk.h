@@ -28,6 +28,10 @@ struct policy_walk {
 /* False: nothing can match, which is a no. The path is big and filled in place. */
 bool policy_walk_begin(struct policy_walk *walk, const struct policy_session *session,
                        const struct policy_request *request);
+/* The effects of rules that do not apply behind a level that is what the topic says, or may be:
+ * a set of 1 << enum policy_effect. */
+unsigned policy_walk_doubt(const struct policy_walk *walk, struct bytes pattern,
+                           enum policy_truth is);
 /* Does the rule apply, as far as its condition goes? */
 bool policy_walk_applies(struct policy_walk *walk, const struct policy_posting *posting);
 struct policy_decision policy_walk_conclude(const struct policy_walk *walk);

@@ -48,8 +48,9 @@ static enum rc check_new(const struct registry_policy_new *new, uint64_t active)
 {
     if (new->author.len > 0)
         TRY(registry_id_check(new->author));
-    if (new->why.len > REGISTRY_LABEL_MAX)
-        return fault(RC_LIMIT, "why: at most %d octets", REGISTRY_LABEL_MAX);
+    enum rc rc = registry_why_check(new->why);
+    if (rc != RC_OK)
+        return fault_while(rc, "why");
     if (new->replaces != active)
         return fault(RC_EXISTS, "version %llu is active, not %llu: look at it first",
                      (unsigned long long)active, (unsigned long long)new->replaces);
@@ -73,8 +74,7 @@ enum rc registry_policy_put(struct store_txn *txn, const struct registry_policy_
     buf_add_sized16(&row, new->author);
     registry_text_write(&new->text, &row);
     TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
-    if (new->why.len > 0)
-        TRY(store_txn_insert(txn, REGISTRY_POLICY_WHYS, BYTES_OF(key.at), new->why));
+    TRY(store_txn_insert(txn, REGISTRY_POLICY_WHYS, BYTES_OF(key.at), new->why));
     TRY(registry_fact_put_number(txn, BYTES("policy"), active + 1));
     buf_add_u64(&change, active + 1);
     registry_text_write(&new->text, &change);
@@ -97,6 +97,7 @@ enum rc registry_init(struct store_txn *txn, struct registry_first *first, int64
     TRY(registry_authorities_put(txn, first->authorities));
     TRY(registry_subject_add_active(txn, &first->operator, now_ms));
     TRY(registry_certificate_register(txn, &first->certificate, now_ms));
-    return registry_policy_put(
-        txn, &(const struct registry_policy_new){ .text = first->policy }, now_ms, &version);
+    const struct registry_policy_new new = { .text = first->policy,
+                                             .why = BYTES("what the system began with") };
+    return registry_policy_put(txn, &new, now_ms, &version);
 }

@@ -46,6 +46,17 @@ enum rc registry_label_copy(struct bytes label, char to[REGISTRY_LABEL_MAX + 1])
     return RC_OK;
 }
 
+enum rc registry_why_check(struct bytes why)
+{
+    char label[REGISTRY_LABEL_MAX + 1];
+
+    for (size_t i = 0; i < why.len; i++)
+        if (why.at[i] != ' ')
+            return registry_label_copy(why, label);
+    return fault(RC_MALFORMED, "a reason is needed: 1 to %d characters that are not all blank",
+                 REGISTRY_LABEL_MAX);
+}
+
 enum rc registry_groups_add(struct registry_groups *groups, struct bytes name)
 {
     if (groups->count == REGISTRY_GROUPS_MAX)

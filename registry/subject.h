@@ -90,6 +90,8 @@ enum rc registry_id_check(struct bytes id);
 enum rc registry_id_copy(struct bytes id, char to[REGISTRY_ID_MAX + 1]);
 /* At most REGISTRY_LABEL_MAX bytes of printable ASCII; may be empty. RC_MALFORMED, RC_LIMIT. */
 enum rc registry_label_copy(struct bytes label, char to[REGISTRY_LABEL_MAX + 1]);
+/* A label that says something: RC_MALFORMED too if it is empty, or blank. */
+enum rc registry_why_check(struct bytes why);
 /* RC_MALFORMED, RC_LIMIT, RC_EXISTS for a group that is in it already. */
 enum rc registry_groups_add(struct registry_groups *groups, struct bytes name);
 bool registry_groups_hold(const struct registry_groups *groups, struct bytes name);

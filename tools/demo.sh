@@ -141,7 +141,7 @@ step refused "the same token once more: it has one use"
 # ---- Policy ----
 refuses "a connection under deny-all" "Not authorized|not authori[sz]ed" mqtt pub dev-1 -t plant/dev-1/state -m on -q 1
 step refused "dev-1 may not even connect: the first policy denies all"
-touchmark policy apply "$work/demo.policy" >/dev/null
+touchmark policy apply "$work/demo.policy" --why "each device its own branch" >/dev/null
 step policy "version $(touchmark policy show --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["version"])'): each device has its own branch of topics"
 
 stamped() { while IFS= read -r line; do printf '%s %s\n' "$EPOCHREALTIME" "$line"; done; }

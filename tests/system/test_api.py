@@ -95,13 +95,13 @@ def test_strangers_get_nothing(world):
 
 def test_policies(world):
     active = world.api("GET", "/v1/policies/active")
-    answer = world.call("POST", "/v1/policies", {"text": "allow nonsense\n", "replaces": active["version"]})
+    answer = world.call("POST", "/v1/policies", {"text": "allow nonsense\n", "replaces": active["version"], "why": "to see"})
     assert answer.status == 422 and answer.json()["errors"][0].startswith("line 1 column ")
     checked = world.api("POST", "/v1/policies/check", {"text": worlds.EVERYTHING_OWN})
     assert checked == {"accepted": True, "errors": []}
     version = world.apply_policy(worlds.EVERYTHING_OWN)
     assert world.api("GET", f"/v1/policies/{version}")["text"] == worlds.EVERYTHING_OWN
-    stale = world.call("POST", "/v1/policies", {"text": worlds.EVERYTHING_OWN, "replaces": active["version"]})
+    stale = world.call("POST", "/v1/policies", {"text": worlds.EVERYTHING_OWN, "replaces": active["version"], "why": "to see"})
     assert stale.status == 409
     assert any(p["version"] == version and p["active"] for p in world.api("GET", "/v1/policies")["policies"])
 

@@ -274,11 +274,11 @@ def test_a_policy_goes_its_way(running, work):
     assert "accepted by the server, too" in running.touchmark("policy", "check", good, "--server-check").stdout
     assert running.touchmark("policy", "check", bad, "--server-check", check=False).returncode == 7
     before = told(running, "policy", "show")["version"]
-    applied = told(running, "policy", "apply", good)
+    applied = told(running, "policy", "apply", good, "--why", "to see")
     assert applied["version"] == before + 1
     assert running.touchmark("policy", "show").stdout == good.read_text()
-    refused(running, 5, "policy", "apply", good, "--replaces", before)
-    assert "line 2" in refused(running, 7, "policy", "apply", bad)
+    refused(running, 5, "policy", "apply", good, "--why", "late", "--replaces", before)
+    assert "line 2" in refused(running, 7, "policy", "apply", bad, "--why", "wrong")
     assert running.touchmark("policy", "show", before).stdout != good.read_text()
     versions = told(running, "policy", "list")["policies"]
     assert [row["version"] for row in versions if row["active"]] == [before + 1]

@@ -156,7 +156,8 @@ def test_a_policy_waits_for_another_administrator(running, work):
 
 
 def test_a_stale_proposal_is_named_and_withdrawn(running, work):
-    numbers = [proposed(running, "policy", "apply", policy_file(work, FIRST + "# " + str(n) + "\n")) for n in (1, 2)]
+    numbers = [proposed(running, "policy", "apply", policy_file(work, f"{FIRST}# {n}\n"), "--why", "to see")
+               for n in (1, 2)]
     assert bob(running, "proposal", "approve", numbers[1]).returncode == 0
     done = bob(running, "proposal", "approve", numbers[0])
     assert done.returncode == 5 and f"proposal {numbers[0]} is stale" in done.stderr
@@ -251,7 +252,7 @@ def test_nobody_makes_his_own_second(running, work):
 
 
 def test_a_second_who_was_revoked_meanwhile_is_none(running, work):
-    number = proposed(running, "policy", "apply", policy_file(work, FIRST + "# 3\n"))
+    number = proposed(running, "policy", "apply", policy_file(work, FIRST + "# 3\n"), "--why", "to see")
     before = told(running, "policy", "show")
     running.touchmark("operator", "revoke", "bob", "--wait")
     assert bob(running, "proposal", "approve", number).returncode in (3, 6)

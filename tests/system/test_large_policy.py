@@ -123,9 +123,9 @@ def test_what_is_longer_than_the_most_is_refused_by_its_length(running, work):
     long = "#" * 80 + "\n"
     text = long * (MOST // len(long) + 1)
     assert len(text) > MOST
-    done = running.touchmark("policy", "apply", file_of(work, text), check=False)
+    done = running.touchmark("policy", "apply", file_of(work, text), "--why", "to see", check=False)
     assert done.returncode != 0 and str(MOST) in done.stdout + done.stderr
-    answer = running.call("POST", "/v1/policies", {"text": text, "replaces": 1})
+    answer = running.call("POST", "/v1/policies", {"text": text, "replaces": 1, "why": "to see"})
     assert answer.status == 422 or answer.status == 400 or answer.status == 413, answer
     text = text[:MOST - 1] + "\n"
     version = running.apply_policy(text)
@@ -172,7 +172,7 @@ def test_a_proposal_has_all_of_it(running, work):
     with open(running.folder / "touchmark.conf", "a") as conf:
         conf.write("[authority]\nfour_eyes = policy\n")
     running.start()
-    done = running.touchmark("policy", "apply", file_of(work, text), "--json", check=False)
+    done = running.touchmark("policy", "apply", file_of(work, text), "--why", "to see", "--json", check=False)
     assert done.returncode == 8, done.stdout + done.stderr
     number = json.loads(done.stdout)["proposal"]["number"]
     assert active_text(running) != text

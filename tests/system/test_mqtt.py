@@ -520,8 +520,8 @@ def test_a_session_that_may_no_longer_connect_is_cut(system, version, policy):
 
 def test_a_policy_with_faults_changes_nothing(system):
     before = system.active_policy()
-    answer = system.call("POST", "/v1/policies", {"text": "allow device conect\n", "replaces": before["version"]})
+    answer = system.call("POST", "/v1/policies", {"text": "allow device conect\n", "replaces": before["version"], "why": "to see"})
     assert answer.status == 422 and "line 1 column 14" in answer.json()["errors"][0], answer.body
-    stale = system.call("POST", "/v1/policies", {"text": POLICY, "replaces": before["version"] + 7})
+    stale = system.call("POST", "/v1/policies", {"text": POLICY, "replaces": before["version"] + 7, "why": "to see"})
     assert stale.status == 409
     assert system.active_policy() == before

@@ -247,14 +247,51 @@ def test_versions_keep_their_author_and_reason(running, work):
     assert (row["version"], row["author"], row["why"], row["active"]) == (version, "admin", "pumps tell more", True)
     assert told(running, "policy", "show", version)["why"] == "pumps tell more"
     assert "pumps tell more" in running.touchmark("policy", "list").stdout
-    running.touchmark("policy", "apply", written(work, POLICY))
     rows = told(running, "policy", "list")["policies"]
-    assert [one["why"] for one in rows[-2:]] == ["pumps tell more", ""] and rows[0]["author"] == ""
+    assert (rows[0]["author"], rows[0]["why"]) == ("", "what the system began with")
+    number = told(running, "policy", "propose", file, "--why", "to see")["proposal"]["number"]
+    before = told(running, "policy", "list")
+    for command in ("policy apply", "policy propose", "policy rollback", "policy activate"):
+        words = [number] if command == "policy activate" else [] if command == "policy rollback" else [file]
+        option = "--reason" if command == "policy rollback" else "--why"
+        for reason in ([], [option, ""], [option, "  "]):
+            done = running.touchmark(*command.split(), *words, *reason, check=False)
+            assert done.returncode == 2 and option in done.stderr.splitlines()[0], (command, done.stderr)
+    body = {"text": POLICY, "replaces": version}
+    for reason in ({}, {"why": ""}, {"why": "  "}):
+        for path in ("/v1/policies", "/v1/policies/propose"):
+            answer = running.call("POST", path, {**body, **reason})
+            assert answer.status == 400 and b"why" in answer.body, answer
+    assert told(running, "policy", "list") == before
+    running.touchmark("proposal", "reject", number)
+    running.apply_policy(POLICY)
+
+
+def test_imports_are_read_from_disk_and_kept_as_one_text(running, work):
+    (work / "shared").mkdir()
+    written(work, 'allow device connect\n\ndeny device publish "devices/+/shut"', "shared/doors.policy")
+    site = written(work, 'import "shared/doors"\nallow device publish "devices/${device.id}/#"\n', "site.policy")
+    whole = f'{site.read_text()}file "shared/doors"\n{(work / "shared/doors.policy").read_text()}'
+    told(running, "policy", "apply", site, "--why", "two files")
+    assert told(running, "policy", "show")["text"] == whole
+    assert told(running, "policy", "diff", "active", site)["same"] is True
+    answer = told(running, "policy", "can", "pump-1", "publish", "devices/pump-1/shut", status=9)
+    assert (answer["decision"]["file"], answer["decision"]["line"]) == ("shared/doors", 3)
+    draft = told(running, "policy", "propose", site, "--why", "two files")["proposal"]["number"]
+    assert told(running, "proposal", "show", draft)["text"] == whole
+    running.touchmark("proposal", "reject", draft)
+    written(work, "# nothing\nallow nobody\n", "shared/doors.policy")
+    wrong = running.touchmark("policy", "apply", site, "--why", "wrong", check=False)
+    assert wrong.returncode == 7 and f"{work}/shared/doors.policy:2:7: found" in wrong.stderr
+    (work / "shared/doors.policy").unlink()
+    lacking = running.touchmark("policy", "propose", site, "--why", "lacking", check=False)
+    assert lacking.returncode == 7 and f'{site}:1:8: there is no file "shared/doors"' in lacking.stderr
+    running.apply_policy(POLICY)
 
 
 def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
     before = told(running, "policy", "show")
-    bad = told(running, "policy", "apply", written(work, "allow device connect\n"))["version"]
+    bad = told(running, "policy", "apply", written(work, "allow device connect\n"), "--why", "to see")["version"]
     done = running.touchmark("policy", "rollback", "--reason", "pumps fell silent")
     assert done.stdout == f"Version {bad - 1} is in force again, as version {bad + 1}, in place of {bad}.\n"
     now = told(running, "policy", "show")
@@ -263,21 +300,22 @@ def test_a_rollback_is_a_new_version_with_the_old_text(running, work):
     record = running.wait_audit(action="policy.apply")
     assert (record["target"], record["reason"]) == (f"policy {bad + 1}", now["why"])
     assert told(running, "policy", "diff", bad - 1, "active")["same"] is True
-    assert told(running, "policy", "rollback")["why"] == f"version {bad} again"  # twice: what was there
-    assert told(running, "policy", "rollback", bad - 1)["version"] == bad + 3
-    assert running.touchmark("policy", "rollback", "active", check=False).returncode == 5
-    assert running.touchmark("policy", "rollback", bad + 9, check=False).returncode == 4
-    assert running.touchmark("policy", "rollback", "x", check=False).returncode in (4, 7)
-    assert running.touchmark("policy", "rollback", "--reason", "x" * 200, check=False).returncode == 7
+    why = ("--reason", "to see")
+    assert told(running, "policy", "rollback", *why)["why"] == f"version {bad} again: to see"  # twice: what was there
+    assert told(running, "policy", "rollback", bad - 1, *why)["version"] == bad + 3
+    assert running.touchmark("policy", "rollback", "active", *why, check=False).returncode == 5
+    assert running.touchmark("policy", "rollback", bad + 9, *why, check=False).returncode == 4
+    assert running.touchmark("policy", "rollback", "x", *why, check=False).returncode in (4, 7)
+    assert running.touchmark("policy", "rollback", "--reason", "x" * 120, check=False).returncode == 7
     assert told(running, "policy", "show")["version"] == bad + 3
 
 
 def test_a_draft_is_kept_checked_and_put_in_force_by_its_number(running, work):
     before = told(running, "policy", "show")["version"]
-    wrong = running.touchmark("policy", "propose", written(work, "allow nobody\n"), check=False)
+    wrong = running.touchmark("policy", "propose", written(work, "allow nobody\n"), "--why", "wrong", check=False)
     assert wrong.returncode == 7 and "line 1" in wrong.stderr, (wrong.returncode, wrong.stderr)
     failing = 'allow device connect\nexpect deny device "d" connect\n'
-    assert running.touchmark("policy", "propose", written(work, failing), check=False).returncode == 7
+    assert running.touchmark("policy", "propose", written(work, failing), "--why", "wrong", check=False).returncode == 7
     file = written(work, POLICY + 'allow device "pump-1" publish "extra"\n')
     draft = told(running, "policy", "propose", file, "--why", "pumps tell more")["proposal"]
     assert (draft["state"], draft["author"], draft["why"], draft["base"]) == ("open", "admin", "pumps tell more", before)
@@ -289,8 +327,8 @@ def test_a_draft_is_kept_checked_and_put_in_force_by_its_number(running, work):
     assert told(running, "policy", "activate", number, "--why", "tried", "--wait")["policy_version"] == before + 1
     now = told(running, "policy", "show")
     assert (now["text"], now["author"], now["why"]) == (file.read_text(), "admin", "pumps tell more")
-    assert running.touchmark("policy", "activate", number, check=False).returncode == 5
-    late = told(running, "policy", "propose", written(work, POLICY))["proposal"]["number"]
+    assert running.touchmark("policy", "activate", number, "--why", "again", check=False).returncode == 5
+    late = told(running, "policy", "propose", written(work, POLICY), "--why", "late")["proposal"]["number"]
     running.touchmark("proposal", "reject", late, "--why", "not now")
     gone = told(running, "proposal", "show", late)
     assert (gone["proposal"]["state"], gone["text"]) == ("withdrawn", None)
@@ -391,7 +429,7 @@ def test_an_impact_is_foretold_and_comes_true(live, work):
     wide = told(live, "policy", "impact", widened(work, written(work, LIVE, "live.policy")), status=9)
     assert [(row["device"], row["loses"], row["filter"]) for row in wide["losses"]] == [("live-6", "perhaps", None)]
 
-    live.touchmark("policy", "apply", file)
+    live.touchmark("policy", "apply", file, "--why", "to see")
     for name in ("live-3", "live-4", "live-5"):
         live.wait_audit(action="session.cut", device=name)
     live.wait_audit(lambda record: record["target"] == "news/#" and record["decision"] == "denied",
@@ -416,7 +454,7 @@ def test_sessions_of_before_a_restart_are_not_open(live, work):
 
 def test_an_error_in_an_imported_file_names_it(running, work):
     file = written(work, 'import "shared"\nfile "shared"\nallow device publish "x" nonsense\n')
-    done = running.touchmark("policy", "apply", file, check=False)
+    done = running.touchmark("policy", "apply", file, "--why", "to see", check=False)
     assert done.returncode == 7 and 'shared line 1 column 26: found "nonsense"' in done.stderr
 
 
@@ -434,7 +472,7 @@ def test_an_auditor_asks_everything_and_puts_nothing_in_force(running, work):
     assert as_otto("policy", "diff", "active", file) in (0, 9)
     assert as_otto("policy", "impact", file) in (0, 9)
     assert as_otto("policy", "check", "--server-check", file) == 3
-    assert as_otto("policy", "rollback") == 3
+    assert as_otto("policy", "rollback", "--reason", "to see") == 3
     assert told(running, "policy", "show") == before
 
 
@@ -534,7 +572,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
 
-    past.touchmark("policy", "apply", file)
+    past.touchmark("policy", "apply", file, "--why", "to see")
     since = past.audit()[0]["time"]
     act(past, "past-1")
     act(past, "past-2")
@@ -547,7 +585,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
 
 
 def test_what_the_log_has_with_escapes_is_undecidable(past, work):
-    past.touchmark("policy", "apply", written(work, BEFORE))
+    past.touchmark("policy", "apply", written(work, BEFORE), "--why", "to see")
     since = past.audit()[0]["time"]
     with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
         client.connect()
@@ -559,7 +597,7 @@ def test_what_the_log_has_with_escapes_is_undecidable(past, work):
 
 
 def test_what_the_log_counts_together_is_undecidable(past, work):
-    past.touchmark("policy", "apply", written(work, BEFORE))
+    past.touchmark("policy", "apply", written(work, BEFORE), "--why", "to see")
     since = past.audit()[0]["time"]
     with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
         client.connect()

@@ -283,7 +283,8 @@ class World:
 
     def apply_policy(self, text, *, wait=True):
         """Its version; with wait, every door has it."""
-        applied = self.api("POST", "/v1/policies", {"text": text, "replaces": self.active_policy()["version"]})
+        applied = self.api("POST", "/v1/policies", {"text": text, "replaces": self.active_policy()["version"],
+                                                  "why": "for this test"})
         if wait:
             self.wait_applied()
         return applied["version"]

@@ -287,21 +287,37 @@ static void without_an_authority_it_is_busy(void **state)
     world_expect(world, STRANGER, "GET /crl/devices.crl", "", "", 200, "application/pkix-crl");
 }
 
+static void a_policy_needs_a_reason(void **state)
+{
+    static const char *const WITHOUT[] = {
+        "{\"text\":\"x\",\"replaces\":1}",
+        "{\"text\":\"x\",\"replaces\":1,\"why\":\"\"}",
+        "{\"text\":\"x\",\"replaces\":1,\"why\":\"   \"}",
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof WITHOUT / sizeof *WITHOUT; i++) {
+        world_expect(world, ADMIN, "POST /v1/policies", JSON, WITHOUT[i], 400, "why");
+        world_expect(world, ADMIN, "POST /v1/policies/propose", JSON, WITHOUT[i], 400, "why");
+    }
+}
+
 static void policies_tell_their_errors(void **state)
 {
     struct world *world = *state;
 
     world->answer.text = BYTES("line 1 column 2: no\nline 3 column 4: no\n");
-    world_expect(world, ADMIN, "POST /v1/policies", JSON, "{\"text\":\"x\",\"replaces\":1}",
-                 422, "\"errors\":[\"line 1 column 2: no\",\"line 3 column 4: no\"]");
+    world_expect(world, ADMIN, "POST /v1/policies", JSON,
+                 "{\"text\":\"x\",\"replaces\":1,\"why\":\"to see\"}", 422,
+                 "\"errors\":[\"line 1 column 2: no\",\"line 3 column 4: no\"]");
     assert_int_equal(world->question.version, 1);
     assert_false(world->question.only_check);
     world_expect(world, ADMIN, "POST /v1/policies/check", JSON, "{\"text\":\"x\"}", 200,
                  "{\"accepted\":false,\"errors\":[");
     assert_true(world->question.only_check);
     world->answer = (struct registry_answer){ .accepted = true, .policy.version = 2 };
-    world_expect(world, ADMIN, "POST /v1/policies", JSON, "{\"text\":\"x\",\"replaces\":1}",
-                 201, "{\"version\":2,");
+    world_expect(world, ADMIN, "POST /v1/policies", JSON,
+                 "{\"text\":\"x\",\"replaces\":1,\"why\":\"to see\"}", 201, "{\"version\":2,");
     world_expect(world, ADMIN, "GET /v1/policies/active", "", "", 200, NULL);
     assert_int_equal(world->question.version, 0);
     world_expect(world, ADMIN, "GET /v1/policies/0", "", "", 404, NULL);
@@ -551,6 +567,7 @@ int main(void)
         TEST(holders_are_revoked_by_their_kind),
         TEST(the_authoritys_no_has_its_status),
         TEST(without_an_authority_it_is_busy),
+        TEST(a_policy_needs_a_reason),
         TEST(policies_tell_their_errors),
         TEST(proofs_are_lists_of_hashes),
         TEST(entries_and_copies_are_asked_for),

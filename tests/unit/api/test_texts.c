@@ -18,7 +18,7 @@ static const char *body_of(struct bytes text, struct buf *body)
 {
     const char *written = NULL;
 
-    buf_addf(body, "{\"replaces\":1,\"text\":\"");
+    buf_addf(body, "{\"replaces\":1,\"why\":\"to see\",\"text\":\"");
     for (size_t i = 0; i < text.len; i++)
         buf_addf(body, text.at[i] == '\n' ? "\\n" : "%c", text.at[i]);
     buf_addf(body, "\"}");

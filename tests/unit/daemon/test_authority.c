@@ -120,7 +120,7 @@ static void rights_are_the_roles_and_the_channels(void **state)
 static void a_wrong_policy_is_told_and_a_stale_one_is_refused(void **state)
 {
     struct world *w = *state;
-    struct registry_question q = { .text = BYTES("bad"), .version = 1 };
+    struct registry_question q = { .text = BYTES("bad"), .why = "to see", .version = 1 };
     AUTO_TOLD(told);
 
     assert_int_equal(admin(w, REGISTRY_ASK_POLICY_APPLY, q, &told), RC_OK);

@@ -18,6 +18,7 @@ static uint64_t active(struct world *w)
 static enum rc put(struct world *w, const char *text, bool only_check)
 {
     struct registry_question q = { .text = bytes_of_text(text),
+                                   .why = "to see",
                                    .version = active(w),
                                    .only_check = only_check };
     AUTO_TOLD(told);
@@ -77,7 +78,8 @@ static void a_short_text_is_compiled_aside_too(void **state)
     struct world *w = *state;
 
     begin_to(w, REGISTRY_ASK_POLICY_APPLY,
-             (struct registry_question){ .text = BYTES("# good slow"), .version = 1 });
+             (struct registry_question){
+                 .text = BYTES("# good slow"), .why = "to see", .version = 1 });
     others_are_answered(w);
     assert_false(has_answer(w, 0));
     assert_true(has_answer(w, WAIT_MS));
@@ -151,6 +153,7 @@ static enum rc break_policy(struct store_txn *txn, void *with)
 {
     const struct registry_policy_new broken = { .author = BYTES("first"),
                                                 .text = { .octets = BYTES("no policy at all") },
+                                                .why = BYTES("to see"),
                                                 .replaces = 1 };
     uint64_t version = 0;
 

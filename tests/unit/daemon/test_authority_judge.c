@@ -33,7 +33,7 @@ static enum rc try_it(struct world *w, uint8_t who, enum registry_ask ask,
 /* Whatever version is active; the rules begin on line 2. */
 static uint64_t apply(struct world *w, const char *rules)
 {
-    struct registry_question q = { 0 };
+    struct registry_question q = { .why = "to see" };
     AUTO_BUF(text, REGISTRY_POLICY_MAX);
     AUTO_TOLD(told);
 
@@ -239,6 +239,7 @@ static enum rc break_policy(struct store_txn *txn, void *with)
 {
     const struct registry_policy_new broken = { .author = BYTES("first"),
                                                 .text = { .octets = BYTES("no policy at all") },
+                                                .why = BYTES("it slipped in"),
                                                 .replaces = 1 };
     uint64_t version = 0;
 

@@ -68,7 +68,7 @@ static void send_all(struct world *w, uint8_t correlation, const struct registry
 static enum rc apply(struct world *w, uint8_t who, uint8_t correlation,
                      const struct registry_name *name, uint64_t replaces, struct told *told)
 {
-    const struct registry_question q = { .name = *name, .version = replaces };
+    const struct registry_question q = { .name = *name, .why = "to see", .version = replaces };
 
     return as(w, who, correlation, REGISTRY_ASK_POLICY_APPLY, q, told);
 }
@@ -303,7 +303,7 @@ static void begin_to_apply(struct world *w, const struct registry_name *name)
 {
     const struct link_kind *kind =
         link_protocol_kind(registry_door_protocol(), REGISTRY_ASK_POLICY_APPLY);
-    struct registry_question q = { .name = *name, .version = 1 };
+    struct registry_question q = { .name = *name, .why = "to see", .version = 1 };
     AUTO_BUF(body, LINK_BODY_MAX);
 
     q.preamble.actor.known = true;

@@ -163,7 +163,8 @@ static void change_something(struct world *w, unsigned *random, uint64_t *policy
     } else {
         act = (struct act){ .run = do_policy,
                             .count = *policy,
-                            .text = BYTES("a policy's text") };
+                            .text = BYTES("a policy's text"),
+                            .why = BYTES("to see") };
     }
     if (world_do(w, &act) == RC_OK && what == 7)
         *policy = act.version;

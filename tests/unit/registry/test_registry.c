@@ -1,5 +1,8 @@
 #include "tests/unit/registry/world.h"
 
+#include "registry/rows.h"
+#include "registry/text.h"
+
 static void a_device_is_registered_until_its_first_certificate(void **state)
 {
     struct world *w = *state;
@@ -249,7 +252,7 @@ static enum rc do_show_policy(struct store_txn *txn, struct act *act)
 static void a_policy_replaces_the_one_that_its_author_saw(void **state)
 {
     struct world *w = *state;
-    struct act put = { .run = do_policy, .text = BYTES("first") };
+    struct act put = { .run = do_policy, .text = BYTES("first"), .why = BYTES("to begin") };
     struct act show = { .run = do_show_policy, .text = BYTES("first") };
 
     assert_int_equal(world_do(w, &show), RC_NOT_FOUND);
@@ -259,11 +262,16 @@ static void a_policy_replaces_the_one_that_its_author_saw(void **state)
     put.why = BYTES("the first was empty");
     assert_int_equal(world_do(w, &put), RC_EXISTS);
     put.count = 1;
+    put.why = BYTES("");
+    assert_int_equal(world_do(w, &put), RC_MALFORMED);
+    put.why = BYTES("   ");
+    assert_int_equal(world_do(w, &put), RC_MALFORMED);
     put.why.len = REGISTRY_LABEL_MAX + 1;
     assert_int_equal(world_do(w, &put), RC_LIMIT);
     put.why = BYTES("the first was empty");
     assert_int_equal(world_do(w, &put), RC_OK);
     show.version = 1;
+    show.why = BYTES("to begin");
     assert_int_equal(world_do(w, &show), RC_OK);
     assert_false(show.known);
     show.version = 0;
@@ -274,20 +282,33 @@ static void a_policy_replaces_the_one_that_its_author_saw(void **state)
     assert_true(show.known);
 }
 
-/* A registry of before versions kept their reason. */
+/* As version 1 was kept before versions had a reason. */
+static enum rc do_old_policy(struct store_txn *txn, struct act *act)
+{
+    AUTO_BUF(row, STORE_VALUE_MAX);
+    struct store_number key = store_key_number(1);
+    const struct registry_text text = { .octets = act->text };
+
+    buf_add_u64(&row, (uint64_t)act->now_ms);
+    buf_add_sized16(&row, BYTES("root"));
+    registry_text_write(&text, &row);
+    TRY(store_txn_insert(txn, REGISTRY_POLICIES, BYTES_OF(key.at), buf_bytes(&row)));
+    return registry_fact_put_number(txn, BYTES("policy"), 1);
+}
+
 static void a_table_that_is_new_appears_in_a_registry_that_is_there(void **state)
 {
     struct world *w = *state;
-    struct act put = { .run = do_policy, .text = BYTES("first") };
+    struct act old = { .run = do_old_policy, .text = BYTES("first") };
+    struct act put = { .run = do_policy, .text = BYTES("first"), .count = 1 };
     struct act show = { .run = do_show_policy, .text = BYTES("first"), .version = 1 };
 
     store_close(w->store);
     world_open_with(w, REGISTRY_POLICY_WHYS);
-    assert_int_equal(world_do(w, &put), RC_OK);
+    assert_int_equal(world_do(w, &old), RC_OK);
     store_close(w->store);
     world_open(w);
     assert_int_equal(world_do(w, &show), RC_OK);
-    put.count = 1;
     put.why = BYTES("now there is one");
     assert_int_equal(world_do(w, &put), RC_OK);
     assert_int_equal(world_do(w, &show), RC_OK);

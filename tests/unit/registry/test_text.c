@@ -21,9 +21,9 @@ static enum rc do_put(struct store_txn *txn, struct act *act)
 {
     struct text_act *a = (void *)act;
 
-    const struct registry_policy_new new = { .author = BYTES("root"),
-                                             .text = a->text,
-                                             .replaces = act->count };
+    const struct registry_policy_new new = {
+        .author = BYTES("root"), .text = a->text, .why = BYTES("to see"), .replaces = act->count
+    };
     TRY(registry_policy_put(txn, &new, act->now_ms, &a->version));
     return store_txn_count(txn, REGISTRY_TEXTS, &a->rows);
 }
