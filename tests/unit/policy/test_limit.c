@@ -5,11 +5,12 @@
 /* Of the first rule that has one. */
 static uint64_t key_of(const char *text)
 {
+    struct policy_effort effort = { .most = UINT64_MAX };
     struct policy_rules rules = { 0 };
     struct policy_errors errors = { 0 };
     uint64_t key = 0;
 
-    if (policy_parse(bytes_of_text(text), &errors, &rules) != RC_OK)
+    if (policy_parse(bytes_of_text(text), &effort, &errors, &rules) != RC_OK)
         fail_msg("%s: %s", text, fault_text());
     assert_int_equal(policy_limit_keys(&rules), RC_OK);
     for (size_t i = 0; i < rules.count; i++) {
@@ -107,6 +108,7 @@ static void a_list_is_one_limit(void **state)
     AUTO_BUF(text, 1 << 20);
     struct policy_rules rules = { 0 };
     struct policy_errors errors = { 0 };
+    struct policy_effort effort = { .most = UINT64_MAX };
 
     (void)state;
     buf_addf(&text, "allow device \"d\" connect\nallow device \"d0\"");
@@ -116,7 +118,7 @@ static void a_list_is_one_limit(void **state)
     for (unsigned i = 1; i < 1000; i++)
         buf_addf(&text, ", \"t%u\"", i);
     buf_addf(&text, " limit 1/s\nallow device publish \"t0\" limit 1/s");
-    assert_int_equal(policy_parse(buf_bytes(&text), &errors, &rules), RC_OK);
+    assert_int_equal(policy_parse(buf_bytes(&text), &effort, &errors, &rules), RC_OK);
     assert_int_equal(policy_limit_keys(&rules), RC_OK);
     assert_int_equal(rules.count, 90002);
     assert_int_equal(rules.at[0].limit_key, 0);
