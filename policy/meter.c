@@ -227,7 +227,7 @@ static enum rc number_orders(struct metering *m, struct limited **sorted)
 
     for (size_t i = 0; i < m->count; i++)
         sorted[i] = &m->at[i];
-    for (size_t side = 0; side < m->sides; side++)
+    for (size_t side = 0; side < POLICY_METERED; side++)
         if (m->counts[side] > 1)
             qsort(sides[side], m->counts[side], sizeof *sorted, compare_order);
     TRY(policy_arena_take(&m->study->arena,
