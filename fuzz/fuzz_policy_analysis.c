@@ -207,6 +207,72 @@ static void check_same(const struct policy *old, const struct policy *new,
     policy_reach_clear(&reach);
 }
 
+enum { ASKED = 7 };
+static const struct asked {
+    enum policy_action action;
+    struct bytes resource;
+} ASKS[ASKED] = {
+    { POLICY_CONNECT, { NULL, 0 } },    { POLICY_PUBLISH, BYTES("a") },
+    { POLICY_PUBLISH, BYTES("a/b") },   { POLICY_RECEIVE, BYTES("a/d/x") },
+    { POLICY_SUBSCRIBE, BYTES("a/#") }, { POLICY_SUBSCRIBE, BYTES("a/+") },
+    { POLICY_SUBSCRIBE, BYTES("a/b") },
+};
+
+static bool decide_all(const struct policy *policy, struct policy_decision *decisions)
+{
+    struct policy_session session;
+
+    if (policy_bind(policy, &DEVICE, &session) != RC_OK)
+        return false;
+    for (size_t i = 0; i < ASKED; i++) {
+        const struct policy_request request = { .action = ASKS[i].action,
+                                                .resource = ASKS[i].resource,
+                                                .known = POLICY_KNOWS_QOS,
+                                                .qos = 1 };
+        decisions[i] = policy_decide_request(&session, &request);
+    }
+    return true;
+}
+
+static bool is_limited_alike(const struct policy_obligations *x,
+                             const struct policy_obligations *y)
+{
+    return (uint64_t)x->rate * (uint64_t)y->rate_ms ==
+               (uint64_t)y->rate * (uint64_t)x->rate_ms &&
+           x->burst == y->burst;
+}
+
+/* What is counted together is so in both. */
+static bool is_counted_alike(const struct policy_decision *old,
+                             const struct policy_decision *new, size_t i, size_t j)
+{
+    if (old[i].obligations.rate == 0 || old[j].obligations.rate == 0)
+        return true;
+    return (old[i].limit_rule == old[j].limit_rule) == (new[i].limit_rule == new[j].limit_rule);
+}
+
+static void check_alike(const struct policy *old_policy, const struct policy *new_policy)
+{
+    struct policy_decision old[ASKED], new[ASKED];
+
+    if (!decide_all(old_policy, old) || !decide_all(new_policy, new))
+        return;
+    for (size_t i = 0; i < ASKED; i++) {
+        if (old[i].allowed != new[i].allowed)
+            abort();
+        if (!old[i].allowed)
+            continue;
+        if ((old[i].obligations.rate == 0) != (new[i].obligations.rate == 0) ||
+            !is_limited_alike(&old[i].obligations, &new[i].obligations) ||
+            old[i].obligations.lease_ms != new[i].obligations.lease_ms ||
+            old[i].obligations.log_full != new[i].obligations.log_full)
+            abort();
+        for (size_t j = 0; j < i; j++)
+            if (old[j].allowed && !is_counted_alike(old, new, i, j))
+                abort();
+    }
+}
+
 /* Two policies with a zero between them. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
@@ -224,12 +290,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (zero == NULL ||
         policy_compile((struct bytes){ zero + 1, len - first - 1 }, 2, &errors, &new) != RC_OK)
         return 0;
-    if (policy_diff(old, new, &FLEET, &diff) == RC_OK) {
+    enum rc rc = policy_diff(old, new, &FLEET, &diff);
+    if (rc == RC_OK)
         policy_diff_write(&diff, &text);
-        if (diff.count == 0) {
-            check_same(old, new, old);
-            check_same(old, new, new);
-        }
+    if (rc == RC_OK && diff.count == 0) {
+        check_same(old, new, old);
+        check_same(old, new, new);
+        check_alike(old, new);
     }
     policy_diff_clear(&diff);
     return 0;

@@ -80,8 +80,8 @@ static enum rc judge_meters(struct policy_differ *d, uint32_t left, uint32_t rig
     TRY(policy_duty_counted(verdicts, left, &before));
     TRY(policy_duty_counted(verdicts, right, &after));
     if (before == after && d->of_filters) {
-        TRY(policy_duty_of_filters(verdicts, left, &before));
-        TRY(policy_duty_of_filters(verdicts, right, &after));
+        TRY(policy_duty_of_filters(verdicts, left, d->meters.turns, &before));
+        TRY(policy_duty_of_filters(verdicts, right, d->meters.turns, &after));
     }
     return before == after ? RC_OK : find_change(d, &CHANGED, made);
 }

@@ -270,7 +270,22 @@ static bool is_idle(const struct policy_verdicts *verdicts, const struct policy_
     return false;
 }
 
-enum rc policy_duty_of_filters(struct policy_verdicts *verdicts, uint32_t colour,
+/* How many limits are alike, stand before it, and count something else? */
+static uint32_t rank_among(const struct policy_verdicts *verdicts,
+                           const struct policy_voices *voices, const struct policy_duties *own)
+{
+    uint32_t rank = 0;
+
+    for (size_t i = 0; i < voices->count; i++) {
+        struct policy_duties other = policy_verdicts_get_duties(verdicts, voices->at[i].duties);
+        rank += policy_verdicts_is_live(voices, &voices->at[i]) &&
+                policy_duty_is_alike(&other.asked, &own->asked) &&
+                other.meter.what != own->meter.what && other.meter.order < own->meter.order;
+    }
+    return rank;
+}
+
+enum rc policy_duty_of_filters(struct policy_verdicts *verdicts, uint32_t colour, bool turns,
                                uint32_t *counted)
 {
     struct policy_voices voices = policy_verdicts_get(verdicts, colour);
@@ -279,12 +294,14 @@ enum rc policy_duty_of_filters(struct policy_verdicts *verdicts, uint32_t colour
     for (size_t i = 0; i < voices.count; i++) {
         struct policy_voice voice = voices.at[i];
         struct policy_duties duties = policy_verdicts_get_duties(verdicts, voice.duties);
-        voice.rule = POLICY_NO_RULE;
+        if (!policy_verdicts_is_live(&voices, &voices.at[i]) ||
+            is_idle(verdicts, &voices, &voices.at[i]))
+            continue;
+        voice.rule = turns ? POLICY_NO_RULE : rank_among(verdicts, &voices, &duties);
+        duties.meter.order = turns ? duties.meter.order : 0;
         reduce(&duties.asked);
         TRY(policy_verdicts_duties(verdicts, &duties, &voice.duties));
-        if (policy_verdicts_is_live(&voices, &voices.at[i]) &&
-            !is_idle(verdicts, &voices, &voices.at[i]))
-            TRY(policy_verdicts_put(verdicts, &voice));
+        TRY(policy_verdicts_put(verdicts, &voice));
     }
     return policy_verdicts_finish(verdicts, counted);
 }

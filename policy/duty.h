@@ -19,6 +19,8 @@ enum rc policy_duty_asked(struct policy_verdicts *verdicts, uint32_t colour, uin
 enum rc policy_duty_counted(struct policy_verdicts *verdicts, uint32_t colour,
                             uint32_t *counted);
 /* Likewise, of subscriptions: all rules of which some may be those that allow all of a filter,
- * and what they oblige to. What another one allows, too, with all that, is left out. */
-enum rc policy_duty_of_filters(struct policy_verdicts *verdicts, uint32_t colour,
+ * and what they oblige to. What another one allows, too, with all that, is left out. turns:
+ * rules that have no topic in common may allow a filter together, so their order matters, too.
+ */
+enum rc policy_duty_of_filters(struct policy_verdicts *verdicts, uint32_t colour, bool turns,
                                uint32_t *counted);

@@ -227,7 +227,7 @@ static enum rc number_orders(struct metering *m, struct limited **sorted)
 
     for (size_t i = 0; i < m->count; i++)
         sorted[i] = &m->at[i];
-    for (size_t side = 0; side < m->sides; side++)
+    for (size_t side = 0; side < POLICY_METERED; side++)
         if (m->counts[side] > 1)
             qsort(sides[side], m->counts[side], sizeof *sorted, compare_order);
     TRY(policy_arena_take(&m->study->arena,
@@ -238,16 +238,26 @@ static enum rc number_orders(struct metering *m, struct limited **sorted)
 
 /* ---- Of each rule ---- */
 
-static bool obliges_subscriptions(const struct metering *m)
+static bool goes_on(struct bytes filter)
+{
+    const struct bytes end = BYTES("+/#");
+
+    return filter.len >= end.len &&
+           bytes_equal((struct bytes){ filter.at + filter.len - end.len, end.len }, end);
+}
+
+static void look_at_subscriptions(struct metering *m)
 {
     for (size_t side = 0; side < m->sides; side++)
         for (size_t i = 0; i < m->rules[side]->count; i++) {
             const struct policy_rule *rule = &m->rules[side]->at[i];
-            if (rule->effect == POLICY_ALLOW && rule->actions & 1U << POLICY_SUBSCRIBE &&
-                policy_posting_obliges(&rule->obligations))
-                return true;
+            if (rule->effect != POLICY_ALLOW || !(rule->actions & 1U << POLICY_SUBSCRIBE))
+                continue;
+            if (policy_posting_obliges(&rule->obligations))
+                m->meters->subscriptions = true;
+            if (goes_on(rule->filter))
+                m->meters->turns = true;
         }
-    return false;
 }
 
 static enum rc write_meters(struct metering *m)
@@ -281,7 +291,7 @@ static enum rc make(struct metering *m)
                           &sorted));
     number_counted(m, sorted);
     TRY(number_orders(m, sorted));
-    m->meters->subscriptions = obliges_subscriptions(m);
+    look_at_subscriptions(m);
     return write_meters(m);
 }
 

@@ -19,7 +19,8 @@ enum { POLICY_METERED = 2 };
 struct policy_meters {
     struct policy_meter *of[POLICY_METERED]; /* by place of the rule */
     bool subscriptions;                      /* filters are there */
-    bool moved;                              /* some rule stands elsewhere in the order */
+    bool turns; /* some end in +/#, so rules for single levels may complete them */
+    bool moved; /* some rule stands elsewhere in the order */
 };
 /* Of one policy or two; in the study's arena. RC_NOMEM. */
 enum rc policy_meters_make(struct policy_study *study, const struct policy_rules *const *rules,

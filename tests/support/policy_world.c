@@ -12,6 +12,12 @@ enum { FILTER_LEVELS = 2, FILTER_LEVELS_LONG = 3, WORDS_MAX = 9 };
 
 static uint64_t dice;
 static unsigned filter_levels = FILTER_LEVELS;
+static bool crowded;
+
+void world_crowd(bool on)
+{
+    crowded = on;
+}
 
 void world_seed(uint64_t seed)
 {
@@ -136,6 +142,7 @@ static void add_filter(struct buf *text, bool conditions)
     static const char *const DOUBTFUL[] = { "${line.id}",    "${device.profile}",
                                             "$${line.id}",   "${device.profile}a",
                                             "$${device.id}", "${line.id}${device.id}" };
+    static const char *const FEW[] = { "a", "a", "b", "+", "+", "${device.id}" };
     const unsigned levels = 1 + world_roll(filter_levels);
     const bool rest = world_roll(3) == 0;
 
@@ -144,6 +151,8 @@ static void add_filter(struct buf *text, bool conditions)
         const char *level = conditions && world_roll(4) == 0 ? WORLD_PICK(DOUBTFUL)
                             : i == 0 && world_roll(8) == 0   ? "$s"
                                                              : WORLD_PICK(LEVELS);
+        if (crowded)
+            level = WORLD_PICK(FEW);
         bool alone = levels == 1 && !rest && *level == '\0'; /* no filter */
         buf_addf(text, "%s%s", i == 0 ? "" : "/", alone ? "a" : level);
     }
@@ -160,7 +169,8 @@ static void add_rule(struct buf *text, bool conditions)
     static const char *const WHEN[] = { "message.qos = 1", "not message.qos = 1",
                                         "message.size < 100", "client.id is known",
                                         "message.qos = 1 and message.size < 100" };
-    bool allow = world_roll(3) > 0;
+    static const char *const LIMITS[] = { "1/s", "1/s", "60/m burst 1", "2/s" };
+    bool allow = world_roll(3) > 0 || (crowded && world_roll(3) > 0);
 
     buf_addf(text, "%s %s ", allow ? "allow" : "deny", WORLD_PICK(WHO));
     if (world_roll(6) == 0) {
@@ -168,22 +178,40 @@ static void add_rule(struct buf *text, bool conditions)
     } else {
         buf_addf(text, "%s", WORLD_PICK(WHAT));
         add_filter(text, conditions);
+        if (world_roll(4) == 0) {
+            buf_addf(text, ",");
+            add_filter(text, conditions);
+        }
     }
     if (conditions && world_roll(2) == 0)
         buf_addf(text, " when %s", WORLD_PICK(WHEN));
-    if (allow && world_roll(8) == 0)
-        buf_addf(text, " limit %u/s", 1 + world_roll(2));
+    if (allow && (world_roll(3) == 0 || (crowded && world_roll(3) > 0)))
+        buf_addf(text, " limit %s", WORLD_PICK(LIMITS));
+    if (allow && world_roll(16) == 0)
+        buf_addf(text, " payload %u", 1000 + world_roll(2));
+    if (allow && world_roll(16) == 0)
+        buf_addf(text, " lease %uh", 1 + world_roll(2));
     if (world_roll(8) == 0)
         buf_addf(text, " log full");
     buf_addf(text, "\n");
 }
 
-static void read_policy(struct world_policy *made)
+const char *const world_filters[WORLD_FILTERS] = {
+    "#",   "+",     "+/#",    "+/+", "+/+/#", "a/#",  "a/+",   "a/+/#",
+    "+/a", "+/a/#", "a/a/#",  "b/#", "b/+/#", "aa/#", "aa/+",  "/#",
+    "/+",  "$s/#",  "$s/+/#", "z/#", "a//#",  "+/b",  "+/b/#", "+//#",
+};
+
+void world_read(struct world_policy *made, struct bytes written)
 {
     struct policy_effort effort = { .most = UINT64_MAX };
     struct policy_errors errors = { 0 };
-    struct bytes text = bytes_of_text(made->text);
 
+    assert_true(written.len < sizeof made->text);
+    if (written.len > 0)
+        memcpy(made->text, written.at, written.len);
+    made->text[written.len] = '\0';
+    struct bytes text = bytes_of_text(made->text);
     if (policy_compile(text, 7, &errors, &made->policy) != RC_OK)
         fail_msg("%s: %s", fault_reason(), made->text);
     assert_int_equal(policy_parse(text, &effort, &errors, &made->rules), RC_OK);
@@ -192,36 +220,62 @@ static void read_policy(struct world_policy *made)
 void world_make(struct world_policy *made, bool conditions)
 {
     AUTO_BUF(text, WORLD_TEXT_MAX);
-    const char *done = NULL;
 
     for (unsigned i = world_roll(6); i > 0; i--)
         add_rule(&text, conditions);
     if (world_roll(4) == 0)
         buf_addf(&text, "group \"%s\" = { \"%s\" }\n", world_roll(2) ? "g" : "h",
                  WORLD_PICK(NAME));
-    assert_int_equal(buf_text(&text, &done), RC_OK);
-    memcpy(made->text, done, strlen(done) + 1);
-    read_policy(made);
+    world_read(made, buf_bytes(&text));
+}
+
+/* As it is, or each of two resources in a rule of its own. */
+static void add_line(struct buf *text, const char *line, size_t len)
+{
+    const char *comma = memmem(line, len, "\", \"", 4);
+
+    if (comma == NULL || line[0] == 'g' || world_roll(2) == 0) {
+        buf_addf(text, "%.*s", (int)len, line);
+        return;
+    }
+    const char *first = comma, *second = comma + 4, *end = strchr(second, '"');
+    while (first[-1] != '"')
+        first--;
+    int rest = (int)(line + len - end);
+    buf_addf(text, "%.*s%.*s", (int)(comma - line), line, rest, end);
+    buf_addf(text, "%.*s%.*s%.*s", (int)(first - line), line, (int)(end - second), second, rest,
+             end);
+}
+
+static const char *last_line(const struct world_policy *made)
+{
+    const char *last = made->text;
+
+    for (const char *line = last; *line != '\0'; line += strcspn(line, "\n") + 1)
+        last = line;
+    return last;
 }
 
 void world_change(const struct world_policy *from, struct world_policy *made, bool conditions)
 {
     AUTO_BUF(text, WORLD_TEXT_MAX);
-    const char *done = NULL;
 
+    const char *last = last_line(from);
+    bool first = world_roll(3) == 0;
+
+    if (first)
+        buf_addf(&text, "%s", last);
     for (const char *line = from->text; *line != '\0';) {
         size_t len = strcspn(line, "\n") + 1;
-        if (world_roll(4) > 0)
-            buf_add(&text, (struct bytes){ (const uint8_t *)line, len });
+        if (world_roll(4) > 0 && !(first && line == last))
+            add_line(&text, line, len);
         line += len;
     }
     for (unsigned i = world_roll(3); i > 0; i--)
         add_rule(&text, conditions);
     if (world_roll(6) == 0)
         buf_addf(&text, "group \"h\" = { \"%s\" }\n", WORLD_PICK(NAME));
-    assert_int_equal(buf_text(&text, &done), RC_OK);
-    memcpy(made->text, done, strlen(done) + 1);
-    read_policy(made);
+    world_read(made, buf_bytes(&text));
 }
 
 void world_clear(struct world_policy *made)

@@ -33,20 +33,24 @@ int world_tell_all(void **state);
 /* The dice of one test. */
 void world_seed(uint64_t seed);
 unsigned world_roll(unsigned sides);
+/* From now on rules have few different levels, so that they meet, and most have limits. */
+void world_crowd(bool on);
 #define WORLD_PICK(list) ((list)[world_roll(sizeof(list) / sizeof *(list))])
 /* Those that could matter to the device. */
 const struct world_topics *world_topics_for(const struct policy_facts *device);
 struct bytes world_topic_for(const struct policy_facts *device); /* one of them */
 
-/* One rule a line. */
+/* One rule a line, of one resource or two. */
 struct world_policy {
     char text[WORLD_TEXT_MAX];
     struct policy *policy;
     struct policy_rules rules;
 };
 void world_make(struct world_policy *made, bool conditions);
-/* Without some of its lines, and with others. */
+/* Without some of its lines, with others, with some rules in two, and perhaps the last line
+ * first. */
 void world_change(const struct world_policy *from, struct world_policy *made, bool conditions);
+void world_read(struct world_policy *made, struct bytes text);
 void world_clear(struct world_policy *made);
 
 /* The request in one of WORLD_REQUESTS ways that conditions tell apart; in the first nothing is
@@ -60,5 +64,12 @@ struct policy_decision world_decide(const struct world_policy *made,
                                     unsigned which);
 /* An area's filter, without facts. */
 bool world_matches(struct bytes filter, struct bytes topic);
+/* Of what is allowed by both: is the same asked for, and counted with the same other acts? */
+bool world_asks_the_same(const struct policy_decision *a, const struct policy_decision *b);
+bool world_is_same_duty(const struct world_policy *old, const struct policy_decision *a,
+                        const struct world_policy *new, const struct policy_decision *b);
+/* Filters with wildcards, one of each kind, to subscribe to. */
+enum { WORLD_FILTERS = 24 };
+extern const char *const world_filters[WORLD_FILTERS];
 /* Is the topic in an area without facts? */
 bool world_holds(const struct policy_area *area, enum policy_action action, struct bytes topic);
