@@ -59,7 +59,8 @@ def poor_world():
 
 def turned_away(small):
     """How many the log tells of, that found no place."""
-    return sum(record.get("aggregate", {}).get("count", 1) for record in small.audit(action="handshake", decision="denied")
+    return sum(record.get("aggregate", {}).get("count", 1)
+               for record in small.audit(action="handshake", decision="denied")
                if record["reason"] == "turned away: no place is left")
 
 
@@ -86,7 +87,8 @@ def test_strangers_over_https_do_not_take_the_devices_places(small):
 def came(small, who, source):
     """How many sessions of this certificate's, from there, the log tells of."""
     return sum(record.get("aggregate", {}).get("count", 1)
-               for record in small.audit(action="handshake", decision="allowed", peer=source, certificate=who.fingerprint)
+               for record in small.audit(action="handshake", decision="allowed", peer=source,
+                                         certificate=who.fingerprint)
                if record["actor"]["id"] == who.id)
 
 
