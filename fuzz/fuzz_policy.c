@@ -5,7 +5,7 @@
 
 #include "policy/condition.h"
 
-/* A set is read once for each fact, which are two dozen; its shortest member has three octets.
+/* A set is read once for each fact, which are two dozen; its shortest member has two octets.
  */
 enum { STEPS_PER_OCTET = 256 };
 

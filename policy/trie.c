@@ -98,13 +98,17 @@ uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
     return POLICY_NONE;
 }
 
-static void take_slot(const struct policy_trie *trie, uint32_t child)
+/* Levels that share a place, by chance or made so, are passed one by one. */
+static enum rc take_slot(const struct policy_trie *trie, uint32_t child)
 {
     const struct policy_node *node = &trie->nodes[child];
     struct bytes text = policy_trie_level(node);
     struct policy_level level = { text, hash_level(text) };
 
-    trie->slots[find_slot(trie, node->parent, &level)] = child;
+    size_t at = find_slot(trie, node->parent, &level);
+    trie->slots[at] = child;
+    return policy_effort_spend(trie->effort, (at - first_slot(trie, node->parent, &level)) &
+                                                 (trie->slot_count - 1));
 }
 
 /* Half of them stay free. */
@@ -123,27 +127,27 @@ static enum rc grow_slots(struct policy_trie *trie)
         const struct policy_node *node = &trie->nodes[i];
         if (node->edge == POLICY_EDGE_LITERAL &&
             trie->nodes[node->parent].literal == POLICY_MANY)
-            take_slot(trie, i);
+            TRY(take_slot(trie, i));
     }
     return RC_OK;
 }
 
 /* The second child brings the first along. */
-static void link_literal(struct policy_trie *trie, uint32_t parent, uint32_t child)
+static enum rc link_literal(struct policy_trie *trie, uint32_t parent, uint32_t child)
 {
     uint32_t *only = &trie->nodes[parent].literal;
 
     if (*only == POLICY_NONE) {
         *only = child;
-        return;
+        return RC_OK;
     }
     if (*only != POLICY_MANY) {
-        take_slot(trie, *only);
+        TRY(take_slot(trie, *only));
         trie->slots_used++;
     }
     *only = POLICY_MANY;
-    take_slot(trie, child);
     trie->slots_used++;
+    return take_slot(trie, child);
 }
 
 static enum rc add_node(struct policy_trie *trie, const struct policy_node *node,
@@ -267,7 +271,7 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
     else if (node.edge == POLICY_EDGE_FACT)
         trie->nodes[parent].first_fact = *place;
     else
-        link_literal(trie, parent, *place);
+        TRY(link_literal(trie, parent, *place));
     return RC_OK;
 }
 
