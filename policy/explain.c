@@ -218,7 +218,65 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
     }
 }
 
-/* A denial whose condition nobody could answer denies, and says so. */
+/* Whether a denial has to do with what was asked for: wildcards share topics with all there is.
+ */
+static enum policy_truth meets(const struct question *q, struct bytes filter)
+{
+    struct policy_levels f = policy_topic_levels(filter);
+    struct policy_levels asked = policy_topic_levels(q->request->resource);
+    enum policy_truth all = POLICY_YES;
+
+    while (f.more && asked.more) {
+        struct bytes pattern = policy_topic_next(&f), level = policy_topic_next(&asked);
+        if (policy_topic_is_hash(pattern) || policy_topic_is_hash(level))
+            return all;
+        if (policy_topic_is_plus(pattern) || policy_topic_is_plus(level))
+            continue;
+        enum policy_truth is = policy_view_level_is(&q->view, pattern, level);
+        if (is == POLICY_NO)
+            return POLICY_NO;
+        all = is == POLICY_PERHAPS ? is : all;
+    }
+    struct policy_levels *longer = f.more ? &f : &asked;
+    return !longer->more || policy_topic_is_hash(policy_topic_next(longer)) ? all : POLICY_NO;
+}
+
+/* Of the rule that denies, as it is written, what denies only since nobody knows a fact in its
+ * resource; NULL if that is not why. */
+static const struct policy_rule *find_doubt(const struct question *q,
+                                            const struct policy_rule *rule, size_t left)
+{
+    const struct policy_rule *doubtful = NULL;
+    uint32_t number = rule->number;
+
+    for (; left > 0 && rule->number == number; rule++, left--) {
+        if (policy_action_resource(q->request->action) == POLICY_NOTHING || !concerns(q, rule))
+            continue;
+        enum policy_truth is = meets(q, rule->filter);
+        if (is == POLICY_YES)
+            return NULL;
+        if (is == POLICY_PERHAPS && doubtful == NULL)
+            doubtful = rule;
+    }
+    return doubtful;
+}
+
+static void add_unknown(const struct question *q, struct bytes resource, struct buf *out)
+{
+    enum policy_fact fact;
+
+    buf_addf(out, "is for \"");
+    text_add_escaped(out, resource);
+    buf_addf(out, "\"");
+    while (policy_fact_next(&resource, &fact)) {
+        struct policy_value value = policy_view_fact(&q->view, fact);
+        if (value.type == POLICY_UNKNOWN)
+            buf_addf(out, "; %s is not %s", policy_fact_get(fact)->name,
+                     value.untold ? "told" : "known");
+    }
+}
+
+/* A denial whose condition, or whose resource, nobody could answer denies, and says so. */
 static void add_doubt(struct question *q, const struct policy_decision *decision,
                       const char *lead, struct buf *out)
 {
@@ -229,12 +287,18 @@ static void add_doubt(struct question *q, const struct policy_decision *decision
     while (rules->at[i].number < decision->rule)
         i++;
     uint32_t condition = rules->at[i].condition;
-    if (policy_condition_truth(rules, condition, &knowledge) != POLICY_PERHAPS)
+    bool asks = policy_condition_truth(rules, condition, &knowledge) == POLICY_PERHAPS;
+    const struct policy_rule *doubt =
+        asks ? NULL : find_doubt(q, &rules->at[i], rules->count - i);
+    if (!asks && doubt == NULL)
         return;
     buf_addf(out, "%s", lead);
     add_line(decision->line, decision->file, out);
     buf_addf(out, " ");
-    add_test(q, condition, out);
+    if (asks)
+        add_test(q, condition, out);
+    else
+        add_unknown(q, doubt->filter, out);
 }
 
 void policy_explain_more(const struct policy_session *session,
