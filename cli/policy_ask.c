@@ -4,6 +4,7 @@
 #include "cli/compile.h"
 #include "cli/fleet.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "audit/json.h"
@@ -289,6 +290,19 @@ static enum rc decide(struct asking *a, const struct policy_request *request, st
     return RC_OK;
 }
 
+/* What is none would count as not known, and be no question at all. */
+static enum rc check_address(const struct cli_call *call)
+{
+    const char *text = call->values[ADDRESS];
+    uint8_t address[16];
+
+    if (text == NULL || inet_pton(AF_INET, text, address) == 1 ||
+        inet_pton(AF_INET6, text, address) == 1)
+        return RC_OK;
+    return fault(RC_MALFORMED, "--address %s: one IPv4 or IPv6 address such as 192.0.2.7",
+                 text);
+}
+
 static enum rc can(const struct cli_call *call)
 {
     struct asking a = { .call = call, .source.call = call };
@@ -296,6 +310,7 @@ static enum rc can(const struct cli_call *call)
     struct told told = { 0 };
 
     TRY(read_request(call, &request));
+    TRY(check_address(call));
     enum rc rc = open_all(&a);
     if (rc == RC_OK)
         rc = decide(&a, &request, &told);
