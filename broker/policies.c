@@ -32,6 +32,7 @@ struct broker_policies {
     struct loop_watch ended;
     pthread_t thread;
     int event;
+    atomic_bool stop; /* what it compiles is not wanted any more */
     /* The thread's, while it is compiling; so are text and fetched. */
     struct broker_policy *made;
     enum rc hashed;
@@ -66,11 +67,11 @@ static struct broker_policy *new_policy(uint64_t version, const struct registry_
     return made;
 }
 
-static void compile(struct broker_policy *policy, struct bytes text)
+static void compile(struct broker_policy *policy, struct bytes text, const atomic_bool *stop)
 {
     struct policy_errors errors;
 
-    if (policy_compile(text, policy->version, &errors, &policy->policy) == RC_OK)
+    if (policy_compile_until(stop, text, policy->version, &errors, &policy->policy) == RC_OK)
         return;
     struct bytes why = bytes_of_text(fault_text());
     size_t len = why.len < sizeof policy->why ? why.len : sizeof policy->why - 1;
@@ -123,7 +124,7 @@ static void *run(void *with)
     bool right = is_what_its_name_says(&policies->fetched, text);
     policies->hashed = right ? RC_OK : RC_MALFORMED;
     if (right)
-        compile(policies->made, text);
+        compile(policies->made, text, &policies->stop);
     /* An eventfd takes 8 octets or fails for want of room, which one write cannot cause. */
     (void)!write(policies->event, &(const uint64_t){ 1 }, sizeof(uint64_t));
     return NULL;
@@ -147,8 +148,7 @@ static enum rc on_ended(struct loop_watch *watch, unsigned ready)
     (void)ready;
     join(policies);
     struct broker_policy *made = TAKE(policies->made);
-    bool wanted = policies->behind && made->version == policies->version &&
-                  registry_name_equal(&made->name, &policies->name);
+    bool wanted = policies->behind && !atomic_load(&policies->stop);
     if (wanted && policies->hashed == RC_OK) {
         install(policies, made);
         policies->here(policies->front);
@@ -167,6 +167,7 @@ static enum rc on_ended(struct loop_watch *watch, unsigned ready)
 
 static enum rc start(struct broker_policies *policies)
 {
+    atomic_store(&policies->stop, false);
     policies->made = new_policy(policies->version, &policies->name);
     if (policies->made == NULL)
         return fault(RC_NOMEM, "a policy");
@@ -297,6 +298,12 @@ static enum rc on_again(struct loop_timer *timer)
 
 /* ---- Following ---- */
 
+static bool is_made(const struct broker_policies *policies)
+{
+    return policies->made->version == policies->version &&
+           registry_name_equal(&policies->made->name, &policies->name);
+}
+
 void broker_policies_follow(struct broker_policies *policies, bool anew)
 {
     const struct broker_policy *current = policies->current;
@@ -311,6 +318,9 @@ void broker_policies_follow(struct broker_policies *policies, bool anew)
     policies->version = version;
     policies->name = text.name;
     policies->behind = true;
+    /* One is compiled at a time: a newer one, a rollback above all, waits for no other. */
+    if (policies->compiling && !is_made(policies))
+        atomic_store(&policies->stop, true);
     if (text.name.len > 0 && current != NULL && current->version == version &&
         registry_name_equal(&current->name, &text.name))
         policies->behind = false;
@@ -353,6 +363,7 @@ void broker_policies_free(struct broker_policies *policies)
 {
     if (policies == NULL)
         return;
+    atomic_store(&policies->stop, true);
     if (policies->compiling)
         join(policies);
     broker_policy_release(policies->made);

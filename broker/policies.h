@@ -10,7 +10,8 @@
  * The projection says which version there is. The text of a short one is in the projection, a
  * long one is fetched in parts; either is compiled by a thread of its own, and until it is
  * whole the former version stays in force, and nothing else waits for it: neither the workers
- * nor what follows in the feed. Only that its change is applied is not said before.
+ * nor what follows in the feed. Only that its change is applied is not said before. One that a
+ * newer version follows while it is compiled is given up for that.
  *
  * Belongs to the door's main thread, but for a policy that is held.
  */

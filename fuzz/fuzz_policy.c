@@ -5,6 +5,10 @@
 
 #include "policy/condition.h"
 
+/* A set is read once for each fact, which are two dozen; its shortest member has three octets.
+ */
+enum { STEPS_PER_OCTET = 256 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 
 /* What was read can be written, and places are places of the text. */
@@ -46,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     struct bytes text = { at, len };
     struct policy_errors errors = { 0 };
     struct policy_rules rules = { 0 };
+    struct policy_effort effort = { .most = UINT64_MAX };
     AUTO_OF(policy) *policy = NULL;
 
     enum rc rc = policy_compile(text, 1, &errors, &policy);
@@ -56,8 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (rc != RC_OK)
         return 0;
     if (!bytes_equal(text, policy_text(policy)) ||
-        policy_parse(text, &errors, &rules) != RC_OK ||
-        rules.written != policy_rule_count(policy))
+        policy_parse(text, &effort, &errors, &rules) != RC_OK ||
+        rules.written != policy_rule_count(policy) ||
+        effort.spent > STEPS_PER_OCTET * (len + 1))
         abort();
     check_rules(&rules);
     policy_rules_clear(&rules);

@@ -29,6 +29,40 @@ static enum rc take(void *with, const struct policy_who_entry *entry)
     return RC_OK;
 }
 
+/* One of an area's topics, if it has no exceptions; of what begins with `$`, that is `$+`, too.
+ */
+static void write_topic(const struct policy_area *area, struct buf *topic)
+{
+    for (size_t i = 0; i < area->filter.len; i++) {
+        uint8_t letter = area->filter.at[i];
+        buf_add_u8(topic, letter == '+' || letter == '#' ? 'x' : letter);
+    }
+}
+
+enum may { MAY_NOT, MAY, NO_SESSION };
+
+static enum may ask(const struct policy *policy, enum policy_action action, struct bytes topic)
+{
+    struct policy_session session;
+
+    if (policy_bind(policy, &DEVICE, &session) != RC_OK)
+        return NO_SESSION;
+    return policy_decide(&session, action, topic).allowed ? MAY : MAY_NOT;
+}
+
+/* What is surely reached is allowed at the door. */
+static void check_door(const struct policy *policy, const struct policy_reach_entry *entry)
+{
+    AUTO_BUF(topic, POLICY_TOPIC_MAX);
+
+    if (!entry->sure || entry->area.except_count > 0)
+        return;
+    write_topic(&entry->area, &topic);
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++)
+        if (entry->actions & 1U << action && ask(policy, action, buf_bytes(&topic)) == MAY_NOT)
+            abort();
+}
+
 /* Each topic that is surely reached is one that the device surely may use, and is allowed. */
 static void check_one(const struct policy *policy, const struct policy_reach_entry *entry)
 {
@@ -39,6 +73,7 @@ static void check_one(const struct policy *policy, const struct policy_reach_ent
                                       .resource = entry->area.filter };
     bool sure = false;
 
+    check_door(policy, entry);
     if (request.action != POLICY_SUBSCRIBE || !entry->sure || entry->area.except_count > 0)
         return;
     enum rc rc = policy_who(policy, request.action, request.resource, &FLEET, take, &sure);
@@ -101,6 +136,33 @@ static void check_all(const struct policy *policy)
     policy_diff_clear(&diff);
 }
 
+static void check_area(const struct policy *old, const struct policy *new,
+                       const struct policy_reach_entry *entry)
+{
+    AUTO_BUF(topic, POLICY_TOPIC_MAX);
+
+    write_topic(&entry->area, &topic);
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+        enum may before = ask(old, action, buf_bytes(&topic));
+        enum may after = ask(new, action, buf_bytes(&topic));
+        if (entry->actions & 1U << action && before != after && before != NO_SESSION &&
+            after != NO_SESSION)
+            abort();
+    }
+}
+
+/* Where no request is decided otherwise, none of what may be reached by one of them is. */
+static void check_same(const struct policy *old, const struct policy *new,
+                       const struct policy *reached)
+{
+    struct policy_reach reach = { 0 };
+
+    if (policy_reach(reached, &DEVICE, &reach) == RC_OK)
+        for (size_t i = 0; i < reach.count && i < 8; i++)
+            check_area(old, new, &reach.at[i]);
+    policy_reach_clear(&reach);
+}
+
 /* Two policies with a zero between them. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
@@ -118,8 +180,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (zero == NULL ||
         policy_compile((struct bytes){ zero + 1, len - first - 1 }, 2, &errors, &new) != RC_OK)
         return 0;
-    if (policy_diff(old, new, &FLEET, &diff) == RC_OK)
+    if (policy_diff(old, new, &FLEET, &diff) == RC_OK) {
         policy_diff_write(&diff, &text);
+        if (diff.count == 0) {
+            check_same(old, new, old);
+            check_same(old, new, new);
+        }
+    }
     policy_diff_clear(&diff);
     return 0;
 }

@@ -32,6 +32,9 @@ struct policy {
     bool timed;
 };
 
+/* As policy_compile(); what it takes is told in effort. */
+enum rc policy_bound_compile(struct bytes text, uint64_t version, struct policy_effort *effort,
+                             struct policy_errors *errors, struct policy **policy);
 /* A principal's trie, or POLICY_NONE. */
 uint32_t policy_bound_root(const struct policy *policy, enum policy_principal principal,
                            struct bytes name);
@@ -44,5 +47,6 @@ enum rc policy_bound_conditions(struct policy *policy);
 enum rc policy_bound_bind(const struct policy *policy, const struct policy_facts *facts,
                           const struct policy_given *given, uint32_t given_count,
                           struct policy_session *session);
-/* The policy's own tests; RC_MALFORMED with errors. */
-enum rc policy_expect_all(const struct policy *policy, struct policy_errors *errors);
+/* The policy's own tests; RC_MALFORMED with errors; RC_LIMIT, RC_CLOSED. */
+enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,
+                          struct policy_errors *errors);

@@ -65,6 +65,23 @@ static enum policy_truth matches(const struct deriving *d, struct bytes filter)
     return asked.more ? POLICY_NO : all;
 }
 
+/* A level with a fact that nobody knows is less than the + it is bound to. */
+static bool could_meet(const struct deriving *d, struct bytes filter)
+{
+    struct policy_levels f = policy_topic_levels(filter);
+    struct policy_levels asked = policy_topic_levels(d->request->resource);
+
+    while (f.more && asked.more) {
+        struct bytes pattern = policy_topic_next(&f), level = policy_topic_next(&asked);
+        if (policy_topic_is_hash(pattern) || policy_topic_is_hash(level))
+            return true;
+        if (!policy_topic_is_plus(pattern) && !policy_topic_is_plus(level) &&
+            policy_view_level_is(&d->view, pattern, level) == POLICY_NO)
+            return false;
+    }
+    return true;
+}
+
 /* All topics of a subscription, or some of them. */
 static enum rc overlaps(struct deriving *d, const struct policy_rule *rule,
                         enum policy_truth *truth, bool *in_part)
@@ -78,7 +95,8 @@ static enum rc overlaps(struct deriving *d, const struct policy_rule *rule,
     TRY(policy_parts_bind(rule, &d->class, &resource, &open));
     TRY(policy_language_filter(language, buf_bytes(&resource), true, 1, &topics));
     TRY(policy_language_intersect(language, d->asked, topics, &shared));
-    *truth = policy_language_is_empty(shared) ? POLICY_NO : open ? POLICY_PERHAPS : POLICY_YES;
+    bool none = policy_language_is_empty(shared) || (open && !could_meet(d, rule->filter));
+    *truth = none ? POLICY_NO : open ? POLICY_PERHAPS : POLICY_YES;
     *in_part = !policy_language_equal(shared, d->asked);
     policy_language_return(language, mark);
     return RC_OK;

@@ -73,6 +73,65 @@ static struct policy_facts facts_of(const struct policy_expectation *expectation
     return facts;
 }
 
+/* ---- What it may cost ---- */
+
+enum {
+    TEST = 4, /* steps */
+    VALUE_AT_ONCE = 128,
+    TOPIC_AT_ONCE = 16, /* octets */
+    DECISIONS_MOST = 5, /* of one trial */
+};
+
+static uint64_t cost_of(const struct policy_rules *rules, uint32_t condition)
+{
+    const struct policy_condition *c = &rules->conditions[condition];
+    uint64_t cost = TEST;
+
+    if (c->kind == POLICY_NOT)
+        return cost_of(rules, c->left);
+    if (c->kind != POLICY_TEST)
+        return cost_of(rules, c->left) + cost_of(rules, c->right);
+    for (uint32_t left = c->value_count; left > 0; left /= 2)
+        cost++;
+    return cost;
+}
+
+/* A session that is bound answers all the conditions that have slots. */
+static uint64_t cost_of_binding(const struct policy *policy)
+{
+    uint64_t cost = 1;
+
+    for (size_t slot = 0; slot < policy->slot_count; slot++)
+        cost += cost_of(&policy->rules, policy->slots[slot]);
+    return cost;
+}
+
+/* What compares texts takes longer with long ones. */
+static size_t longest_value(const struct policy *policy,
+                            const struct policy_expectation *expectation)
+{
+    size_t longest = expectation->name.len;
+
+    for (uint32_t i = 0; i < expectation->given_count; i++) {
+        const struct policy_given *given = &policy->rules.given[expectation->first_given + i];
+        if (given->value.text.len > longest)
+            longest = given->value.text.len;
+    }
+    return longest;
+}
+
+/* The worst topic or filter that there is for these rules. */
+static uint64_t cost_of_decision(const struct policy_session *session)
+{
+    uint64_t cost = 0;
+
+    for (uint32_t i = 0; i < session->root_count; i++) {
+        const struct policy_cost *root = &session->policy->trie.costs[session->roots[i]];
+        cost += root->steps + (uint64_t)root->denials;
+    }
+    return cost;
+}
+
 /* ---- What is asked ---- */
 
 /* A test, of one who has one role. */
@@ -80,6 +139,8 @@ struct trial {
     const struct policy *policy;
     const struct policy_expectation *expectation;
     const struct policy_given *given;
+    struct policy_effort *effort;
+    uint64_t binding; /* what that costs */
     struct policy_session session, hopeful;
     struct policy_request asked[2]; /* what is retained is judged once more, as `retain` */
     size_t asked_count;
@@ -104,7 +165,12 @@ static enum rc begin(struct trial *trial, const struct policy_facts *facts)
     trial->asked[1] =
         (struct policy_request){ .action = POLICY_RETAIN, .resource = e->resource };
     trial->asked_count = message && is_given(trial, POLICY_MESSAGE_RETAIN, true) ? 2 : 1;
+    const uint64_t values = 1 + longest_value(trial->policy, e) / VALUE_AT_ONCE;
+    const uint64_t topic = 1 + e->resource.len / TOPIC_AT_ONCE;
+    TRY(policy_effort_spend(trial->effort, values * trial->binding));
     TRY(policy_bound_bind(trial->policy, facts, trial->given, e->given_count, &trial->session));
+    TRY(policy_effort_spend(trial->effort, DECISIONS_MOST * values * topic *
+                                               cost_of_decision(&trial->session)));
     trial->hopeful = trial->session;
     trial->hopeful.hopes = true;
     return RC_OK;
@@ -164,8 +230,11 @@ static uint32_t untold_of_rule(const struct trial *trial,
 
     if (!decision->by_rule)
         return 0;
+    /* A limit that is reached here is told by the next one who spends. */
     for (size_t i = first_of(rules, decision->rule);
-         i < rules->count && rules->at[i].number == decision->rule; i++)
+         i < rules->count && rules->at[i].number == decision->rule &&
+         policy_effort_spend(trial->effort, 1) == RC_OK;
+         i++)
         untold |= untold_of_condition(rules, rules->at[i].condition, &view) |
                   policy_view_untold(&view, rules->at[i].filter);
     return untold;
@@ -261,12 +330,10 @@ static bool is_denied(const struct trial *trial, struct buf *why)
     return false;
 }
 
-static enum rc try_it(const struct policy *policy, const struct policy_expectation *expectation,
-                      const struct policy_facts *facts, const char *whom)
+static enum rc try_it(struct trial trial, const struct policy_facts *facts, const char *whom)
 {
     AUTO_BUF(why, 1024);
-    struct trial trial = { .policy = policy, .expectation = expectation };
-    bool wanted = expectation->effect == POLICY_ALLOW;
+    bool wanted = trial.expectation->effect == POLICY_ALLOW;
     const char *text = "it is not";
 
     TRY(begin(&trial, facts));
@@ -278,8 +345,9 @@ static enum rc try_it(const struct policy *policy, const struct policy_expectati
                  wanted ? "allowed" : "denied", whom, text);
 }
 
-static enum rc run(const struct policy *policy, const struct policy_expectation *expectation)
+static enum rc run(const struct trial *trial)
 {
+    const struct policy_expectation *expectation = trial->expectation;
     struct policy_facts facts = facts_of(expectation);
 
     if (expectation->action == POLICY_SUBSCRIBE &&
@@ -288,24 +356,31 @@ static enum rc run(const struct policy *policy, const struct policy_expectation 
                    ? RC_OK
                    : fault(RC_MALFORMED, "no door takes a shared subscription");
     if (facts.asker != POLICY_BY_OPERATOR)
-        return try_it(policy, expectation, &facts, "");
+        return try_it(*trial, &facts, "");
     /* Unless his role is given it is one of these. */
     facts.operator_role = BYTES("auditor");
-    bool as_auditor = try_it(policy, expectation, &facts, "") == RC_OK;
+    bool as_auditor = try_it(*trial, &facts, "") == RC_OK;
     facts.operator_role = BYTES("admin");
-    TRY(try_it(policy, expectation, &facts, as_auditor ? " of an admin" : ""));
+    TRY(try_it(*trial, &facts, as_auditor ? " of an admin" : ""));
     facts.operator_role = BYTES("auditor");
-    return try_it(policy, expectation, &facts, " of an auditor");
+    return try_it(*trial, &facts, " of an auditor");
 }
 
-enum rc policy_expect_all(const struct policy *policy, struct policy_errors *errors)
+enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,
+                          struct policy_errors *errors)
 {
     const struct policy_rules *rules = &policy->rules;
+    struct trial trial = { .policy = policy,
+                           .effort = effort,
+                           .binding = cost_of_binding(policy) };
 
     /* What is not told is not worked out, either: why not may take a look at every rule. */
     for (size_t i = 0; i < rules->expectation_count && errors->count < POLICY_ERRORS_MAX; i++) {
         const struct policy_expectation *expectation = &rules->expectations[i];
-        enum rc rc = run(policy, expectation);
+        trial.expectation = expectation;
+        enum rc rc = run(&trial);
+        if (rc == RC_LIMIT || rc == RC_CLOSED)
+            return fault_while(rc, "line %u", expectation->at.line);
         if (rc != RC_OK)
             policy_source_add(errors, rules->files[expectation->at.file], expectation->at.line,
                               expectation->at.column, rc);

@@ -59,12 +59,18 @@ struct question {
     struct policy_view view;
 };
 
+/* In what was asked for, `${...}` is a word like any other. */
+static bool is_system(struct bytes level)
+{
+    return level.len > 0 && level.at[0] == '$';
+}
+
 /* Does the level of a rule hold that of the topic or filter that was asked for? */
 static bool holds_level(const struct question *q, struct bytes pattern, struct bytes level,
                         bool first)
 {
     if (policy_topic_is_plus(pattern))
-        return !policy_topic_is_hash(level) && !(first && policy_trie_is_system(level));
+        return !policy_topic_is_hash(level) && !(first && is_system(level));
     return policy_view_level_is(&q->view, pattern, level) == POLICY_YES;
 }
 
@@ -80,7 +86,7 @@ static bool holds(const struct question *q, struct bytes filter, size_t *levels)
     for (bool first = true; f.more; first = false, ++*levels) {
         struct bytes pattern = policy_topic_next(&f);
         if (policy_topic_is_hash(pattern))
-            return !(first && policy_trie_is_system(policy_topic_next(&asked)));
+            return !(first && is_system(policy_topic_next(&asked)));
         if (!asked.more || !holds_level(q, pattern, policy_topic_next(&asked), first))
             return false;
     }

@@ -360,7 +360,8 @@ static enum rc prepend_first(struct suffix *suffix, struct bytes level,
     uint32_t empty = 0, ordinary = 0;
 
     if (!wild && level.len > 0) {
-        TRY(prepend(suffix, level));
+        bool any = suffix->of_rule && bytes_equal(level, POLICY_ANY_SYSTEM);
+        TRY(prepend(suffix, any ? BYTES("+") : level));
         *made = is_system(suffix, level) ? (struct policy_topics){ 0, suffix->state }
                                          : (struct policy_topics){ suffix->state, 0 };
         return RC_OK;

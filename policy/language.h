@@ -56,6 +56,9 @@ struct policy_topics policy_language_none(void);
  */
 enum rc policy_language_filter(struct policy_language *language, struct bytes filter,
                                bool of_rule, uint32_t colour, struct policy_topics *made);
+/* As the first level of what is of a rule: each that begins with `$`. No filter that is checked
+ * has it. */
+#define POLICY_ANY_SYSTEM BYTES("$+")
 
 /* Topic by topic, from two colours a third. */
 enum policy_zero {

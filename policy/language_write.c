@@ -19,6 +19,7 @@ struct cover {
     struct policy_language *language;
     struct filters *found;
     struct buf *path; /* the levels so far, each with its slash behind */
+    bool system;      /* of the topics that begin with `$` */
 };
 
 /* ---- Lists of filters ---- */
@@ -146,6 +147,12 @@ static enum rc behind_plus(struct policy_language *language, uint32_t needed, ui
     return RC_OK;
 }
 
+/* What stands for all levels here. */
+static struct bytes plus(const struct cover *cover)
+{
+    return cover->system && cover->path->len == 0 ? POLICY_ANY_SYSTEM : BYTES("+");
+}
+
 static bool is_full(const struct policy_language *language, uint32_t state)
 {
     return policy_language_is_all(language, state) && state != 0;
@@ -171,7 +178,7 @@ static enum rc cover_state(const struct cover *cover, uint32_t needed, uint32_t 
     }
     if (ends)
         TRY(emit_end(cover));
-    TRY(cover_level(cover, BYTES("+"), others, may, &by_plus));
+    TRY(cover_level(cover, plus(cover), others, may, &by_plus));
     TRY(cover_words(cover, needed, allowed, by_plus));
     return policy_language_state(language, ends, by_plus, scratch, covered);
 }
@@ -201,12 +208,13 @@ static enum rc hull(struct policy_language *language, struct policy_topics set,
                     struct filters *found)
 {
     AUTO_BUF(path, POLICY_TOPIC_MAX + 1);
-    const struct cover cover = { language, found, &path };
+    const struct cover cover = { language, found, &path, false };
+    const struct cover system = { language, found, &path, true };
     uint32_t allowed = 0, covered = 0;
 
     TRY(allow_no_topics(language, set.ordinary, &allowed));
     TRY(cover_state(&cover, set.ordinary, allowed, &covered));
-    return cover_state(&cover, set.system, set.system, &covered);
+    return cover_state(&system, set.system, set.system, &covered);
 }
 
 /* ---- Pieces ---- */

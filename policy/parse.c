@@ -32,6 +32,14 @@ bool policy_parse_complain(struct policy_parser *parser, const struct policy_pla
     return false;
 }
 
+bool policy_parse_spend(struct policy_parser *parser, uint64_t steps)
+{
+    parser->rc = policy_effort_spend(parser->effort, steps);
+    if (parser->rc != RC_OK)
+        parser->rc = fault_while(parser->rc, "line %u", parser->tokens.next.at.line);
+    return parser->rc == RC_OK;
+}
+
 void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, size_t *count,
                         size_t *room, size_t most, const char *what)
 {
@@ -59,8 +67,7 @@ void *policy_parse_grow(struct policy_parser *parser, void *array, size_t size, 
 
 /* ---- Sets and groups ---- */
 
-const struct policy_set *policy_parse_find_set(const struct policy_parser *parser,
-                                               struct bytes name)
+struct policy_set *policy_parse_find_set(struct policy_parser *parser, struct bytes name)
 {
     for (size_t i = 0; i < parser->set_count; i++)
         if (bytes_equal(parser->sets[i].name, name))
@@ -195,6 +202,8 @@ static bool take_statement(struct policy_parser *parser)
 {
     const struct policy_tokens *tokens = &parser->tokens;
 
+    if (!policy_parse_spend(parser, 1))
+        return false;
     if (policy_token_is(tokens, "expect"))
         return policy_parse_expectation(parser);
     if (policy_token_is(tokens, "set"))
@@ -222,7 +231,8 @@ static void parse_file(struct policy_parser *parser, size_t number)
     }
     file->open = true;
     policy_token_open(&parser->tokens, file->text, file->name, (unsigned)number, outer.errors);
-    while (parser->rc == RC_OK && policy_token_begin(&parser->tokens))
+    while (parser->rc == RC_OK && parser->tokens.errors->count < POLICY_ERRORS_MAX &&
+           policy_token_begin(&parser->tokens))
         if (!take_statement(parser))
             policy_token_recover(&parser->tokens);
     file->open = false;
@@ -279,8 +289,8 @@ static enum rc parse(struct policy_parser *parser, struct bytes text,
     return errors->count == 0 ? RC_OK : policy_source_fault(errors);
 }
 
-enum rc policy_parse(struct bytes text, struct policy_errors *errors,
-                     struct policy_rules *rules)
+enum rc policy_parse(struct bytes text, struct policy_effort *effort,
+                     struct policy_errors *errors, struct policy_rules *rules)
 {
     struct policy_parser *parser = calloc(1, sizeof *parser);
     struct policy_bundle *bundle = calloc(1, sizeof *bundle);
@@ -289,9 +299,12 @@ enum rc policy_parse(struct bytes text, struct policy_errors *errors,
 
     if (parser != NULL && bundle != NULL) {
         parser->rules = &made;
+        parser->effort = effort;
         parser->bundle = bundle;
         rc = parse(parser, text, errors);
         free(parser->members);
+        free(parser->shared.at);
+        free(parser->shared.slots);
         free(parser->consed);
     }
     free(parser);

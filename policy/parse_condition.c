@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 16, FIRST_ROOM = 64 };
+enum { DEPTH_MAX = 16, FIRST_ROOM = 64, READING = 16 /* steps, of any value */ };
 
 /* ---- Conditions that are equal are one ---- */
 
@@ -13,51 +13,38 @@ static uint64_t mix(uint64_t hash, uint64_t word)
     return hash ^ hash >> 29;
 }
 
-static uint64_t hash_value(uint64_t hash, const struct policy_value *value)
-{
-    hash = mix(mix(hash, value->type), (uint64_t)value->number + value->prefix);
-    for (size_t i = 0; value->type == POLICY_STRING && i < value->text.len; i++)
-        hash = mix(hash, value->text.at[i]);
-    for (size_t i = 0; i < sizeof value->address; i++)
-        hash = mix(hash, value->address[i]);
-    return hash;
-}
-
-static uint64_t hash_condition(const struct policy_rules *rules,
-                               const struct policy_condition *c)
+/* The values that a condition compares with have one place for all that are equal
+ * (policy_parse_share()): where they are says what they are, however many. */
+static size_t hash_condition(const struct policy_condition *c)
 {
     uint64_t hash = mix(mix(c->kind, c->left), c->right);
 
-    hash = mix(mix(mix(hash, c->fact), c->operator), c->value_count);
-    for (uint32_t i = 0; i < c->value_count; i++)
-        hash = hash_value(hash, &rules->values[c->first_value + i]);
-    return hash;
+    hash = mix(mix(hash, c->fact), c->operator);
+    return mix(mix(hash, c->first_value), c->value_count);
 }
 
-static bool is_equal(const struct policy_rules *rules, const struct policy_condition *a,
-                     const struct policy_condition *b)
+static bool is_equal(const struct policy_condition *a, const struct policy_condition *b)
 {
-    if (a->kind != b->kind || a->left != b->left || a->right != b->right ||
-        a->fact != b->fact || a->operator!= b->operator|| a->value_count != b->value_count)
-        return false;
-    for (uint32_t i = 0; i < a->value_count; i++) {
-        const struct policy_value *left = &rules->values[a->first_value + i];
-        const struct policy_value *right = &rules->values[b->first_value + i];
-        if (left->type != right->type || !policy_value_equal(left, right))
-            return false;
-    }
-    return true;
+    return a->kind == b->kind && a->left == b->left && a->right == b->right &&
+           a->fact == b->fact &&
+           a->operator== b->operator&& a->first_value == b->first_value &&
+           a->value_count == b->value_count;
 }
 
-static uint32_t *find(struct policy_parser *parser, const struct policy_condition *c)
+/* Where it is, or would go. */
+static bool find(struct policy_parser *parser, const struct policy_condition *c,
+                 uint32_t **found)
 {
     const struct policy_rules *rules = parser->rules;
-    size_t slot = hash_condition(rules, c) & (parser->consed_count - 1);
+    size_t slot = hash_condition(c) & (parser->consed_count - 1), probes = 1;
 
     while (parser->consed[slot] != POLICY_ALWAYS &&
-           !is_equal(rules, &rules->conditions[parser->consed[slot]], c))
+           !is_equal(&rules->conditions[parser->consed[slot]], c)) {
         slot = (slot + 1) & (parser->consed_count - 1);
-    return &parser->consed[slot];
+        probes++;
+    }
+    *found = &parser->consed[slot];
+    return policy_parse_spend(parser, probes);
 }
 
 static bool make_room(struct policy_parser *parser)
@@ -76,12 +63,15 @@ static bool make_room(struct policy_parser *parser)
     free(parser->consed);
     parser->consed = slots;
     parser->consed_count = count;
-    for (uint32_t i = 0; i < rules->condition_count; i++)
-        *find(parser, &rules->conditions[i]) = i;
+    for (uint32_t i = 0; i < rules->condition_count; i++) {
+        uint32_t *slot = NULL;
+        if (!find(parser, &rules->conditions[i], &slot))
+            return false;
+        *slot = i;
+    }
     return true;
 }
 
-/* Values of a condition that there is already are given back. */
 static bool cons(struct policy_parser *parser, const struct policy_condition *c,
                  uint32_t *condition)
 {
@@ -93,7 +83,9 @@ static bool cons(struct policy_parser *parser, const struct policy_condition *c,
         return policy_token_complain(
             &parser->tokens, &c->at,
             fault(RC_MALFORMED, "a condition of more than %d tests", POLICY_NODES_OF_RULE_MAX));
-    uint32_t *slot = find(parser, c);
+    uint32_t *slot = NULL;
+    if (!find(parser, c, &slot))
+        return false;
     if (*slot == POLICY_ALWAYS) {
         struct policy_condition *made =
             POLICY_PARSE_ADD(parser, rules->conditions, rules->condition_count,
@@ -102,8 +94,6 @@ static bool cons(struct policy_parser *parser, const struct policy_condition *c,
             return false;
         *made = *c;
         *slot = (uint32_t)(rules->condition_count - 1);
-    } else {
-        rules->value_count -= c->value_count;
     }
     *condition = *slot;
     return true;
@@ -147,7 +137,8 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
     const struct policy_fact_row *fact = policy_fact_get(test->fact);
     struct policy_value value;
 
-    if (token->kind == POLICY_TORN)
+    if (token->kind == POLICY_TORN ||
+        !policy_parse_spend(parser, READING + policy_effort_of(token->text.len)))
         return false;
     enum rc rc = policy_literal_read(token, fact->type, &value);
     if (rc != RC_OK)
@@ -184,31 +175,59 @@ static bool take_listed(struct policy_parser *parser, struct policy_condition *t
            policy_token_want(&parser->tokens, "a comma or }");
 }
 
-static bool take_members(struct policy_parser *parser, struct policy_condition *test)
-{
-    if (policy_token_take(&parser->tokens, "{"))
-        return take_listed(parser, test);
-    const struct policy_set *set = parser->tokens.next.kind == POLICY_WORD
-                                       ? policy_parse_find_set(parser, parser->tokens.next.text)
-                                       : NULL;
-    if (set == NULL)
-        return policy_token_want(&parser->tokens, "{ or the name of a set that stands above");
-    for (size_t i = 0; i < set->count; i++)
-        if (!add_value(parser, test, &parser->members[set->first + i]))
-            return false;
-    policy_token_advance(&parser->tokens);
-    return true;
-}
-
 /* Equal sets are equal conditions, in whatever order they are written. */
-static bool sort_members(struct policy_parser *parser, struct policy_condition *test)
+static void sort_members(struct policy_parser *parser, struct policy_condition *test)
 {
     struct policy_rules *rules = parser->rules;
     size_t kept = policy_condition_sort(&rules->values[test->first_value], test->value_count);
 
     rules->value_count -= test->value_count - kept;
     test->value_count = (uint32_t)kept;
+}
+
+static bool read_set(struct policy_parser *parser, const struct policy_set *set,
+                     struct policy_condition *test)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (!add_value(parser, test, &parser->members[set->first + i])) {
+            parser->rules->value_count = test->first_value;
+            return false;
+        }
+    sort_members(parser, test);
+    return policy_parse_share(parser, test);
+}
+
+/* A set is read and sorted once for each fact, however often that is compared with it. */
+static bool take_set(struct policy_parser *parser, struct policy_set *set,
+                     struct policy_condition *test)
+{
+    struct policy_range *range = &set->of[test->fact];
+
+    if (range->count == 0) {
+        if (!read_set(parser, set, test))
+            return false;
+        *range = (struct policy_range){ test->first_value, test->value_count };
+    }
+    test->first_value = range->first;
+    test->value_count = range->count;
+    policy_token_advance(&parser->tokens);
     return true;
+}
+
+static bool take_members(struct policy_parser *parser, struct policy_condition *test)
+{
+    if (policy_token_take(&parser->tokens, "{")) {
+        if (!take_listed(parser, test))
+            return false;
+        sort_members(parser, test);
+        return policy_parse_share(parser, test);
+    }
+    struct policy_set *set = parser->tokens.next.kind == POLICY_WORD
+                                 ? policy_parse_find_set(parser, parser->tokens.next.text)
+                                 : NULL;
+    return set != NULL
+               ? take_set(parser, set, test)
+               : policy_token_want(&parser->tokens, "{ or the name of a set that stands above");
 }
 
 static bool take_between(struct policy_parser *parser, struct policy_condition *test)
@@ -296,15 +315,18 @@ static bool take_operator(struct policy_parser *parser, struct policy_condition 
 
     if (policy_token_take(tokens, "is")) {
         test->operator= POLICY_IS_KNOWN;
+        test->first_value = 0;
         *negated = policy_token_take(tokens, "not");
         return policy_token_take(tokens, "known") || policy_token_want(tokens, "known");
     }
     *negated = policy_token_take(tokens, "not");
     if (policy_token_take(tokens, "in")) {
         test->operator= POLICY_IN;
-        return take_members(parser, test) && sort_members(parser, test);
+        return take_members(parser, test);
     }
-    return *negated ? policy_token_want(tokens, "in") : take_comparison(parser, test);
+    if (*negated)
+        return policy_token_want(tokens, "in");
+    return take_comparison(parser, test) && policy_parse_share(parser, test);
 }
 
 static bool is_comparison(const struct policy_tokens *tokens)
@@ -343,7 +365,7 @@ static bool add_true(struct policy_parser *parser, struct policy_condition *test
     *made = TRUE;
     test->operator= POLICY_EQUAL;
     test->value_count = 1;
-    return true;
+    return policy_parse_share(parser, test);
 }
 
 static bool take_test(struct policy_parser *parser, uint32_t *condition)
@@ -450,7 +472,7 @@ bool policy_parse_until(struct policy_parser *parser, const struct policy_place 
     if (value == NULL)
         return false;
     *value = (struct policy_value){ .type = POLICY_TIME, .number = until_ms };
-    if (!cons(parser, &test, &before))
+    if (!policy_parse_share(parser, &test) || !cons(parser, &test, &before))
         return false;
     if (*condition != POLICY_ALWAYS)
         return join(parser, POLICY_AND, *condition, before, &test.at, condition);

@@ -226,9 +226,22 @@ static bool check_facts(struct policy_parser *parser, struct bytes filter)
     return true;
 }
 
+/* Where facts are not known, a topic is searched for what stands between them. */
+static enum rc check_lengths(struct bytes filter)
+{
+    for (struct policy_levels levels = policy_topic_levels(filter); levels.more;) {
+        struct bytes level = policy_topic_next(&levels);
+        if (level.len > POLICY_FACT_LEVEL_MAX && memmem(level.at, level.len, "${", 2) != NULL)
+            return fault(RC_MALFORMED, "a level with ${...} has at most %d bytes",
+                         POLICY_FACT_LEVEL_MAX);
+    }
+    return RC_OK;
+}
+
 static enum rc check_resource(enum policy_resource kind, struct bytes text)
 {
     TRY(policy_topic_check_filter(text));
+    TRY(check_lengths(text));
     if ((kind == POLICY_PROFILE || kind == POLICY_DEVICE) && memchr(text.at, '/', text.len))
         return fault(RC_MALFORMED, "one name, or + for any: it has no levels");
     return RC_OK;

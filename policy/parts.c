@@ -253,7 +253,7 @@ static void add_fact(const struct policy_class *class, struct bytes symbol, stru
     buf_add(resource, value.at == NULL ? symbol : value);
 }
 
-/* A `$` level whose fact nobody knows stays a symbol, for no wildcard stands for it. */
+/* With what nobody knows it may be any level; but whether it begins with `$` is written. */
 static void bind_level(const struct policy_class *class, struct level *level, bool *open,
                        struct buf *resource)
 {
@@ -274,9 +274,9 @@ static void bind_level(const struct policy_class *class, struct level *level, bo
         level->left = (struct bytes){ level->left.at + part.len, level->left.len - part.len };
     }
     *open = *open || level->open;
-    if (level->open && !system && !resource->broken) {
+    if (level->open && !resource->broken) {
         buf_cut(resource, start);
-        buf_add(resource, BYTES("+"));
+        buf_add(resource, system ? POLICY_ANY_SYSTEM : BYTES("+"));
     }
 }
 

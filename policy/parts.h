@@ -91,7 +91,8 @@ struct policy_kind policy_kind_of(enum policy_asker asker);
 enum { POLICY_ASKERS = POLICY_BY_SINK + 1 };
 
 /* A rule's resource for the class: facts put in, symbols left in; levels with facts that nobody
- * knows are + and open is set. What is done to nothing has the resource #. */
+ * knows are + (a first one that begins with `$`: POLICY_ANY_SYSTEM) and open is set. What is
+ * done to nothing has the resource #. */
 enum rc policy_parts_bind(const struct policy_rule *rule, const struct policy_class *class,
                           struct buf *resource, bool *open);
 /* Kleene's truth with what is known so far. */

@@ -128,9 +128,10 @@ static enum rc check_costs(struct policy *policy, struct policy_errors *errors)
         const struct policy_rule *rule = &policy->rules.at[i];
         uint32_t root = policy_bound_root(policy, rule->principal, rule->name);
         enum rc rc = check_cost(&policy->trie.costs[root]);
+        if (rc == RC_OK)
+            continue;
         policy->trie.costs[root] = (struct policy_cost){ 0 };
-        if (rc != RC_OK)
-            policy_source_add(errors, policy->rules.files[rule->at.file], rule->at.line, 1, rc);
+        policy_source_add(errors, policy->rules.files[rule->at.file], rule->at.line, 1, rc);
     }
     return errors->count > 0 ? policy_source_fault(errors) : RC_OK;
 }
@@ -151,6 +152,20 @@ static enum rc copy_text(struct policy *policy, struct bytes text)
 enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors *errors,
                        struct policy **policy)
 {
+    return policy_compile_until(NULL, text, version, errors, policy);
+}
+
+enum rc policy_compile_until(const atomic_bool *stop, struct bytes text, uint64_t version,
+                             struct policy_errors *errors, struct policy **policy)
+{
+    struct policy_effort effort = { .most = POLICY_EFFORT_MAX, .stop = stop };
+
+    return policy_bound_compile(text, version, &effort, errors, policy);
+}
+
+enum rc policy_bound_compile(struct bytes text, uint64_t version, struct policy_effort *effort,
+                             struct policy_errors *errors, struct policy **policy)
+{
     AUTO_OF(policy) *made = calloc(1, sizeof *made);
 
     errors->count = 0;
@@ -162,13 +177,15 @@ enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors
     if (text.len > POLICY_TEXT_MAX)
         return fault(RC_LIMIT, "policy of %zu bytes, limit %d", text.len, POLICY_TEXT_MAX);
     made->version = version;
+    made->trie.effort = effort;
     TRY(copy_text(made, text));
-    TRY(policy_parse(policy_text(made), errors, &made->rules));
+    TRY(policy_parse(policy_text(made), effort, errors, &made->rules));
     TRY(policy_bound_members(made, errors));
     TRY(policy_bound_conditions(made));
     TRY(index_rules(made, errors));
     TRY(check_costs(made, errors));
-    TRY(policy_expect_all(made, errors));
+    TRY(policy_expect_all(made, effort, errors));
+    made->trie.effort = NULL;
     *policy = TAKE(made);
     return RC_OK;
 }

@@ -1,6 +1,8 @@
 /* A policy: rules as text, compiled once, immutable, and judged without allocation. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/own.h"
 #include "policy/fact.h"
@@ -50,11 +52,13 @@ enum policy_action policy_action_by_name(struct bytes name);
 enum {
     POLICY_TEXT_MAX = 16 * 1024 * 1024,
     POLICY_RULES_MAX = 100000,
-    POLICY_ERRORS_MAX = 20, /* told of one text */
-    POLICY_NAME_MAX = 64,   /* of a device or group */
-    POLICY_GROUPS_MAX = 16, /* of one session */
-    POLICY_FILES_MAX = 64,  /* of a bundle */
-    POLICY_FILE_MAX = 64,   /* letters of a file's name */
+    POLICY_ERRORS_MAX = 20,      /* told of one text */
+    POLICY_NAME_MAX = 64,        /* of a device or group */
+    POLICY_GROUPS_MAX = 16,      /* of one session */
+    POLICY_FILES_MAX = 64,       /* of a bundle */
+    POLICY_FILE_MAX = 64,        /* letters of a file's name */
+    POLICY_FACT_LEVEL_MAX = 256, /* octets of a level with ${...}, as it is written */
+    POLICY_EFFORT_MAX = 1 << 27, /* steps to compile one, of some ten nanoseconds */
 
     /*
      * What one judgement may cost, for each of the sets of rules that concern a session (any
@@ -93,12 +97,15 @@ bool policy_has_files(struct bytes text);
 
 /*
  * Compile. RC_MALFORMED: errors has at least one, and the fault is the first, "line L column C:
- * ...". RC_LIMIT (text, rules, levels of all rules together), RC_NOMEM: it may have none.
- * version is the caller's number for it, told in decisions. *policy has one reference, the
- * caller's.
+ * ...". RC_LIMIT (text, rules, levels of all rules together, steps), RC_NOMEM: it may have
+ * none. version is the caller's number for it, told in decisions. *policy has one reference,
+ * the caller's.
  */
 enum rc policy_compile(struct bytes text, uint64_t version, struct policy_errors *errors,
                        struct policy **policy);
+/* The same, and another thread may set stop: then it is RC_CLOSED soon. */
+enum rc policy_compile_until(const atomic_bool *stop, struct bytes text, uint64_t version,
+                             struct policy_errors *errors, struct policy **policy);
 struct policy *policy_ref(struct policy *policy);
 void policy_unref(struct policy *policy); /* NULL is fine */
 AUTO_STRUCT(policy, policy_unref)

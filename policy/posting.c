@@ -111,8 +111,9 @@ static bool makes_idle(const struct policy_rules *rules, const struct policy_pos
            is_equal(&rules->at[earlier->rule].obligations, &rules->at[added->rule].obligations);
 }
 
-enum rc policy_posting_add(struct policy_postings *postings, const struct policy_rules *rules,
-                           uint32_t place, uint32_t number, uint32_t tests)
+enum rc policy_posting_add(struct policy_postings *postings, struct policy_effort *effort,
+                           const struct policy_rules *rules, uint32_t place, uint32_t number,
+                           uint32_t tests)
 {
     struct policy_place_of_ends *end = &postings->ends[place];
     const struct policy_rule *rule = &rules->at[number];
@@ -127,9 +128,11 @@ enum rc policy_posting_add(struct policy_postings *postings, const struct policy
 
     if (end->weight > POLICY_STEPS_MAX)
         return RC_OK;
-    for (uint32_t at = end->first; at != POLICY_NONE; at = postings->links[at].next)
+    uint64_t passed = 1;
+    for (uint32_t at = end->first; at != POLICY_NONE; at = postings->links[at].next, passed++)
         if (makes_idle(rules, &postings->links[at].posting, &made))
             made.actions &= (uint16_t)~postings->links[at].posting.actions;
+    TRY(policy_effort_spend(effort, passed));
     if (made.actions == 0)
         return RC_OK;
     TRY(grow(&links, sizeof *postings->links, postings->count, &postings->room));

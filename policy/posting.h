@@ -33,10 +33,11 @@ enum rc policy_posting_place(struct policy_postings *postings, uint32_t *place);
  * The rule with its number in rules->at, and how many tests its condition has. A rule that says
  * nothing new behind those before it is left out, so what it costs to read a place's rules is
  * at most a constant and its weight; once that is above POLICY_STEPS_MAX (which compiling
- * refuses) no more are added. RC_NOMEM.
+ * refuses) no more are added. RC_NOMEM; RC_LIMIT, RC_CLOSED (policy_effort_spend()).
  */
-enum rc policy_posting_add(struct policy_postings *postings, const struct policy_rules *rules,
-                           uint32_t place, uint32_t number, uint32_t tests);
+enum rc policy_posting_add(struct policy_postings *postings, struct policy_effort *effort,
+                           const struct policy_rules *rules, uint32_t place, uint32_t number,
+                           uint32_t tests);
 /* All places behind each other, as decisions read them; starts has one number for each place.
  * The caller's to free(). RC_NOMEM. */
 enum rc policy_posting_pack(const struct policy_postings *postings,

@@ -2,6 +2,7 @@
  * parser makes it, the compiler, the analysis and the tests' interpreter read it. */
 #pragma once
 
+#include "policy/effort.h"
 #include "policy/fact.h"
 #include "policy/policy.h"
 
@@ -122,6 +123,6 @@ bool policy_name_is(struct bytes text); /* all of it, 1 to POLICY_NAME_MAX */
  * POLICY_FACTS. */
 enum policy_fact policy_fact_of(enum policy_principal principal);
 
-/* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT. Everything points into text. */
-enum rc policy_parse(struct bytes text, struct policy_errors *errors,
-                     struct policy_rules *rules);
+/* RC_MALFORMED with errors; RC_NOMEM, RC_LIMIT, RC_CLOSED. Everything points into text. */
+enum rc policy_parse(struct bytes text, struct policy_effort *effort,
+                     struct policy_errors *errors, struct policy_rules *rules);

@@ -205,14 +205,14 @@ static enum rc find_fact(const struct policy_trie *trie, uint32_t parent, struct
     for (*place = trie->nodes[parent].first_fact; *place != POLICY_NONE;
          *place = trie->nodes[*place].next_sibling) {
         if (bytes_equal(policy_trie_level(&trie->nodes[*place]), text))
-            return RC_OK;
+            break;
         if (++passed > POLICY_STEPS_MAX)
             return fault(RC_MALFORMED,
                          "one topic takes more than %d steps through the rules: fewer levels "
                          "with ${...} beside each other",
                          POLICY_STEPS_MAX);
     }
-    return RC_OK;
+    return policy_effort_spend(trie->effort, passed);
 }
 
 static enum rc find_child(const struct policy_trie *trie, uint32_t parent,
@@ -253,6 +253,7 @@ static enum rc add_child(struct policy_trie *trie, uint32_t parent, struct bytes
 {
     struct policy_node node = make_node(parent, edge_of(level), level);
 
+    TRY(policy_effort_spend(trie->effort, policy_effort_of(level.len)));
     TRY(find_child(trie, parent, (enum policy_edge)node.edge, level, place));
     if (*place != POLICY_NONE)
         return RC_OK;
@@ -275,7 +276,7 @@ static enum rc end_here(struct policy_trie *trie, uint32_t *place,
 {
     if (*place == POLICY_NONE)
         TRY(policy_posting_place(&trie->collected, place));
-    return policy_posting_add(&trie->collected, rules, *place, number, tests);
+    return policy_posting_add(&trie->collected, trie->effort, rules, *place, number, tests);
 }
 
 enum rc policy_trie_add(struct policy_trie *trie, uint32_t root,

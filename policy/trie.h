@@ -57,6 +57,7 @@ struct policy_trie {
     uint32_t *slots; /* of the hash table: node numbers, POLICY_NONE where free */
     size_t slot_count, slots_used;
     struct policy_cost *costs; /* one a node, once closed */
+    struct policy_effort *effort;
 };
 
 /* A topic or filter taken apart once for all the tries of a session. */
@@ -75,8 +76,8 @@ void policy_trie_clear(struct policy_trie *trie);
 /* A new root. RC_NOMEM, RC_LIMIT. */
 enum rc policy_trie_root(struct policy_trie *trie, uint32_t *root);
 /* The filter of the rule with this number from this root; its condition has so many tests.
- * Connect rules end at the root itself. In the order of the text. RC_NOMEM, RC_LIMIT;
- * RC_MALFORMED: one topic would take too many steps. */
+ * Connect rules end at the root itself. In the order of the text. RC_NOMEM, RC_LIMIT, RC_CLOSED
+ * (policy_effort_spend()); RC_MALFORMED: one topic would take too many steps. */
 enum rc policy_trie_add(struct policy_trie *trie, uint32_t root,
                         const struct policy_rules *rules, uint32_t number, uint32_t tests);
 /* After the last rule: works out denied and the costs; tests: of each condition. RC_NOMEM. */

@@ -118,6 +118,55 @@ bool policy_value_equal(const struct policy_value *left, const struct policy_val
     return policy_value_compare(left, right) == 0;
 }
 
+/* ---- What equal values have in common ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t mix_octets(uint64_t hash, struct bytes octets)
+{
+    hash = mix(hash, octets.len);
+    for (; octets.len >= sizeof hash;
+         octets = (struct bytes){ octets.at + sizeof hash, octets.len - sizeof hash }) {
+        uint64_t eight;
+        memcpy(&eight, octets.at, sizeof eight);
+        hash = mix(hash, eight);
+    }
+    for (size_t i = 0; i < octets.len; i++)
+        hash = mix(hash, octets.at[i]);
+    return hash;
+}
+
+static uint64_t mix_version(uint64_t hash, const struct policy_value *version)
+{
+    struct bytes pre = version->pre;
+
+    for (size_t i = 0; i < sizeof version->version / sizeof *version->version; i++)
+        hash = mix(hash, version->version[i]);
+    while (pre.len > 0) {
+        struct bytes identifier = take_identifier(&pre);
+        hash = mix_octets(hash, is_number(identifier) ? without_zeros(identifier) : identifier);
+    }
+    return hash;
+}
+
+uint64_t policy_value_mix(uint64_t hash, const struct policy_value *value)
+{
+    hash = mix(hash, value->type);
+    if (value->type == POLICY_STRING)
+        return mix_octets(hash, value->text);
+    if (value->type == POLICY_VERSION)
+        return mix_version(hash, value);
+    if (value->type == POLICY_ADDRESS)
+        return mix(mix_octets(hash, address_of(value)), value->prefix);
+    return mix(hash, (uint64_t)value->number);
+}
+
+/* ---- Networks ---- */
+
 bool policy_value_holds(const struct policy_value *network, const struct policy_value *address)
 {
     size_t whole = network->prefix / 8;

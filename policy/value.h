@@ -31,6 +31,8 @@ struct policy_value {
 /* Below, at or above 0; both of one type. Addresses: a network stands before what it holds. */
 int policy_value_compare(const struct policy_value *left, const struct policy_value *right);
 bool policy_value_equal(const struct policy_value *left, const struct policy_value *right);
+/* Goes on with a hash: alike for equal values, and likely not for others. */
+uint64_t policy_value_mix(uint64_t hash, const struct policy_value *value);
 /* Does the network hold the address? */
 bool policy_value_holds(const struct policy_value *network, const struct policy_value *address);
 

@@ -179,7 +179,7 @@ struct policy_knowledge policy_view_knowledge(struct policy_view *view)
 /* A part of a pattern: a letter as it is, or a fact. */
 struct part {
     struct bytes text;
-    bool open; /* a fact that nobody knows: any text but none */
+    bool open; /* a fact that nobody knows: any name */
 };
 
 /* The parser made sure that each ${ begins the name of a fact. */
@@ -221,26 +221,63 @@ static bool take_known(const struct policy_view *view, struct bytes *pattern,
     return true;
 }
 
-/* What stands behind an open part: it takes at least one character, and each time that the
- * rest does not fit, one more. As with any `*`, only the last one need be tried again. */
+/* Each fact takes ten octets of a level or more, and is a name. */
+enum { RUN_MAX = POLICY_FACT_LEVEL_MAX / 10 * POLICY_NAME_MAX + POLICY_FACT_LEVEL_MAX };
+
+/* What is known up to the next fact that nobody knows, or to the end, put together; false: it
+ * has no room, which no level that the parser takes can bring about. */
+static bool take_run(const struct policy_view *view, struct bytes *pattern, uint8_t *room,
+                     struct bytes *run, bool *open)
+{
+    *run = (struct bytes){ room, 0 };
+    for (*open = false; pattern->len > 0 && !*open;) {
+        struct part part = take_part(view, pattern);
+        *open = part.open;
+        if (part.open)
+            continue;
+        if (part.text.len > RUN_MAX - run->len)
+            return false;
+        memcpy(room + run->len, part.text.at, part.text.len);
+        run->len += part.text.len;
+    }
+    return true;
+}
+
+/* Where it begins in the level, behind at least one letter of a name and nothing else; 0 if it
+ * does not. */
+static size_t find_run(struct bytes level, size_t name_len, struct bytes run)
+{
+    size_t end = name_len + run.len < level.len ? name_len + run.len : level.len;
+
+    if (name_len == 0 || run.len == 0)
+        return name_len > 0 ? 1 : 0;
+    const uint8_t *at = memmem(level.at + 1, end - 1, run.at, run.len);
+    return at == NULL ? 0 : (size_t)(at - level.at);
+}
+
+static bool ends_with(struct bytes level, struct bytes run)
+{
+    return level.len > run.len && bytes_equal(skip(level, level.len - run.len), run) &&
+           policy_name_len(level) >= level.len - run.len;
+}
+
+/* What stands behind an open part: of each run the first place will do, since what an open part
+ * skips is all letters of names. So a level is gone through once, however long it is. */
 static bool could_be(const struct policy_view *view, struct bytes pattern, struct bytes level)
 {
-    struct bytes again = pattern, from = level;
+    uint8_t room[RUN_MAX];
+    struct bytes run;
     bool open = true;
 
-    while (from.len > 0) {
-        from = skip(from, 1);
-        level = from;
-        pattern = again;
-        bool fits = take_known(view, &pattern, &level, &open);
-        if (fits && open) {
-            again = pattern;
-            from = level;
-        } else if (fits && level.len == 0) {
-            return true;
-        }
+    while (take_run(view, &pattern, room, &run, &open)) {
+        if (!open)
+            return ends_with(level, run);
+        size_t at = find_run(level, policy_name_len(level), run);
+        if (at == 0)
+            return false;
+        level = skip(level, at + run.len);
     }
-    return false;
+    return true;
 }
 
 enum policy_truth policy_view_level_is(const struct policy_view *view, struct bytes pattern,

@@ -21,7 +21,8 @@ struct policy_knowledge policy_view_knowledge(struct policy_view *view);
 /*
  * Is a topic's level what a level of a rule says, once facts are put in? What they hold is
  * compared, never read: it has no wildcard, no separator, no other fact. With facts that nobody
- * knows it is not known either, unless no text of at least one character could make it so.
+ * knows it is not known either, unless no name, of whatever length, could make it so; so none
+ * makes a topic one that begins with `$`.
  */
 enum policy_truth policy_view_level_is(const struct policy_view *view, struct bytes pattern,
                                        struct bytes level);

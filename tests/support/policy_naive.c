@@ -44,7 +44,13 @@ void naive_bind(const struct naive_world *world, struct bytes text, struct naive
     *out = '\0';
 }
 
-/* A hole is any text of one character or more. */
+static bool is_name_letter(char letter)
+{
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+           (letter >= '0' && letter <= '9') || (letter != '\0' && strchr("._:-", letter));
+}
+
+/* A hole is any name. */
 static bool could_be(const char *pattern, const char *level)
 {
     if (*pattern == '\0')
@@ -52,7 +58,8 @@ static bool could_be(const char *pattern, const char *level)
     if (*level == '\0')
         return false;
     if (*pattern == HOLE)
-        return could_be(pattern + 1, level + 1) || could_be(pattern, level + 1);
+        return is_name_letter(*level) &&
+               (could_be(pattern + 1, level + 1) || could_be(pattern, level + 1));
     return *pattern == *level && could_be(pattern + 1, level + 1);
 }
 

@@ -31,7 +31,7 @@ struct search {
     bool covered;
 };
 
-/* A hole stands for the word that no rule has. */
+/* A hole stands for a name that no rule has. */
 static void add_word(struct search *s, const char *level)
 {
     char word[NAIVE_LEVEL_MAX];
@@ -41,7 +41,7 @@ static void add_word(struct search *s, const char *level)
         return;
     memcpy(word, level, strlen(level) + 1);
     for (char *hole = word; *hole != '\0'; hole++)
-        *hole = *hole == HOLE ? '~' : *hole;
+        *hole = *hole == HOLE ? 'Z' : *hole;
     while (i < s->word_count && strcmp(s->words[i], word) != 0)
         i++;
     memcpy(s->words[i], word, strlen(word) + 1);

@@ -105,6 +105,8 @@ int world_set_up(void **state)
             (struct policy_facts){ .device_id = bytes_of_text(NAME[i % WORLD_NAMES]),
                                    .groups = groups,
                                    .group_count = i / WORLD_NAMES };
+        if ((i + i / WORLD_NAMES) % 2 == 1)
+            world_devices[i].device_profile = BYTES("a");
         if (i < WORLD_NAMES)
             add_topics(i, "", 1);
     }
@@ -125,17 +127,23 @@ const struct policy_fleet world_fleet = { each_device, NULL };
 
 /* ---- Policies ---- */
 
-static void add_filter(struct buf *text)
+static void add_filter(struct buf *text, bool conditions)
 {
     static const char *const LEVELS[] = {
         "a", "b", "aa", "", "+", "+", "${device.id}", "a${device.id}", "${device.id}a"
     };
+    /* Not every device knows these, or not in every request. */
+    static const char *const DOUBTFUL[] = { "${line.id}",    "${device.profile}",
+                                            "$${line.id}",   "${device.profile}a",
+                                            "$${device.id}", "${line.id}${device.id}" };
     const unsigned levels = 1 + world_roll(filter_levels);
     const bool rest = world_roll(3) == 0;
 
     buf_addf(text, " \"");
     for (unsigned i = 0; i < levels; i++) {
-        const char *level = i == 0 && world_roll(8) == 0 ? "$s" : WORLD_PICK(LEVELS);
+        const char *level = conditions && world_roll(4) == 0 ? WORLD_PICK(DOUBTFUL)
+                            : i == 0 && world_roll(8) == 0   ? "$s"
+                                                             : WORLD_PICK(LEVELS);
         bool alone = levels == 1 && !rest && *level == '\0'; /* no filter */
         buf_addf(text, "%s%s", i == 0 ? "" : "/", alone ? "a" : level);
     }
@@ -159,7 +167,7 @@ static void add_rule(struct buf *text, bool conditions)
         buf_addf(text, "connect");
     } else {
         buf_addf(text, "%s", WORLD_PICK(WHAT));
-        add_filter(text);
+        add_filter(text, conditions);
     }
     if (conditions && world_roll(2) == 0)
         buf_addf(text, " when %s", WORLD_PICK(WHEN));
@@ -172,12 +180,13 @@ static void add_rule(struct buf *text, bool conditions)
 
 static void read_policy(struct world_policy *made)
 {
+    struct policy_effort effort = { .most = UINT64_MAX };
     struct policy_errors errors = { 0 };
     struct bytes text = bytes_of_text(made->text);
 
     if (policy_compile(text, 7, &errors, &made->policy) != RC_OK)
         fail_msg("%s: %s", fault_reason(), made->text);
-    assert_int_equal(policy_parse(text, &errors, &made->rules), RC_OK);
+    assert_int_equal(policy_parse(text, &effort, &errors, &made->rules), RC_OK);
 }
 
 void world_make(struct world_policy *made, bool conditions)
@@ -262,19 +271,35 @@ struct policy_decision world_decide(const struct world_policy *made,
 
     if (which >= 4)
         facts.client_id = BYTES("c");
+    if (which >= 5)
+        facts.line_id = BYTES("s");
     struct policy_decision decision = naive_decide(&world);
     count(&decision);
     return decision;
+}
+
+bool world_matches(struct bytes filter, struct bytes topic)
+{
+    AUTO_BUF(spelt, 256);
+    size_t first = 0;
+
+    if (!bytes_start_with(filter, BYTES("$+")))
+        return policy_topic_match(filter, topic);
+    while (first < topic.len && topic.at[first] != '/')
+        first++;
+    buf_add(&spelt, (struct bytes){ topic.at, first });
+    buf_add(&spelt, (struct bytes){ filter.at + 2, filter.len - 2 });
+    return topic.at[0] == '$' && policy_topic_match(buf_bytes(&spelt), topic);
 }
 
 bool world_holds(const struct policy_area *area, enum policy_action action, struct bytes topic)
 {
     if (action == POLICY_CONNECT)
         return area->filter.len == 0;
-    if (area->filter.len == 0 || !policy_topic_match(area->filter, topic))
+    if (area->filter.len == 0 || !world_matches(area->filter, topic))
         return false;
     for (size_t i = 0; i < area->except_count; i++)
-        if (policy_topic_match(area->except[i], topic))
+        if (world_matches(area->except[i], topic))
             return false;
     return true;
 }

@@ -1,8 +1,8 @@
 /* A small world in which every request can be gone through: devices of four names in none, one,
- * two and three groups, all topics of up to three levels over the words that rules have, the
- * empty one, what they make of a device's name, and one that none has; and policies made up
- * from the same words, with filters of up to two levels and #. In the long form, four and
- * three. */
+ * two and three groups, every other one with a profile, all topics of up to three levels over
+ * the words that rules have, the empty one, what they make of a device's name, and one that
+ * none has; and policies made up from the same words, with filters of up to two levels and #.
+ * In the long form, four and three. Of conditions, one is that a fact in a filter be known. */
 #pragma once
 
 #include "policy/analysis.h"
@@ -50,7 +50,7 @@ void world_change(const struct world_policy *from, struct world_policy *made, bo
 void world_clear(struct world_policy *made);
 
 /* The request in one of WORLD_REQUESTS ways that conditions tell apart; in the first nothing is
- * known of it. */
+ * known of it, in the last the line. */
 struct policy_request world_request(enum policy_action action, struct bytes resource,
                                     unsigned which);
 /* The interpreter's word. */
@@ -58,5 +58,7 @@ struct policy_decision world_decide(const struct world_policy *made,
                                     const struct policy_facts *device,
                                     enum policy_action action, struct bytes resource,
                                     unsigned which);
+/* An area's filter, without facts. */
+bool world_matches(struct bytes filter, struct bytes topic);
 /* Is the topic in an area without facts? */
 bool world_holds(const struct policy_area *area, enum policy_action action, struct bytes topic);

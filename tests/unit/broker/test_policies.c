@@ -1,9 +1,10 @@
 /* threaded */
-/* wraps: pthread_create eventfd calloc */
+/* wraps: pthread_create eventfd calloc policy_compile_until */
 /* The policy of a door: a short one at once, a long one fetched from an authority that the test
  * plays, and what goes on meanwhile. */
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 
@@ -42,6 +43,38 @@ void *__wrap_calloc(size_t count, size_t size)
     bool fails = failing == MEMORY && size == sizeof(struct broker_policy);
 
     return fails ? NULL : __real_calloc(count, size);
+}
+
+/* ---- What is slow ---- */
+
+enum { PATIENCE = 4000 };
+static uint64_t slow; /* the version that compiles until it is stopped */
+static atomic_int begun, stopped;
+
+enum rc __real_policy_compile_until(const atomic_bool *stop, struct bytes text,
+                                    uint64_t version, struct policy_errors *errors,
+                                    struct policy **policy);
+enum rc __wrap_policy_compile_until(const atomic_bool *stop, struct bytes text,
+                                    uint64_t version, struct policy_errors *errors,
+                                    struct policy **policy);
+enum rc __wrap_policy_compile_until(const atomic_bool *stop, struct bytes text,
+                                    uint64_t version, struct policy_errors *errors,
+                                    struct policy **policy)
+{
+    if (version == slow) {
+        atomic_store(&begun, 1);
+        for (int i = 0; i < PATIENCE && !atomic_load(stop); i++)
+            nanosleep(&(const struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+        atomic_fetch_add(&stopped, atomic_load(stop));
+    }
+    return __real_policy_compile_until(stop, text, version, errors, policy);
+}
+
+static void turn_until_begun(struct world *w)
+{
+    for (int i = 0; i < 400 && !atomic_load(&begun); i++)
+        assert_int_equal(loop_turn_once(w->loop, 50), RC_OK);
+    assert_int_equal(atomic_load(&begun), 1);
 }
 
 /* ---- The authority ---- */
@@ -382,12 +415,62 @@ static void a_policy_that_is_held_stays(void **state)
     broker_policy_release(NULL);
 }
 
+/* In nobody's way: neither of the one that follows, nor of the one before it that comes again.
+ */
+static void one_that_compiles_gives_way(void **state)
+{
+    struct world *w = *state;
+
+    begin(w, &SHORT);
+    w->give_part = give;
+    struct registry_text first = make(0), second = make(1);
+    slow = 2;
+    tell(w, 2, &first, 6);
+    turn_until_begun(w);
+    tell(w, 3, &SHORT, 7);
+    turn_until_version(w, 3);
+    turn_until_acknowledged(w, 7);
+    assert_int_equal(atomic_load(&stopped), 1);
+    atomic_store(&begun, 0);
+    slow = 4;
+    tell(w, 4, &first, 8);
+    turn_until_begun(w);
+    tell(w, 5, &second, 9);
+    turn_until_version(w, 5);
+    turn_until_acknowledged(w, 9);
+    assert_int_equal(atomic_load(&stopped), 2);
+    assert_int_equal(w->changes, 2); /* of what gave way nobody was told */
+    assert_int_equal(w->lines, 0);
+}
+
+static void one_that_compiles_ends_with_its_door(void **state)
+{
+    struct world *w = *state;
+
+    begin(w, &SHORT);
+    slow = 2;
+    tell(w, 2, &SHORT, 6);
+    turn_until_begun(w);
+}
+
 static int clean_texts(void **state)
 {
     for (unsigned i = 0; i < 2; i++)
         buf_clear(&texts[i]);
     altered = false;
+    slow = 0;
+    atomic_store(&begun, 0);
+    atomic_store(&stopped, 0);
     return clean(state);
+}
+
+static int clean_slow(void **state)
+{
+    int stops = atomic_load(&stopped);
+
+    broker_front_free(TAKE(((struct world *)*state)->front));
+    assert_int_equal(atomic_load(&stopped), stops + 1);
+    return clean_texts(state);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean_texts)
@@ -404,6 +487,9 @@ int main(void)
         TEST(what_cannot_be_begun_is_told_once_and_tried_again),
         TEST(a_door_may_end_at_any_moment),
         TEST(a_policy_that_is_held_stays),
+        TEST(one_that_compiles_gives_way),
+        cmocka_unit_test_setup_teardown(one_that_compiles_ends_with_its_door, prepare,
+                                        clean_slow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,36 @@ static void reach_tells_what_each_device_may_do(void **state)
     }
 }
 
+static const struct doubt_row {
+    const char *policy, *told;
+} DOUBTS[] = {
+    { "allow device publish \"$x/#\"\ndeny device publish \"${line.id}/#\"\n",
+      "publish \"$x/#\" (line 1)\n" },
+    { "allow device publish \"$x/#\"\ndeny device publish \"$${line.id}/#\"\n",
+      "publish \"$x/#\" unless \"$${line.id}/#\" is meant (line 1)\n" },
+    { "allow device publish \"$${line.id}/a\"\n",
+      "publish \"$+/a\" if \"$${line.id}/a\" is meant (line 1)\n" },
+};
+
+static void reach_tells_what_rests_on_a_dollar_topic(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof DOUBTS / sizeof *DOUBTS; i++) {
+        struct policy_errors errors = { 0 };
+        struct policy_reach reach;
+        AUTO_OF(policy) *policy = NULL;
+        AUTO_BUF(text, 4096);
+        const char *told = NULL;
+        assert_int_equal(policy_compile(bytes_of_text(DOUBTS[i].policy), 7, &errors, &policy),
+                         RC_OK);
+        assert_int_equal(policy_reach(policy, &world_devices[0], &reach), RC_OK);
+        policy_reach_write(&reach, &text);
+        assert_int_equal(buf_text(&text, &told), RC_OK);
+        assert_string_equal(told, DOUBTS[i].told);
+        policy_reach_clear(&reach);
+    }
+}
+
 /* ---- who ---- */
 
 /* 0: not told, 1: told on condition, 2: told as sure. */
@@ -239,6 +269,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest TESTS[] = {
         cmocka_unit_test(reach_tells_what_each_device_may_do),
+        cmocka_unit_test(reach_tells_what_rests_on_a_dollar_topic),
         cmocka_unit_test(who_tells_each_device_that_may),
         cmocka_unit_test(check_tells_the_rules_that_do_nothing),
         cmocka_unit_test(derive_tells_the_rules_that_apply),

@@ -79,7 +79,7 @@ static bool entry_holds(const struct policy_diff_entry *entry, struct bytes id,
         held = world_holds(&bound, action, topic);
         for (size_t e = 0; held && e < area->except_count; e++) {
             AUTO_BUF(except, 256);
-            held = !policy_topic_match(bind(area->except[e], id, &except), topic);
+            held = !world_matches(bind(area->except[e], id, &except), topic);
         }
     }
     return held;
@@ -218,9 +218,54 @@ static void diff_tells_all_that_changes(void **state)
     }
 }
 
+/* ---- A fact that nobody knows, in a first level ---- */
+
+static const struct doubt_row {
+    const char *old, *new, *told;
+} DOUBTS[] = {
+    /* A name makes no topic one that begins with `$`, */
+    { "allow device publish, subscribe \"$x/#\"\n"
+      "deny device publish, subscribe \"${line.id}/#\"\n",
+      "allow device publish, subscribe \"$x/#\"\n", "no request is decided otherwise\n" },
+    { "allow device publish \"+/#\"\ndeny device publish \"${line.id}/#\"\n",
+      "allow device publish \"+/#\"\n",
+      "may be newly allowed: device: publish \"#\": always; before: unless "
+      "\"${line.id}/#\" is meant\n" },
+    /* unless the `$` is written. */
+    { "allow device publish \"$x/#\", \"a\"\ndeny device publish \"$${line.id}/#\"\n",
+      "allow device publish \"$x/#\", \"a\"\n",
+      "may be newly allowed: device: publish \"$x/#\": always; before: unless "
+      "\"$${line.id}/#\" is meant\n" },
+    { "allow device publish \"$x\"\n", "allow device publish \"$x\", \"$${line.id}/#\"\n",
+      "may be newly allowed: device: publish \"$+/#\" except \"$x\": if \"$${line.id}/#\" is "
+      "meant; before: never\n" },
+};
+
+static void what_nobody_knows_begins_no_dollar_topic(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof DOUBTS / sizeof *DOUBTS; i++) {
+        const struct doubt_row *row = &DOUBTS[i];
+        struct policy_errors errors = { 0 };
+        struct policy_diff diff = { 0 };
+        AUTO_OF(policy) *old = NULL;
+        AUTO_OF(policy) *new = NULL;
+        AUTO_BUF(text, 4096);
+        const char *told = NULL;
+        assert_int_equal(policy_compile(bytes_of_text(row->old), 1, &errors, &old), RC_OK);
+        assert_int_equal(policy_compile(bytes_of_text(row->new), 2, &errors, &new), RC_OK);
+        assert_int_equal(policy_diff(old, new, NULL, &diff), RC_OK);
+        policy_diff_write(&diff, &text);
+        assert_int_equal(buf_text(&text, &told), RC_OK);
+        assert_string_equal(told, row->told);
+        policy_diff_clear(&diff);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest TESTS[] = {
+        cmocka_unit_test(what_nobody_knows_begins_no_dollar_topic),
         cmocka_unit_test(diff_tells_all_that_changes),
     };
 

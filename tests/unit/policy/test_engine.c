@@ -521,10 +521,11 @@ static void decides_as_the_document_says_of_all_there_is(void **state)
         AUTO_OF(policy) *policy = NULL;
         struct policy_errors errors = { 0 };
         struct policy_rules rules = { 0 };
+        struct policy_effort effort = { .most = UINT64_MAX };
         make_policy(&text);
         if (policy_compile(buf_bytes(&text), 7, &errors, &policy) != RC_OK)
             fail_msg("%s\n%.*s", fault_text(), (int)text.len, (const char *)text.at);
-        assert_int_equal(policy_parse(buf_bytes(&text), &errors, &rules), RC_OK);
+        assert_int_equal(policy_parse(buf_bytes(&text), &effort, &errors, &rules), RC_OK);
         if (rules.count <= NAIVE_RULES_MAX)
             ask(policy, &rules, &text, &tally);
         policy_rules_clear(&rules);

@@ -10,6 +10,8 @@ struct wrong {
     const char *expected;
 };
 
+#define WORD_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const struct wrong WRONG[] = {
     { "permit device connect\n", 1, 1,
       "found \"permit\", expected allow, deny, expect, set, group or import" },
@@ -32,6 +34,8 @@ static const struct wrong WRONG[] = {
       "[MQTT-4.7.1-1] # stands alone in the last level" },
     { "allow device publish \"a/${device.name}\"\n", 1, 22, "unknown fact at byte 3" },
     { "allow device publish \"a/${\"\n", 1, 22, "unknown fact at byte 3" },
+    { "allow device publish \"a/${device.id}" WORD_64 WORD_64 WORD_64 WORD_64 "/b\"\n", 1, 22,
+      "a level with ${...} has at most 256 bytes" },
     { "# x\r\nallow device\r\n\t\xc3\xa4 connect\n", 3, 2,
       "found \"\\xc3\\xa4\", expected an action" },
     { "# a\xff\n", 1, 4, "the byte 0xff is not UTF-8 here" },
