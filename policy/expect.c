@@ -75,10 +75,12 @@ static struct policy_facts facts_of(const struct policy_expectation *expectation
 
 /* ---- What it may cost ---- */
 
-/* A trial takes so many decisions at most: what is asked and what is retained of it, as told, in
- * hope, and once more to weigh its payload. */
-enum { DECISIONS = 6 };
-enum { TEST = 4 /* steps */, VALUE_AT_ONCE = 128 /* octets */, TOPIC_AT_ONCE = 16 };
+enum {
+    TEST = 4, /* steps */
+    VALUE_AT_ONCE = 128,
+    TOPIC_AT_ONCE = 16, /* octets */
+    DECISIONS_MOST = 5, /* of one trial */
+};
 
 static uint64_t cost_of(const struct policy_rules *rules, uint32_t condition)
 {
@@ -137,11 +139,11 @@ struct trial {
     const struct policy *policy;
     const struct policy_expectation *expectation;
     const struct policy_given *given;
+    struct policy_effort *effort;
+    uint64_t binding; /* what that costs */
     struct policy_session session, hopeful;
     struct policy_request asked[2]; /* what is retained is judged once more, as `retain` */
     size_t asked_count;
-    struct policy_effort *effort;
-    uint64_t binding; /* what that costs */
 };
 
 static bool is_given(const struct trial *trial, enum policy_fact fact, int64_t number)
@@ -167,7 +169,7 @@ static enum rc begin(struct trial *trial, const struct policy_facts *facts)
     const uint64_t topic = 1 + e->resource.len / TOPIC_AT_ONCE;
     TRY(policy_effort_spend(trial->effort, values * trial->binding));
     TRY(policy_bound_bind(trial->policy, facts, trial->given, e->given_count, &trial->session));
-    TRY(policy_effort_spend(trial->effort, DECISIONS * values * topic *
+    TRY(policy_effort_spend(trial->effort, DECISIONS_MOST * values * topic *
                                                cost_of_decision(&trial->session)));
     trial->hopeful = trial->session;
     trial->hopeful.hopes = true;
@@ -228,8 +230,11 @@ static uint32_t untold_of_rule(const struct trial *trial,
 
     if (!decision->by_rule)
         return 0;
+    /* A limit that is reached here is told by the next one who spends. */
     for (size_t i = first_of(rules, decision->rule);
-         i < rules->count && rules->at[i].number == decision->rule; i++)
+         i < rules->count && rules->at[i].number == decision->rule &&
+         policy_effort_spend(trial->effort, 1) == RC_OK;
+         i++)
         untold |= untold_of_condition(rules, rules->at[i].condition, &view) |
                   policy_view_untold(&view, rules->at[i].filter);
     return untold;
@@ -325,13 +330,10 @@ static bool is_denied(const struct trial *trial, struct buf *why)
     return false;
 }
 
-static enum rc try_it(const struct trial *like, const struct policy_facts *facts,
-                      const char *whom)
+static enum rc try_it(struct trial trial, const struct policy_facts *facts, const char *whom)
 {
-    const struct policy_expectation *expectation = like->expectation;
     AUTO_BUF(why, 1024);
-    struct trial trial = *like;
-    bool wanted = expectation->effect == POLICY_ALLOW;
+    bool wanted = trial.expectation->effect == POLICY_ALLOW;
     const char *text = "it is not";
 
     TRY(begin(&trial, facts));
@@ -354,14 +356,14 @@ static enum rc run(const struct trial *trial)
                    ? RC_OK
                    : fault(RC_MALFORMED, "no door takes a shared subscription");
     if (facts.asker != POLICY_BY_OPERATOR)
-        return try_it(trial, &facts, "");
+        return try_it(*trial, &facts, "");
     /* Unless his role is given it is one of these. */
     facts.operator_role = BYTES("auditor");
-    bool as_auditor = try_it(trial, &facts, "") == RC_OK;
+    bool as_auditor = try_it(*trial, &facts, "") == RC_OK;
     facts.operator_role = BYTES("admin");
-    TRY(try_it(trial, &facts, as_auditor ? " of an admin" : ""));
+    TRY(try_it(*trial, &facts, as_auditor ? " of an admin" : ""));
     facts.operator_role = BYTES("auditor");
-    return try_it(trial, &facts, " of an auditor");
+    return try_it(*trial, &facts, " of an auditor");
 }
 
 enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,

@@ -26,7 +26,7 @@ enum registry_table {
     REGISTRY_CRLS,         /* issuing key's name, 0, number of the part u32 -> its octets */
     REGISTRY_PROPOSALS,    /* number -> its form */
     REGISTRY_PROPOSED,     /* number -> its content */
-    REGISTRY_POLICY_WHYS,  /* version -> why it was made; not there: nobody said, before that was asked */
+    REGISTRY_POLICY_WHYS,  /* version -> why it was made; none: of before one was needed */
     REGISTRY_TEXTS,        /* SHA-256 of a text, 0, number of the part u32 -> its octets */
     REGISTRY_TABLES
 };
@@ -179,8 +179,8 @@ enum rc registry_token_end_all(struct store_txn *txn, uint64_t *ended);
 /* ---- Policies and single facts ---- */
 
 /* The next version, active at once; replaces must be the active one (RC_EXISTS: read again).
- * why: see registry_why_check(). The text as registry_text_put() takes it. All versions are kept, for
- * ever. */
+ * why: see registry_why_check(). The text as registry_text_put() takes it. All versions are
+ * kept, for ever. */
 struct registry_policy_new {
     struct bytes author, why;
     struct registry_text text;

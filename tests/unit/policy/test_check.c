@@ -302,7 +302,8 @@ static const struct derivation_row {
       { .action = POLICY_PUBLISH, .resource = BYTES("lines/7") },
       "denied by line 7 of version 7\n"
       "line 7 denies \"lines/${line.id}\", which rests on a fact that is not known: it "
-      "decides\n" },
+      "decides\n"
+      "line 7 is for \"lines/${line.id}\"; line.id is not known\n" },
 };
 
 static void derivations_are_these(void **state)
