@@ -8,11 +8,11 @@ struct policy_checker {
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
     struct policy_meters meters;
-    bool *gone;                 /* rules that would not be missed */
-    uint64_t steps, most;       /* of looking for them */
-    uint64_t tries;             /* of conditions, as many at most */
-    bool tired;                 /* that they were too many was told */
-    int64_t now_ms;             /* of all that is decided nothing is before; 0: not known */
+    bool *gone;            /* rules that would not be missed */
+    uint64_t steps, most;  /* of looking for them */
+    uint64_t tries;        /* of conditions, as many at most */
+    bool tired;            /* that they were too many was told */
+    int64_t now_ms;        /* of all that is decided nothing is before; 0: not known */
     uint32_t untold, vain; /* 1 + the last rule told: facts in its resources; a condition */
     struct policy_name_list {
         struct bytes *at;

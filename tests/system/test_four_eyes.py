@@ -243,6 +243,7 @@ def test_an_operator_who_has_left_is_erased_by_two(running, work):
     place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
     assert running.audit(actor="olga") == []
     assert told(running, "audit", "show", acted["index"])["erased"] is True
+    assert any(record.get("reason", "").startswith("done") for record in running.audit(action="log.erase"))
 
 
 def test_nobody_makes_his_own_second(running, work):

@@ -91,7 +91,7 @@ static const struct told_row {
     { "deny device publish \"a\" when message.qos < 3\n", "" },
     { "deny device publish \"a\" when time.of_day = 30h\n",
       "1: nothing can meet its condition: time.of_day = 30:00; time.of_day is here 00:00 to "
-      "23:59, never 30:00\n" },
+      "23:59:59.999, never 30:00\n" },
     { "deny device publish \"a\" when time.of_day between 22:00 and 24:00\n", "" },
     { "deny device connect when connection.address in { 10.0.0.0/8 } and not "
       "connection.address in { 0.0.0.0/0 }\n",
