@@ -152,16 +152,24 @@ static void *request_line(void *with, const char *uri, struct MHD_Connection *co
     return api_request_new(with, uri);
 }
 
+static struct api_stream *stream_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info == NULL ? NULL : info->socket_context;
+}
+
 static void completed(void *with, struct MHD_Connection *connection, void **context,
                       enum MHD_RequestTerminationCode how)
 {
     struct api *api = with;
     struct api_request *request = *context;
 
-    (void)connection;
     (void)how;
     if (request == NULL)
         return;
+    api_request_unread(request, stream_of(connection));
     if (request->stream != NULL)
         request->stream->deadline_ms = loop_now_ms(api->setup.loop) + FIRST_REQUEST_MS;
     api_request_free(request);
@@ -267,14 +275,6 @@ static enum MHD_Result send_answer(struct api_request *request)
         MHD_queue_response(request->connection, request->answer.status, response);
     MHD_destroy_response(response);
     return result;
-}
-
-static struct api_stream *stream_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-    return info == NULL ? NULL : info->socket_context;
 }
 
 /* Called first with the headers, then with parts of the body, then with nothing: all is there.

@@ -310,6 +310,23 @@ static void decide_to_close(struct api_request *request)
         request->answer.close = true;
 }
 
+void api_request_unread(struct api_request *request, struct api_stream *stream)
+{
+    bool begun = request->connection != NULL;
+
+    if (request->answer.status != 0 || request->asking || (!begun && stream == NULL))
+        return;
+    if (!begun) {
+        request->stream = stream;
+        request->peer = stream->peer;
+        request->method = BYTES("?"); /* it is not told */
+    }
+    tell_door(
+        request, 400,
+        begun ? "the request ended before it was whole"
+              : "refused by the HTTP server: its line or headers are not HTTP, or too much");
+}
+
 void api_request_begin(struct api_request *request, const char *method, const char *version)
 {
     AUTO_SECRET(random);

@@ -106,6 +106,9 @@ void api_tiles_flush(struct api_stream *stream, bool now);
 struct api_request *api_request_new(struct api *api, const char *uri);
 void api_request_free(struct api_request *request);
 /* Its connection is known, its headers are read: may it go on? It has answered if not. */
+/* It ended before it was whole, or libmicrohttpd refused it: what that answers, if anything, is
+ * not ours to know. stream: of a request that was not begun. */
+void api_request_unread(struct api_request *request, struct api_stream *stream);
 void api_request_begin(struct api_request *request, const char *method, const char *version);
 /* More of the body. False: too much to swallow, the connection is to end. */
 bool api_request_feed(struct api_request *request, struct bytes some);
