@@ -24,6 +24,7 @@ enum {
     CONNECTION_IDLE_S = 60,
     FIRST_REQUEST_MS = 30000,
     SWEEP_MS = 500,
+    UNSENT_MOST = 256,
     PIECE = 64 * 1024, /* of what is handed over in pieces */
     SEED = sizeof(size_t),
 };
@@ -66,25 +67,68 @@ static void hear(void *with, const char *format, va_list arguments)
 
 /* ---- Streams ---- */
 
-static void remove_stream(struct api_stream *stream)
+static void unlink_stream(struct api_stream *stream)
 {
-    api_tiles_flush(stream, true);
     *stream->at = stream->next;
     if (stream->next != NULL)
         stream->next->at = stream->at;
-    stream->api->stream_count--;
-    stream->api->plain_count -= stream->services == API_PUBLIC;
-    free(stream);
+}
+
+static void link_stream(struct api_stream **list, struct api_stream *stream)
+{
+    stream->next = *list;
+    stream->at = list;
+    if (stream->next != NULL)
+        stream->next->at = &stream->next;
+    *list = stream;
+}
+
+/* Of one that ended: what was read on it and could not be recorded is tried again. */
+static void forget_stream(struct api *api, struct api_stream *stream)
+{
+    if (stream->reading.count == 0)
+        free(stream);
+    else if (api->unsent_count < UNSENT_MOST) {
+        link_stream(&api->unsent, stream);
+        api->unsent_count++;
+    } else {
+        broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)stream->reading.count);
+        free(stream);
+    }
+}
+
+static void remove_stream(struct api_stream *stream)
+{
+    struct api *api = stream->api;
+
+    api_tiles_flush(stream, true);
+    unlink_stream(stream);
+    api->stream_count--;
+    api->plain_count -= stream->services == API_PUBLIC;
+    if (stream->reading.due_ms == 0)
+        stream->reading.count = 0; /* its record failed, and so nothing was shown */
+    forget_stream(api, stream);
+}
+
+static void send_unsent(struct api *api)
+{
+    struct api_stream *next = NULL;
+
+    for (struct api_stream *stream = api->unsent; stream != NULL; stream = next) {
+        next = stream->next;
+        api_tiles_flush(stream, true);
+        if (stream->reading.count > 0)
+            continue;
+        unlink_stream(stream);
+        api->unsent_count--;
+        free(stream);
+    }
 }
 
 static void add_stream(struct api *api, struct api_stream *stream)
 {
     stream->api = api;
-    stream->next = api->streams;
-    stream->at = &api->streams;
-    if (stream->next != NULL)
-        stream->next->at = &stream->next;
-    api->streams = stream;
+    link_stream(&api->streams, stream);
     api->stream_count++;
     api->plain_count += stream->services == API_PUBLIC;
 }
@@ -141,6 +185,7 @@ static enum rc sweep(struct loop_timer *timer)
             shutdown(stream->fd, SHUT_RDWR);
         api_tiles_flush(stream, false);
     }
+    send_unsent(api);
     return loop_arm(api->setup.loop, timer, SWEEP_MS);
 }
 
@@ -395,6 +440,11 @@ void api_free(struct api *api)
     }
     while (api->streams != NULL)
         remove_stream(api->streams);
+    for (struct api_stream *stream = api->unsent; stream != NULL; stream = api->unsent) {
+        broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)stream->reading.count);
+        api->unsent = stream->next;
+        free(stream);
+    }
     pki_verifier_free(api->verifier);
     api_throttle_free(api->throttle);
     buf_clear(&api->document);

@@ -60,6 +60,8 @@ struct api {
     struct loop_watch watch;
     struct loop_timer timer, sweep;
     struct api_stream *streams;
+    struct api_stream *unsent; /* ended, with readings that no record tells of yet */
+    unsigned unsent_count;
     size_t stream_count, plain_count; /* the second among the first: without TLS */
     unsigned large_count;             /* requests */
     struct pki_verifier *verifier;

@@ -127,6 +127,34 @@ static void what_was_counted_goes_out_when_its_window_is_over(void **state)
     close(fd);
 }
 
+/* The authority is away when the connection ends: what was read is told when it is back. */
+static void what_could_not_be_told_at_the_end_is_told_later(void **state)
+{
+    struct world *world = ((struct ground *)*state)->world;
+    int fd = world_dial(world, AUDITOR, ALL_SERVICES);
+    AUTO_REPLY(first);
+    AUTO_REPLY(second);
+
+    ask(world, fd, TILE);
+    record(world, RC_OK);
+    world_read(world, fd, false, &first);
+    world_say(world, fd, TILE, "", BYTES(""), &second);
+    world->takes_reading = RC_LIMIT;
+    close(fd);
+    for (int i = 0; i < 200; i++)
+        world_turn(world);
+    assert_true(world->readings > 1);
+    world->takes_reading = RC_OK;
+    unsigned before = world->readings;
+    for (int i = 0; i < TURNS_MOST && world->readings == before; i++)
+        world_turn(world);
+    assert_int_equal(world->readings, before + 1);
+    assert_int_equal(world->reading_count, 1);
+    for (int i = 0; i < 100; i++)
+        world_turn(world);
+    assert_int_equal(world->readings, before + 1);
+}
+
 static void without_its_record_nothing_is_shown(void **state)
 {
     struct world *world = ((struct ground *)*state)->world;
@@ -188,6 +216,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_counted_goes_out_when_its_window_is_over,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_not_be_told_at_the_end_is_told_later, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(without_its_record_nothing_is_shown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_left_is_forgotten, set_up, tear_down),
