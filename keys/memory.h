@@ -29,6 +29,7 @@ struct keys_memories {
         int64_t tokens;    /* thousandths of a signature */
         int64_t tokens_ms; /* monotonic: when they were counted */
         int64_t told_ms;   /* monotonic: when the latest "too fast" was journaled */
+        uint64_t untold;   /* that were not, since */
     } of[KEYS_PER_RULES_MAX];
     struct keys_past strays; /* of which only the rate is used */
 };

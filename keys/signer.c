@@ -127,6 +127,9 @@ static void refuse(struct keys_signer *signer, struct keys_job *job, enum rc rc)
         journaled = past->told_ms == 0 || now - past->told_ms >= TOLD_EVERY_MS;
         if (journaled)
             past->told_ms = now;
+        if (journaled && past->untold > 0)
+            buf_addf(&why, "; and %llu more before it", (unsigned long long)past->untold);
+        past->untold = journaled ? 0 : past->untold + 1;
     }
     enum rc made = buf_text(&why, &text);
     if (made == RC_OK)

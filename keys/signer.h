@@ -13,9 +13,10 @@
  * checkpoint against the key's memory and its own journal; the worker checks the rest. All that
  * ended in one turn of the loop is committed together and answered after that.
  *
- * A refusal is journaled like a signature; "too fast" once a second and key, so that a flood
- * fills no disk. What belongs to no key (a body that cannot be read, a name that is not in the
- * rules) has a rate of its own, and beyond it is "too fast" as well. When the journal cannot
+ * A refusal is journaled like a signature; "too fast" once a second and key, with how many were
+ * not since, so that a flood fills no disk. What belongs to no key (a body that cannot be read,
+ * a name that is not in the rules) has a rate of its own, and beyond it is "too fast" as well.
+ * When the journal cannot
  * take an entry, nothing leaves.
  */
 struct keys_signer;

@@ -40,6 +40,7 @@ struct seen {
     unsigned count[4];   /* by enum keys_entry_kind */
     struct bytes wanted; /* a digest */
     unsigned found;
+    uint64_t refusals; /* told one by one, or as a number of those before */
     struct keys_entry last;
     char last_text[KEYS_TEXT_MAX + 1];
 };
@@ -57,6 +58,9 @@ static enum rc see(void *with, const struct journal_entry *at)
     memset(seen->last_text, 0, sizeof seen->last_text);
     if (entry.text.len > 0)
         memcpy(seen->last_text, entry.text.at, entry.text.len);
+    const char *more = strstr(seen->last_text, "; and ");
+    if (entry.kind == KEYS_ENTRY_REFUSED)
+        seen->refusals += 1 + (more == NULL ? 0 : strtoull(more + 6, NULL, 10));
     return RC_OK;
 }
 
@@ -367,6 +371,15 @@ static void too_fast_is_refused_and_journaled_once_a_second(void **state)
     assert_int_equal(seen.count[KEYS_ENTRY_SIGNED], made);
     assert_true(seen.count[KEYS_ENTRY_REFUSED] >= 1);
     assert_true(seen.count[KEYS_ENTRY_REFUSED] <= refused);
+    usleep(1100000); /* the next one is told, and how many were not */
+    for (unsigned i = 5, before = refused; refused == before; i++) {
+        struct bytes item = one_device(s, i, &tbs);
+        assert_int_equal(
+            signing_ask(s, KEYS_ASK_CERTIFICATES, "devices", &item, 1, &room, &answers), RC_OK);
+        refused += answers.at[0].rc == RC_LIMIT;
+    }
+    read_journal(s, BYTES(""), &seen);
+    assert_int_equal(seen.refusals, refused);
 }
 
 /* ---- Deaths ---- */
