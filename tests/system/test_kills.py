@@ -158,7 +158,12 @@ def check_audit(system, load):
     for record in records:
         if record.decision == "allowed":
             of[record.action].append(record)
-    issued = {record.hex("fingerprint") for record in of["certificate.issue"]}
+    made = collections.Counter(record.hex("fingerprint") for record in of["certificate.issue"])
+    assert max(made.values()) == 1, "an issuing is recorded twice"
+    for door in (2, 3):  # what each tells stands once and in its order
+        told = [record.sequence for record in records if record.source == door]
+        assert told == sorted(set(told)) and told, f"source {door}"
+    issued = set(made)
     missing = [name for name, each in load.enrolled.items() if each.fingerprint not in issued]
     assert not missing, f"no record of issuing to {missing}"
     revoked = {record.fields.get("device") for record in of["device.revoke"]}

@@ -27,6 +27,22 @@ static bool holds(struct bytes page, struct bytes line)
     return false;
 }
 
+static void add_fields(unsigned fields, struct buf *line)
+{
+    static const struct {
+        unsigned field;
+        const char *letter;
+    } LETTERS[] = { { AUDIT_CERTIFICATE_FIELD, " C" },
+                    { AUDIT_POLICY_FIELD, " P" },
+                    { AUDIT_AGGREGATE_FIELD, " A" },
+                    { AUDIT_TOPIC_FIELD, " T" } };
+
+    for (size_t i = 0; i < sizeof LETTERS / sizeof *LETTERS; i++)
+        if ((fields & LETTERS[i].field) != 0)
+            buf_addf(line, "%s", LETTERS[i].letter);
+    buf_addf(line, " |\n");
+}
+
 static void the_page_says_of_each_action_what_the_table_says(void **state)
 {
     AUTO_BUF(text, PAGE_MAX);
@@ -37,9 +53,10 @@ static void the_page_says_of_each_action_what_the_table_says(void **state)
     (void)state;
     for (size_t i = 0; i < count; i++) {
         AUTO_BUF(line, 1024);
-        buf_addf(&line, "\n| %d | %s | %s | %s | %s |\n", rows[i].action, rows[i].name,
+        buf_addf(&line, "\n| %d | %s | %s | %s | %s |", rows[i].action, rows[i].name,
                  rows[i].meaning, audit_when_name(rows[i].when),
                  audit_unrecorded_name(rows[i].unrecorded));
+        add_fields(rows[i].fields, &line);
         if (!holds(page, buf_bytes(&line))) {
             print_error("missing: %.*s", BYTES_FMT(buf_bytes(&line)));
             missing++;
