@@ -62,18 +62,6 @@ void daemon_authority_tell_life(struct daemon_authority *authority, const char *
     tell_of(authority, &(struct life){ authority, process, reason, serves, RC_OK });
 }
 
-/* Its journal, or our registry, is not what it was: that is for whoever reads the log, not only
- * for who watches the machine. */
-static void tell_distrust(struct daemon_authority *authority)
-{
-    AUTO_BUF(why, 4096);
-    const char *text = NULL;
-
-    buf_addf(&why, "%s", fault_text());
-    if (buf_text(&why, &text) == RC_OK)
-        tell_of(authority, &(struct life){ authority, "signer", text, true, RC_CORRUPT });
-}
-
 static void tell(struct daemon_authority *authority)
 {
     daemon_authority_tell_life(authority, "signer", authority->issues,
@@ -85,14 +73,25 @@ static void tell(struct daemon_authority *authority)
 static void detach(struct daemon_authority *authority, enum rc rc)
 {
     note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
-    if (rc == RC_CORRUPT)
-        tell_distrust(authority);
     if (authority->issues) {
         authority->issues = false;
         tell(authority);
     }
     if (rc != RC_CLOSED)
         daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_SIGNER);
+}
+
+/* Its journal is not what it was: that is for whoever reads the log, not only for who watches
+ * the machine. Of an older registry the log is an older one, too: nothing is added to that. */
+static void distrust(struct daemon_authority *authority, enum rc rc)
+{
+    AUTO_BUF(why, 4096);
+    const char *text = NULL;
+
+    buf_addf(&why, "%s", fault_text());
+    detach(authority, rc);
+    if (rc == RC_CORRUPT && buf_text(&why, &text) == RC_OK)
+        tell_of(authority, &(struct life){ authority, "signer", text, true, RC_CORRUPT });
 }
 
 /* ---- Issuers ---- */
@@ -422,7 +421,7 @@ static void told_vouched(void *with, enum rc rc, const struct keys_entries *entr
     if (rc == RC_OK)
         rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
     if (rc != RC_OK)
-        detach(authority, rc);
+        distrust(authority, rc);
 }
 
 static enum rc read_known(struct store_txn *txn, void *with)
@@ -468,7 +467,7 @@ static void told_head(void *with, enum rc rc, const struct keys_head *head)
     else if (rc == RC_OK)
         rc = daemon_authority_replay(authority, UINT64_MAX, is_replayed);
     if (rc != RC_OK)
-        detach(authority, rc);
+        distrust(authority, rc);
 }
 
 enum rc daemon_authority_check_tree(struct audit_log *log, struct store_txn *txn,
