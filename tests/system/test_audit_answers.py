@@ -382,7 +382,7 @@ def test_a_rule_has_the_author_of_the_version_that_brought_it(running, tmp_path)
     place.touchmark("policy", "apply", file, "--why", "tidied", "--profile", tmp_path / "bob/operator.conf",
                     "--server", f"https://127.0.0.1:{running.ports['operator']}")
     running.wait_applied()
-    for topic, line, since, author in (("secret", 11, first, "admin"), ("other", 12, first + 1, "bob")):
+    for topic, line, since, author in (("secret", 6, first, "admin"), ("other", 12, first + 1, "bob")):
         publish(running, "pump-2", f"plant/pump-2/{topic}")
         record = running.wait_audit(lambda one: one["target"] == f"plant/pump-2/{topic}", device="pump-2", decision="denied")
         told_ = told(running, "explain", record["index"])["policy"]

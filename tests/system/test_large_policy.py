@@ -112,7 +112,7 @@ def test_it_is_checked_there_and_has_no_effect(running, work):
     good = running.touchmark("policy", "check", file_of(work, FIRST), "--server-check")
     assert "accepted by the server" in good.stdout
     wrong = FIRST + "allow nobody anything\n"
-    for words in (["check", "--server-check"], ["apply"]):
+    for words in (["check", "--server-check"], ["apply", "--why", "to see"]):
         done = running.touchmark("policy", words[0], file_of(work, wrong), *words[1:], check=False)
         assert done.returncode != 0
         assert f"{RULES + 1}" in done.stdout + done.stderr or "rules" in done.stdout + done.stderr

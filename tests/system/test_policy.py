@@ -78,7 +78,7 @@ allow device publish "over-https" when connection.protocol = "https"
 allow group "screens" subscribe "plant/+/state"
 deny group "recalled" publish "#"
 allow device publish "mine/${certificate.serial}", "known/#"
-deny device publish "known/fingerprint" when certificate.fingerprint = "00"
+deny device publish "known/fingerprint" when certificate.fingerprint starts with "00000000"
 deny device publish "known/left" when certificate.left is known
 deny device publish "known/id" when client.id is known
 """

@@ -1,4 +1,5 @@
 """What the device door knows of a device and its messages, and what it does not: each fact by a rule that asks for it."""
+import re
 import struct
 
 import pytest
@@ -34,6 +35,12 @@ def session(system, who, client_id=None):
     return client, client.connect()
 
 
+def other_than(value):
+    """Of the same form."""
+    return "".join("0123456789abcdef"[(int(digit, 16) + 1) % 16 or 1] for digit in value) \
+        if re.fullmatch("([0-9a-f]{2})+", value) else "another"
+
+
 def publish_as(client, content_type):
     """The PUBACK's code of a message with that content type; None: with none."""
     own = b"" if content_type is None else bytes([0x03]) + struct.pack(">H", len(content_type)) + content_type
@@ -46,7 +53,7 @@ def test_a_session_knows_its_certificate(system, device):
     facts = {"device.profile": "device", "certificate.issuer": issuer_of(device), "certificate.serial": device.serial,
              "certificate.fingerprint": device.fingerprint, "client.id": device.id}
     for fact, value in facts.items():
-        for sign, value, expected in (("=", value, True), ("!=", value, False), ("=", "another", False)):
+        for sign, value, expected in (("=", value, True), ("!=", value, False), ("=", other_than(value), False)):
             system.apply_policy(f'allow device connect when {fact} {sign} "{value}"\n')
             client, code = session(system, device)
             assert (code == mqtt.ACCEPTED) == expected, (fact, sign, value, code)
