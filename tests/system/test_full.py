@@ -116,6 +116,8 @@ def test_with_a_full_store_the_authority_does_nothing_that_it_cannot_record():
         with mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, device), "dev-1") as client:
             assert client.connect() == mqtt.ACCEPTED
             acts = Acts(made)
+            for _ in range(60):  # so that there is always one to revoke
+                assert acts.add()
             with disk.full(folder):
                 until_refused(acts.add_or_revoke, row=20)
                 read = until_refused(lambda _: acts.is_done("GET", "/v1/devices?limit=1"), row=5)
