@@ -153,7 +153,7 @@ void broker_connection_learn(struct connection *connection, enum rc rc,
     enum registry_verdict verdict = broker_identity_judge(
         identity, connection->worker->door->front, connection->listener->kinds,
         broker_worker_now_s(connection->worker), NULL);
-    if (rc == RC_OK && verdict == REGISTRY_UNKNOWN)
+    if (rc == RC_OK && answer != NULL && verdict == REGISTRY_UNKNOWN)
         verdict = broker_identity_learn(identity, connection->listener->kinds, answer);
     if (rc == RC_LIMIT)
         refuse(connection, "unknown, and too many unknown ones are being asked about");
