@@ -513,34 +513,6 @@ static void too_many_connections_are_refused(void **state)
     world_expect(world, STRANGER, "GET /v1/health", "", "", 200, NULL);
 }
 
-/* What the HTTP server refuses by itself, or what never becomes whole, is told as what we
- * refuse. */
-static void what_never_becomes_a_request_is_told(void **state)
-{
-    struct world *world = *state;
-    static const struct bytes ROWS[] = {
-        BYTES("GET /v1/health HTTP/1.1\r\n\r\n"), /* no Host */
-        BYTES("GET /v1/health HTTP/1.1\r\nno field\r\n\r\n"),
-        BYTES("POST /v1/devices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-              "Content-Length: 20\r\n\r\n{\"id\""),
-        BYTES("POST /v1/devices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-              "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
-    };
-
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        int fd = world_dial(world, ADMIN, ALL_SERVICES);
-        unsigned before = world->refusals;
-        world_write(world, fd, ROWS[i]);
-        for (int k = 0; k < 20; k++)
-            world_turn(world);
-        close(fd);
-        for (int k = 0; k < 20; k++)
-            world_turn(world);
-        assert_int_equal(world->refusals, before + 1);
-        assert_int_equal(world->refused_peer.kind, REGISTRY_OPERATOR);
-    }
-}
-
 static void one_that_waits_may_be_freed(void **state)
 {
     struct world *world = *state;
@@ -607,7 +579,6 @@ int main(void)
         TEST(a_revoked_operators_connection_ends),
         TEST(the_slow_are_cut_off),
         TEST(too_many_connections_are_refused),
-        TEST(what_never_becomes_a_request_is_told),
         TEST(one_that_waits_may_be_freed),
         TEST(plain_http_has_public_files_only),
     };

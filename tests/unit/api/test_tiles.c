@@ -107,9 +107,9 @@ static void the_first_waits_for_its_record_the_others_are_counted(void **state)
                         REGISTRY_CORRELATION);
 }
 
-static void what_was_counted_goes_out_when_its_window_is_over(void **state)
+/* The first is recorded, the second counted. */
+static int read_twice(struct world *world)
 {
-    struct world *world = ((struct ground *)*state)->world;
     int fd = world_dial(world, AUDITOR, ALL_SERVICES);
     AUTO_REPLY(first);
     AUTO_REPLY(second);
@@ -118,6 +118,14 @@ static void what_was_counted_goes_out_when_its_window_is_over(void **state)
     record(world, RC_OK);
     world_read(world, fd, false, &first);
     world_say(world, fd, TILE, "", BYTES(""), &second);
+    return fd;
+}
+
+static void what_was_counted_goes_out_when_its_window_is_over(void **state)
+{
+    struct world *world = ((struct ground *)*state)->world;
+    int fd = read_twice(world);
+
     assert_int_equal(world->readings, 1);
     world->shift_ms += 10001;
     for (int i = 0; i < TURNS_MOST && world->readings == 1; i++)
@@ -131,14 +139,8 @@ static void what_was_counted_goes_out_when_its_window_is_over(void **state)
 static void what_could_not_be_told_at_the_end_is_told_later(void **state)
 {
     struct world *world = ((struct ground *)*state)->world;
-    int fd = world_dial(world, AUDITOR, ALL_SERVICES);
-    AUTO_REPLY(first);
-    AUTO_REPLY(second);
+    int fd = read_twice(world);
 
-    ask(world, fd, TILE);
-    record(world, RC_OK);
-    world_read(world, fd, false, &first);
-    world_say(world, fd, TILE, "", BYTES(""), &second);
     world->takes_reading = RC_LIMIT;
     close(fd);
     for (int i = 0; i < 200; i++)
