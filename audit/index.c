@@ -5,7 +5,9 @@
 
 #include "audit/log_state.h"
 
-enum { LOW = 0x43, DIGIT_BITS = 11, DIGITS = 4, DIGIT_VALUES = 1 << DIGIT_BITS };
+enum { LOW = 0x43 };
+/* Of 40 bits of kind and hash the highest that are used, kinds being below 32. */
+enum { ORDER_BITS = 40, DIGIT_BITS = 12, DIGIT_VALUES = 1 << DIGIT_BITS, HIGH = 13 };
 
 static unsigned table(const struct audit_log *log)
 {
@@ -63,45 +65,67 @@ int audit_index_compare(const void *left, const void *right)
     return (a->at > b->at) - (a->at < b->at);
 }
 
-/* By so many bits of kind and hash, the least first; what is alike in them stays in order. */
-static inline unsigned digit_of(const struct audit_index_item *item, unsigned pass)
+/* Kind and hash, as one number. */
+static inline uint64_t order_of(const struct audit_index_item *item)
 {
-    return ((uint64_t)item->kind << 32 | item->hash) >> DIGIT_BITS * pass & (DIGIT_VALUES - 1);
+    return (uint64_t)item->kind << 32 | item->hash;
 }
 
-/* Where those of each digit begin. */
-static void count_digits(const struct audit_index_item *items, size_t count,
-                         uint16_t next[DIGITS][DIGIT_VALUES])
+/* By so many of its bits from this one on; what is alike in them stays in order. */
+static void scatter(const struct audit_index_item *from, struct audit_index_item *to,
+                    size_t count, unsigned shift)
 {
+    uint16_t next[DIGIT_VALUES] = { 0 };
+    unsigned begin = 0;
+
     for (size_t i = 0; i < count; i++)
-        for (unsigned pass = 0; pass < DIGITS; pass++)
-            next[pass][digit_of(&items[i], pass)]++;
-    for (unsigned pass = 0; pass < DIGITS; pass++) {
-        unsigned begin = 0;
-        for (size_t i = 0; i < DIGIT_VALUES; i++) {
-            unsigned some = next[pass][i];
-            next[pass][i] = (uint16_t)begin;
-            begin += some;
-        }
+        next[order_of(&from[i]) >> shift & (DIGIT_VALUES - 1)]++;
+    for (size_t i = 0; i < DIGIT_VALUES; i++) {
+        unsigned some = next[i];
+        next[i] = (uint16_t)begin;
+        begin += some;
     }
+    for (size_t i = 0; i < count; i++)
+        to[next[order_of(&from[i]) >> shift & (DIGIT_VALUES - 1)]++] = from[i];
 }
 
+/* What is nearly in order. false: it is not, and some are put right. */
+static bool insert_all(struct audit_index_item *items, size_t count)
+{
+    size_t left = 4 * count;
+
+    for (size_t i = 1; i < count; i++) {
+        const struct audit_index_item item = items[i];
+        size_t to = i;
+        for (; to > 0 && order_of(&items[to - 1]) > order_of(&item); to--, left--) {
+            if (left == 0) {
+                items[to] = item;
+                return false;
+            }
+            items[to] = items[to - 1];
+        }
+        items[to] = item;
+    }
+    return true;
+}
+
+/* By the highest bits, which tell nearly all apart; by all, if somebody saw to it that they do
+ * not. */
 struct audit_index_item *audit_index_sort(struct audit_log *log, size_t count)
 {
-    struct audit_index_item *from = log->items, *to = log->items + AUDIT_INDEX_ITEMS;
-    uint16_t next[DIGITS][DIGIT_VALUES] = { { 0 } };
+    struct audit_index_item *items = log->items, *room = log->items + AUDIT_INDEX_ITEMS;
 
     static_assert(AUDIT_INDEX_ITEMS <= UINT16_MAX, "places in a list to sort");
     static_assert(AUDIT_INDEX_ITEMS >= AUDIT_SPAN * AUDIT_FACETS_MAX, "a block fits");
-    count_digits(from, count, next);
-    for (unsigned pass = 0; pass < DIGITS; pass++) {
-        struct audit_index_item *sorted = to;
-        for (size_t i = 0; i < count; i++)
-            to[next[pass][digit_of(&from[i], pass)]++] = from[i];
-        to = from;
-        from = sorted;
+    scatter(items, room, count, HIGH);
+    scatter(room, items, count, HIGH + DIGIT_BITS);
+    if (insert_all(items, count))
+        return items;
+    for (unsigned shift = 0; shift < ORDER_BITS; shift += 2 * DIGIT_BITS) {
+        scatter(items, room, count, shift);
+        scatter(room, items, count, shift + DIGIT_BITS);
     }
-    return from;
+    return items;
 }
 
 static struct audit_kept *kept_at(const struct audit_log *log, uint64_t index)
@@ -121,7 +145,7 @@ void audit_index_keep(struct audit_log *log, const struct store_txn *txn, uint64
     if (kept == NULL)
         return;
     kept->index = index;
-    kept->serial = store_txn_serial(txn);
+    kept->undone = store_txn_undone(txn);
     reader_copy(&r, kept->leaf, sizeof kept->leaf);
     kept->wall_ms = record->wall_ms;
     audit_facets_of(record, &kept->facets);
@@ -147,7 +171,7 @@ static enum rc get_kept(struct audit_log *log, struct store_txn *txn, uint64_t i
     if (kept == NULL || !kept->valid || kept->index != index)
         return RC_NOT_FOUND;
     *found = kept;
-    if (kept->serial == store_txn_serial(txn))
+    if (kept->undone == store_txn_undone(txn))
         return RC_OK;
     TRY(audit_log_get_leaf(log, txn, index, &leaf, &bare));
     return bare || !bytes_equal(leaf, BYTES_OF(kept->leaf)) ? RC_NOT_FOUND : RC_OK;

@@ -64,7 +64,7 @@ struct audit_index_item {
     uint8_t kind, at;
 };
 /* All of a block; of each block of a far so many at a time that few are read twice. */
-enum { AUDIT_INDEX_ITEMS = 256 * 128 };
+enum { AUDIT_INDEX_ITEMS = 256 * 255 };
 /* All at once: nothing from the first to the last of them is there yet. */
 enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
                               enum audit_index_level level, uint64_t number,

@@ -36,6 +36,7 @@ enum rc audit_log_new(unsigned first_table, struct audit_log **log)
         return fault(RC_NOMEM, "audit log");
     made->first_table = first_table;
     made->far_blocks = AUDIT_FAR_BLOCKS;
+    made->step_facets = AUDIT_INDEX_ITEMS / AUDIT_FAR_BLOCKS;
     made->record = (struct buf)BUF_MAX(AUDIT_RECORD_MAX);
     made->entry = (struct buf)BUF_MAX(AUDIT_ENTRY_MAX);
     made->stored = (struct buf)BUF_MAX(AUDIT_STORED_MAX);
@@ -77,9 +78,10 @@ static unsigned table(const struct audit_log *log, enum audit_table which)
     return log->first_table + which;
 }
 
-static struct audit_tree tree_of(const struct audit_log *log)
+struct audit_tree audit_log_tree(struct audit_log *log)
 {
-    return (struct audit_tree){ table(log, AUDIT_NODES), audit_hasher_digest(log->hasher) };
+    return (struct audit_tree){ table(log, AUDIT_NODES), audit_hasher_digest(log->hasher),
+                                &log->tail };
 }
 
 static enum rc take_salt(struct audit_log *log, uint8_t salt[AUDIT_SALT])
@@ -101,7 +103,7 @@ static enum rc take_salt(struct audit_log *log, uint8_t salt[AUDIT_SALT])
 static enum rc append(struct audit_log *log, struct store_txn *txn,
                       const struct audit_record *record, uint64_t *index)
 {
-    struct audit_tree tree = tree_of(log);
+    struct audit_tree tree = audit_log_tree(log);
     uint8_t salt[AUDIT_SALT];
     struct bytes record_bytes, entry_bytes, stored;
     struct audit_entry entry;
@@ -119,7 +121,7 @@ static enum rc append(struct audit_log *log, struct store_txn *txn,
     struct proof_hash leaf = audit_leaf_hash(log->hasher, &entry);
     TRY(audit_sealing_close(log->sealing, txn, at, record, entry_bytes, &log->stored));
     TRY(buf_done(&log->stored, &stored));
-    TRY(store_txn_insert(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
+    TRY(store_txn_append(txn, table(log, AUDIT_ENTRIES), BYTES_OF(key.at), stored));
     TRY(audit_tree_append(&tree, txn, at, &leaf));
     TRY(audit_made_add(log, txn, at, record));
     audit_index_keep(log, txn, at, entry.leaf, record);
@@ -140,7 +142,7 @@ enum rc audit_log_append(struct audit_log *log, struct store_txn *txn,
     buf_reset(&log->record);
     TRY(audit_record_write(&ours, &log->record));
     TRY(append(log, txn, &ours, index));
-    return audit_sums_add(log, txn, &ours, false);
+    return audit_sums_add(log, txn, ours.source, audit_sums_of(&ours, false));
 }
 
 static void source_key(const struct audit_origin *origin, uint8_t key[SOURCE_KEY])
@@ -173,8 +175,12 @@ enum rc audit_log_taken(struct audit_log *log, struct store_txn *txn,
 enum rc audit_log_take_begin(struct audit_log *log, struct store_txn *txn,
                              struct audit_taking *taking)
 {
+    const struct audit_tree tree = audit_log_tree(log);
+
     TRY(audit_log_taken(log, txn, &taking->origin, &taking->before));
     taking->last = taking->before;
+    taking->sums = (struct audit_sums){ 0 };
+    audit_tree_hold(&tree, txn);
     return RC_OK;
 }
 
@@ -210,7 +216,7 @@ enum rc audit_log_take_one(struct audit_log *log, struct store_txn *txn,
                      (unsigned long long)taking->last);
     TRY(read_spooled(log, origin, record, &reason, &read));
     TRY(append(log, txn, &read, NULL));
-    TRY(audit_sums_add(log, txn, &read, origin->sparse));
+    audit_sums_join(&taking->sums, audit_sums_of(&read, origin->sparse));
     taking->last = origin->sequence;
     return RC_OK;
 }
@@ -218,11 +224,14 @@ enum rc audit_log_take_one(struct audit_log *log, struct store_txn *txn,
 enum rc audit_log_take_end(struct audit_log *log, struct store_txn *txn,
                            const struct audit_taking *taking)
 {
+    const struct audit_tree tree = audit_log_tree(log);
     struct store_number last = store_key_number(taking->last);
     uint8_t key[SOURCE_KEY];
 
+    TRY(audit_tree_release(&tree, txn));
     if (taking->last == taking->before)
         return RC_OK;
+    TRY(audit_sums_add(log, txn, taking->origin.source, taking->sums));
     source_key(&taking->origin, key);
     return store_txn_put(txn, table(log, AUDIT_SOURCES), BYTES_OF(key), BYTES_OF(last.at));
 }
@@ -332,7 +341,7 @@ static enum rc check_size(struct audit_log *log, struct store_txn *txn, uint64_t
 enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t size,
                        struct proof_hash *root)
 {
-    struct audit_tree tree = tree_of(log);
+    struct audit_tree tree = audit_log_tree(log);
 
     TRY(check_size(log, txn, size));
     return audit_tree_root(&tree, txn, size, root);
@@ -341,7 +350,7 @@ enum rc audit_log_root(struct audit_log *log, struct store_txn *txn, uint64_t si
 enum rc audit_log_prove_inclusion(struct audit_log *log, struct store_txn *txn, uint64_t index,
                                   uint64_t size, struct proof_hash *nodes, size_t *count)
 {
-    struct audit_tree tree = tree_of(log);
+    struct audit_tree tree = audit_log_tree(log);
 
     TRY(check_size(log, txn, size));
     if (index >= size)
@@ -354,7 +363,7 @@ enum rc audit_log_prove_consistency(struct audit_log *log, struct store_txn *txn
                                     uint64_t old_size, uint64_t new_size,
                                     struct proof_hash *nodes, size_t *count)
 {
-    struct audit_tree tree = tree_of(log);
+    struct audit_tree tree = audit_log_tree(log);
 
     TRY(check_size(log, txn, new_size));
     if (old_size > new_size)

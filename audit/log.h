@@ -64,12 +64,16 @@ struct audit_origin {
 enum rc audit_log_take(struct audit_log *log, struct store_txn *txn,
                        const struct audit_origin *origin, struct bytes record, bool *taken);
 /*
- * The same for many in one transaction, at less cost: begin, add one after the other, end. What
- * is added without an end would be taken again.
+ * The same for many in one transaction, at less cost: begin, add one after the other, end.
+ * Without an end the transaction must not commit.
  */
+struct audit_sums {
+    uint64_t beyond, sparse; /* acts beyond one a record; records whose sequence leaves gaps */
+};
 struct audit_taking {
     struct audit_origin origin; /* given; its sequence is the next one's to add */
     uint64_t before, last;      /* the last one that was there, and that is */
+    struct audit_sums sums;
 };
 enum rc audit_log_take_begin(struct audit_log *log, struct store_txn *txn,
                              struct audit_taking *taking);

@@ -8,11 +8,10 @@
 enum { AUDIT_SPAN = 256, AUDIT_FAR_BLOCKS = 256, AUDIT_SPAN_BYTES = 16, AUDIT_SALTS = 64 };
 
 /* By what a record is found, from when it is appended until its block is whole: held against
- * the stored leaf before another transaction believes it, since this one may have come to
- * nothing. */
+ * the stored leaf before it is believed, if some change came to nothing since. */
 struct audit_kept {
     bool valid;
-    uint64_t index, serial; /* of the transaction */
+    uint64_t index, undone; /* store_txn_undone() */
     uint8_t leaf[AUDIT_LEAF];
     int64_t wall_ms;
     struct audit_facets facets;
@@ -28,6 +27,9 @@ struct audit_index_damage {
 struct audit_log {
     unsigned first_table;
     unsigned far_blocks; /* AUDIT_FAR_BLOCKS; tests make do with fewer */
+    /* Of each block so many a step of merging: of all together no more than there is room for.
+     */
+    unsigned step_facets;
     struct audit_hasher *hasher;
     uint8_t salts[AUDIT_SALTS][AUDIT_SALT];
     size_t salts_left;
@@ -36,17 +38,23 @@ struct audit_log {
     struct buf stored, opened;      /* an entry as it lies there, and one that was read */
     struct audit_index_item *items; /* room for the index of a block; NULL until it is needed */
     struct audit_kept *kept;        /* AUDIT_SPAN of them; NULL: none */
+    struct audit_tree_tail tail;
     struct audit_index_damage damage;
 };
+
+struct audit_tree audit_log_tree(struct audit_log *log);
 
 /* The record with this index as it lies there, also if it is being erased; its commitment is
  * not checked. Borrows from log->record. RC_NOT_FOUND, RC_CORRUPT. */
 enum rc audit_log_record(struct audit_log *log, struct store_txn *txn, uint64_t index,
                          struct audit_record *record);
 
-/* Count what a record tells that its number does not; in the transaction that appends it. */
-enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
-                       const struct audit_record *record, bool sparse);
+/* What a record tells that its number does not, to be added in the transaction that appends
+ * it. */
+struct audit_sums audit_sums_of(const struct audit_record *record, bool sparse);
+void audit_sums_join(struct audit_sums *sums, struct audit_sums more);
+enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn, enum audit_source source,
+                       struct audit_sums sums);
 
 /* Earliest and latest wall_ms of AUDIT_SPAN neighbours, told when the last of them is
  * appended; and of as many as a far has, told once all blocks in there are in the index. */

@@ -44,12 +44,25 @@ static enum rc add(struct audit_log *log, struct store_txn *txn, unsigned kind, 
     return store_txn_put(txn, table(log), BYTES_OF(key), BYTES_OF(sum.at));
 }
 
-enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn,
-                       const struct audit_record *record, bool sparse)
+struct audit_sums audit_sums_of(const struct audit_record *record, bool sparse)
 {
-    if (record->aggregate.count > 1)
-        TRY(add(log, txn, BEYOND | record->source, record->aggregate.count - 1));
-    return sparse ? add(log, txn, SPARSE | record->source, 1) : RC_OK;
+    const uint64_t count = record->aggregate.count;
+
+    return (struct audit_sums){ count > 1 ? count - 1 : 0, sparse };
+}
+
+void audit_sums_join(struct audit_sums *sums, struct audit_sums more)
+{
+    sums->beyond = plus(sums->beyond, more.beyond);
+    sums->sparse = plus(sums->sparse, more.sparse);
+}
+
+enum rc audit_sums_add(struct audit_log *log, struct store_txn *txn, enum audit_source source,
+                       struct audit_sums sums)
+{
+    if (sums.beyond > 0)
+        TRY(add(log, txn, BEYOND | source, sums.beyond));
+    return sums.sparse > 0 ? add(log, txn, SPARSE | source, sums.sparse) : RC_OK;
 }
 
 static enum rc note(struct bytes key, struct bytes value, struct audit_source_sum sums[],

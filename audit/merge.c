@@ -1,7 +1,6 @@
 #include "audit/log_state.h"
 
-/* Of each block so many facets a step: of all together no more than there is room for. */
-enum { FACETS_OF_BLOCK = AUDIT_INDEX_ITEMS / AUDIT_FAR_BLOCKS, CURSOR = 0x44 };
+enum { CURSOR = 0x44 };
 
 static unsigned table(const struct audit_log *log)
 {
@@ -77,11 +76,11 @@ static enum rc read_block(struct merging *m, uint64_t block, struct audit_facet 
     size_t count = 0;
 
     TRY(audit_index_read_items(m->log, m->txn, AUDIT_INDEX_BLOCK, block, from, items,
-                               FACETS_OF_BLOCK, &count));
+                               m->log->step_facets, &count));
     for (size_t i = 0; i < count; i++)
         items[i].at = (uint8_t)(block % m->log->far_blocks);
     m->count += count;
-    if (count < FACETS_OF_BLOCK)
+    if (count < m->log->step_facets)
         return RC_OK;
     struct audit_index_item last = items[count - 1];
     last.at = UINT8_MAX;

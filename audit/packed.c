@@ -297,6 +297,37 @@ static enum rc put_row(struct audit_log *log, struct store_txn *txn, struct pack
     return RC_OK;
 }
 
+static size_t count_alike(const struct audit_index_item *items, size_t count)
+{
+    size_t alike = 1;
+
+    while (alike < count && items[alike].hash == items->hash &&
+           items[alike].kind == items->kind)
+        alike++;
+    return alike;
+}
+
+/* The cell of items that are alike but for their places, which ascend. */
+static size_t write_alike(const struct audit_index_item *items, size_t count,
+                          uint8_t to[CELL_MAX])
+{
+    const struct audit_facet facet = { items->hash, items->kind };
+    struct audit_places places = { 0 };
+    size_t len = 0;
+
+    for (size_t i = 0; count < PLACES && i < count; i++)
+        if (len == 0 || to[HEAD + len - 1] != items[i].at) /* a facet may be told twice */
+            to[HEAD + len++] = items[i].at;
+    if (len == 0) {
+        for (size_t i = 0; i < count; i++)
+            add_place(&places, items[i].at);
+        return write_cell(facet, &places, to);
+    }
+    write_facet(facet, to);
+    to[FACET] = (uint8_t)len;
+    return HEAD + len;
+}
+
 enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
                               enum audit_index_level level, uint64_t number,
                               const struct audit_index_item *items, size_t count)
@@ -306,18 +337,17 @@ enum rc audit_index_put_items(struct audit_log *log, struct store_txn *txn,
 
     for (size_t i = 0; i < count;) {
         const struct audit_facet facet = { items[i].hash, items[i].kind };
-        struct audit_places places = { 0 };
-        for (; i < count && items[i].kind == facet.kind && items[i].hash == facet.hash; i++)
-            add_place(&places, items[i].at);
+        size_t alike = count_alike(items + i, count - i);
         if (packing.len == 0)
             audit_index_key(level, number, facet, packing.key);
-        size_t len = write_cell(facet, &places, packing.row + packing.len);
+        size_t len = write_alike(items + i, alike, packing.row + packing.len);
         if (packing.len + len > ROW_MAX) {
             TRY(put_row(log, txn, &packing));
             audit_index_key(level, number, facet, packing.key);
-            write_cell(facet, &places, packing.row);
+            write_alike(items + i, alike, packing.row);
         }
         packing.len += len;
+        i += alike;
     }
     return put_row(log, txn, &packing);
 }

@@ -1,5 +1,6 @@
 #include "audit/record.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ enum tag {
     TAG_AGGREGATE, /* count u64, first u64, last u64, targets u64, capped u8 */
 };
 
-/* The fields that are octets or text as they stand. */
+/* The fields that are octets or text as they stand, by tag. */
 static const struct field {
     enum tag tag;
     const char *name;
@@ -154,11 +155,8 @@ static enum rc check_numbers(const struct audit_action_row *row,
     return RC_OK;
 }
 
-static enum rc check(const struct audit_record *record)
+static enum rc check_rest(const struct audit_action_row *row, const struct audit_record *record)
 {
-    const struct audit_action_row *row = NULL;
-
-    TRY(check_head(record, &row));
     TRY(check_actor(record->actor_kind, record->actor));
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         struct bytes value = field_get(record, &FIELDS[i]);
@@ -166,6 +164,14 @@ static enum rc check(const struct audit_record *record)
             TRY(check_value(row, &FIELDS[i], value));
     }
     return check_numbers(row, record);
+}
+
+static enum rc check(const struct audit_record *record)
+{
+    const struct audit_action_row *row = NULL;
+
+    TRY(check_head(record, &row));
+    return check_rest(row, record);
 }
 
 static void write_head(const struct audit_record *record, struct buf *buf)
@@ -237,9 +243,9 @@ enum rc audit_record_write_again(struct bytes read, const struct audit_record *r
                : RC_OK;
 }
 
-static enum rc read_head(struct reader *r, struct audit_record *record)
+static enum rc read_head(struct reader *r, struct audit_record *record,
+                         const struct audit_action_row **row)
 {
-    const struct audit_action_row *row = NULL;
     uint8_t version = reader_u8(r);
 
     record->decision = (enum audit_decision)reader_u8(r);
@@ -253,18 +259,20 @@ static enum rc read_head(struct reader *r, struct audit_record *record)
         return fault(RC_MALFORMED, "audit record: head of less than %d octets", AUDIT_HEAD);
     if (version != VERSION)
         return fault(RC_MALFORMED, "audit record: version %u, expected %d", version, VERSION);
-    return check_head(record, &row);
+    return check_head(record, row);
 }
 
 static bool read_plain(unsigned tag, struct bytes value, struct audit_record *record)
 {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (FIELDS[i].tag != tag)
-            continue;
-        memcpy((char *)record + FIELDS[i].at, &value, sizeof value);
-        return value.len > 0;
-    }
-    return false;
+    const unsigned place = tag - TAG_ACTOR_FINGERPRINT;
+
+    static_assert(FIELD_COUNT == TAG_REASON - TAG_ACTOR_FINGERPRINT + 1,
+                  "a field for each tag");
+    if (place >= FIELD_COUNT)
+        return false;
+    assert(FIELDS[place].tag == tag);
+    memcpy((char *)record + FIELDS[place].at, &value, sizeof value);
+    return value.len > 0;
 }
 
 static bool read_policy(struct reader r, struct audit_record *record)
@@ -306,10 +314,11 @@ static bool read_field(unsigned tag, struct bytes value, struct audit_record *re
 enum rc audit_record_read(struct bytes bytes, struct audit_record *record)
 {
     struct reader r = READER(bytes);
+    const struct audit_action_row *row = NULL;
     struct audit_record made = { 0 };
     unsigned last = 0;
 
-    TRY(read_head(&r, &made));
+    TRY(read_head(&r, &made, &row));
     while (r.left.len > 0) {
         size_t at = bytes.len - r.left.len;
         unsigned tag = reader_u8(&r);
@@ -321,7 +330,7 @@ enum rc audit_record_read(struct bytes bytes, struct audit_record *record)
                          at, tag);
         last = tag;
     }
-    TRY(check(&made));
+    TRY(check_rest(row, &made));
     *record = made;
     return RC_OK;
 }
@@ -329,9 +338,10 @@ enum rc audit_record_read(struct bytes bytes, struct audit_record *record)
 enum rc audit_record_read_head(struct bytes head, struct audit_record *record)
 {
     struct reader r = READER(head);
+    const struct audit_action_row *row = NULL;
     struct audit_record made = { 0 };
 
-    TRY(read_head(&r, &made));
+    TRY(read_head(&r, &made, &row));
     if (!reader_done(&r))
         return fault(RC_MALFORMED, "audit record: head of %zu octets, expected %d", head.len,
                      AUDIT_HEAD);

@@ -9,9 +9,9 @@
 enum { NEXT = 0, BY_NUMBER = 1, BY_SUBJECT = 2, KNOWN = 3 }; /* rows of AUDIT_KEYS */
 enum { LIVE = 1, DOOMED = 2 };
 enum { SEALED = 255 }; /* first octet of a stored entry; a leaf's is its record's version */
-/* Several times the records of a block of the index, which are read once more when it is whole.
- */
-enum { OPEN_KEYS = 1024, RECENT = 256, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
+/* As many devices as speak within minutes: each further one costs a look-up and an unwrapping
+ * (3 KiB each in memory, once they are used). */
+enum { OPEN_KEYS = 4096, RECENT = 4096, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
 enum { WRAPPED = STORE_SEAL_KEY + STORE_SEAL_OVERHEAD, MARK = 16 };
 
 static const uint8_t CURRENT[8] = { 255, 255, 255, 255, 255, 255, 255, 255 };
@@ -22,7 +22,7 @@ struct open_key {
     struct store_seal *seal; /* NULL: free */
 };
 
-/* Whose key is which, for as long as one transaction runs. */
+/* Whose key is which, for as long as no change comes to nothing: the row may be of one. */
 struct recent {
     struct audit_subject subject; /* borrows id below */
     uint8_t id[AUDIT_ID_MAX], mark[MARK];
@@ -33,7 +33,7 @@ struct audit_sealing {
     unsigned keys; /* table */
     struct store_seal *master;
     struct open_key open[OPEN_KEYS];
-    uint64_t recent_of; /* the transaction */
+    uint64_t recent_of; /* store_txn_undone() */
     struct recent recent[RECENT];
 };
 
@@ -326,7 +326,7 @@ static bool window_is_over(const struct audit_subject *subject, const struct key
             record->wall_ms >= row->made_ms + AUDIT_WINDOW_MS);
 }
 
-/* ---- Keys met in this transaction ---- */
+/* ---- Keys met lately ---- */
 
 static void forget_recent(struct audit_sealing *sealing)
 {
@@ -337,9 +337,9 @@ static void forget_recent(struct audit_sealing *sealing)
 static struct recent *recent_of(struct audit_sealing *sealing, const struct store_txn *txn,
                                 const struct audit_subject *subject)
 {
-    if (sealing->recent_of != store_txn_serial(txn))
+    if (sealing->recent_of != store_txn_undone(txn))
         forget_recent(sealing);
-    sealing->recent_of = store_txn_serial(txn);
+    sealing->recent_of = store_txn_undone(txn);
     return &sealing->recent[audit_facet_of_subject(subject->id).hash % RECENT];
 }
 

@@ -19,8 +19,7 @@ static enum rc read_bundle(struct audit_log *log, struct store_txn *txn, uint64_
 enum rc audit_tiles_read(struct audit_log *log, struct store_txn *txn,
                          const struct audit_tile *tile, struct buf *content)
 {
-    const struct audit_tree tree = { log->first_table + AUDIT_NODES,
-                                     audit_hasher_digest(log->hasher) };
+    const struct audit_tree tree = audit_log_tree(log);
     uint64_t first = tile->index * AUDIT_TILE_WIDTH;
     struct bytes done;
 

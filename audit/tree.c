@@ -22,6 +22,46 @@ struct run {
     size_t count;
 };
 
+static enum rc put_run(const struct audit_tree *tree, struct store_txn *txn, unsigned level,
+                       uint64_t block, const struct proof_hash *at, size_t count)
+{
+    struct node_key key = key_of(level, block);
+
+    return store_txn_put(txn, tree->table, BYTES_OF(key.at),
+                         (struct bytes){ at->at, count * PROOF_HASH });
+}
+
+/* ---- The tail ---- */
+
+static bool is_tail_of(const struct audit_tree *tree, const struct store_txn *txn)
+{
+    return tree->tail != NULL && tree->tail->serial != 0 &&
+           tree->tail->serial == store_txn_serial(txn);
+}
+
+static enum rc write_tail(const struct audit_tree *tree, struct store_txn *txn)
+{
+    if (!is_tail_of(tree, txn) || !tree->tail->ahead)
+        return RC_OK;
+    uint64_t last = tree->tail->next - 1;
+    TRY(put_run(tree, txn, 0, last / AUDIT_BLOCK, tree->tail->at, last % AUDIT_BLOCK + 1));
+    tree->tail->ahead = false;
+    return RC_OK;
+}
+
+void audit_tree_hold(const struct audit_tree *tree, const struct store_txn *txn)
+{
+    tree->tail->held = store_txn_serial(txn);
+}
+
+enum rc audit_tree_release(const struct audit_tree *tree, struct store_txn *txn)
+{
+    tree->tail->held = 0;
+    return write_tail(tree, txn);
+}
+
+/* ---- Runs ---- */
+
 static enum rc read_run(const struct audit_tree *tree, struct store_txn *txn, unsigned level,
                         uint64_t begin, size_t count, struct run *run)
 {
@@ -30,6 +70,7 @@ static enum rc read_run(const struct audit_tree *tree, struct store_txn *txn, un
     struct store_value value;
 
     assert(skip + count * PROOF_HASH <= AUDIT_BLOCK * PROOF_HASH);
+    TRY(write_tail(tree, txn));
     enum rc rc = store_txn_get(txn, tree->table, BYTES_OF(key.at), &value);
     if (rc == RC_NOT_FOUND || (rc == RC_OK && value.bytes.len < skip + count * PROOF_HASH))
         return fault(RC_CORRUPT, "audit tree: hash %llu of level %u is missing",
@@ -61,27 +102,56 @@ static enum rc whole(const struct audit_tree *tree, struct store_txn *txn, unsig
     return RC_OK;
 }
 
+/* The leaf goes into the tail, behind those before it in its block. */
+static enum rc add_to_tail(const struct audit_tree *tree, struct store_txn *txn, uint64_t index,
+                           const struct proof_hash *leaf, struct audit_tree_tail *tail)
+{
+    const size_t before = (size_t)(index % AUDIT_BLOCK);
+    struct run run;
+
+    if (before > 0 && (tail->serial != store_txn_serial(txn) || tail->next != index)) {
+        TRY(read_run(tree, txn, 0, index - before, before, &run));
+        memcpy(tail->at, run.at, before * PROOF_HASH);
+    }
+    tail->at[before] = *leaf;
+    tail->serial = store_txn_serial(txn);
+    tail->next = index + 1;
+    tail->ahead = true;
+    return RC_OK;
+}
+
+/* A block of the level below is whole, and so may be this one's then. */
+static enum rc add_above(const struct audit_tree *tree, struct store_txn *txn, unsigned level,
+                         uint64_t place, struct run *run)
+{
+    const size_t before = (size_t)(place % AUDIT_BLOCK);
+    const struct proof_hash hash = fold(tree, run);
+
+    if (before > 0)
+        TRY(read_run(tree, txn, level, place - before, before, run));
+    run->at[before] = hash;
+    run->count = before + 1;
+    return put_run(tree, txn, level, place / AUDIT_BLOCK, run->at, run->count);
+}
+
 enum rc audit_tree_append(const struct audit_tree *tree, struct store_txn *txn, uint64_t index,
                           const struct proof_hash *leaf)
 {
-    struct proof_hash hash = *leaf;
+    struct audit_tree_tail own = { 0 }, *tail = tree->tail != NULL ? tree->tail : &own;
     uint64_t place = index;
+    struct run run;
 
-    for (unsigned level = 0;; level += AUDIT_BLOCK_LEVELS, place /= AUDIT_BLOCK) {
-        struct node_key key = key_of(level, place / AUDIT_BLOCK);
-        size_t before = (size_t)(place % AUDIT_BLOCK);
-        struct run run = { 0 };
-
-        if (before > 0)
-            TRY(read_run(tree, txn, level, place - before, before, &run));
-        run.at[before] = hash;
-        run.count = before + 1;
-        TRY(store_txn_put(txn, tree->table, BYTES_OF(key.at),
-                          (struct bytes){ (const uint8_t *)run.at, run.count * PROOF_HASH }));
-        if (run.count < AUDIT_BLOCK)
-            return RC_OK;
-        hash = fold(tree, &run);
-    }
+    TRY(add_to_tail(tree, txn, index, leaf, tail));
+    run.count = (size_t)(index % AUDIT_BLOCK) + 1;
+    if (run.count < AUDIT_BLOCK && tail->held == store_txn_serial(txn))
+        return RC_OK;
+    TRY(put_run(tree, txn, 0, index / AUDIT_BLOCK, tail->at, run.count));
+    tail->ahead = false;
+    memcpy(run.at, tail->at, run.count * PROOF_HASH);
+    for (unsigned level = AUDIT_BLOCK_LEVELS; run.count == AUDIT_BLOCK;
+         level += AUDIT_BLOCK_LEVELS)
+        TRY(add_above(tree, txn, level, place /= AUDIT_BLOCK, &run));
+    return RC_OK;
 }
 
 /* The largest power of two below size, as its exponent; size > 1 (RFC 9162 2.1.1: k). */

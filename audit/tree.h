@@ -17,11 +17,27 @@ enum { AUDIT_BLOCK = 16, AUDIT_BLOCK_LEVELS = 4, AUDIT_NODE_KEY = 9 };
 struct audit_tree {
     unsigned table;
     struct journal_digest *digest; /* borrowed */
+    struct audit_tree_tail *tail;  /* borrowed; NULL: every leaf reads and writes its block */
+};
+
+/* The block that grows, as the transaction with this serial left it. Zero at first. */
+struct audit_tree_tail {
+    uint64_t serial, next; /* next: the index of the leaf to come */
+    uint64_t held;         /* the transaction that audit_tree_hold() is for; 0: none */
+    bool ahead;            /* of the table */
+    struct proof_hash at[AUDIT_BLOCK];
 };
 
 /* Add the leaf with this index; those below it are there. */
 enum rc audit_tree_append(const struct audit_tree *tree, struct store_txn *txn, uint64_t index,
                           const struct proof_hash *leaf);
+/*
+ * From here on leaves that do not fill a block stay in the tail, until what is here reads the
+ * tree in the same transaction, or audit_tree_release(), without which it must not commit.
+ */
+void audit_tree_hold(const struct audit_tree *tree, const struct store_txn *txn);
+enum rc audit_tree_release(const struct audit_tree *tree, struct store_txn *txn);
+
 /* RC_CORRUPT: a hash that must be there is not. */
 enum rc audit_tree_root(const struct audit_tree *tree, struct store_txn *txn, uint64_t size,
                         struct proof_hash *root);

@@ -10,6 +10,21 @@ struct group {
     int64_t wall_ms;
 };
 
+/* What was remembered of a change that was to be is wrong from here on. */
+static void undo(struct store *store, struct MDB_txn *engine)
+{
+    store->undone++;
+    store_engine_abort(engine);
+}
+
+static enum rc commit(struct store *store, struct MDB_txn *engine)
+{
+    enum rc rc = store_engine_commit(store->engine, engine);
+
+    store->undone += rc != RC_OK;
+    return rc;
+}
+
 static enum rc run(struct group *group, struct MDB_txn *engine, struct store_job *job,
                    struct store_state *state)
 {
@@ -40,7 +55,7 @@ static enum rc rehearse(struct group *group, struct store_job *job)
 
     TRY(store_engine_begin(group->store->engine, group->engine, true, &part));
     enum rc rc = run(group, part, job, &unused);
-    store_engine_abort(part);
+    undo(group->store, part);
     (void)rc; /* the run that counts will tell the same */
     return RC_OK;
 }
@@ -59,12 +74,12 @@ static enum rc run_apart(struct group *group, struct store_job *job)
     TRY(store_engine_begin(group->store->engine, group->engine, true, &part));
     job->rc = run(group, part, job, &state);
     if (job->rc == RC_OK) {
-        TRY(store_engine_commit(group->store->engine, part));
+        TRY(commit(group->store, part));
         group->state = state;
         return RC_OK;
     }
     store_txn_keep_reason(job->reason);
-    store_engine_abort(part);
+    undo(group->store, part);
     return RC_OK;
 }
 
@@ -94,15 +109,15 @@ static enum rc finish(struct group *group, const struct store_job *only)
     bool changed = group->state.revision != store->state.revision;
 
     if ((only != NULL && only->rc != RC_OK) || !changed) {
-        store_engine_abort(group->engine);
+        undo(store, group->engine);
         return RC_OK;
     }
     enum rc rc = store_record_put_state(store, group->engine, &group->state);
     if (rc != RC_OK) {
-        store_engine_abort(group->engine);
+        undo(store, group->engine);
         return rc;
     }
-    TRY(store_engine_commit(store->engine, group->engine));
+    TRY(commit(store, group->engine));
     store->state = group->state;
     return RC_OK;
 }
@@ -119,7 +134,7 @@ static enum rc try_group(struct store *store, struct store_job *first, size_t co
         rc = fault(RC_CORRUPT, "store: is damaged, or cannot be read");
     if (rc == RC_OK)
         return finish(&group, count == 1 ? first : NULL);
-    store_engine_abort(group.engine);
+    undo(store, group.engine);
     return rc;
 }
 

@@ -32,6 +32,7 @@ struct store {
     struct store_put_back put_back;
     int lock;        /* the folder, locked */
     uint64_t serial; /* of the latest change; begins at random, so that no other store has it */
+    uint64_t undone; /* changes that came to nothing; begins at random, too */
     bool in_transaction;
     bool broken; /* a commit ended in an unknown way, or damage was met: no more changes */
 };

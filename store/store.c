@@ -149,6 +149,7 @@ enum rc store_open(int dir, const struct store_schema *schema,
     made->settings = *settings;
     if (getrandom(&made->serial, sizeof made->serial, 0) != sizeof made->serial)
         return fault_errno("store: random octets");
+    made->undone = made->serial;
 
     TRY(lock_folder(dir, &made->lock));
     TRY(open_locked(made));

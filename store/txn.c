@@ -100,7 +100,8 @@ static enum rc put(struct store_txn *txn, unsigned table, enum store_engine_how 
     enum rc rc = store_engine_put(txn->engine, txn->store->tables[table], how, key,
                                   BYTES_OF(revision.at), value);
     if (rc == RC_EXISTS)
-        return fault(RC_EXISTS, "table %s: the key is taken", of->name);
+        return fault(RC_EXISTS, "table %s: the key is taken%s", of->name,
+                     how == STORE_ENGINE_APPEND ? ", or not behind all others" : "");
     TRY(store_txn_settle(txn, rc));
     txn->changes++;
     return RC_OK;
@@ -116,6 +117,12 @@ enum rc store_txn_insert(struct store_txn *txn, unsigned table, struct bytes key
                          struct bytes value)
 {
     return put(txn, table, STORE_ENGINE_INSERT, key, value);
+}
+
+enum rc store_txn_append(struct store_txn *txn, unsigned table, struct bytes key,
+                         struct bytes value)
+{
+    return put(txn, table, STORE_ENGINE_APPEND, key, value);
 }
 
 enum rc store_txn_remove(struct store_txn *txn, unsigned table, struct bytes key)
@@ -142,6 +149,11 @@ enum rc store_txn_count(struct store_txn *txn, unsigned table, uint64_t *count)
 uint64_t store_txn_serial(const struct store_txn *txn)
 {
     return txn->serial;
+}
+
+uint64_t store_txn_undone(const struct store_txn *txn)
+{
+    return txn->store->undone;
 }
 
 uint64_t store_txn_revision(const struct store_txn *txn)

@@ -32,6 +32,9 @@ enum rc store_txn_put(struct store_txn *txn, unsigned table, struct bytes key,
 /* RC_EXISTS, and nothing is changed. */
 enum rc store_txn_insert(struct store_txn *txn, unsigned table, struct bytes key,
                          struct bytes value);
+/* The same where the key belongs behind all that are there; RC_EXISTS also if it does not. */
+enum rc store_txn_append(struct store_txn *txn, unsigned table, struct bytes key,
+                         struct bytes value);
 /* RC_NOT_FOUND. */
 enum rc store_txn_remove(struct store_txn *txn, unsigned table, struct bytes key);
 
@@ -42,6 +45,10 @@ enum rc store_txn_count(struct store_txn *txn, unsigned table, uint64_t *count);
  * one came to nothing (they begin at random, of 2^64). So what was read under a number may be
  * remembered for it. 0: none. */
 uint64_t store_txn_serial(const struct store_txn *txn);
+
+/* How many changes of this process came to nothing, or may have: while it stays the same, all
+ * that was read or written under earlier numbers is as it was left. */
+uint64_t store_txn_undone(const struct store_txn *txn);
 
 /* The revision that this transaction will have, or, when reading, that it sees. */
 uint64_t store_txn_revision(const struct store_txn *txn);

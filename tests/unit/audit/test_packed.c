@@ -146,6 +146,30 @@ static enum rc put_all(struct store_txn *txn, void *with)
                                  items, count);
 }
 
+/* What nobody tells apart by its high bits, too, and what lies in order already. */
+static void sorts_as_a_plain_sort_does(void **state)
+{
+    struct logs *w = *state;
+    static struct audit_index_item want[AUDIT_INDEX_ITEMS];
+    struct audit_index_item *items = NULL;
+    uint64_t dice = 11;
+
+    assert_int_equal(audit_index_items(w->log, &items), RC_OK);
+    for (unsigned round = 0; round < 24; round++) {
+        const size_t count = round == 0 ? AUDIT_INDEX_ITEMS : logs_dice(&dice) % 5000;
+        const uint64_t hashes = round % 4 == 0 ? UINT32_MAX : 1u << (round % 4 * 7);
+        for (size_t i = 0; i < count; i++)
+            items[i] = want[i] =
+                (struct audit_index_item){ (uint32_t)(logs_dice(&dice) % hashes),
+                                           (uint8_t)(1 + logs_dice(&dice) % 40),
+                                           (uint8_t)(i * AUDIT_SPAN / count) };
+        qsort(want, count, sizeof *want, audit_index_compare);
+        const struct audit_index_item *sorted = audit_index_sort(w->log, count);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(audit_index_compare(&sorted[i], &want[i]), 0);
+    }
+}
+
 static void rows_put_at_once_are_changed_like_others(void **state)
 {
     static struct rows rows;
@@ -252,6 +276,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_facet_has_the_places_that_were_put_last, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(sorts_as_a_plain_sort_does, logs_set_up,
                                         logs_tear_down),
         cmocka_unit_test_setup_teardown(rows_put_at_once_are_changed_like_others, logs_set_up,
                                         logs_tear_down),

@@ -136,6 +136,7 @@ static void a_log_of_an_earlier_version_gets_its_index_step_by_step(void **state
     bool due = true;
 
     w->logs->log->far_blocks = 2;
+    w->logs->log->step_facets = 128;
     searches_write(w, SEARCHES_RECORDS);
     assert_int_equal(store_write(w->logs->store, forget_index, NULL), RC_OK);
     check_many(w, 20, 1);

@@ -95,7 +95,7 @@ struct forest {
 static enum rc grow(struct store_txn *txn, void *with)
 {
     struct forest *f = with;
-    const struct audit_tree tree = { AUDIT_NODES, f->digest };
+    const struct audit_tree tree = { AUDIT_NODES, f->digest, NULL };
 
     for (uint64_t i = 0; i < HASHES; i++) {
         struct proof_hash leaf = journal_proof_leaf(f->digest, BYTES_OF((uint64_t[]){ i }));
@@ -109,7 +109,7 @@ static enum rc grow(struct store_txn *txn, void *with)
 static enum rc bring(struct store_txn *txn, void *with)
 {
     struct forest *f = with;
-    const struct audit_tree tree = { AUDIT_NODES, f->digest };
+    const struct audit_tree tree = { AUDIT_NODES, f->digest, NULL };
     struct audit_tile_walk walk = { .size = f->size, .partial = true };
     struct audit_tile tile;
 

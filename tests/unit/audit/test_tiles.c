@@ -286,7 +286,7 @@ static struct proof_hash leaf_at(struct ground *g, uint64_t i)
 static enum rc grow(struct store_txn *txn, void *with)
 {
     struct ground *g = with;
-    const struct audit_tree tree = { AUDIT_NODES, g->digest };
+    const struct audit_tree tree = { AUDIT_NODES, g->digest, NULL };
 
     for (uint64_t i = 0; i < HASHES; i++) {
         struct proof_hash leaf = leaf_at(g, i);

@@ -104,7 +104,7 @@ static enum rc prove_at_the_bounds(struct store_txn *txn, void *with)
 static void ground_make(struct ground *g, void **state, struct audit_hasher *hasher)
 {
     *g = (struct ground){ .logs = *state, .count = SIZES };
-    g->tree = (struct audit_tree){ AUDIT_NODES, audit_hasher_digest(hasher) };
+    g->tree = (struct audit_tree){ AUDIT_NODES, audit_hasher_digest(hasher), NULL };
     for (size_t i = 0; i < SIZES; i++) {
         const uint8_t leaf[2] = { (uint8_t)(i >> 8), (uint8_t)i };
         g->leaves[i] = journal_proof_leaf(g->tree.digest, BYTES_OF(leaf));
@@ -122,6 +122,62 @@ static void equals_the_naive_tree_at_every_size(void **state)
     assert_int_equal(store_read(g.logs->store, compare_roots, &g), RC_OK);
     assert_int_equal(store_read(g.logs->store, prove_pairs, &g), RC_OK);
     assert_int_equal(store_read(g.logs->store, prove_at_the_bounds, &g), RC_OK);
+}
+
+/* Some leaves more in one transaction, all or none of it held back; every third one comes to
+ * nothing. */
+struct growth {
+    struct ground *ground;
+    struct audit_tree tree; /* with a tail */
+    size_t size, more;
+    bool held, read, fails;
+};
+
+static enum rc grow_some(struct store_txn *txn, void *with)
+{
+    struct growth *growth = with;
+
+    if (growth->held)
+        audit_tree_hold(&growth->tree, txn);
+    for (size_t size = growth->size; size < growth->size + growth->more; size++) {
+        struct proof_hash leaf = growth->ground->leaves[size], root;
+        if (growth->fails)
+            leaf.at[0] ^= 1;
+        TRY(audit_tree_append(&growth->tree, txn, size, &leaf));
+        if (growth->read && !growth->fails) {
+            struct proof_hash want = naive(growth->ground, 0, size + 1);
+            TRY(audit_tree_root(&growth->tree, txn, size + 1, &root));
+            assert_true(same(&want, &root));
+        }
+    }
+    TRY(growth->held ? audit_tree_release(&growth->tree, txn) : RC_OK);
+    return growth->fails ? fault(RC_DENIED, "it comes to nothing") : RC_OK;
+}
+
+static void grows_through_a_tail_as_without_one(void **state)
+{
+    AUTO_OF(audit_hasher) *hasher = NULL;
+    struct audit_tree_tail tail = { 0 };
+    struct ground g;
+
+    assert_int_equal(audit_hasher_new(&hasher), RC_OK);
+    ground_make(&g, state, hasher);
+    struct growth growth = { .ground = &g, .tree = g.tree };
+    uint64_t dice = 7;
+    growth.tree.tail = &tail;
+    for (unsigned i = 0; growth.size < SIZES; i++) {
+        growth.held = i % 2 == 0;
+        growth.read = i % 5 == 0;
+        growth.fails = i % 3 == 1;
+        growth.more = logs_dice(&dice) % 40;
+        if (growth.more > SIZES - growth.size)
+            growth.more = SIZES - growth.size;
+        assert_int_equal(store_write(g.logs->store, grow_some, &growth),
+                         growth.fails ? RC_DENIED : RC_OK);
+        growth.size += growth.fails ? 0 : growth.more;
+    }
+    assert_int_equal(store_read(g.logs->store, compare_roots, &g), RC_OK);
+    assert_int_equal(store_read(g.logs->store, prove_pairs, &g), RC_OK);
 }
 
 static void is_known(const struct rfc6962_proof *known, const struct proof_hash *nodes,
@@ -195,6 +251,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equals_the_naive_tree_at_every_size, logs_set_up,
+                                        logs_tear_down),
+        cmocka_unit_test_setup_teardown(grows_through_a_tail_as_without_one, logs_set_up,
                                         logs_tear_down),
         cmocka_unit_test_setup_teardown(has_the_roots_and_proofs_of_rfc_6962, logs_set_up,
                                         logs_tear_down),

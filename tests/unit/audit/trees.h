@@ -15,7 +15,7 @@ static inline enum rc trees_grow(struct store_txn *txn, void *with)
 {
     const struct trees_tree *tree = with;
     struct journal_digest *digest = audit_hasher_digest(tree->hasher);
-    const struct audit_tree in = { AUDIT_NODES, digest };
+    const struct audit_tree in = { AUDIT_NODES, digest, NULL };
 
     for (uint64_t i = 0; i < TREES_LEAVES; i++) {
         const uint8_t leaf[2] = { (uint8_t)i, tree->second && i >= TREES_FORK };
@@ -55,7 +55,7 @@ struct trees_proof {
 static inline enum rc trees_prove_in(struct store_txn *txn, void *with)
 {
     struct trees_proof *p = with;
-    const struct audit_tree in = { AUDIT_NODES, audit_hasher_digest(p->tree->hasher) };
+    const struct audit_tree in = { AUDIT_NODES, audit_hasher_digest(p->tree->hasher), NULL };
 
     TRY(audit_tree_root(&in, txn, p->to, &p->root));
     p->count = 0;

@@ -147,6 +147,51 @@ static void each_operation_does_what_its_word_says(void **state)
     assert_int_equal(store_revision(w->store), 1);
 }
 
+static enum rc append_in_order(struct store_txn *txn, void *with)
+{
+    (void)with;
+    assert_int_equal(store_txn_append(txn, DEVICES, BYTES("b"), BYTES("b")), RC_OK);
+    assert_int_equal(store_txn_append(txn, DEVICES, BYTES("b"), BYTES("2")), RC_EXISTS);
+    assert_int_equal(store_txn_append(txn, DEVICES, BYTES("a"), BYTES("2")), RC_EXISTS);
+    assert_non_null(strstr(fault_text(), "or not behind all others"));
+    assert_int_equal(store_txn_append(txn, DEVICES, BYTES("c"), BYTES("c")), RC_OK);
+    return RC_OK;
+}
+
+static void what_is_appended_stands_behind_all_others(void **state)
+{
+    struct scratch_world *w = *state;
+    struct scan all = { .expected = "b c" };
+
+    assert_int_equal(store_write(w->store, append_in_order, NULL), RC_OK);
+    assert_int_equal(store_read(w->store, scan, &all), RC_OK);
+}
+
+static enum rc look_at_undone(struct store_txn *txn, void *with)
+{
+    *(uint64_t *)with = store_txn_undone(txn);
+    return RC_OK;
+}
+
+static uint64_t undone_of(struct scratch_world *w)
+{
+    uint64_t undone = 0;
+
+    assert_int_equal(store_read(w->store, look_at_undone, &undone), RC_OK);
+    return undone;
+}
+
+static void what_came_to_nothing_is_counted_and_nothing_else(void **state)
+{
+    struct scratch_world *w = *state;
+    uint64_t before = undone_of(w);
+
+    assert_int_equal(store_write(w->store, put_ten, NULL), RC_OK);
+    assert_int_equal(undone_of(w), before + 1); /* the rehearsal */
+    assert_int_equal(store_write(w->store, scan_and_remove, &(bool){ true }), RC_DENIED);
+    assert_true(undone_of(w) >= before + 1 + 2);
+}
+
 static enum rc try_key_lengths(struct store_txn *txn, void *with)
 {
     static const struct {
@@ -294,6 +339,10 @@ int main(void)
                                         scratch_set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(each_operation_does_what_its_word_says, scratch_set_up,
                                         scratch_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_appended_stands_behind_all_others,
+                                        scratch_set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(what_came_to_nothing_is_counted_and_nothing_else,
+                                        scratch_set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(keys_keep_to_their_bounds, scratch_set_up,
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(a_change_that_changes_nothing_takes_no_revision,
