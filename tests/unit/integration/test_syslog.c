@@ -419,6 +419,22 @@ static void wrong_settings_are_told_at_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Keys and certificates shall not lie wherever the test is started. */
+static int enter_own_folder(void **state)
+{
+    static char path[] = "/tmp/test_syslog.XXXXXX";
+
+    *state = mkdtemp(path);
+    return *state != NULL && chdir(path) == 0 ? 0 : -1;
+}
+
+static int remove_own_folder(void **state)
+{
+    unlink("ca.key");
+    unlink("ca.pem");
+    return rmdir(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,5 +446,5 @@ int main(void)
         TEST(wrong_settings_are_told_at_once),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, enter_own_folder, remove_own_folder);
 }
