@@ -178,8 +178,8 @@ static json_t *change_of(const struct policy_diff_entry *entry, bool counted)
     static const char *const CHANGES[] = {
         [POLICY_NEWLY_ALLOWED] = "newly-allowed", [POLICY_NEWLY_DENIED] = "newly-denied",
         [POLICY_MORE_ALLOWED] = "may-be-allowed", [POLICY_MORE_DENIED] = "may-be-denied",
-        [POLICY_MAY_DIFFER] = "may-differ",       [POLICY_OTHER_DUTIES] = "obligations",
-        [POLICY_OTHER_METERS] = "limits",
+        [POLICY_MAY_DIFFER] = "may-differ",       [POLICY_MAY_OBLIGE] = "may-oblige",
+        [POLICY_OTHER_DUTIES] = "obligations",    [POLICY_OTHER_METERS] = "limits",
     };
     static const char *const ASKERS[] = {
         [POLICY_BY_DEVICE] = "device",

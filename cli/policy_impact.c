@@ -38,7 +38,7 @@ struct look {
 static bool loses_some(const struct policy_diff_entry *entry)
 {
     bool less = entry->change == POLICY_NEWLY_DENIED || entry->change == POLICY_MORE_DENIED ||
-                entry->change == POLICY_MAY_DIFFER;
+                entry->change == POLICY_MAY_DIFFER || entry->change == POLICY_MAY_OBLIGE;
 
     return less && entry->asker == POLICY_BY_DEVICE &&
            (entry->actions & 1U << POLICY_SUBSCRIBE) != 0;

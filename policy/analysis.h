@@ -188,6 +188,7 @@ enum policy_change {
     POLICY_MORE_ALLOWED, /* under some condition */
     POLICY_MORE_DENIED,  /* likewise */
     POLICY_MAY_DIFFER,   /* conditions changed: nobody can say to what effect */
+    POLICY_MAY_OBLIGE,   /* likewise, and what both allow may come with other obligations */
     POLICY_OTHER_DUTIES, /* as allowed as before, with another limit, payload, lease, log */
     POLICY_OTHER_METERS, /* with the same, but limits count other acts together */
 };

@@ -100,6 +100,9 @@ static enum rc judge(void *with, uint32_t left, uint32_t right, uint32_t *made)
     TRY(policy_verdicts_sense(verdicts, right, &after));
     if (before != after) {
         changed = compare(verdicts, before, after);
+        /* What both allow may be refused by a limit that only one of them has. */
+        if (before != 0 && after != 0 && !policy_duty_is_one(verdicts, left, right))
+            changed.change = POLICY_MAY_OBLIGE;
         return find_change(d, &changed, made);
     }
     if (before == 0)

@@ -26,6 +26,7 @@ static void write_entry(const struct policy_diff_entry *entry, bool counted, str
         [POLICY_MORE_ALLOWED] = "may be newly allowed",
         [POLICY_MORE_DENIED] = "may be newly denied",
         [POLICY_MAY_DIFFER] = "may differ",
+        [POLICY_MAY_OBLIGE] = "may differ, also in obligations",
         [POLICY_OTHER_DUTIES] = "with other obligations",
         [POLICY_OTHER_METERS] = "limits count otherwise",
     };

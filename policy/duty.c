@@ -94,6 +94,35 @@ static struct policy_obligations duties_under(const struct policy_verdicts *verd
     return all;
 }
 
+static bool is_same(const struct policy_duties *one, const struct policy_duties *other)
+{
+    return policy_duty_is_as_strict(&one->asked, &other->asked) &&
+           policy_duty_is_as_strict(&other->asked, &one->asked) &&
+           (one->asked.rate == 0 || one->meter.what == other->meter.what);
+}
+
+bool policy_duty_is_one(const struct policy_verdicts *verdicts, uint32_t left, uint32_t right)
+{
+    const uint32_t colours[] = { left, right };
+    struct policy_duties first = { 0 };
+    bool any = false;
+
+    for (size_t side = 0; side < 2; side++) {
+        const struct policy_voices voices = policy_verdicts_get(verdicts, colours[side]);
+        for (size_t i = 0; i < voices.count; i++) {
+            if (!policy_verdicts_is_live(&voices, &voices.at[i]))
+                continue;
+            struct policy_duties duties =
+                policy_verdicts_get_duties(verdicts, voices.at[i].duties);
+            if (any && !is_same(&first, &duties))
+                return false;
+            first = duties;
+            any = true;
+        }
+    }
+    return true;
+}
+
 /* 600/m burst 10 is 10/s. */
 static void reduce(struct policy_obligations *o)
 {

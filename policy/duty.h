@@ -12,6 +12,10 @@ bool policy_duty_is_alike(const struct policy_obligations *a,
 bool policy_duty_is_as_strict(const struct policy_obligations *one,
                               const struct policy_obligations *other);
 
+/* Do both oblige to the same, whichever of their conditions is met, and count it alike? What
+ * allows nothing obliges to nothing else. */
+bool policy_duty_is_one(const struct policy_verdicts *verdicts, uint32_t left, uint32_t right);
+
 /* Of a colour what it asks for, under which conditions, in a form that is equal if these are.
  */
 enum rc policy_duty_asked(struct policy_verdicts *verdicts, uint32_t colour, uint32_t *duty);

@@ -97,6 +97,11 @@ static void show(const struct pair *pair, const char *what, const struct policy_
              BYTES_FMT(topic), pair->old.text, pair->new.text, BYTES_FMT(buf_bytes(&text)));
 }
 
+static const unsigned UNDER_CONDITIONS =
+    1U << POLICY_MORE_ALLOWED | 1U << POLICY_MORE_DENIED | 1U << POLICY_MAY_DIFFER;
+static const unsigned EITHER =
+    1U << POLICY_MAY_DIFFER | 1U << POLICY_MAY_OBLIGE | 1U << POLICY_OTHER_DUTIES;
+
 /* Each way in which a message may be must be as the entries say, and if it differs some entry
  * says so. */
 static void diff_is_right(struct pair *pair, size_t which_device, enum policy_action action,
@@ -105,6 +110,7 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
     const struct policy_facts *device = &world_devices[which_device];
     unsigned told = 0;
     bool same = true, asked = true, allowed = true, denied = true;
+    bool more = false, less = false, obliged = false; /* of any request */
 
     for (unsigned which = 0; which < (pair->conditions ? WORLD_REQUESTS : 1); which++) {
         struct policy_decision old = world_decide(&pair->old, device, action, topic, which);
@@ -116,6 +122,9 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
                (!old.allowed || world_is_same_duty(&pair->old, &old, &pair->new, &new));
         allowed = allowed && !old.allowed && new.allowed;
         denied = denied && old.allowed && !new.allowed;
+        more = more || (!old.allowed && new.allowed);
+        less = less || (old.allowed && !new.allowed);
+        obliged = obliged || (old.allowed && new.allowed && !world_asks_the_same(&old, &new));
     }
     for (size_t i = 0; i < pair->diff.count; i++) {
         const struct policy_diff_entry *entry = &pair->diff.at[i];
@@ -132,6 +141,12 @@ static void diff_is_right(struct pair *pair, size_t which_device, enum policy_ac
         pair->moved[which_device] |= 1U << action;
     if (!same && told == 0)
         show(pair, "differs, and is not told", device, action, topic);
+    if (more && !(told & (1U << POLICY_NEWLY_ALLOWED | 1U << POLICY_MORE_ALLOWED | EITHER)))
+        show(pair, "something is newly allowed, and told otherwise", device, action, topic);
+    if (less && !(told & (1U << POLICY_NEWLY_DENIED | 1U << POLICY_MORE_DENIED | EITHER)))
+        show(pair, "something is newly denied, and told otherwise", device, action, topic);
+    if (obliged && told != 0 && (told & ~UNDER_CONDITIONS) == 0)
+        show(pair, "obligations differ, and are not told", device, action, topic);
     if (!pair->conditions && allowed && !(told & 1U << POLICY_NEWLY_ALLOWED))
         show(pair, "newly allowed, and is not told", device, action, topic);
     if (!pair->conditions && denied && !(told & 1U << POLICY_NEWLY_DENIED))
@@ -298,11 +313,34 @@ static const struct doubt_row {
       "meant; before: never\n" },
 };
 
-static void what_nobody_knows_begins_no_dollar_topic(void **state)
+/* ---- Conditions and obligations together ---- */
+
+static const struct doubt_row OBLIGED[] = {
+    /* What was allowed at QoS 1, whatever its size, is allowed no more. */
+    { "allow device publish \"a\" when message.qos = 1\n",
+      "allow device publish \"a\" when message.qos = 1\n"
+      "allow device publish \"a\" payload 100\n",
+      "may differ, also in obligations: device: publish \"a\": always; before: if message.qos "
+      "= "
+      "1\n" },
+    { "allow device publish \"a\" when message.qos = 1\n",
+      "allow device publish \"a\" when message.qos = 1\n"
+      "allow device publish \"a\" limit 1/h\n",
+      "may differ, also in obligations: device: publish \"a\": always; before: if message.qos "
+      "= "
+      "1\n" },
+    /* What obliges alike goes one way. */
+    { "allow device publish \"a\" when message.qos = 1 payload 100\n",
+      "allow device publish \"a\" payload 100\n",
+      "may be newly allowed: device: publish \"a\": always; before: if message.qos = 1\n" },
+    { "allow device publish \"a\"\n", "allow device publish \"a\" when message.qos = 1\n",
+      "may be newly denied: device: publish \"a\": if message.qos = 1; before: always\n" },
+};
+
+static void diffs_are(const struct doubt_row *rows, size_t count)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof DOUBTS / sizeof *DOUBTS; i++) {
-        const struct doubt_row *row = &DOUBTS[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct doubt_row *row = &rows[i];
         struct policy_errors errors = { 0 };
         struct policy_diff diff = { 0 };
         AUTO_OF(policy) *old = NULL;
@@ -319,10 +357,23 @@ static void what_nobody_knows_begins_no_dollar_topic(void **state)
     }
 }
 
+static void what_nobody_knows_begins_no_dollar_topic(void **state)
+{
+    (void)state;
+    diffs_are(DOUBTS, sizeof DOUBTS / sizeof *DOUBTS);
+}
+
+static void conditions_go_no_way_for_sure_with_other_obligations(void **state)
+{
+    (void)state;
+    diffs_are(OBLIGED, sizeof OBLIGED / sizeof *OBLIGED);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest TESTS[] = {
         cmocka_unit_test(what_nobody_knows_begins_no_dollar_topic),
+        cmocka_unit_test(conditions_go_no_way_for_sure_with_other_obligations),
         cmocka_unit_test(diff_tells_all_that_changes),
     };
 
