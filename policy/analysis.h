@@ -51,7 +51,7 @@ enum policy_concern {
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
     POLICY_CLAIMED,     /* it lets in, or denies, by what the client says of itself */
-    POLICY_IDLE,        /* what it wants is asked by nobody, or not held */
+    POLICY_IDLE,        /* what it wants is asked by nobody, or not held, or by roles alone */
     POLICY_UNTOLD, /* it asks for a fact that is never told, or never so, where it is asked */
     POLICY_UNFINISHED, /* it was not looked whether this one and those above are shadowed */
 };

@@ -51,3 +51,7 @@ enum rc policy_bound_bind(const struct policy *policy, const struct policy_facts
 /* The policy's own tests; RC_MALFORMED with errors; RC_LIMIT, RC_CLOSED. */
 enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,
                           struct policy_errors *errors);
+/* Of a test that was accepted: that it is denied, does that rest on no rule's allowing it,
+ * while what judges it in earnest may ask a role instead? */
+enum rc policy_expect_rests_on_roles(const struct policy *policy,
+                                     const struct policy_expectation *expectation, bool *does);

@@ -12,11 +12,18 @@ enum { TEXT_MAX = 8 * 1024 };
 enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
                          bool grave, uint32_t rule, struct bytes resource, struct buf *text)
 {
+    const struct policy_where where = policy_describe_rule(checker->rules, rule);
+
+    return policy_check_add_at(checker, concern, grave, &where, resource, text);
+}
+
+enum rc policy_check_add_at(struct policy_checker *checker, enum policy_concern concern,
+                            bool grave, const struct policy_where *where, struct bytes resource,
+                            struct buf *text)
+{
     struct policy_findings *findings = &checker->findings;
     struct policy_arena **arena = &checker->study.arena;
-    struct policy_finding made = { .concern = concern,
-                                   .grave = grave,
-                                   .where = policy_describe_rule(checker->rules, rule) };
+    struct policy_finding made = { .concern = concern, .grave = grave, .where = *where };
     struct bytes done;
 
     if (buf_done(text, &done) != RC_OK)
@@ -279,6 +286,7 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
         TRY(find_empty_groups(checker, groups));
     for (uint32_t place = 0; place < rules->count; place++)
         TRY(check_rule(checker, place));
+    TRY(policy_check_tests(checker));
     TRY(policy_check_shadows(checker));
     if (checker->findings.count > 1)
         qsort(checker->findings.at, checker->findings.count, sizeof *checker->findings.at,
@@ -310,14 +318,16 @@ enum rc policy_check(const struct policy *policy, const struct policy_groups *gr
 enum rc policy_check_within(const struct policy *policy, const struct policy_groups *groups,
                             uint64_t steps, struct policy_findings *findings)
 {
-    return run((struct policy_checker){ .rules = &policy->rules, .most = steps }, groups,
-               findings);
+    return run(
+        (struct policy_checker){ .policy = policy, .rules = &policy->rules, .most = steps },
+        groups, findings);
 }
 
 enum rc policy_check_at(const struct policy *policy, const struct policy_groups *groups,
                         int64_t now_ms, struct policy_findings *findings)
 {
-    return run((struct policy_checker){ .rules = &policy->rules,
+    return run((struct policy_checker){ .policy = policy,
+                                        .rules = &policy->rules,
                                         .most = POLICY_CHECK_STEPS,
                                         .now_ms = now_ms },
                groups, findings);

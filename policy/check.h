@@ -5,6 +5,7 @@
 
 struct policy_checker {
     struct policy_study study;
+    const struct policy *policy;
     const struct policy_rules *rules;
     struct policy_parts *parts; /* by rule */
     struct policy_meters meters;
@@ -23,6 +24,9 @@ struct policy_checker {
 
 enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
                          bool grave, uint32_t rule, struct bytes resource, struct buf *text);
+enum rc policy_check_add_at(struct policy_checker *checker, enum policy_concern concern,
+                            bool grave, const struct policy_where *where, struct bytes resource,
+                            struct buf *text);
 /* Of a rule with lists, what is not of this part alone is said once: each of these is all that
  * stand above it, too. */
 enum policy_first {
@@ -34,6 +38,8 @@ enum policy_first {
 /* What nobody asks for, or holds. */
 enum rc policy_check_idle(struct policy_checker *checker, uint32_t place,
                           enum policy_first first);
+/* Tests that say less than they seem to. */
+enum rc policy_check_tests(struct policy_checker *checker);
 /* What each rule does that others do not. */
 enum rc policy_check_shadows(struct policy_checker *checker);
 /* What a rule waits for in vain: facts that nobody tells, or that are never so. */

@@ -1,5 +1,6 @@
 #include "policy/check.h"
 #include "policy/duty.h"
+#include "policy/explain.h"
 #include "policy/posting.h"
 
 #include <stdlib.h>
@@ -284,6 +285,27 @@ static void add_lines(const struct judged *judged, bool only_denials, struct buf
         buf_addf(text, "%s", *comma == '\0' ? "others" : " and others");
 }
 
+static bool is_part_for_others(const struct policy_rule *part, const struct policy_rule *rule)
+{
+    return part->principal != rule->principal || !bytes_equal(part->name, rule->name);
+}
+
+/* Of a rule that is for several, what holds of one of them is not to be read as of all. The
+ * parts of a rule lie together, those for one of them, too. */
+static bool is_for_others(const struct policy_rules *rules, uint32_t place)
+{
+    const struct policy_rule *rule = &rules->at[place];
+
+    for (uint32_t at = place; at-- > 0 && rules->at[at].number == rule->number;)
+        if (is_part_for_others(&rules->at[at], rule))
+            return true;
+    for (uint32_t at = place + 1; at < rules->count && rules->at[at].number == rule->number;
+         at++)
+        if (is_part_for_others(&rules->at[at], rule))
+            return true;
+    return false;
+}
+
 static enum rc tell_shadow(const struct judged *judged)
 {
     const struct looking *looking = judged->looking;
@@ -291,6 +313,11 @@ static enum rc tell_shadow(const struct judged *judged)
     bool never = allow && !judged->permits;
     AUTO_BUF(text, 4096);
 
+    if (is_for_others(looking->checker->rules, looking->place)) {
+        buf_addf(&text, "for ");
+        policy_explain_principal(looking->rule, &text);
+        buf_addf(&text, ": ");
+    }
     if (never)
         buf_addf(&text, "it never applies: all of it is denied by ");
     else if (judged->denials && allow)

@@ -144,6 +144,7 @@ struct trial {
     struct policy_session session, hopeful;
     struct policy_request asked[2]; /* what is retained is judged once more, as `retain` */
     size_t asked_count;
+    bool by_none; /* that it is denied is no rule's doing */
 };
 
 static bool is_given(const struct trial *trial, enum policy_fact fact, int64_t number)
@@ -309,14 +310,28 @@ static bool may_be_allowed(const struct trial *trial, size_t which,
     return hoped->allowed || (hoped->too_large && untold_of_rule(trial, hoped) != 0);
 }
 
-static bool is_denied(const struct trial *trial, struct buf *why)
+/* Whatever what is not given may be. */
+static bool is_surely_denied(struct trial *trial)
+{
+    struct policy_decision hoped;
+    bool denied = false, by_rule = false;
+
+    for (size_t i = 0; i < trial->asked_count; i++)
+        if (!may_be_allowed(trial, i, &hoped)) {
+            denied = true;
+            by_rule = by_rule || hoped.by_rule;
+        }
+    trial->by_none = trial->by_none || (denied && !by_rule);
+    return denied;
+}
+
+static bool is_denied(struct trial *trial, struct buf *why)
 {
     size_t which = 0;
     struct policy_decision decision = decide(trial, &trial->session, &which), hoped;
 
-    for (size_t i = 0; i < trial->asked_count; i++)
-        if (!may_be_allowed(trial, i, &hoped))
-            return true;
+    if (is_surely_denied(trial))
+        return true;
     if (decision.allowed) {
         add_decision(trial, &decision, which, why);
         return false;
@@ -330,14 +345,14 @@ static bool is_denied(const struct trial *trial, struct buf *why)
     return false;
 }
 
-static enum rc try_it(struct trial trial, const struct policy_facts *facts, const char *whom)
+static enum rc try_it(struct trial *trial, const struct policy_facts *facts, const char *whom)
 {
     AUTO_BUF(why, 1024);
-    bool wanted = trial.expectation->effect == POLICY_ALLOW;
+    bool wanted = trial->expectation->effect == POLICY_ALLOW;
     const char *text = "it is not";
 
-    TRY(begin(&trial, facts));
-    if (wanted ? is_allowed(&trial, &why) : is_denied(&trial, &why))
+    TRY(begin(trial, facts));
+    if (wanted ? is_allowed(trial, &why) : is_denied(trial, &why))
         return RC_OK;
     if (buf_text(&why, &text) != RC_OK)
         text = "it is not";
@@ -345,7 +360,7 @@ static enum rc try_it(struct trial trial, const struct policy_facts *facts, cons
                  wanted ? "allowed" : "denied", whom, text);
 }
 
-static enum rc run(const struct trial *trial)
+static enum rc run(struct trial *trial)
 {
     const struct policy_expectation *expectation = trial->expectation;
     struct policy_facts facts = facts_of(expectation);
@@ -356,14 +371,14 @@ static enum rc run(const struct trial *trial)
                    ? RC_OK
                    : fault(RC_MALFORMED, "no door takes a shared subscription");
     if (facts.asker != POLICY_BY_OPERATOR)
-        return try_it(*trial, &facts, "");
+        return try_it(trial, &facts, "");
     /* Unless his role is given it is one of these. */
     facts.operator_role = BYTES("auditor");
-    bool as_auditor = try_it(*trial, &facts, "") == RC_OK;
+    bool as_auditor = try_it(trial, &facts, "") == RC_OK;
     facts.operator_role = BYTES("admin");
-    TRY(try_it(*trial, &facts, as_auditor ? " of an admin" : ""));
+    TRY(try_it(trial, &facts, as_auditor ? " of an admin" : ""));
     facts.operator_role = BYTES("auditor");
-    return try_it(*trial, &facts, " of an auditor");
+    return try_it(trial, &facts, " of an auditor");
 }
 
 enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,
@@ -386,4 +401,20 @@ enum rc policy_expect_all(const struct policy *policy, struct policy_effort *eff
                               expectation->at.column, rc);
     }
     return errors->count > 0 ? policy_source_fault(errors) : RC_OK;
+}
+
+enum rc policy_expect_rests_on_roles(const struct policy *policy,
+                                     const struct policy_expectation *expectation, bool *does)
+{
+    static const unsigned ACTS =
+        1U << POLICY_CALL | 1U << POLICY_ENROLL | 1U << POLICY_RENEW | 1U << POLICY_REVOKE;
+    struct policy_effort effort = { .most = POLICY_EFFORT_MAX };
+    struct trial trial = { .policy = policy, .effort = &effort, .expectation = expectation };
+
+    *does = false;
+    if (expectation->effect != POLICY_DENY || !(ACTS & 1U << expectation->action))
+        return RC_OK;
+    enum rc rc = run(&trial);
+    *does = trial.by_none;
+    return rc == RC_MALFORMED ? RC_OK : rc; /* it was accepted, so it came out before */
 }

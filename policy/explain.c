@@ -181,7 +181,7 @@ static void add_actions(unsigned actions, struct buf *out)
         }
 }
 
-static void add_principal(const struct policy_rule *rule, struct buf *out)
+void policy_explain_principal(const struct policy_rule *rule, struct buf *out)
 {
     static const char *const WORDS[POLICY_PRINCIPALS] = {
         [POLICY_ANYONE] = "anyone",
@@ -216,7 +216,7 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
     } else if (near.lack == LACKS_ACTION) {
         add_actions(near.rule->actions, out);
     } else if (near.lack == LACKS_PRINCIPAL) {
-        add_principal(near.rule, out);
+        policy_explain_principal(near.rule, out);
     } else {
         buf_addf(out, "\"");
         text_add_escaped(out, near.rule->filter);
