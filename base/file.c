@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { CHUNK = 16 * 1024 };
@@ -49,6 +51,45 @@ enum rc file_read(int dir, const char *name, struct buf *out)
         return fault_open(name);
     enum rc rc = file_read_fd(fd, out);
     return rc == RC_OK ? RC_OK : fault_while(rc, "%s", name);
+}
+
+static bool is_link(int dir, const char *name)
+{
+    struct stat is;
+
+    return fstatat(dir, name, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(is.st_mode);
+}
+
+/* The folder that its last level is in. */
+static enum rc descend(int dir, const char **name, int *fd)
+{
+    *fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (const char *end; *fd >= 0 && (end = strchr(*name, '/')) != NULL; *name = end + 1) {
+        char level[NAME_MAX + 1] = "";
+        if ((size_t)(end - *name) >= sizeof level)
+            return fault(RC_NOT_FOUND, "%s: a level of more than %d octets", *name, NAME_MAX);
+        memcpy(level, *name, (size_t)(end - *name));
+        int next = openat(*fd, level, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && is_link(*fd, level))
+            return fault(RC_DENIED, "%s: is a symbolic link", level);
+        if (next < 0 && (errno == ENOENT || errno == ENOTDIR))
+            return fault(RC_NOT_FOUND, "%s: no such folder", level);
+        own_close(fd);
+        *fd = next;
+    }
+    return *fd >= 0 ? RC_OK : fault_errno("open %s", *name);
+}
+
+enum rc file_read_below(int dir, const char *name, struct buf *out)
+{
+    const char *last = name;
+    AUTO_FD fd = -1;
+    struct stat is;
+
+    TRY(descend(dir, &last, &fd));
+    if (fstatat(fd, last, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(is.st_mode))
+        return fault(RC_NOT_FOUND, "%s: is a folder", name);
+    return file_read(fd, last, out);
 }
 
 enum rc file_write_all(int fd, struct bytes bytes)

@@ -12,6 +12,9 @@
  * link as the last component is refused with RC_DENIED.
  */
 enum rc file_read(int dir, const char *name, struct buf *out);
+/* Likewise of a name that leads through folders below dir, of which none may be a symbolic link
+ * either. RC_NOT_FOUND also if there is a folder of that name. */
+enum rc file_read_below(int dir, const char *name, struct buf *out);
 /* The same from an open descriptor, by pread from offset 0. */
 enum rc file_read_fd(int fd, struct buf *out);
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -47,26 +46,34 @@ void cli_gather_add_place(struct buf *out, const struct cli_text *text, struct b
 
 /* ---- Reading ---- */
 
-/* A folder of that name is none: shared/ may stand beside shared.policy. */
-static bool is_there(const char *path)
+/* Whichever way leads to the policy's file, the user has chosen it. */
+static enum rc open_folder(const struct cli_text *text, int *dir)
 {
-    struct stat is;
+    const char *end = strrchr(text->path, '/'), *path = NULL;
+    AUTO_BUF(folder, PATH_LEN_MAX);
 
-    return lstat(path, &is) == 0 && !S_ISDIR(is.st_mode);
+    if (end == NULL)
+        return file_open_dir(AT_FDCWD, ".", dir);
+    buf_addf(&folder, "%.*s/", (int)(end - text->path), text->path);
+    TRY(buf_text(&folder, &path));
+    return file_open_dir(AT_FDCWD, path, dir);
 }
 
+/* A folder of that name is none: shared/ may stand beside shared.policy. */
 static enum rc read_part(struct cli_text *text, struct cli_part *part)
 {
-    AUTO_BUF(path, PATH_LEN_MAX);
-    const char *name = NULL;
+    AUTO_FD dir = -1;
 
+    TRY(open_folder(text, &dir));
     for (int suffixed = 0; suffixed <= 1; suffixed++) {
+        AUTO_BUF(name, PATH_LEN_MAX);
+        const char *file = NULL;
         part->suffixed = suffixed == 1;
-        buf_reset(&path);
-        add_path(&path, text, part);
-        TRY(buf_text(&path, &name));
-        if (is_there(name))
-            return file_read(AT_FDCWD, name, &text->all);
+        buf_addf(&name, "%s%s", part->name, part->suffixed ? ".policy" : "");
+        TRY(buf_text(&name, &file));
+        enum rc rc = file_read_below(dir, file, &text->all);
+        if (rc != RC_NOT_FOUND)
+            return rc;
     }
     return fault(
         RC_NOT_FOUND,

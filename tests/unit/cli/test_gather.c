@@ -93,6 +93,9 @@ static void links_are_not_followed(void **state)
     put("linked", "# why\nimport \"link\"\n");
     assert_int_equal(symlink("/etc/passwd", "link"), 0);
     expect_error("linked", 2, "link: is a symbolic link");
+    put("through", "import \"way/passwd\"\n");
+    assert_int_equal(symlink("/etc", "way"), 0);
+    expect_error("through", 1, "way: is a symbolic link");
 }
 
 static void names_stay_in_the_folder(void **state)
