@@ -211,13 +211,6 @@ struct told {
     enum cli_outcome outcome;
 };
 
-static enum cli_outcome both(enum cli_outcome one, enum cli_outcome other)
-{
-    if (one == CLI_DENIED || other == CLI_DENIED)
-        return CLI_DENIED;
-    return one == CLI_ALLOWED ? other : one;
-}
-
 static void add_obligations(const struct policy_obligations *o, struct buf *out)
 {
     if (o->rate > 0)
@@ -359,7 +352,7 @@ static enum rc ask_besides(const struct asking *a, const struct policy_request *
     besides->asked = true;
     TRY(derive(a, request, &besides->derivation));
     besides->outcome = cli_outcome_read(besides->derivation.allowed);
-    told->outcome = both(told->outcome, besides->outcome);
+    told->outcome = cli_outcome_both(told->outcome, besides->outcome);
     return RC_OK;
 }
 

@@ -62,41 +62,113 @@ static bool is_by_policy(const json_t *record)
 
 /* ---- Does NEW decide anything otherwise for this device? ---- */
 
-/* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
-static enum rc find_changed(struct replay *r, const struct decided *d, bool *changed)
+/* What an act takes besides: what may not be published is not retained, and with a will that is
+ * retained the record is of both. A device that may not connect does nothing at all. */
+static unsigned besides(enum policy_action action)
 {
-    unsigned asked = 1U << d->action;
+    return action == POLICY_RETAIN ? 1U << POLICY_PUBLISH
+           : action == POLICY_WILL ? 1U << POLICY_RETAIN
+                                   : 0;
+}
 
-    if (d->action == POLICY_WILL) /* with a will that is retained the record is of both */
-        asked |= 1U << POLICY_RETAIN;
-    return cli_changed_ask(&r->changed, d->version, d->judged.device.id, asked, changed);
+/* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
+static enum rc find_changed(struct replay *r, const struct decided *d, unsigned actions,
+                            bool *changed)
+{
+    return cli_changed_ask(&r->changed, d->version, d->judged.device.id, actions, changed);
 }
 
 /* ---- What NEW says ---- */
 
-static enum rc judge(const struct replay *r, const struct decided *d, enum cli_outcome *outcome,
-                     struct policy_decision *decision)
+struct verdict {
+    enum cli_outcome outcome;
+    enum policy_action action; /* of the decision */
+    struct policy_decision decision;
+};
+
+static enum rc judge_one(const struct policy *policy, const struct decided *d,
+                         enum policy_action action, int64_t now_ms, struct verdict *verdict)
 {
-    struct policy_request request = {
-        .action = d->action,
-        .resource = bytes_of_text(cli_audit_text(d->record, "target")),
+    const bool nothing = policy_action_resource(action) == POLICY_NOTHING;
+    const struct policy_request request = {
+        .action = action,
+        .resource = nothing ? BYTES("") : bytes_of_text(cli_audit_text(d->record, "target")),
         .known = POLICY_KNOWS_NOW,
+        .now_ms = now_ms,
     };
     struct policy_facts facts = d->judged.facts;
     struct policy_session session;
 
-    facts.untold = registry_judged_untold(d->action);
-    TRY(clock_read_rfc3339(bytes_of_text(cli_audit_text(d->record, "time")), &request.now_ms));
-    TRY(policy_bind(r->new, &facts, &session));
-    TRY(cli_outcome_of(&session, &request, outcome, decision));
-    if (d->action != POLICY_WILL || *outcome != CLI_ALLOWED)
+    facts.untold = registry_judged_untold(action);
+    verdict->action = action;
+    TRY(policy_bind(policy, &facts, &session));
+    return cli_outcome_of(&session, &request, &verdict->outcome, &verdict->decision);
+}
+
+/* With what it takes besides; the decision is the first denial, or the act's own. */
+static enum rc judge_at(const struct replay *r, const struct decided *d,
+                        enum policy_action asked, int64_t now_ms, struct verdict *verdict)
+{
+    const unsigned more = besides(asked);
+
+    TRY(judge_one(r->new, d, asked, now_ms, verdict));
+    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
+        struct verdict beside;
+        if (!(more & 1U << action))
+            continue;
+        TRY(judge_one(r->new, d, action, now_ms, &beside));
+        if (asked == POLICY_WILL && action == POLICY_RETAIN && beside.outcome == CLI_DENIED)
+            beside.outcome = CLI_UNDECIDABLE; /* nobody knows whether it was to be */
+        const enum cli_outcome both = cli_outcome_both(verdict->outcome, beside.outcome);
+        if (beside.outcome == CLI_DENIED && verdict->outcome != CLI_DENIED)
+            *verdict = beside;
+        verdict->outcome = both;
+    }
+    return RC_OK;
+}
+
+static enum rc read_time(const struct decided *d, const char *member, int64_t *ms)
+{
+    const json_t *aggregate = json_object_get(d->record, "aggregate");
+    const char *time = json_string_value(json_object_get(aggregate, member));
+
+    return clock_read_rfc3339(
+        bytes_of_text(time == NULL ? cli_audit_text(d->record, "time") : time), ms);
+}
+
+/* What is counted together is judged where it begins and where it ends. */
+static enum rc judge(const struct replay *r, const struct decided *d, enum policy_action action,
+                     struct verdict *verdict)
+{
+    int64_t first_ms = 0, last_ms = 0;
+    struct verdict last;
+
+    TRY(read_time(d, "first", &first_ms));
+    TRY(read_time(d, "last", &last_ms));
+    TRY(judge_at(r, d, action, first_ms, verdict));
+    if (last_ms == first_ms)
         return RC_OK;
-    enum cli_outcome retained;
-    struct policy_decision unused;
-    request.action = POLICY_RETAIN;
-    TRY(cli_outcome_of(&session, &request, &retained, &unused));
-    if (retained != CLI_ALLOWED)
-        *outcome = CLI_UNDECIDABLE;
+    TRY(judge_at(r, d, action, last_ms, &last));
+    if (last.outcome != verdict->outcome)
+        verdict->outcome = CLI_UNDECIDABLE;
+    return RC_OK;
+}
+
+/* Is what is allowed now held to a limit that was not in force then? */
+static enum rc has_new_limit(struct replay *r, const struct decided *d,
+                             const struct verdict *verdict, bool *has)
+{
+    const struct policy *old = NULL;
+    struct verdict before;
+    int64_t first_ms = 0;
+
+    *has = verdict->decision.allowed && verdict->decision.obligations.rate > 0;
+    if (!*has)
+        return RC_OK;
+    TRY(cli_changed_version(&r->changed, d->version, &old));
+    TRY(read_time(d, "first", &first_ms));
+    TRY(judge_one(old, d, verdict->action, first_ms, &before));
+    *has = !before.decision.allowed || before.decision.limit_key != verdict->decision.limit_key;
     return RC_OK;
 }
 
@@ -119,23 +191,30 @@ static enum rc add_undecidable(struct replay *r, const struct decided *d, const 
     return add_change(r, d, "undecidable", why);
 }
 
-static enum rc add_outcome(struct replay *r, const struct decided *d, enum cli_outcome outcome,
-                           const struct policy_decision *decision)
+static enum rc add_outcome(struct replay *r, const struct decided *d,
+                           const struct verdict *verdict)
 {
+    const bool allowed = verdict->outcome == CLI_ALLOWED;
     AUTO_BUF(why, LINE_LEN_MAX);
     const char *text = NULL;
+    bool limited = false;
 
-    if ((outcome == CLI_ALLOWED) == d->allowed) {
+    if (allowed && strcmp(cli_audit_text(d->record, "reason"), "more than its limit") == 0)
+        return add_undecidable(r, d, "it was denied by a limit of rate");
+    if (allowed)
+        TRY(has_new_limit(r, d, verdict, &limited));
+    if (limited)
+        return add_undecidable(r, d, "it would be held to a limit of rate of its own");
+    if (allowed == d->allowed) {
         r->same += d->acts;
         return RC_OK;
     }
-    if (outcome == CLI_ALLOWED &&
-        strcmp(cli_audit_text(d->record, "reason"), "more than its limit") == 0)
-        return add_undecidable(r, d, "it was denied by a limit of rate");
-    policy_explain(decision, &why);
+    if (verdict->action != d->action)
+        buf_addf(&why, "it may not %s: ", policy_action_name(verdict->action));
+    policy_explain(&verdict->decision, &why);
     TRY(buf_text(&why, &text));
-    *(outcome == CLI_ALLOWED ? &r->allowed : &r->denied) += d->acts;
-    return add_change(r, d, outcome == CLI_ALLOWED ? "newly allowed" : "newly denied", text);
+    *(allowed ? &r->allowed : &r->denied) += d->acts;
+    return add_change(r, d, allowed ? "newly allowed" : "newly denied", text);
 }
 
 /* ---- One by one ---- */
@@ -148,13 +227,20 @@ static bool has_many_targets(const json_t *record)
            json_is_true(json_object_get(aggregate, "targets_capped"));
 }
 
-static enum rc look_closer(struct replay *r, const struct decided *d)
+static enum rc add_verdict(struct replay *r, const struct decided *d,
+                           const struct verdict *verdict)
 {
-    enum cli_outcome outcome = CLI_UNDECIDABLE;
-    struct policy_decision decision = { 0 };
+    return verdict->outcome == CLI_UNDECIDABLE
+               ? add_undecidable(r, d, "it rests on a fact that the log does not have")
+               : add_outcome(r, d, verdict);
+}
+
+static enum rc look_at_act(struct replay *r, const struct decided *d)
+{
+    struct verdict verdict;
     bool changed = false;
 
-    TRY(find_changed(r, d, &changed));
+    TRY(find_changed(r, d, 1U << d->action | besides(d->action), &changed));
     if (!changed) {
         r->same += d->acts;
         return RC_OK;
@@ -163,10 +249,23 @@ static enum rc look_closer(struct replay *r, const struct decided *d)
         return add_undecidable(r, d, "counted together with topics that the log does not name");
     if (strchr(cli_audit_text(d->record, "target"), '\\') != NULL)
         return add_undecidable(r, d, "the log has its topic with escapes");
-    TRY(judge(r, d, &outcome, &decision));
-    return outcome == CLI_UNDECIDABLE
-               ? add_undecidable(r, d, "it rests on a fact that the log does not have")
-               : add_outcome(r, d, outcome, &decision);
+    TRY(judge(r, d, d->action, &verdict));
+    return add_verdict(r, d, &verdict);
+}
+
+/* Whatever a session did would not have been, if there was no session. */
+static enum rc look_closer(struct replay *r, const struct decided *d)
+{
+    struct verdict connect;
+    bool changed = false;
+
+    if (d->action == POLICY_CONNECT || !d->allowed)
+        return look_at_act(r, d);
+    TRY(find_changed(r, d, 1U << POLICY_CONNECT, &changed));
+    if (!changed)
+        return look_at_act(r, d);
+    TRY(judge(r, d, POLICY_CONNECT, &connect));
+    return connect.outcome == CLI_ALLOWED ? look_at_act(r, d) : add_verdict(r, d, &connect);
 }
 
 static enum rc look_at(void *with, const json_t *record)
@@ -181,7 +280,8 @@ static enum rc look_at(void *with, const json_t *record)
         .action = action_of(record),
         .version = json_integer_value(json_object_get(record, "policy")),
         .acts = cli_audit_count(record),
-        .allowed = strcmp(cli_audit_text(record, "decision"), "allowed") == 0,
+        /* What failed was no rule's doing. */
+        .allowed = strcmp(cli_audit_text(record, "decision"), "denied") != 0,
     };
 
     if (!is_by_policy(record))
@@ -273,8 +373,10 @@ const struct cli_command CLI_POLICY_REPLAY = {
         "that the device is in now, and shows what would be decided\notherwise. Where it rests "
         "on what the door had and the log has not (a message's size, QoS or content type,\n"
         "client.id, be it by `is known`; topics that were counted together under the pattern "
-        "of their topics)\nit is undecidable, and counted as that. Limits of rate are not "
-        "replayed. Anything but the same is\nstatus 9.\n"
+        "of their topics)\nit is undecidable, and counted as that: likewise under a limit of "
+        "rate that was not in force then, for limits are not\nreplayed. Nor are what operators "
+        "and "
+        "lines do, enrolments, renewals and revocations. Anything but the same is\nstatus 9.\n"
         "\n"
         "Example:\n  touchmark policy replay new.policy --since 2026-11-27T00:00:00Z\n",
     .options = OPTIONS,

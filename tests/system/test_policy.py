@@ -566,19 +566,25 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
         ("past-2", "publish", "plant/past-2/secret"): "newly denied",
         ("past-1", "publish", "plant/past-1/closed"): "newly allowed",
         ("past-1", "publish", "plant/small"): "undecidable",
-        ("past-2", "publish", "plant/small"): "undecidable",
+        ("past-2", "publish", "plant/small"): "newly denied",
         ("past-1", "subscribe", "devices/past-1/private"): "newly denied",
         ("past-2", "subscribe", "devices/past-2/private"): "newly denied",
         ("past-2", "session.open", None): "newly denied",
+        # what it did would not have been
+        ("past-2", "publish", "plant/past-2/flow"): "newly denied",
+        ("past-2", "publish", "devices/past-2/a"): "newly denied",
+        ("past-2", "subscribe", "devices/past-2/public"): "newly denied",
     }
-    assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 5, 2)
-    assert answer["same"] == len(before) - 8
+    assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 9, 1)
+    assert answer["same"] == len(before) - 11
+    assert {row["why"] for row in answer["changes"] if row["actor"] == "past-2" and row["action"] == "publish"} == \
+        {"it may not connect: denied by line 2"}
     wide = widened(work, file)
     by_acts = told(past, "policy", "replay", wide, "--since", past.since, status=9)
     assert by_acts == answer
     assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: two devices, three sorts of acts, one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
-    assert "1 newly allowed, 5 newly denied, 2 undecidable\n" in shown and "denied by line 7" in shown
+    assert "1 newly allowed, 9 newly denied, 1 undecidable\n" in shown and "denied by line 7" in shown
 
     past.touchmark("policy", "apply", file, "--why", "to see")
     since = past.audit()[0]["time"]
@@ -590,6 +596,38 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
         foretold = {"newly denied": "denied", "newly allowed": "allowed"}.get(changes.get(asked), before.get(asked))
         assert changes.get(asked) == "undecidable" or decision == foretold, (asked, decision)
     assert len(after) > 8
+
+
+def test_a_replay_of_what_took_its_time_and_of_what_failed(past, work):
+    """Acts that one record counts are judged where it begins and ends; a limit of another rule cannot be replayed; what
+    failed was allowed."""
+    past.touchmark("policy", "apply", written(work, BEFORE), "--why", "to see")
+    since = past.audit()[0]["time"]
+    with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
+        client.open()
+        client.send(mqtt.packet(mqtt.CONNECT, 0, mqtt.text("MQTT") + bytes([5, 2]) + b"\x00\x00" + mqtt.number(5)
+                                + b"\x27\x00\x00\x00\x28" + mqtt.text("past-1")))  # at most 40 octets
+        assert client.receive(mqtt.CONNACK).code == 0
+        client.subscribe("devices/past-1/#")
+        client.publish("devices/past-1/large", b"1" * 200, qos=1)
+        for number in range(20):  # until both come in one window
+            for _ in range(2):
+                client.publish(f"devices/past-1/{number}", b"1", qos=1)
+                client.messages_until_ping()
+            slow = past.wait_audit(action="publish", device="past-1", topic=f"devices/past-1/{number}")
+            if slow["aggregate"]["first"] != slow["aggregate"]["last"]:
+                break
+    failed = past.wait_audit(action="receive", device="past-1", since=since, decision="failed")
+
+    def rows(text, action, target):
+        answer = told(past, "policy", "replay", written(work, text), "--since", since, status=9)
+        return [(row["change"], row["count"]) for row in answer["changes"] if (row["action"], row.get("target")) == (action, target)]
+    assert failed["target"] == "devices/past-1/large"
+    assert rows(BEFORE + 'deny device "past-1" receive, publish "devices/past-1/0"\n', "receive", failed["target"]) == []
+    late = f'deny device publish "{slow["target"]}" when time.now >= {slow["aggregate"]["last"]}\n'
+    assert rows(BEFORE + late, "publish", slow["target"]) == [("undecidable", 2)]
+    limited = BEFORE.replace('publish, subscribe "devices/${device.id}/#"', 'publish, subscribe "devices/${device.id}/#" limit 1/h')
+    assert rows(limited, "publish", slow["target"]) == [("undecidable", 2)]
 
 
 def test_what_the_log_has_with_escapes_is_undecidable(past, work):
