@@ -161,7 +161,7 @@ static enum rc may_lose(const struct impact *m, struct cli_judged *judged, bool 
     return RC_OK;
 }
 
-static enum rc look_at_filter(struct look *look, const char *filter)
+static enum rc look_at_filter(struct look *look, const char *filter, bool sure)
 {
     const struct policy_request request = { .action = POLICY_SUBSCRIBE,
                                             .resource = bytes_of_text(filter) };
@@ -174,6 +174,10 @@ static enum rc look_at_filter(struct look *look, const char *filter)
         return add_unsure(look, filter);
     if (outcome == CLI_ALLOWED)
         return RC_OK;
+    if (!sure)
+        return add_perhaps(look, filter,
+                           BYTES("it may have been given up: the log counts what was "
+                                 "subscribed to and given up in one window together"));
     m->lost++;
     return add_denial(m, look->session, "subscription", filter, &decision);
 }
@@ -184,7 +188,7 @@ static enum rc look_at_subscriptions(struct look *look)
     const char *filter = NULL;
     bool more = json_is_true(json_object_get(look->session, "more"));
 
-    json_object_foreach(held, filter, one) TRY(look_at_filter(look, filter));
+    json_object_foreach(held, filter, one) TRY(look_at_filter(look, filter, json_is_true(one)));
     if (more)
         TRY(may_lose(look->m, &look->judged, &more));
     return more ? add_perhaps(look, NULL,
@@ -192,21 +196,76 @@ static enum rc look_at_subscriptions(struct look *look)
                 : RC_OK;
 }
 
-static enum rc look_at(struct impact *m, const json_t *session)
+/* The shortest lease that it may have of rules of which nobody knows here whether they apply.
+ */
+static enum rc may_lease(const struct look *look, const struct policy_request *request,
+                         int64_t *lease_ms)
+{
+    struct policy_derivation derivation = { 0 };
+    struct policy_request asked = *request;
+
+    asked.known = POLICY_KNOWS_NOW;
+    asked.now_ms = look->m->now_ms;
+    *lease_ms = 0;
+    if (!policy_asks_untold(&look->bound, &asked))
+        return RC_OK;
+    TRY(policy_derive(&look->bound, &asked, &derivation));
+    for (size_t i = 0; i < derivation.count; i++) {
+        const struct policy_derived_rule *rule = &derivation.at[i];
+        bool may = rule->allows && rule->lease_ms > 0 && rule->applies == POLICY_IS_OPEN;
+        if (may && (*lease_ms == 0 || rule->lease_ms < *lease_ms))
+            *lease_ms = rule->lease_ms;
+    }
+    policy_derivation_clear(&derivation);
+    return RC_OK;
+}
+
+static enum rc cut_by_lease(const struct look *look, const struct policy_decision *decision)
+{
+    AUTO_BUF(why, LINE_LEN_MAX);
+
+    look->m->cut++;
+    buf_addf(&why, "its lease is over: ");
+    policy_explain(decision, &why);
+    return add_loss(look->m, look->session, "session", NULL, buf_bytes(&why));
+}
+
+/* As the door does when it judges all sessions anew. */
+static enum rc look_at_connection(struct look *look, bool *cut)
 {
     const struct policy_request request = { .action = POLICY_CONNECT, .resource = BYTES("") };
-    struct look look = { .m = m, .session = session };
+    struct impact *m = look->m;
     struct policy_decision decision;
     enum cli_outcome outcome;
+    int64_t lease_ms = 0;
 
-    TRY(bind(m, session, &look.judged, &look.bound));
-    TRY(decide(m, &look.bound, &request, &outcome, &decision));
+    TRY(bind(m, look->session, &look->judged, &look->bound));
+    TRY(decide(m, &look->bound, &request, &outcome, &decision));
+    *cut = true;
     if (outcome == CLI_DENIED) {
         m->cut++;
-        return add_denial(m, session, "session", NULL, &decision);
+        return add_denial(m, look->session, "session", NULL, &decision);
     }
+    if (decision.allowed &&
+        cli_live_outlasts(look->session, decision.obligations.lease_ms, m->now_ms))
+        return cut_by_lease(look, &decision);
+    *cut = false;
     if (outcome == CLI_UNDECIDABLE)
-        TRY(add_unsure(&look, NULL));
+        TRY(add_unsure(look, NULL));
+    TRY(may_lease(look, &request, &lease_ms));
+    return cli_live_outlasts(look->session, lease_ms, m->now_ms) && outcome == CLI_ALLOWED
+               ? add_unsure(look, NULL)
+               : RC_OK;
+}
+
+static enum rc look_at(struct impact *m, const json_t *session)
+{
+    struct look look = { .m = m, .session = session };
+    bool cut = false;
+
+    TRY(look_at_connection(&look, &cut));
+    if (cut)
+        return RC_OK;
     TRY(look_at_subscriptions(&look));
     m->perhaps += look.perhaps;
     return RC_OK;
@@ -286,8 +345,9 @@ const struct cli_command CLI_POLICY_IMPACT = {
         "it but their pattern. Of a session that has subscriptions without a\nname, `perhaps` "
         "is "
         "said if the policies differ for them, and where it rests on what neither log nor\n"
-        "API tells (client.id, certificate.issuer; be it by `is known`). Anything that would "
-        "end is status 9.\n"
+        "API tells (client.id, certificate.issuer; be it by `is known`). A session that is "
+        "open "
+        "for longer than\nNEW's lease is cut. Anything that would end is status 9.\n"
         "\n"
         "Example:\n  touchmark policy impact new.policy\n",
     .run = run,

@@ -135,7 +135,9 @@ struct policy_derived_rule {
     size_t test_count;
     enum policy_answer applies; /* OPEN: that rests on what is untold */
     bool decides;
-    bool obliges; /* to a limit, a payload, a lease */
+    bool obliges;       /* to a limit, a payload, a lease */
+    int64_t lease_ms;   /* as policy_obligations has it; 0: none */
+    uint64_t limit_key; /* as policy_decision has it; 0: none */
 };
 struct policy_derivation {
     struct policy_decision decision; /* with what is known */

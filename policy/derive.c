@@ -277,6 +277,8 @@ static enum rc add_rule(struct deriving *d, uint32_t place, const struct match *
         .applies = applies(rule->effect, found->may,
                            policy_condition_may(d->rules, rule->condition, &knowledge)),
         .obliges = obliges(&rule->obligations),
+        .lease_ms = rule->obligations.lease_ms,
+        .limit_key = rule->limit_key,
     };
 
     made.decides =

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import re
+import time
 
 import pytest
 
@@ -380,8 +381,9 @@ def live():
     """Sessions of live-1 to live-6, one that ended, and one that was cut."""
     with contextlib.ExitStack() as stack:
         made = stack.enter_context(world.world(policy=LIVE, settings={"device-door": {"audit_window": "1s"}}))
+        made.credentials = {}
         for name in [*FILTERS, "live-8", "live-9"]:
-            credential = made.enrol(name, "pumps")
+            credential = made.credentials[name] = made.enrol(name, "pumps")
             client = stack.enter_context(mqtt.Client(made.ports["mqtts"], world.tls_context(made.root, credential), name))
             client.connect()
             for filters in FILTERS.get(name, []):
@@ -418,6 +420,32 @@ def test_an_impact_says_perhaps_where_only_the_door_knows_whether_a_fact_is_know
     assert loses([*never, "connection.tls"]) == [None] * 5 + ["session"]
     filters = 'subscribe "orders/#", "news/#"'
     assert loses(["client.id", "certificate.issuer", "connection.tls"], filters)[:3] == ["perhaps", "perhaps", "subscription"]
+
+
+def test_an_impact_cuts_whose_lease_would_be_over(live, work):
+    time.sleep(1)
+    shorter = told(live, "policy", "impact", written(work, LIVE.replace("connect", "connect lease 1s", 1)), status=9)
+    assert (shorter["cut"], shorter["perhaps"]) == (6, 0) and all("its lease is over: " in row["why"] for row in shorter["losses"])
+    assert told(live, "policy", "impact", written(work, LIVE.replace("connect", "connect lease 1h", 1)))["losses"] == []
+    unsure = LIVE + 'allow device connect when client.id = "x" lease 1s\n'
+    assert told(live, "policy", "impact", written(work, unsure), status=9)["perhaps"] == 6
+
+
+def test_an_impact_knows_a_subscription_that_was_given_up_and_asked_for_again(live, work):
+    with mqtt.Client(live.ports["mqtts"], world.tls_context(live.root, live.credentials["live-8"]), "live-8") as client:
+        client.connect()
+        client.subscribe("orders/8")
+        client.unsubscribe("orders/8")
+        time.sleep(0.01)
+        client.subscribe("orders/8")
+        for action in ("subscribe", "unsubscribe"):
+            live.wait_audit(action=action, device="live-8", target="orders/8")
+        file = written(work, LIVE.replace("orders/#", "orders/7"))
+        rows = told(live, "policy", "impact", file, status=9)["losses"]
+        assert [(row["loses"], row["filter"]) for row in rows if row["device"] == "live-8"] == [("subscription", "orders/8")]
+        client.disconnect()
+    live.wait_audit(lambda record: record["correlation"] == live.audit(action="session.open", device="live-8")[0]["correlation"],
+                    action="session.close", device="live-8")
 
 
 def test_an_impact_is_foretold_and_comes_true(live, work):
