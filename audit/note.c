@@ -44,17 +44,36 @@ bool audit_note_read_hash(struct bytes text, uint8_t hash[HASH])
     return true;
 }
 
+/* UTF-8, and of the control characters only newlines. */
+static bool is_note_text(struct bytes note)
+{
+    for (size_t i = 0; i < note.len; i++)
+        if (note.at[i] < ' ' && note.at[i] != '\n')
+            return false;
+    return text_is_utf8(note);
+}
+
 enum rc audit_note_split(struct bytes note, struct bytes *text, struct bytes *lines)
 {
-    for (size_t at = note.len; at >= 2 && note.len <= AUDIT_NOTE_MAX; at--) {
+    bool is_note = note.len <= AUDIT_NOTE_MAX && is_note_text(note);
+
+    for (size_t at = note.len; at >= 2 && is_note; at--) {
         if (note.at[at - 1] != '\n' || note.at[at - 2] != '\n')
             continue;
         *text = (struct bytes){ note.at, at - 1 };
         *lines = (struct bytes){ note.at + at, note.len - at };
         return RC_OK;
     }
-    return fault(RC_MALFORMED, "C2SP signed-note: no empty line, or over %d octets",
+    return fault(RC_MALFORMED,
+                 "C2SP signed-note: no empty line, over %d octets, or no plain UTF-8",
                  AUDIT_NOTE_MAX);
+}
+
+/* Of whoever's key: there are names that we would give none. */
+static bool is_key_name(struct bytes name)
+{
+    return name.len > 0 && memchr(name.at, '\n', name.len) == NULL &&
+           memchr(name.at, '+', name.len) == NULL;
 }
 
 enum rc audit_note_next(struct reader *lines, struct buf *room, struct audit_note_line *line)
@@ -64,8 +83,8 @@ enum rc audit_note_next(struct reader *lines, struct buf *room, struct audit_not
     struct bytes name = audit_note_take(lines, ' '), octets = audit_note_take(lines, '\n');
 
     buf_reset(room);
-    if (lines->broken || !dashed || name.len == 0 || !audit_note_read_base64(octets, room) ||
-        room->len <= AUDIT_KEY_ID)
+    if (lines->broken || !dashed || !is_key_name(name) ||
+        !audit_note_read_base64(octets, room) || room->len <= AUDIT_KEY_ID)
         return fault(RC_MALFORMED, "C2SP signed-note: a signature line is not \"\u2014 <name> "
                                    "<base64>\"");
     *line = (struct audit_note_line){

@@ -268,7 +268,7 @@ enum rc audit_verifier_finish(struct audit_verifier *v,
 
 static enum rc feed_file(struct audit_verifier *v, int dir)
 {
-    AUTO_FD fd = openat(dir, RECORDS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    AUTO_FD fd = openat(dir, RECORDS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     AUTO_BUF(part, PART);
 
     if (fd < 0)

@@ -89,6 +89,15 @@ static enum rc read_witnesses(const struct cli_call *call, struct audit_witnesse
 
 /* ---- A copy of the log ---- */
 
+/* Below, no octets are no older checkpoint. */
+static enum rc read_since(const char *file, struct buf *since)
+{
+    TRY(file_read(AT_FDCWD, file, since));
+    if (since->len == 0)
+        return fault(RC_MALFORMED, "--since %s: an empty file", file);
+    return RC_OK;
+}
+
 static enum rc tell(const struct cli_call *call, const struct audit_verified *verified)
 {
     AUTO_BUF(hex, 2 * PROOF_HASH + 1);
@@ -126,7 +135,7 @@ static enum rc verify_folder(const struct cli_call *call, int dir)
     TRY(read_key(call, &key));
     TRY(read_witnesses(call, &witnesses));
     if (call->values[SINCE] != NULL)
-        TRY(file_read(AT_FDCWD, call->values[SINCE], &since));
+        TRY(read_since(call->values[SINCE], &since));
     TRY(audit_verify(dir, key, &witnesses, buf_bytes(&since), &verified));
     return tell(call, &verified);
 }

@@ -1,7 +1,10 @@
 """Two verifiers that share no code: `touchmark audit verify`, and docs/verify_audit.py with only Python and openssl."""
 import argparse
+import ast
 import base64
+import functools
 import hashlib
+import hmac
 import importlib.util
 import os
 import random
@@ -107,24 +110,43 @@ def load_script():
     return module
 
 
+VERIFIER = load_script()
+
+
+class Forger:
+    """Signs logs of any rows with a key of its own, in the name of the real one."""
+
+    def __init__(self, logs, folder, curve="prime256v1"):
+        self.lines, self.folder = (logs.whole / "checkpoint").read_text().split("\n"), folder
+        self.key, self.pem = folder / "key", folder / "key.pem"
+        world.run("openssl", "ecparam", "-name", curve, "-genkey", "-noout", "-out", self.key)
+        self.pem.write_bytes(world.run("openssl", "ec", "-in", self.key, "-pubout").stdout)
+        self.id = VERIFIER.sha256(world.run("openssl", "pkey", "-pubin", "-in", self.pem, "-outform", "DER").stdout)[:4]
+
+    def text(self, octets, size=None):
+        tree = VERIFIER.Tree()
+        for row in octets:
+            tree.add(row[4:36])
+        size = tree.size if size is None else size
+        return "\n".join([self.lines[0], str(size), base64.b64encode(tree.root()).decode(), self.lines[3], ""])
+
+    def note(self, text):
+        (self.folder / "text").write_bytes(text.encode())
+        signature = world.run("openssl", "dgst", "-sha256", "-sign", self.key, self.folder / "text").stdout
+        return f"{text}\n— {self.lines[0]} {base64.b64encode(self.id + signature).decode()}\n"
+
+    def log(self, octets, note=None):
+        """The last one made takes the place of the one before."""
+        made = Logs(self.folder)
+        made.whole.mkdir(exist_ok=True)
+        (made.whole / "records").write_bytes(b"touchmark audit 1\n" + b"".join(octets))
+        (made.whole / "checkpoint").write_bytes((note or self.note(self.text(octets))).encode())
+        return made
+
+
 def sign(logs, folder, octets):
     """A log of these rows, under a tree and a key of its own."""
-    made, script = Logs(folder), load_script()
-    tree = script.Tree()
-    for row in octets:
-        tree.add(row[4:36])
-    lines = (logs.whole / "checkpoint").read_text().split("\n")
-    text = "\n".join([lines[0], str(tree.size), base64.b64encode(tree.root()).decode(), lines[3], ""])
-    key, pem, signed = made.folder / "key", made.key, made.folder / "signed"
-    world.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
-    pem.write_bytes(world.run("openssl", "ec", "-in", key, "-pubout").stdout)
-    world.run("openssl", "dgst", "-sha256", "-sign", key, "-out", signed, input=text.encode())
-    spki = world.run("openssl", "pkey", "-pubin", "-in", pem, "-outform", "DER").stdout
-    signature = base64.b64encode(script.sha256(spki)[:4] + signed.read_bytes()).decode()
-    made.whole.mkdir()
-    (made.whole / "records").write_bytes((logs.whole / "records").read_bytes()[:MAGIC] + b"".join(octets))
-    (made.whole / "checkpoint").write_text(f"{text}\n— {lines[0]} {signature}\n")
-    return made
+    return Forger(logs, folder).log(octets)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +161,10 @@ def many(logs, tmp_path_factory):
 def test_the_script_is_short_and_has_only_the_standard_library():
     text = SCRIPT.read_text()
     assert len(text.splitlines()) < 200
-    imported = {line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))}
-    assert imported <= set(sys.stdlib_module_names)
+    nodes = list(ast.walk(ast.parse(text)))
+    imported = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    assert imported and imported <= set(sys.stdlib_module_names)
+    assert not any(isinstance(node, ast.ImportFrom) for node in nodes)
 
 
 def test_both_verify_what_is_whole(logs):
@@ -171,9 +195,9 @@ def test_both_see_a_changed_bit_wherever_it_is(logs):
         assert not both(logs, folder), at
 
 
-def told_by_script(script, logs, folder):
-    """What its main() would say, without a process: the reason, or None if it verified."""
-    args = argparse.Namespace(folder=folder, key=logs.key, since=None, witness=None, quorum=None)
+def told_by_script(script, logs, folder, since=None, witness=None):
+    """What it would say, without a process: the reason, or None if it verified."""
+    args = argparse.Namespace(folder=folder, key=logs.key, since=since, witness=witness, quorum=None)
     try:
         script.verify(args)
     except (OSError, ValueError) as wrong:
@@ -186,6 +210,7 @@ def test_both_see_bits_at_random_among_ten_thousand_records(many):
     seed = int(os.environ.get("TOUCHMARK_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"TOUCHMARK_SEED={seed}")
     dice, script, folder = random.Random(seed), load_script(), many.copy("changed")
+    script.read_entry = functools.cache(script.read_entry)  # its rows are few, again and again
     assert both(many, folder)
     records, note = (folder / "records").read_bytes(), (folder / "checkpoint").read_bytes()
     for number in range(150):
@@ -244,7 +269,7 @@ def told_by_both(logs, folder):
     """Why they refuse it."""
     assert not both(logs, folder)
     ours = place.touchmark("audit", "verify", folder, "--key", logs.key, check=False)
-    return ours.stderr, told_by_script(load_script(), logs, folder)
+    return ours.stderr, told_by_script(VERIFIER, logs, folder)
 
 
 def test_both_accept_what_the_log_says_was_erased_and_no_more(logs):
@@ -329,3 +354,146 @@ def test_both_demand_witnesses(logs):
                   ["--quorum", 0], ["--witness", vkey, "--quorum", 0], ["--witness", vkey, "--quorum", 2],
                   ["--witness", none, "--quorum", 0], ["--witness", logs.folder / "not-there"]):
         assert not both(logs, logs.whole, *words), words
+
+
+# ---- Logs that are signed, and say what no honest log says ----
+AUTHORITY, OPERATOR, NOBODY = b"\4authority", b"\2ada", b""
+
+
+def field(tag, value):
+    return bytes([tag]) + struct.pack(">H", len(value)) + value if value else b""
+
+
+def row(action, reason=b"", actor=AUTHORITY, *, body=None, version=1, decision=1, source=1, sequence=0, wall=1_790_000_000_000,
+        monotonic=5):
+    """A record's, with its body; the salt is always the same."""
+    body = field(1, actor) + field(14, reason) if body is None else body
+    leaf = struct.pack(">BBHIQQQ16x", version, decision, action, source, sequence, wall, monotonic)
+    leaf += hmac.digest(bytes(16), body, "sha256")
+    entry = leaf + bytes(16) + body
+    return struct.pack(">I", len(entry)) + hashlib.sha256(b"\0" + leaf).digest() + entry
+
+
+def bared(whole):
+    return struct.pack(">I", 80) + whole[4:BARE]
+
+
+GONE = bared(row(20))
+ERASED, PRUNED = 10, 12
+CERTIFICATE = [bytes(32), b"\1", bytes(32), bytes(32)]
+COUNTED = struct.pack(">4QB", 3, 1, 2, 3, 1)
+EVERY = b"".join(field(tag, value) for tag, value in enumerate(
+    [AUTHORITY, *CERTIFICATE, b"d", *CERTIFICATE, "zi\u00e9l".encode(), b"p", b"t", b"r", b"\1" * 12, COUNTED], 1))
+
+TRUE = {
+    "nothing": [],
+    "every field": [row(20, body=EVERY), row(101, body=field(1, b"\1" + b"i" * 64) + field(11, b"t" * 1024)), row(100, body=b"")],
+    "no source yet": [row(4, source=0)],
+    "erased": [GONE, row(ERASED, b"done: 1 records")],
+    "more erased than can be": [GONE, row(ERASED, b"done: 18446744073709551615 records"), row(ERASED, b"done: 2 records")],
+    "erased amid": [GONE] * 5 + [row(ERASED, b"why", OPERATOR)],
+    "erased twice, once done": [GONE] * 5 + [row(ERASED, b"why", OPERATOR)] * 2 + [row(ERASED, b"done: 1 records")],
+    "an erasure that nobody asked for": [GONE, row(ERASED, b"done: 1 records", NOBODY)],
+    "pruned": [GONE, row(PRUNED, b"1 records")],
+    "pruned amid": [GONE, GONE, row(PRUNED, b"begins")],
+    "pruned, begun twice": [GONE, row(PRUNED, b"begins"), row(PRUNED, b"begins"), row(PRUNED, b"1 records")],
+}
+UNTRUE = {
+    "pruned, begun twice, of two": [GONE, GONE, row(PRUNED, b"begins"), row(PRUNED, b"begins"), row(PRUNED, b"1 records")],
+    "pruned by nobody": [GONE, row(PRUNED, b"begins", NOBODY)],
+    "pruned by an operator": [GONE, row(PRUNED, b"begins", OPERATOR)],
+    "pruned for a reason": [GONE, row(PRUNED, b"why", OPERATOR)],
+    "pruned by an operator, over": [GONE, row(PRUNED, b"1 records", OPERATOR)],
+    "pruned: done": [GONE, row(PRUNED, b"done: 1 records")],
+    "pruned, denied": [GONE, row(PRUNED, b"1 records", decision=2)],
+    "erased begins": [GONE, row(ERASED, b"begins")],
+    "erased without done": [GONE, row(ERASED, b"1 records")],
+    "erased, says a door": [GONE, row(ERASED, b"done: 1 records", source=3)],
+    "a number with a zero before it": [GONE, row(ERASED, b"done: 01 records")],
+    "a number of twenty digits": [GONE, row(ERASED, b"done: 99999999999999999999 records")],
+    "a number of 2^64": [GONE, row(ERASED, b"done: 18446744073709551616 records")],
+    "a number and more": [GONE, row(ERASED, b"done: 1 records ")],
+    "a bare hold": [bared(row(11)), row(ERASED, b"done: 1 records")],
+    "a reason in the reason": [GONE, row(ERASED, b"done: 1 records\x0e\0\x0fdone: 1 records")],
+    "a reason in the target": [GONE, row(ERASED, body=field(1, AUTHORITY) + field(11, b"xx\x0e\0\x0fdone: 1 records"))],
+    "a bare one without an action": [bared(row(999)), row(ERASED, b"done: 1 records")],
+    "version": [row(20, version=2)], "decision 0": [row(20, decision=0)], "decision 4": [row(20, decision=4)],
+    "action": [row(999)], "action 21": [row(21)], "source": [row(20, source=5)],
+    "a sequence of nobody's": [row(20, source=0, sequence=1)],
+    "wall clock": [row(20, wall=1 << 63)], "monotonic clock": [row(20, monotonic=1 << 63)],
+    "an actor of no kind": [row(20, actor=b"\0ada")], "of another": [row(20, actor=b"\5ada")],
+    "without an id": [row(20, actor=b"\4")], "with a long id": [row(20, actor=b"\4" + b"i" * 65)],
+    "with a new line": [row(20, actor=b"\4a\nb")],
+    "not UTF-8": [row(20, b"\xc0\x80")], "a surrogate": [row(20, b"\xed\xa0\x80")], "DEL": [row(20, b"\x7f")],
+    "a long reason": [row(20, b"r" * 257)], "an empty field": [row(20, body=b"\x0e\0\0")],
+    "field 0": [row(20, body=b"\0\0\1a")], "field 17": [row(20, body=field(17, b"a"))],
+    "not in order": [row(20, body=field(14, b"r") + field(11, b"t"))], "twice": [row(20, body=field(14, b"r") * 2)],
+    "cut": [row(20, body=field(14, b"r") + b"\x0f\0")], "a cut value": [row(20, body=b"\x0e\0\2r")],
+    "a short hash": [row(20, body=field(7, bytes(31)))], "a long serial": [row(20, body=field(8, bytes(21)))],
+    "no certificate's action": [row(80, body=field(7, bytes(32)))], "no policy's": [row(1, body=field(15, b"\1" * 12))],
+    "never in aggregate": [row(103, body=field(16, COUNTED))], "policy 0": [row(20, body=field(15, bytes(12)))],
+    "an aggregate of none": [row(100, body=field(16, struct.pack(">4QB", 0, 1, 2, 0, 0)))],
+    "on more targets": [row(100, body=field(16, struct.pack(">4QB", 3, 1, 2, 4, 0)))],
+    "long ago": [row(100, body=field(16, struct.pack(">4QB", 3, 1 << 63, 2, 3, 0)))],
+    "or more or more": [row(100, body=field(16, struct.pack(">4QB", 3, 1, 2, 3, 2)))],
+}
+
+
+def agree(made, *options):
+    """As both(), of which one is in this process."""
+    ours = place.touchmark("audit", "verify", made.whole, "--key", made.key, *options, check=False)
+    theirs = told_by_script(VERIFIER, made, made.whole, **dict(zip([word[2:] for word in options[::2]], options[1::2])))
+    assert (ours.returncode == 0) == (theirs is None), f"C: {ours.stderr or 'verified'}\nPython: {theirs or 'verified'}"
+    return theirs is None
+
+
+def test_both_judge_what_no_honest_log_says(logs, tmp_path):
+    forger = Forger(logs, tmp_path)
+    for is_so, cases in ((True, TRUE), (False, UNTRUE)):
+        for name, octets in cases.items():
+            assert agree(forger.log(octets)) == is_so, name
+
+
+def test_both_judge_the_form_of_a_note(logs, tmp_path):
+    forger, octets = Forger(logs, tmp_path), [row(20)]
+    text, line = forger.text(octets), "— other.example/\u00e9 AAAAAAA=\n"
+    origin, size, root, journal, _ = text.split("\n")
+    note = forger.note(text)
+    assert agree(forger.log(octets, note + line))
+    for wrong in (note + line.replace("/", "+"), note + line.replace("/", "\n"), note + line.replace("/", "\t"),
+                  note + line.replace("AAAAAAA=", "AAAAAA=="), note + line.replace("AAAAAAA=", "AAAAAAB="), note + line * 200,
+                  note + line[:-1], note + line.replace("other.example/\u00e9", "")):
+        assert not agree(forger.log(octets, wrong)), wrong
+    for wrong in ((origin, size, root), (origin, size, root, journal, "more"), (origin, "01", root, journal),
+                  (origin, size, root, "journal 1"), (origin, size, root, journal + "="), (origin + "+", size, root, journal),
+                  (origin, size, root, re.sub(" [0-9]+ ", " 9223372036854775808 ", journal))):
+        assert not agree(forger.log(octets, forger.note("\n".join(wrong) + "\n"))), wrong
+    (tmp_path / "other").mkdir()
+    assert not agree(Forger(logs, tmp_path / "other", "secp384r1").log(octets))
+
+
+def test_both_judge_an_older_checkpoint_by_itself(logs, tmp_path):
+    forger, octets = Forger(logs, tmp_path), [row(20), row(22)]
+    made, since = forger.log(octets), tmp_path / "since"
+    for is_so, text in ((True, forger.text([])), (True, forger.text(octets[:1])), (False, forger.text(octets[1:])),
+                        (False, forger.text(octets, 0)), (False, forger.text(octets, -1)), (False, forger.text(octets, 3)),
+                        (False, forger.text(octets, 1)), (False, forger.text(octets[:1], 2))):
+        since.write_text(forger.note(text))
+        assert agree(made, "--since", since) == is_so, text
+    since.write_text("")
+    assert not agree(made, "--since", since)
+
+
+def test_both_follow_no_link_and_wait_at_no_pipe(logs, tmp_path):
+    made = Forger(logs, tmp_path).log([row(20)])
+    for name in ("records", "checkpoint"):
+        there = made.whole / name
+        there.rename(tmp_path / "aside")
+        there.symlink_to(tmp_path / "aside")
+        assert not agree(made), name
+        there.unlink()
+        os.mkfifo(there)
+        assert not agree(made), name
+        there.unlink()
+        (tmp_path / "aside").rename(there)
+        assert agree(made)
