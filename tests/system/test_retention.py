@@ -1,4 +1,5 @@
 """Erasing, legal hold and the log's key through the command line, against real doors."""
+import base64
 import json
 import os
 import re
@@ -45,6 +46,15 @@ def verified(running, tmp_path):
     return json.loads(place.touchmark("audit", "verify", folder, "--key", key, "--json").stdout)
 
 
+def prove(running, index, path):
+    running.touchmark("audit", "prove", str(index), "--save", path)
+
+
+def proven(running, path, *words):
+    key = running.folder / "operator/checkpoints.pub.pem"
+    return json.loads(place.touchmark("audit", "verify", "--proof", path, "--key", key, *words, "--json").stdout)
+
+
 def wait_covered(running):
     def covered():
         status = told(running, "status")
@@ -60,6 +70,9 @@ def test_a_devices_records_are_erased_and_the_log_verifies(running, tmp_path):
     running.touchmark("device", "revoke", "gone-1", "--wait")
     before = records(running, "--device", "gone-1")
     assert {"device.add", "certificate.issue", "device.revoke"} <= {record["action"] for record in before}
+    wait_covered(running)
+    own = next(record["index"] for record in before if record["actor"]["kind"] != "operator")
+    prove(running, own, tmp_path / "kept")
     told(running, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
 
     after = records(running, "--device", "gone-1")
@@ -78,6 +91,11 @@ def test_a_devices_records_are_erased_and_the_log_verifies(running, tmp_path):
     assert any(record["action"] == "certificate.issue" for record in records(running, "--device", "stays-1"))
 
     wait_covered(running)
+    prove(running, own, tmp_path / "proof")
+    now, kept = proven(running, tmp_path / "proof"), tmp_path / "entry"
+    assert now["index"] == own and "actor" not in now
+    kept.write_bytes(base64.b64decode(re.search("^extra (.*)$", (tmp_path / "kept").read_text(), re.MULTILINE).group(1)))
+    assert "gone-1" in json.dumps(proven(running, tmp_path / "proof", "--record", kept))  # who kept it proves it, still
     result = verified(running, tmp_path)
     assert result["verified"] is True and result["erased"] == int(re.search(r"\d+", done["reason"]).group())
     # What was asked about it is its asker's record.

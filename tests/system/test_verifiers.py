@@ -484,6 +484,32 @@ def test_both_judge_an_older_checkpoint_by_itself(logs, tmp_path):
     assert not agree(made, "--since", since)
 
 
+class Witness:
+    def __init__(self, folder, name):
+        self.folder, self.name, self.key = folder, name, folder / "witness.key"
+        world.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", self.key)
+        typed = b"\4" + world.run("openssl", "pkey", "-in", self.key, "-pubout", "-outform", "DER").stdout[-32:]
+        self.id = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
+        self.vkey = f"{name}+{self.id.hex()}+{base64.b64encode(typed).decode()}"
+
+    def line(self, text, when=1_790_000_000, end=b""):
+        (self.folder / "message").write_bytes(f"cosignature/v1\ntime {when}\n{text}".encode())
+        signature = world.run("openssl", "pkeyutl", "-sign", "-inkey", self.key, "-rawin", "-in", self.folder / "message").stdout
+        return f"— {self.name} {base64.b64encode(self.id + struct.pack('>Q', when) + signature + end).decode()}\n"
+
+
+def test_both_judge_what_witnesses_signed(logs, tmp_path):
+    forger, octets, witness = Forger(logs, tmp_path), [row(20)], Witness(tmp_path, "w.example/1")
+    text, vkey = forger.text(octets), witness.vkey
+    made = forger.log(octets, forger.note(text) + witness.line(text) * 2)
+    assert agree(made, "--witness", vkey) and agree(made, "--witness", vkey.replace(witness.id.hex(), witness.id.hex().upper()))
+    for wrong in (f"{vkey} {vkey}", vkey + "A", vkey.replace("w.", "v."), vkey.replace("w.", "w\u00e9"), "w.example/1+00000000+BA==",
+                  vkey.replace("+", "+0", 1)):
+        assert not agree(made, "--witness", wrong), wrong
+    for wrong in (witness.line(text, 1 << 63), witness.line(text, end=b"\0"), witness.line(text[:-1])):
+        assert not agree(forger.log(octets, forger.note(text) + witness.line(text) + wrong), "--witness", vkey), wrong
+
+
 def test_both_follow_no_link_and_wait_at_no_pipe(logs, tmp_path):
     made = Forger(logs, tmp_path).log([row(20)])
     for name in ("records", "checkpoint"):
