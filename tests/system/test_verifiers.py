@@ -167,6 +167,14 @@ def test_the_script_is_short_and_has_only_the_standard_library():
     assert not any(isinstance(node, ast.ImportFrom) for node in nodes)
 
 
+def test_the_script_knows_every_action_and_what_it_may_have():
+    """test_action.c holds the page to the program."""
+    page = (place.SOURCE / "docs/protocol/audit-record.md").read_text()
+    told = re.findall(r"^\| (\d+) \| [a-z_.]+ \|.*\|([ CPAT]*)\|$", page, re.MULTILINE)
+    assert {int(action): set(may) & set("CPA") for action, may in told} == \
+        {action: set(may) for action, may in VERIFIER.ACTIONS.items()}
+
+
 def test_both_verify_what_is_whole(logs):
     assert both(logs, logs.whole)
     assert both(logs, logs.whole, "--since", logs.since)
