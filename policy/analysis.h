@@ -167,6 +167,14 @@ void policy_derivation_write_answer(const struct policy_derivation *derivation,
                                     struct buf *out);
 void policy_derivation_write(const struct policy_derivation *derivation, struct buf *out);
 
+/*
+ * Can a test of the time come to something else at some moment than at another one between
+ * these, both included? Of any rule, whoever it is for. certificate_ends_ms 0: not known, so
+ * tests of what is left stay what they are.
+ */
+bool policy_turns(const struct policy *policy, int64_t certificate_ends_ms, int64_t first_ms,
+                  int64_t last_ms);
+
 /* ---- Who may do one thing ---- */
 
 struct policy_who_entry {
