@@ -1,9 +1,16 @@
 #include "cli/changed.h"
 
+static void clear(struct cli_changed_version *version)
+{
+    policy_unref(version->old);
+    policy_diff_clear(&version->diff);
+    *version = (struct cli_changed_version){ 0 };
+}
+
 void cli_changed_clear(struct cli_changed *changed)
 {
     for (size_t i = 0; i < CLI_CHANGED_MAX; i++)
-        policy_diff_clear(&changed->at[i].diff);
+        clear(&changed->at[i]);
     json_decref(changed->places);
     cli_fleet_clear(&changed->fleet);
     *changed = (struct cli_changed){ 0 };
@@ -42,7 +49,10 @@ static enum rc compare(struct cli_changed *changed, struct cli_changed_version *
     TRY(cli_compile(changed->source, number, &old));
     enum rc rc = policy_diff(old, changed->new, &fleet, &version->diff);
     version->unsure = rc == RC_LIMIT;
-    return version->unsure ? RC_OK : rc;
+    if (rc != RC_OK && !version->unsure)
+        return rc;
+    version->old = TAKE(old);
+    return RC_OK;
 }
 
 static enum rc find(struct cli_changed *changed, json_int_t version,
@@ -57,7 +67,7 @@ static enum rc find(struct cli_changed *changed, json_int_t version,
         }
     TRY(compare(changed, &made));
     struct cli_changed_version *room = &changed->at[changed->count++ % CLI_CHANGED_MAX];
-    policy_diff_clear(&room->diff);
+    clear(room);
     *room = made;
     *found = room;
     return RC_OK;
@@ -76,5 +86,15 @@ enum rc cli_changed_ask(struct cli_changed *changed, json_int_t version, const c
     const unsigned *told = found->diff.changed;
     *is_changed =
         found->unsure || (told != NULL && (told[json_integer_value(place)] & actions) != 0);
+    return RC_OK;
+}
+
+enum rc cli_changed_old(struct cli_changed *changed, json_int_t version,
+                        const struct policy **old)
+{
+    const struct cli_changed_version *found = NULL;
+
+    TRY(find(changed, version, &found));
+    *old = found->old;
     return RC_OK;
 }

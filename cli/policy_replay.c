@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/compile.h"
 #include "cli/known.h"
-#include "cli/outcome.h"
+#include "cli/replayed.h"
 
 #include <string.h>
 
@@ -28,6 +28,7 @@ struct replay {
     struct cli_changed changed;
     json_t *rows; /* [{"change","device","action","target","was","why","count",...}] */
     json_int_t same, allowed, denied, undecidable; /* acts */
+    json_int_t not_replayed;                       /* records of the authority's acts */
 };
 
 /* One audited decision of the door. */
@@ -35,7 +36,6 @@ struct decided {
     const json_t *record;
     enum policy_action action;
     json_int_t version, acts;
-    bool allowed;
     struct cli_judged judged;
 };
 
@@ -60,45 +60,7 @@ static bool is_by_policy(const json_t *record)
            strcmp(cli_audit_text(record, "reason"), "its will is not allowed") != 0;
 }
 
-/* ---- Does NEW decide anything otherwise for this device? ---- */
-
-/* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
-static enum rc find_changed(struct replay *r, const struct decided *d, bool *changed)
-{
-    unsigned asked = 1U << d->action;
-
-    if (d->action == POLICY_WILL) /* with a will that is retained the record is of both */
-        asked |= 1U << POLICY_RETAIN;
-    return cli_changed_ask(&r->changed, d->version, d->judged.device.id, asked, changed);
-}
-
-/* ---- What NEW says ---- */
-
-static enum rc judge(const struct replay *r, const struct decided *d, enum cli_outcome *outcome,
-                     struct policy_decision *decision)
-{
-    struct policy_request request = {
-        .action = d->action,
-        .resource = bytes_of_text(cli_audit_text(d->record, "target")),
-        .known = POLICY_KNOWS_NOW,
-    };
-    struct policy_facts facts = d->judged.facts;
-    struct policy_session session;
-
-    facts.untold = registry_judged_untold(d->action);
-    TRY(clock_read_rfc3339(bytes_of_text(cli_audit_text(d->record, "time")), &request.now_ms));
-    TRY(policy_bind(r->new, &facts, &session));
-    TRY(cli_outcome_of(&session, &request, outcome, decision));
-    if (d->action != POLICY_WILL || *outcome != CLI_ALLOWED)
-        return RC_OK;
-    enum cli_outcome retained;
-    struct policy_decision unused;
-    request.action = POLICY_RETAIN;
-    TRY(cli_outcome_of(&session, &request, &retained, &unused));
-    if (retained != CLI_ALLOWED)
-        *outcome = CLI_UNDECIDABLE;
-    return RC_OK;
-}
+/* ---- What is counted ---- */
 
 static enum rc add_change(struct replay *r, const struct decided *d, const char *change,
                           const char *why)
@@ -119,25 +81,6 @@ static enum rc add_undecidable(struct replay *r, const struct decided *d, const 
     return add_change(r, d, "undecidable", why);
 }
 
-static enum rc add_outcome(struct replay *r, const struct decided *d, enum cli_outcome outcome,
-                           const struct policy_decision *decision)
-{
-    AUTO_BUF(why, LINE_LEN_MAX);
-    const char *text = NULL;
-
-    if ((outcome == CLI_ALLOWED) == d->allowed) {
-        r->same += d->acts;
-        return RC_OK;
-    }
-    if (outcome == CLI_ALLOWED &&
-        strcmp(cli_audit_text(d->record, "reason"), "more than its limit") == 0)
-        return add_undecidable(r, d, "it was denied by a limit of rate");
-    policy_explain(decision, &why);
-    TRY(buf_text(&why, &text));
-    *(outcome == CLI_ALLOWED ? &r->allowed : &r->denied) += d->acts;
-    return add_change(r, d, outcome == CLI_ALLOWED ? "newly allowed" : "newly denied", text);
-}
-
 /* ---- One by one ---- */
 
 static bool has_many_targets(const json_t *record)
@@ -148,25 +91,92 @@ static bool has_many_targets(const json_t *record)
            json_is_true(json_object_get(aggregate, "targets_capped"));
 }
 
+/* Why the log does not name what was done to; NULL: it does. */
+static const char *nameless(const json_t *record)
+{
+    if (has_many_targets(record))
+        return "counted together with topics that the log does not name";
+    return strchr(cli_audit_text(record, "target"), '\\') != NULL
+               ? "the log has its topic with escapes"
+               : NULL;
+}
+
+static enum rc read_moment(const json_t *record, const char *member, int64_t *ms)
+{
+    const char *text = cli_audit_text(record, member);
+
+    return clock_read_rfc3339(
+        bytes_of_text(*text == '\0' ? cli_audit_text(record, "time") : text), ms);
+}
+
+/* What failed was allowed, and came to nothing afterwards. What was not allowed is counted
+ * together whatever the session (audit/aggregate.h). */
+static enum rc read_act(const struct decided *d, struct cli_replayed *act)
+{
+    const json_t *record = d->record;
+    const char *decision = cli_audit_text(record, "decision");
+
+    *act = (struct cli_replayed){
+        .action = d->action,
+        .target = bytes_of_text(cli_audit_text(record, "target")),
+        .facts = &d->judged.facts,
+        .allowed = strcmp(decision, "denied") != 0,
+        .limited = strcmp(cli_audit_text(record, "reason"), "more than its limit") == 0,
+        .of_any_session = d->acts > 1 && strcmp(decision, "allowed") != 0,
+        .nameless = nameless(record),
+    };
+    TRY(read_moment(record, "aggregate.first", &act->first_ms));
+    return read_moment(record, "aggregate.last", &act->last_ms);
+}
+
+/* Does NEW decide anything otherwise for this device? Exact, and so what it leaves out need not
+ * be looked at, whatever the log does not know. */
+static enum rc find_changed(struct replay *r, const struct decided *d, struct cli_replayed *act,
+                            bool *changed)
+{
+    unsigned asked = 1U << d->action | cli_replayed_besides(d->action);
+
+    TRY(cli_changed_ask(&r->changed, d->version, d->judged.device.id, asked, &act->changed));
+    return cli_changed_ask(&r->changed, d->version, d->judged.device.id,
+                           asked | 1U << POLICY_CONNECT, changed);
+}
+
+static enum rc add_judged(struct replay *r, const struct decided *d, enum cli_change change,
+                          const char *why)
+{
+    switch (change) {
+    case CLI_SAME:
+        break;
+    case CLI_NEWLY_ALLOWED:
+        r->allowed += d->acts;
+        return add_change(r, d, "newly allowed", why);
+    case CLI_NEWLY_DENIED:
+        r->denied += d->acts;
+        return add_change(r, d, "newly denied", why);
+    case CLI_UNDECIDED:
+        return add_undecidable(r, d, why);
+    }
+    r->same += d->acts;
+    return RC_OK;
+}
+
 static enum rc look_closer(struct replay *r, const struct decided *d)
 {
-    enum cli_outcome outcome = CLI_UNDECIDABLE;
-    struct policy_decision decision = { 0 };
+    AUTO_BUF(why, LINE_LEN_MAX);
+    const struct policy *old = NULL;
+    const char *text = NULL;
+    struct cli_replayed act;
+    enum cli_change change = CLI_SAME;
     bool changed = false;
 
-    TRY(find_changed(r, d, &changed));
-    if (!changed) {
-        r->same += d->acts;
-        return RC_OK;
+    TRY(read_act(d, &act));
+    TRY(find_changed(r, d, &act, &changed));
+    if (changed) {
+        TRY(cli_changed_old(&r->changed, d->version, &old));
+        TRY(cli_replayed_judge(old, r->new, &act, &change, &why));
     }
-    if (has_many_targets(d->record))
-        return add_undecidable(r, d, "counted together with topics that the log does not name");
-    if (strchr(cli_audit_text(d->record, "target"), '\\') != NULL)
-        return add_undecidable(r, d, "the log has its topic with escapes");
-    TRY(judge(r, d, &outcome, &decision));
-    return outcome == CLI_UNDECIDABLE
-               ? add_undecidable(r, d, "it rests on a fact that the log does not have")
-               : add_outcome(r, d, outcome, &decision);
+    TRY(buf_text(&why, &text));
+    return add_judged(r, d, change, text);
 }
 
 static enum rc look_at(void *with, const json_t *record)
@@ -181,7 +191,6 @@ static enum rc look_at(void *with, const json_t *record)
         .action = action_of(record),
         .version = json_integer_value(json_object_get(record, "policy")),
         .acts = cli_audit_count(record),
-        .allowed = strcmp(cli_audit_text(record, "decision"), "allowed") == 0,
     };
 
     if (!is_by_policy(record))
@@ -199,6 +208,36 @@ static enum rc look_at_all(struct replay *r)
                                                     { "source", "device-door" },
                                                     { "since", r->call->values[SINCE] } };
         TRY(cli_audit_each(&r->source.remote, filters, COUNT(filters), look_at, r));
+    }
+    return RC_OK;
+}
+
+/* ---- What the authority judged ---- */
+
+/* Its records have neither the route that was asked nor, of what was allowed, who allowed it: a
+ * rule of the policy or a role. So they are but counted. */
+static enum rc count_one(void *with, const json_t *record)
+{
+    struct replay *r = with;
+
+    r->not_replayed += cli_audit_count(record);
+    return RC_OK;
+}
+
+static enum rc count_acts(struct replay *r)
+{
+    /* Who enrols with a token is nobody yet; all else that nobody does no policy judges. */
+    static const struct cli_audit_filter WHOSE[][2] = {
+        { { "kind", "device,operator,line" }, { "action", NULL } },
+        { { "kind", "nobody" }, { "action", "certificate.issue" } },
+    };
+
+    for (size_t i = 0; i < COUNT(WHOSE); i++) {
+        const struct cli_audit_filter filters[] = { WHOSE[i][0],
+                                                    WHOSE[i][1],
+                                                    { "source", "authority" },
+                                                    { "since", r->call->values[SINCE] } };
+        TRY(cli_audit_each(&r->source.remote, filters, COUNT(filters), count_one, r));
     }
     return RC_OK;
 }
@@ -221,6 +260,12 @@ static enum rc tell(const struct replay *r)
              " newly allowed, %" JSON_INTEGER_FORMAT " newly denied, %" JSON_INTEGER_FORMAT
              " undecidable\n",
              r->same, r->allowed, r->denied, r->undecidable);
+    if (r->not_replayed > 0)
+        buf_addf(&text,
+                 "%" JSON_INTEGER_FORMAT " record%s of the authority's acts (call, enroll, "
+                 "renew, revoke) w%s not replayed\n",
+                 r->not_replayed, r->not_replayed == 1 ? "" : "s",
+                 r->not_replayed == 1 ? "as" : "ere");
     return cli_command_put(r->call, &text);
 }
 
@@ -231,8 +276,9 @@ static enum rc show(const struct replay *r)
     if (!r->call->json)
         return tell(r);
     AUTO(json_value) *answer =
-        json_pack("{s:I, s:I, s:I, s:I, s:O}", "same", r->same, "newly_allowed", r->allowed,
-                  "newly_denied", r->denied, "undecidable", r->undecidable, "changes", r->rows);
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:O}", "same", r->same, "newly_allowed",
+                  r->allowed, "newly_denied", r->denied, "undecidable", r->undecidable,
+                  "not_replayed", r->not_replayed, "changes", r->rows);
     return cli_show_line(r->call, answer, "%s", "");
 }
 
@@ -244,6 +290,7 @@ static enum rc replay(struct replay *r)
     r->changed =
         (struct cli_changed){ .source = &r->source, .new = r->new, .known = &r->known };
     TRY(look_at_all(r));
+    TRY(count_acts(r));
     return show(r);
 }
 
@@ -273,8 +320,12 @@ const struct cli_command CLI_POLICY_REPLAY = {
         "that the device is in now, and shows what would be decided\notherwise. Where it rests "
         "on what the door had and the log has not (a message's size, QoS or content type,\n"
         "client.id, be it by `is known`; topics that were counted together under the pattern "
-        "of their topics)\nit is undecidable, and counted as that. Limits of rate are not "
-        "replayed. Anything but the same is\nstatus 9.\n"
+        "of their topics)\nit is undecidable, and counted as that, as is what NEW allows "
+        "with another limit of rate or a shorter\nlease, and what was counted together over a "
+        "time in which NEW's answer may change. What falls with its\nsession, or is retained "
+        "and no longer published, is newly denied. Acts that the authority judges (call,\n"
+        "enroll, renew, revoke) are not replayed, but counted. Anything but the same is status "
+        "9.\n"
         "\n"
         "Example:\n  touchmark policy replay new.policy --since 2026-11-27T00:00:00Z\n",
     .options = OPTIONS,
