@@ -26,7 +26,8 @@ struct replay {
     struct policy *new;
     struct cli_known known;
     struct cli_changed changed;
-    json_t *rows; /* [{"change","device","action","target","was","why","count",...}] */
+    json_t *opened; /* {correlation: when}, of sessions whose connection NEW judges otherwise */
+    json_t *rows;   /* [{"change","device","action","target","was","why","count",...}] */
     json_int_t same, allowed, denied, undecidable; /* acts */
     json_int_t not_replayed;                       /* records of the authority's acts */
 };
@@ -111,7 +112,8 @@ static enum rc read_moment(const json_t *record, const char *member, int64_t *ms
 
 /* What failed was allowed, and came to nothing afterwards. What was not allowed is counted
  * together whatever the session (audit/aggregate.h). */
-static enum rc read_act(const struct decided *d, struct cli_replayed *act)
+static enum rc read_act(const struct replay *r, const struct decided *d,
+                        struct cli_replayed *act)
 {
     const json_t *record = d->record;
     const char *decision = cli_audit_text(record, "decision");
@@ -126,7 +128,11 @@ static enum rc read_act(const struct decided *d, struct cli_replayed *act)
         .nameless = nameless(record),
     };
     TRY(read_moment(record, "aggregate.first", &act->first_ms));
-    return read_moment(record, "aggregate.last", &act->last_ms);
+    TRY(read_moment(record, "aggregate.last", &act->last_ms));
+    if (act->allowed)
+        act->opened_ms = json_integer_value(
+            json_object_get(r->opened, cli_audit_text(record, "correlation")));
+    return RC_OK;
 }
 
 /* Does NEW decide anything otherwise for this device? Exact, and so what it leaves out need not
@@ -160,6 +166,19 @@ static enum rc add_judged(struct replay *r, const struct decided *d, enum cli_ch
     return RC_OK;
 }
 
+/* Of more sessions it is not known when they were opened. */
+static enum rc note_opening(struct replay *r, const struct cli_replayed *act,
+                            const json_t *record)
+{
+    if (act->action != POLICY_CONNECT || !act->allowed ||
+        json_object_size(r->opened) == CLI_AUDIT_RECORDS_MAX)
+        return RC_OK;
+    return json_object_set_new(r->opened, cli_audit_text(record, "correlation"),
+                               json_integer(act->first_ms)) == 0
+               ? RC_OK
+               : fault(RC_NOMEM, "sessions");
+}
+
 static enum rc look_closer(struct replay *r, const struct decided *d)
 {
     AUTO_BUF(why, LINE_LEN_MAX);
@@ -169,9 +188,10 @@ static enum rc look_closer(struct replay *r, const struct decided *d)
     enum cli_change change = CLI_SAME;
     bool changed = false;
 
-    TRY(read_act(d, &act));
+    TRY(read_act(r, d, &act));
     TRY(find_changed(r, d, &act, &changed));
     if (changed) {
+        TRY(note_opening(r, &act, d->record));
         TRY(cli_changed_old(&r->changed, d->version, &old));
         TRY(cli_replayed_judge(old, r->new, &act, &change, &why));
     }
@@ -296,12 +316,15 @@ static enum rc replay(struct replay *r)
 
 static enum rc run(const struct cli_call *call)
 {
-    struct replay r = { .call = call, .source.call = call, .rows = json_array() };
+    struct replay r = {
+        .call = call, .source.call = call, .opened = json_object(), .rows = json_array()
+    };
     enum rc rc = replay(&r);
 
     cli_changed_clear(&r.changed);
     policy_unref(r.new);
     cli_known_clear(&r.known);
+    json_decref(r.opened);
     json_decref(r.rows);
     cli_source_close(&r.source);
     return rc;

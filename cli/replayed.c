@@ -81,10 +81,10 @@ static enum rc ask(const struct policy *policy, const struct cli_replayed *act,
 
 /* ---- Limits ---- */
 
-/* What the old policy asked for; a lease of 0 is none. */
+/* What the old policy asked for, a lease of 0 is none; and how long the session was open. */
 struct asked_before {
     uint64_t limit_key;
-    int64_t lease_ms;
+    int64_t lease_ms, open_ms;
 };
 
 /* Each is of one duty, and asks of a decision or a rule whether it is another one now. */
@@ -102,7 +102,8 @@ static bool is_shorter_lease(const struct asked_before *before, uint64_t limit_k
                              int64_t lease_ms)
 {
     (void)limit_key;
-    return lease_ms != 0 && (before->lease_ms == 0 || lease_ms < before->lease_ms);
+    return lease_ms != 0 && lease_ms <= before->open_ms &&
+           (before->lease_ms == 0 || lease_ms < before->lease_ms);
 }
 
 /* May a rule of which nobody knows here whether it applies bring one? */
@@ -123,9 +124,14 @@ static enum rc may_differ(const struct asked *asked, const struct asked_before *
     return RC_OK;
 }
 
-static struct asked_before duties_of(const struct policy_decision *decision)
+static struct asked_before duties_of(const struct policy_decision *decision,
+                                     const struct cli_replayed *act)
 {
-    return (struct asked_before){ decision->limit_key, decision->obligations.lease_ms };
+    return (struct asked_before){
+        .limit_key = decision->limit_key,
+        .lease_ms = decision->obligations.lease_ms,
+        .open_ms = act->opened_ms == 0 ? INT64_MAX : act->last_ms - act->opened_ms,
+    };
 }
 
 static enum rc differs(const struct policy *old, const struct cli_replayed *act,
@@ -134,8 +140,8 @@ static enum rc differs(const struct policy *old, const struct cli_replayed *act,
     struct judged was = { 0 };
 
     TRY(ask(old, act, new->asked.request.action, &was));
-    const struct asked_before before = duties_of(&was.decision);
-    const struct asked_before now = duties_of(&new->decision);
+    const struct asked_before before = duties_of(&was.decision, act);
+    const struct asked_before now = duties_of(&new->decision, act);
     *is_so = is_other(&before, now.limit_key, now.lease_ms);
     TRY(may_differ(&new->asked, &before, is_other, is_so));
     /* One that has a limit now, and perhaps had another one. */

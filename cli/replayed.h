@@ -9,6 +9,7 @@ struct cli_replayed {
     struct bytes target;
     const struct policy_facts *facts;
     int64_t first_ms, last_ms; /* of the acts that it tells of together */
+    int64_t opened_ms;         /* its session; 0: not known */
     bool allowed;              /* by the policy, whatever became of it */
     bool limited;              /* it was denied by a limit of rate */
     bool of_any_session;       /* they were counted together whatever the connection */
@@ -21,8 +22,8 @@ enum cli_change { CLI_SAME, CLI_NEWLY_ALLOWED, CLI_NEWLY_DENIED, CLI_UNDECIDED }
 /*
  * Beside the act the door asks others: a session is there only if it may connect, and what is
  * retained is published, too. So what falls with these is newly denied with them. A limit of
- * rate or a lease that is not that of the old policy is not replayed: CLI_UNDECIDED, if nothing
- * else denies the act. why: in words, but of CLI_SAME.
+ * rate that is not that of the old policy is not replayed, nor what comes after a shorter
+ * lease: CLI_UNDECIDED, if nothing else denies the act. why: in words, but of CLI_SAME.
  */
 enum rc cli_replayed_judge(const struct policy *old, const struct policy *new,
                            const struct cli_replayed *act, enum cli_change *change,

@@ -641,6 +641,8 @@ def test_what_a_replay_cannot_decide_it_says(past, work):
         changes = replayed(BEFORE + f'deny device publish "devices/past-1/a" when time.now {order}= {span["last"]}\n')
         assert changes["publish", "undecidable"] >= span["count"]
     limited = replayed(BEFORE.replace('subscribe "devices/${device.id}/#"', 'subscribe "devices/${device.id}/#" limit 1/h'))
+    assert replayed(BEFORE.replace("device connect", "device connect lease 1h"), status=0) == {}
+    assert replayed(BEFORE.replace("device connect", "device connect lease 1ms"))["publish", "undecidable"] == 8
     assert limited == {("publish", "undecidable"): 8, ("subscribe", "undecidable"): 1, ("receive", "undecidable"): 8}
 
 

@@ -220,6 +220,21 @@ static void what_was_counted_over_sessions_has_no_connection(void **state)
     expect(&row, &act);
 }
 
+static void a_lease_matters_once_it_would_be_over(void **state)
+{
+    struct row row = { PUBLISH, "allow device connect lease 1h\nallow device publish \"a\"\n",
+                       POLICY_PUBLISH, .change = CLI_SAME };
+    struct cli_replayed act = act_of(&row);
+
+    (void)state;
+    act.opened_ms = act.last_ms - 3599LL * SECOND_MS;
+    expect(&row, &act);
+    act.opened_ms = act.last_ms - 3600LL * SECOND_MS;
+    row.change = CLI_UNDECIDED;
+    row.why = LEASE;
+    expect(&row, &act);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +243,7 @@ int main(void)
         cmocka_unit_test(what_falls_with_another_act_is_denied_with_it),
         cmocka_unit_test(what_was_limited_or_has_no_name_is_undecidable),
         cmocka_unit_test(what_was_counted_over_sessions_has_no_connection),
+        cmocka_unit_test(a_lease_matters_once_it_would_be_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
