@@ -39,6 +39,11 @@ static const struct audit_action_row ACTIONS[] = {
       "witnesses signed a checkpoint of this log, or were refused", AUDIT_REFUSED },
     { AUDIT_LOG_EXPORT, "log.export", 0, AUDIT_EACH,
       "this log goes out to a sink, fails to, or does again; target: which", AUDIT_WAITS },
+    { AUDIT_LOG_PUBLISH, "log.publish", 0, AUDIT_EACH,
+      "a published file (tile, checkpoint) was not what this log has, and is put right; "
+      "target: "
+      "which",
+      AUDIT_WAITS },
     { AUDIT_DEVICE_ADD, "device.add", C | P | G, AUDIT_EACH, "a device is known",
       AUDIT_REFUSED },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", P | G, AUDIT_EACH, "locked out, may come back",
