@@ -32,7 +32,9 @@ struct daemon_authority_reading {
     char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
     struct audit_aggregate_part counted; /* and not told yet */
     bool overdue;                        /* what was counted could not be told */
-    bool wanted, telling; /* its place is needed; it is in the job that is under way */
+    uint64_t policy_version; /* that allowed all that was counted; 0: none, or several */
+    uint32_t rule;           /* likewise */
+    bool wanted, telling;    /* its place is needed; it is in the job that is under way */
     /* Of AUDIT_WATCH; the loop's clock. */
     struct buf filter; /* the query's octets */
     uint64_t from;     /* the record says that all from here on is read */
@@ -242,6 +244,7 @@ struct daemon_authority_request {
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
     struct policy_decision denied;     /* version 0: no rule denied it */
+    struct policy_decision judged;     /* what it said to what is done; version 0: not asked */
 
     /* A policy */
     struct registry_name name; /* of the one that is approved */
