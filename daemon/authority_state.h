@@ -48,8 +48,9 @@ struct daemon_authority_issuer {
     uint8_t key_hash[32], name_hash[32];
     struct pki_certificate certificate;
     bool crl_due, crl_under_way;
-    int64_t crl_ms;      /* when its CRL was made; 0: not in this life */
-    int64_t crl_rest_ms; /* the next one not before; the loop's clock */
+    uint8_t crl_for[REGISTRY_CORRELATION]; /* by one act alone; or zeros */
+    int64_t crl_ms;                        /* when its CRL was made; 0: not in this life */
+    int64_t crl_rest_ms;                   /* the next one not before; the loop's clock */
 };
 
 struct daemon_authority_door {
@@ -594,5 +595,6 @@ enum rc daemon_authority_recover_keep(struct daemon_authority_request *request);
 
 /* ---- authority_crl.c ---- */
 enum rc daemon_authority_crl_start(struct daemon_authority *authority);
-/* The CRL of what signs for this kind is out of date. */
-void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind);
+/* The CRL of what signs for this kind is out of date, by the act of this id; NULL: by many. */
+void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind,
+                               const uint8_t *correlation);

@@ -41,13 +41,9 @@ static void expect(struct world *w, enum audit_action action, const char *target
                                        .most = 20 };
     struct audit_page page;
     struct audit_hit hit;
-    AUTO_BUF(asked, AUDIT_QUERY_MAX);
     AUTO_TOLD(told);
 
-    audit_query_write(&query, &asked);
-    struct registry_question q = { .query = buf_bytes(&asked) };
-    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
-    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    find_audit(w, &query, &told, &page);
     do
         assert_int_equal(audit_page_next(&page, &hit), RC_OK);
     while (target != NULL && !bytes_equal_text(hit.record->target, target));
