@@ -290,8 +290,11 @@ bool broker_review_one(struct connection *connection);
 /* ---- stream.c: HTTP ---- */
 struct broker_stream_offer {
     int fd;
+    struct broker_octets *octets;
     struct broker_peer peer;
 };
+/* With what it holds. */
+void broker_stream_offer_free(struct broker_stream_offer *offer);
 enum rc broker_stream_open(struct connection *connection);
 void broker_stream_free(struct stream *stream);
 /* Bytes from TLS; what cannot be handed on stays in the connection's in. */

@@ -161,7 +161,8 @@ static void refusal_written(struct store_job *job, enum rc rc)
     if (undo_later(request, rc))
         return;
     if (rc == RC_OK && request->row.serial_len > 0)
-        daemon_authority_crl_want(request->authority, request->kind);
+        daemon_authority_crl_want(request->authority, request->kind,
+                                  request->question.preamble.correlation);
     if (rc == RC_OK)
         rc = fault(request->failed, "%s", request->reason);
     daemon_authority_turn_away(request, rc);

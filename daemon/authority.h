@@ -41,7 +41,7 @@ struct daemon_authority_event {
     const char *device;  /* that it is about; "" for none */
     const struct registry_certificate *certificate; /* that it is about; NULL for none */
     struct bytes token;                             /* id of the one presented; empty: none */
-    uint64_t policy_version; /* that it made, was asked about, or that denied it */
+    uint64_t policy_version; /* that it made, was asked about, or that decided; 0: none */
     uint32_t rule;           /* the line of that one; 0: none */
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */

@@ -326,7 +326,7 @@ static void tell_found(struct daemon_authority *authority, const struct replay *
 static void want_crls(struct daemon_authority *authority)
 {
     for (unsigned kind = REGISTRY_DEVICE; kind < DAEMON_AUTHORITY_KINDS; kind++)
-        daemon_authority_crl_want(authority, (enum registry_kind)kind);
+        daemon_authority_crl_want(authority, (enum registry_kind)kind, NULL);
 }
 
 static enum rc read_on(struct daemon_authority *authority);

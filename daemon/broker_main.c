@@ -68,14 +68,15 @@ static void on_told(void *with, enum broker_door_event event, const char *what,
         log_write(log, EVENTS[event], LOG_TEXT_FIELD("text", text));
 }
 
-static void on_stream(void *with, int stream, bool plain, const struct broker_peer *peer)
+static void on_stream(void *with, int stream, bool plain, const struct broker_peer *peer,
+                      struct broker_octets *octets)
 {
     struct process *process = with;
     unsigned services = API_PUBLIC;
 
     if (!plain)
         services |= is_device_door(process) ? API_EST : API_EST | API_OPERATORS;
-    enum rc rc = api_adopt(process->api, stream, services, peer);
+    enum rc rc = api_adopt(process->api, stream, services, peer, octets);
     if (rc == RC_OK)
         return;
     log_fault(daemon_child_log(process->child), DAEMON_EVENT_DOOR_STREAM_LOST, rc);
