@@ -79,6 +79,10 @@ AUTO_STRUCT(broker_door, broker_door_free)
 
 /* Start the threads: the process is in its jail. */
 enum rc broker_door_start(struct broker_door *door);
+/* It is to end for a fault: it writes no process.stop, as whoever started it tells how it
+ * ended.
+ */
+void broker_door_fails(struct broker_door *door);
 /* An end of the channel to the authority, owned from here on. */
 enum rc broker_door_attach(struct broker_door *door, int authority);
 struct broker_front *broker_door_front(struct broker_door *door);

@@ -158,6 +158,7 @@ struct presence {
     struct loop_timer timer;
     uint64_t ticket; /* of process.start; 0: not sent yet */
     bool recorded;   /* it is durable: the door may listen */
+    bool fails;      /* its end is for others to tell */
     struct audit_step step;
 };
 /* Who waits for a record of the main thread's own: readings.c. */

@@ -112,6 +112,12 @@ enum rc daemon_authority_serve(struct daemon_authority *authority,
                                enum registry_channel channel, int fd);
 enum rc daemon_authority_attach(struct daemon_authority *authority, int signer);
 
+/* Another process ended, as touchmarkd saw it: RC_OK when that is in the log. That a channel
+ * closed is no end, and no record. */
+struct daemon_end;
+enum rc daemon_authority_ended(struct daemon_authority *authority,
+                               const struct daemon_end *end);
+
 /* Records below this index have been had by every sink, for good: nothing else may be pruned.
  * UINT64_MAX without sinks; 0 until the exporter has told. */
 uint64_t daemon_authority_exported(const struct daemon_authority *authority);

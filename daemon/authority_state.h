@@ -3,6 +3,7 @@
 
 #include "audit/checkpoint.h"
 #include "daemon/authority.h"
+#include "daemon/authority_ends.h"
 #include "integration/report.h"
 #include "keys/client.h"
 #include "pki/certificate.h"
@@ -177,6 +178,7 @@ struct daemon_authority {
 
     struct keys_client *signer;
     bool issues;
+    struct daemon_authority_starts starts; /* of it, and of the exporter */
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
     struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
     unsigned signing; /* certificates that the signer was asked for and did not answer yet */
@@ -518,9 +520,6 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 
 /* ---- authority_signer.c ---- */
 
-/* That a process which has no way to write to the log serves, or went, as we see it. */
-void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
-                                bool serves, const char *reason);
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);

@@ -130,7 +130,10 @@ static enum rc open_pending(struct process *process)
         .bytes_most = PENDING_LEAST + process->connections * PENDING_OF_CONNECTION,
     };
 
-    return audit_pending_open(&setup, &process->pending, &process->found);
+    TRY(audit_pending_open(&setup, &process->pending, &process->found));
+    if (daemon_child_former() != NULL) /* touchmarkd tells the authority how that one ended */
+        process->found.killed = false;
+    return RC_OK;
 }
 
 static enum rc open_disk(struct process *process)
@@ -356,6 +359,8 @@ int main(int argc, char **argv)
     process.config = is_device_door(&process) ? &config->device_door : &config->operator_door;
     rc = open_jail_serve(&process);
     int code = rc == RC_OK ? 0 : daemon_child_refuse(process.child, rc, EX_TEMPFAIL);
+    if (code != 0 && process.door != NULL)
+        broker_door_fails(process.door);
     close_all(&process);
     return code;
 }
