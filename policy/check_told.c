@@ -266,7 +266,7 @@ static enum rc tell_never(const struct waiting *w, struct bytes reasons)
         buf_addf(&text, "nothing can meet its condition");
         if (w->by_name && is_listed(w)) {
             buf_addf(&text, " of \"");
-            text_add_escaped(&text, w->rule->name);
+            text_add_shown(&text, w->rule->name);
             buf_addf(&text, "\"");
         }
         buf_addf(&text, ": ");

@@ -293,7 +293,7 @@ void policy_condition_write_value(enum policy_fact fact, const struct policy_val
     case POLICY_STRING:
     case POLICY_TYPES:
         buf_addf(out, "\"");
-        text_add_escaped(out, value->text);
+        text_add_shown(out, value->text);
         buf_addf(out, "\"");
     }
 }

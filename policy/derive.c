@@ -429,7 +429,7 @@ static void write_rule(const struct policy_derived_rule *rule, struct buf *out)
     buf_addf(out, " %s", rule->allows ? "allows" : "denies");
     if (rule->resource.len > 0) {
         buf_addf(out, " \"");
-        text_add_escaped(out, rule->resource);
+        text_add_shown(out, rule->resource);
         buf_addf(out, "\"");
     }
     if (rule->in_part)

@@ -219,7 +219,7 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
         add_principal(near.rule, out);
     } else {
         buf_addf(out, "\"");
-        text_add_escaped(out, near.rule->filter);
+        text_add_shown(out, near.rule->filter);
         buf_addf(out, "\"");
     }
 }
@@ -272,7 +272,7 @@ static void add_unknown(const struct question *q, struct bytes resource, struct 
     enum policy_fact fact;
 
     buf_addf(out, "is for \"");
-    text_add_escaped(out, resource);
+    text_add_shown(out, resource);
     buf_addf(out, "\"");
     while (policy_fact_next(&resource, &fact)) {
         struct policy_value value = policy_view_fact(&q->view, fact);

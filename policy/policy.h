@@ -72,7 +72,7 @@ enum {
 };
 
 /* What is wrong with a text, as many as are told; each says what was found and what was
- * expected. Nothing in a text is unprintable. */
+ * expected. Texts are UTF-8, and nothing in one is unprintable. */
 struct policy_errors {
     size_t count;
     struct policy_error {
