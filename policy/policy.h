@@ -78,7 +78,7 @@ struct policy_errors {
     struct policy_error {
         char file[POLICY_FILE_MAX + 1]; /* "": the policy itself */
         unsigned line, column;          /* from 1; columns count bytes */
-        char text[160];
+        char text[320];
     } at[POLICY_ERRORS_MAX];
 };
 
