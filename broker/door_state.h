@@ -158,6 +158,7 @@ struct presence {
     struct loop_timer timer;
     uint64_t ticket; /* of process.start; 0: not sent yet */
     bool recorded;   /* it is durable: the door may listen */
+    bool fails;      /* its end is for others to tell */
     struct audit_step step;
 };
 /* Who waits for a record of the main thread's own: readings.c. */
@@ -290,8 +291,11 @@ bool broker_review_one(struct connection *connection);
 /* ---- stream.c: HTTP ---- */
 struct broker_stream_offer {
     int fd;
+    struct broker_octets *octets;
     struct broker_peer peer;
 };
+/* With what it holds. */
+void broker_stream_offer_free(struct broker_stream_offer *offer);
 enum rc broker_stream_open(struct connection *connection);
 void broker_stream_free(struct stream *stream);
 /* Bytes from TLS; what cannot be handed on stays in the connection's in. */

@@ -22,13 +22,10 @@ static bool may_explain(struct worker *worker)
     return worker->explained++ < EXPLAINED_PER_S;
 }
 
-static struct bytes clean(struct bytes text, size_t most, struct buf *room);
-
 /* Of what no rule allows, one by one and not in aggregate: the rule that came nearest. */
 static enum rc emit_explained(struct worker *worker, const struct audit_record *record)
 {
     AUTO_BUF(reason, EXPLAINED_MAX);
-    AUTO_BUF(room, 4 * EXPLAINED_MAX);
     struct audit_record told = *record;
 
     buf_add(&reason, record->reason);
@@ -37,7 +34,7 @@ static enum rc emit_explained(struct worker *worker, const struct audit_record *
     size_t begin = reason.len;
     policy_explain_denial(&worker->unheard_of->policy, &worker->unheard, &reason);
     if (reason.len > begin && !reason.broken)
-        told.reason = clean(buf_bytes(&reason), AUDIT_REASON_MAX, &room);
+        told.reason = text_cut(buf_bytes(&reason), AUDIT_REASON_MAX);
     return broker_outbox_add(&worker->outbox, &told);
 }
 

@@ -37,6 +37,8 @@ enum rc cli_asked_read(const struct cli_call *call, size_t place, struct cli_ask
 
     *asked = (struct cli_asked){ .resource = BYTES("") };
     TRY(read_action(action, &asked->action));
+    if (asked->action == POLICY_CALL || asked->action == POLICY_REVOKE)
+        return fault(RC_MALFORMED, "no device asks for %s: operators and lines do", action);
     bool nothing = policy_action_resource(asked->action) == POLICY_NOTHING;
     if (nothing && topic != NULL)
         return fault(RC_MALFORMED, "%s is done to nothing: leave out %s", action, topic);
@@ -50,4 +52,22 @@ bool cli_asked_connects(enum policy_action action)
 {
     return action == POLICY_PUBLISH || action == POLICY_SUBSCRIBE || action == POLICY_RECEIVE ||
            action == POLICY_RETAIN || action == POLICY_WILL;
+}
+
+bool cli_asked_is_act(enum policy_action action)
+{
+    return action == POLICY_CALL || action == POLICY_ENROLL || action == POLICY_RENEW ||
+           action == POLICY_REVOKE;
+}
+
+enum cli_outcome cli_asked_outcome(enum policy_action action,
+                                   const struct policy_derivation *derivation)
+{
+    enum cli_outcome said = cli_outcome_read(derivation->allowed);
+
+    if (!cli_asked_is_act(action) || said == CLI_ALLOWED)
+        return said;
+    return derivation->denied == POLICY_IS_NOT  ? CLI_ALLOWED
+           : derivation->denied == POLICY_IS_SO ? CLI_DENIED
+                                                : CLI_UNDECIDABLE;
 }

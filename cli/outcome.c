@@ -11,6 +11,13 @@ const char *cli_outcome_name(enum cli_outcome outcome)
     return NAMES[outcome];
 }
 
+enum cli_outcome cli_outcome_both(enum cli_outcome one, enum cli_outcome other)
+{
+    if (one == CLI_DENIED || other == CLI_DENIED)
+        return CLI_DENIED;
+    return one == CLI_ALLOWED ? other : one;
+}
+
 enum cli_outcome cli_outcome_read(enum policy_answer allowed)
 {
     return allowed == POLICY_IS_OPEN ? CLI_UNDECIDABLE

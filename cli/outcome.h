@@ -5,6 +5,8 @@
 
 enum cli_outcome { CLI_ALLOWED, CLI_DENIED, CLI_UNDECIDABLE };
 const char *cli_outcome_name(enum cli_outcome outcome); /* "allowed", "denied", "perhaps" */
+/* Of an act that takes both. */
+enum cli_outcome cli_outcome_both(enum cli_outcome one, enum cli_outcome other);
 enum cli_outcome cli_outcome_read(enum policy_answer allowed);
 
 /*

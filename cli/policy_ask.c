@@ -211,32 +211,6 @@ struct told {
     enum cli_outcome outcome;
 };
 
-/* Roles and tokens say who may; of the policy only denials count (docs/policy-language.md). */
-static bool is_act(enum policy_action action)
-{
-    return action == POLICY_CALL || action == POLICY_ENROLL || action == POLICY_RENEW ||
-           action == POLICY_REVOKE;
-}
-
-static enum cli_outcome granted(enum policy_action action,
-                                const struct policy_derivation *derivation)
-{
-    enum cli_outcome said = cli_outcome_read(derivation->allowed);
-
-    if (!is_act(action) || said == CLI_ALLOWED)
-        return said;
-    return derivation->denied == POLICY_IS_NOT  ? CLI_ALLOWED
-           : derivation->denied == POLICY_IS_SO ? CLI_DENIED
-                                                : CLI_UNDECIDABLE;
-}
-
-static enum cli_outcome both(enum cli_outcome one, enum cli_outcome other)
-{
-    if (one == CLI_DENIED || other == CLI_DENIED)
-        return CLI_DENIED;
-    return one == CLI_ALLOWED ? other : one;
-}
-
 static void add_obligations(const struct policy_obligations *o, struct buf *out)
 {
     if (o->rate > 0)
@@ -351,7 +325,7 @@ static struct policy_facts facts_for(const struct asking *a, enum policy_action 
     facts.connection_address = bytes_of_text(cli_command_value(a->call, ADDRESS, ""));
     if (facts.connection_address.len == 0)
         facts.connection_address = (struct bytes){ NULL, 0 };
-    if (is_act(action))
+    if (cli_asked_is_act(action))
         facts.connection_protocol = BYTES("https");
     if (action == POLICY_ENROLL) { /* it comes with a token */
         facts.certificate_ends_ms = 0;
@@ -378,7 +352,7 @@ static enum rc ask_besides(const struct asking *a, const struct policy_request *
     besides->asked = true;
     TRY(derive(a, request, &besides->derivation));
     besides->outcome = cli_outcome_read(besides->derivation.allowed);
-    told->outcome = both(told->outcome, besides->outcome);
+    told->outcome = cli_outcome_both(told->outcome, besides->outcome);
     return RC_OK;
 }
 
@@ -394,11 +368,11 @@ static enum rc decide(struct asking *a, const struct policy_request *request, st
 
     retain.action = POLICY_RETAIN;
     TRY(derive(a, request, &told->derivation));
-    if (is_act(request->action) && told->derivation.denied == POLICY_IS_OPEN) {
+    if (cli_asked_is_act(request->action) && told->derivation.denied == POLICY_IS_OPEN) {
         told->derivation.allowed = POLICY_IS_OPEN; /* by roles, if that does not deny it */
         told->derivation.nearest.len = 0;
     }
-    told->outcome = granted(request->action, &told->derivation);
+    told->outcome = cli_asked_outcome(request->action, &told->derivation);
     if (cli_asked_connects(request->action))
         TRY(ask_besides(a, &connect, told, &told->connect));
     if (retains)

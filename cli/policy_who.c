@@ -4,6 +4,8 @@
 #include "cli/compile.h"
 #include "cli/fleet.h"
 
+#include <string.h>
+
 #include "audit/json.h"
 
 enum { CELL_LEN_MAX = 64 * 1024 };
@@ -17,6 +19,8 @@ static const struct cli_option OPTIONS[] = {
 
 struct whoing {
     struct cli_fleet *fleet;
+    const struct policy *policy;
+    const struct cli_asked *asked;
     json_t *connects; /* device: is it sure?; NULL: the action needs no connection */
     json_t *rows;
 };
@@ -31,6 +35,24 @@ static enum rc take_connect(void *with, const struct policy_who_entry *entry)
                : fault(RC_NOMEM, "a list of devices");
 }
 
+static bool is_suspended(const json_t *device)
+{
+    const char *state = json_string_value(json_object_get(device, "state"));
+
+    return state != NULL && strcmp(state, registry_state_name(REGISTRY_SUSPENDED)) == 0;
+}
+
+static enum rc add_row(const struct whoing *w, struct bytes device, bool sure, json_t *rules)
+{
+    const json_t *visited = w->fleet->visited;
+    json_t *row = json_pack("{s:o, s:O, s:O, s:b, s:b, s:o}", "device", audit_json_text(device),
+                            "state", json_object_get(visited, "state"), "groups",
+                            json_object_get(visited, "groups"), "sure", (int)sure, "kept_out",
+                            (int)is_suspended(visited), "rules", rules);
+
+    return json_array_append_new(w->rows, row) == 0 ? RC_OK : fault(RC_NOMEM, "a row");
+}
+
 static enum rc take(void *with, const struct policy_who_entry *entry)
 {
     const struct whoing *w = with;
@@ -43,21 +65,55 @@ static enum rc take(void *with, const struct policy_who_entry *entry)
             return RC_OK;
     }
     bool sure = entry->sure && (connect == NULL || json_is_true(connect));
-    json_t *row =
-        json_pack("{s:o, s:O, s:O, s:b, s:o}", "device", audit_json_text(entry->device),
-                  "state", json_object_get(w->fleet->visited, "state"), "groups",
-                  json_object_get(w->fleet->visited, "groups"), "sure", (int)sure, "rules",
-                  cli_analysis_rules(entry->rules, entry->rule_count));
-    return json_array_append_new(w->rows, row) == 0 ? RC_OK : fault(RC_NOMEM, "a row");
+    return add_row(w, entry->device, sure, cli_analysis_rules(entry->rules, entry->rule_count));
 }
 
-static enum rc ask(const struct policy *policy, const struct cli_asked *asked, struct whoing *w)
+/* ---- What roles, certificates and tokens allow ---- */
+
+static json_t *rules_that_allow(const struct policy_derivation *derivation)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < derivation->count; i++) {
+        AUTO(json_value) *one = cli_analysis_rules(&derivation->at[i].where, 1);
+        if (derivation->at[i].allows && derivation->at[i].applies != POLICY_IS_NOT)
+            (void)json_array_extend(list, one);
+    }
+    return list;
+}
+
+/* As `can` does of one. */
+static enum rc take_act(void *with, const struct policy_facts *device)
+{
+    const struct whoing *w = with;
+    const struct policy_request request = { .action = w->asked->action,
+                                            .resource = w->asked->resource,
+                                            .key = BYTES("p-256") };
+    struct policy_derivation derivation = { 0 };
+    struct policy_facts facts = *device;
+    struct policy_session session;
+
+    facts.untold = registry_judged_untold(request.action);
+    facts.connection_protocol = BYTES("https");
+    TRY(policy_bind(w->policy, &facts, &session));
+    TRY(policy_derive(&session, &request, &derivation));
+    enum cli_outcome outcome = cli_asked_outcome(request.action, &derivation);
+    enum rc rc = outcome == CLI_DENIED ? RC_OK
+                                       : add_row(w, device->device_id, outcome == CLI_ALLOWED,
+                                                 rules_that_allow(&derivation));
+    policy_derivation_clear(&derivation);
+    return rc;
+}
+
+static enum rc ask(struct whoing *w)
 {
     const struct policy_fleet fleet = cli_fleet_devices(w->fleet);
 
+    if (cli_asked_is_act(w->asked->action))
+        return fleet.each(fleet.with, take_act, w);
     if (w->connects != NULL)
-        TRY(policy_who(policy, POLICY_CONNECT, BYTES(""), &fleet, take_connect, w));
-    return policy_who(policy, asked->action, asked->resource, &fleet, take, w);
+        TRY(policy_who(w->policy, POLICY_CONNECT, BYTES(""), &fleet, take_connect, w));
+    return policy_who(w->policy, w->asked->action, w->asked->resource, &fleet, take, w);
 }
 
 /* "line 3, 7 of x" in place of the rules, for a table. */
@@ -76,9 +132,10 @@ static void add_lines(json_t *row)
             buf_addf(&text, " of %s", json_string_value(file));
     }
     (void)json_object_set_new(row, "lines", audit_json_text(buf_bytes(&text)));
-    (void)json_object_set_new(
-        row, "may",
-        json_string(json_is_true(json_object_get(row, "sure")) ? "yes" : "on conditions"));
+    const char *may = json_is_true(json_object_get(row, "kept_out")) ? "not while suspended"
+                      : json_is_true(json_object_get(row, "sure"))   ? "yes"
+                                                                     : "on conditions";
+    (void)json_object_set_new(row, "may", json_string(may));
 }
 
 static enum rc show(const struct cli_call *call, json_t *answer)
@@ -111,12 +168,14 @@ static enum rc run(const struct cli_call *call)
     if (json_object_set_new(answer, "devices", w.rows) != 0)
         return fault(RC_NOMEM, "an answer");
     TRY(cli_asked_read(call, 0, &asked));
+    w.asked = &asked;
     if (cli_asked_connects(asked.action))
         w.connects = connects;
     TRY(cli_compile(&source, cli_command_value(call, POLICY, "active"), &policy));
     TRY(cli_source_open(&source));
     TRY(cli_fleet_read(&source.remote, &fleet));
-    TRY(ask(policy, &asked, &w));
+    w.policy = policy;
+    TRY(ask(&w));
     return show(call, answer);
 }
 
@@ -130,7 +189,9 @@ const struct cli_command CLI_POLICY_WHO = {
         "Of all devices that are not revoked, by the groups that they are in now: those that "
         "may connect and do\nit. `on conditions`: whether they may depends on what is not "
         "known "
-        "before they connect or send.\nOf a subscription all topics of its filter count.\n"
+        "before they connect or send.\nOf a subscription all topics of its filter count. Of "
+        "enroll "
+        "and renew, which tokens and certificates allow,\nevery device that no rule denies.\n"
         "\n"
         "Example:\n  touchmark policy who publish plant/7/valve\n  touchmark policy who "
         "subscribe 'plant/#' --policy new.policy\n",

@@ -242,7 +242,7 @@ static enum rc weigh_act(struct weighing *w)
     struct judged judged = { 0 };
 
     if (!act->changed) {
-        w->outcome = act->allowed ? CLI_ALLOWED : CLI_DENIED;
+        w->outcome = act->allowed ? w->outcome : CLI_DENIED;
         return RC_OK;
     }
     if (act->nameless != NULL) {
@@ -284,9 +284,10 @@ enum rc cli_replayed_judge(const struct policy *old, const struct policy *new,
     struct weighing w = { .old = old, .new = new, .act = act, .before = "" };
 
     w.outcome = CLI_ALLOWED;
-    TRY(weigh_act(&w));
-    if (act->action != POLICY_CONNECT && w.outcome != CLI_DENIED)
+    if (act->action != POLICY_CONNECT)
         TRY(weigh_connect(&w));
+    if (w.outcome != CLI_DENIED)
+        TRY(weigh_act(&w));
     leave_open(&w, act->limited, "it was denied by a limit of rate");
     *change = change_of(&w);
     if (*change == CLI_UNDECIDED) {

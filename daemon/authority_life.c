@@ -44,6 +44,7 @@ static enum rc find_latest(const struct daemon_authority_book *book, struct stor
 struct beginning {
     struct daemon_authority_book *book;
     struct bytes in_force;
+    const char *former; /* or NULL */
 };
 
 static enum rc begin(struct store_txn *txn, void *with)
@@ -60,7 +61,9 @@ static enum rc begin(struct store_txn *txn, void *with)
     TRY(find_latest(book, txn, AUDIT_PROCESS_STOP, &stopped));
     stop.decision = AUDIT_FAILED;
     stop.reason = BYTES("found to have ended without a word: killed, or the machine went down");
-    if (started > stopped)
+    if (beginning->former != NULL)
+        stop.reason = bytes_of_text(beginning->former);
+    if (started > stopped || beginning->former != NULL)
         TRY(audit_log_append(book->log, txn, &stop, NULL));
     return audit_log_append(book->log, txn, &start, NULL);
 }
@@ -132,9 +135,10 @@ enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
 
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
                                     struct daemon_authority_book *book, struct store *store,
-                                    struct loop *loop, struct bytes in_force)
+                                    struct loop *loop, struct bytes in_force,
+                                    const char *former)
 {
-    TRY(store_write(store, begin, &(struct beginning){ book, in_force }));
+    TRY(store_write(store, begin, &(struct beginning){ book, in_force, former }));
     *life = (struct daemon_authority_life){ .book = book, .store = store, .loop = loop };
     life->timer.due = look;
     audit_step_start(&life->step, book->clock);
@@ -149,12 +153,12 @@ static enum rc end(struct store_txn *txn, void *with)
     return audit_log_append(book->log, txn, &stop, NULL);
 }
 
-void daemon_authority_life_end(struct daemon_authority_life *life)
+void daemon_authority_life_end(struct daemon_authority_life *life, bool in_order)
 {
     if (life->store == NULL)
         return;
     loop_disarm(&life->timer);
-    enum rc rc = store_write(life->store, end, life->book);
+    enum rc rc = in_order ? store_write(life->store, end, life->book) : RC_OK;
     (void)rc; /* the next life tells that this one ended */
     life->store = NULL;
 }

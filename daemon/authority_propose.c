@@ -358,7 +358,8 @@ static void decided(struct store_job *job, enum rc rc)
         return;
     }
     if (request->acting == REGISTRY_ASK_DEVICE_REVOKE_MANY)
-        daemon_authority_crl_want(request->authority, REGISTRY_DEVICE);
+        daemon_authority_crl_want(request->authority, REGISTRY_DEVICE,
+                                  request->question.preamble.correlation);
     if (request->acting == REGISTRY_ASK_POLICY_APPLY)
         daemon_authority_brought(request);
     if (request->acting == REGISTRY_ASK_AUDIT_ERASE)

@@ -19,7 +19,7 @@ enum {
 };
 enum { OTHER = 99 };
 enum { ID_TARGET_MAX = AUDIT_ID_MAX + 32 };
-enum { INFORMATIONAL = 1, LOW = 2, MEDIUM = 3 };
+enum { INFORMATIONAL = 1, LOW = 2, MEDIUM = 3, HIGH = 4 };
 enum { NETWORK_OPEN = 1, NETWORK_FAIL = 4, NETWORK_REFUSE = 5 };
 
 /* clang-format off */
@@ -38,6 +38,7 @@ static const struct integration_ocsf_row ROWS[] = {
     { AUDIT_LOG_PRUNE, API_ACTIVITY, 4, INFORMATIONAL, "Delete", NULL },
     { AUDIT_LOG_COSIGN, API_ACTIVITY, OTHER, INFORMATIONAL, "Cosign", NULL },
     { AUDIT_LOG_EXPORT, API_ACTIVITY, OTHER, INFORMATIONAL, "Export", NULL },
+    { AUDIT_LOG_PUBLISH, BASE_EVENT, OTHER, HIGH, "Publish", NULL },
     { AUDIT_DEVICE_ADD, ENTITY_MANAGEMENT, 1, INFORMATIONAL, "Create", "device" },
     { AUDIT_DEVICE_SUSPEND, ENTITY_MANAGEMENT, 12, LOW, "Suspend", "device" },
     { AUDIT_DEVICE_RESUME, ENTITY_MANAGEMENT, 13, LOW, "Resume", "device" },
@@ -355,7 +356,8 @@ static void set_classification(json_t *json, const struct integration_ocsf_row *
 
 static void set_outcome(json_t *json, const struct audit_record *record, unsigned severity)
 {
-    static const char *const SEVERITIES[] = { "Unknown", "Informational", "Low", "Medium" };
+    static const char *const SEVERITIES[] = { "Unknown", "Informational", "Low", "Medium",
+                                              "High" };
     bool well = record->decision == AUDIT_ALLOWED;
 
     if (!well && severity < MEDIUM)

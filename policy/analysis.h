@@ -119,10 +119,10 @@ void policy_reach_write(const struct policy_reach *reach, struct buf *out);
 enum policy_answer { POLICY_IS_NOT, POLICY_IS_SO, POLICY_IS_OPEN /* nobody knows */ };
 
 struct policy_derived_test {
-    struct bytes test; /* "message.qos = 1" */
-    struct bytes fact; /* what it is: "0"; "not known", "not told" */
-    enum policy_answer answer;
-    bool untold; /* who judges in earnest may know the fact */
+    struct bytes test;         /* "message.qos = 1"; under a not: "not (message.qos = 1)" */
+    struct bytes fact;         /* what it is: "0"; "not known", "not told" */
+    enum policy_answer answer; /* of the test as it is told here */
+    bool untold;               /* who judges in earnest may know the fact */
 };
 /* A rule for who asks and for the action, whose resource has to do with what was asked for. */
 struct policy_derived_rule {

@@ -348,7 +348,7 @@ void policy_findings_write(const struct policy_findings *findings, struct buf *o
                  finding->grave ? "warning" : "note");
         if (finding->resource.len > 0) {
             buf_addf(out, "\"");
-            text_add_escaped(out, finding->resource);
+            text_add_shown(out, finding->resource);
             buf_addf(out, "\": ");
         }
         buf_addf(out, "%.*s\n", BYTES_FMT(finding->text));

@@ -169,7 +169,8 @@ def test_a_device_that_is_suspended_can_nothing_until_it_is_resumed(judged):
     done = judged.touchmark(*ask, check=False)
     assert done.returncode == 9 and "no door lets it in: it is suspended" in done.stdout
     assert "suspended" in judged.touchmark("policy", "reach", "pump-1").stderr
-    assert "suspended" in judged.touchmark("policy", "who", "publish", "plant/pump-1/flow").stdout
+    rows = judged.touchmark("policy", "who", "publish", "plant/pump-1/flow").stdout.splitlines()
+    assert [row for row in rows if row.startswith("pump-1 ") and "not while suspended" in row]
     judged.touchmark("device", "resume", "pump-1")
     assert told(judged, *ask)["can"] is True
 
@@ -199,6 +200,13 @@ def test_what_is_to_be_retained_needs_both_and_acts_need_no_rule(judged, work):
     assert "roles and tokens decide" in judged.touchmark(*renew).stdout
     denied = told(judged, "policy", "can", "pump-2", "renew", "device", "--policy", file, status=9)
     assert denied["can"] is False and denied["decision"]["line"] == 3
+    rows = told(judged, "policy", "who", "renew", "device", "--policy", file)["devices"]
+    may = {row["device"] for row in rows if row["sure"]}
+    assert "pump-1" in may and "pump-2" not in {row["device"] for row in rows}
+    for action in ("revoke", "pump-2"), ("call", "GET /v1/devices"):
+        for asked in ("can", "pump-1"), ("who",):
+            done = judged.touchmark("policy", *asked, *action, "--policy", file, check=False)
+            assert done.returncode != 0 and f"no device asks for {action[0]}" in done.stderr
 
 
 def test_a_device_without_a_certificate_is_told_as_such(running):
@@ -595,6 +603,8 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     }
     assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 9, 1)
     assert answer["same"] == len(before) - 11
+    assert {row["why"] for row in answer["changes"] if row["actor"] == "past-2" and row["action"] == "publish"} == \
+        {"it may not connect: denied by line 2"}
     wide = widened(work, file)
     by_acts = told(past, "policy", "replay", wide, "--since", past.since, status=9)
     assert {**by_acts, "not_replayed": 0} == {**answer, "not_replayed": 0}

@@ -20,6 +20,7 @@
 #include "broker/door.h"
 #include "broker/mqtt_connect.h"
 #include "broker/mqtt_subscribe.h"
+#include "broker/octets.h"
 #include "broker/own_key.h"
 #include "tests/unit/audit/logs.h"
 #include "tests/unit/registry/samples.h"
@@ -323,11 +324,13 @@ static inline void told(void *with, enum broker_door_event event, const char *wh
         w->listens = true;
 }
 
-static inline void adopt(void *with, int stream, bool plain, const struct broker_peer *peer)
+static inline void adopt(void *with, int stream, bool plain, const struct broker_peer *peer,
+                         struct broker_octets *octets)
 {
     (void)with;
     (void)plain;
     (void)peer;
+    broker_octets_release(octets);
     close(stream);
 }
 
