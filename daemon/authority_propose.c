@@ -324,6 +324,7 @@ static enum rc approve(struct store_txn *txn, struct store_job *job)
         txn, request, registry_right_of(registry_act_get(request->proposal.act)->ask)));
     TRY(daemon_authority_judge_call(txn, request, registry_act_get(request->proposal.act)->ask,
                                     &asked));
+    TRY(registry_why_check(bytes_of_text(request->decides_why)));
     enum rc rc = find_act(request->proposal.act)->check(txn, request, &asked);
     if (rc != RC_OK)
         return fault_while(rc, "proposal %" PRIu64 " is stale", request->decides);

@@ -27,7 +27,7 @@ struct policy_area {
 
 /* A rule as people find it. */
 struct policy_where {
-    uint32_t rule; /* its place in the text, from 0 */
+    uint32_t rule; /* its place in the text, from 0; UINT32_MAX: it is an expectation */
     unsigned line, column;
     struct bytes file; /* empty: the policy itself */
 };
@@ -47,7 +47,7 @@ struct policy_fleet {
 enum policy_concern {
     POLICY_SHADOWED,    /* without this rule, or this resource of it, all would be the same */
     POLICY_NEVER,       /* it can never apply */
-    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in */
+    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in, or tests one nothing is for */
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
     POLICY_CLAIMED,     /* it lets in, or denies, by what the client says of itself */
