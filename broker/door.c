@@ -396,6 +396,7 @@ static void drop(const struct broker_mail *mail)
     case BROKER_MAIL_RETAIN:
     case BROKER_MAIL_RETAINED:
         broker_message_release(mail->what);
+        free(mail->whose);
         break;
     case BROKER_MAIL_LOOK_UP:
         broker_look_up_free(mail->what);

@@ -270,6 +270,11 @@ struct witness {
  * failed for a reason of ours (plain text), is counted in the connection's own tally. False: it
  * could not be, so the act is not done, and the connection ends. */
 bool broker_witness(struct connection *connection, const struct witness *what);
+#define BROKER_NOT_DURABLE "it could not be made durable"
+/* What became of an act of a peer whose connection may be gone; nothing ends if it cannot be
+ * recorded, which is counted as dropped. */
+void broker_witness_gone(struct worker *worker, const struct broker_peer *peer,
+                         const struct witness *what);
 /* What the connection's tally counted goes out. */
 void broker_witness_flush(struct connection *connection);
 /* with: worker */

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "broker/door_state.h"
+#include "broker/metrics.h"
 
 /* ---- Into the turn's records ---- */
 
@@ -257,4 +258,21 @@ bool broker_witness(struct connection *connection, const struct witness *what)
         audit_action_get(what->action)->when == AUDIT_COUNTED && !is_logged_in_full(what))
         return count(connection, what, target);
     return record_one(connection, what, target);
+}
+
+void broker_witness_gone(struct worker *worker, const struct broker_peer *peer,
+                         const struct witness *what)
+{
+    const struct clock *clock = worker->door->setup.clock;
+    AUTO_BUF(room, 4 * MQTT_TOPIC_MAX);
+    struct audit_record record = broker_peer_record(peer);
+
+    record.action = what->action;
+    record.decision = what->decision;
+    record.target = clean(what->target, AUDIT_TARGET_MAX, &room);
+    record.reason = bytes_of_text(what->reason);
+    record.wall_ms = clock_wall_ms(clock);
+    record.monotonic_ms = clock_monotonic_ms(clock);
+    if (audit_aggregate_add(worker->aggregate, &record) != RC_OK)
+        broker_metric_add(BROKER_DROPPED, 1);
 }
