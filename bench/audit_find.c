@@ -294,13 +294,14 @@ static enum rc ask(struct asking *asking, size_t *pages)
 }
 
 /* Asked as if for the first time. */
-static enum rc ask_timed(struct asking *asking, size_t *pages, double *ms)
+static enum rc ask_timed(struct asking *asking, size_t *pages, double *ms, double *cpu_ms)
 {
     struct audit_cost began = audit_cost_now(), took = { 0 };
 
     TRY(ask(asking, pages));
     audit_cost_add(&took, &began);
     *ms = took.wall_us / 1000;
+    *cpu_ms = took.cpu_us / 1000;
     return RC_OK;
 }
 
@@ -326,8 +327,11 @@ enum rc audit_find_measure(struct audit_ours *ours, const struct audit_find *fin
         buf_reset(&room->peer);
         find->ask(&ours->fleet, audit_fleet_mix(i) >> 8, &asking.query, room);
         struct asking again = asking;
-        TRY(ask_timed(&asking, &pages, &found->ms[i]));
-        TRY(ask_timed(&again, &(size_t){ 0 }, &found->again_ms[i]));
+        double cpu_ms = 0, cpu_again_ms = 0;
+        TRY(ask_timed(&asking, &pages, &found->ms[i], &cpu_ms));
+        TRY(ask_timed(&again, &(size_t){ 0 }, &found->again_ms[i], &cpu_again_ms));
+        if (found->cpu_ms_most < cpu_ms)
+            found->cpu_ms_most = cpu_ms;
         found->hits += asking.hits;
         found->pages_most = pages > found->pages_most ? pages : found->pages_most;
     }
