@@ -90,7 +90,7 @@ static enum rc tell_step(struct broker_door *door)
     record.actor_kind = self.actor_kind;
     record.actor = self.actor;
     TRY(broker_outbox_add(&door->outbox, &record));
-    audit_step_told(&presence->step, &record);
+    audit_step_told(&presence->step);
     return RC_OK;
 }
 

@@ -96,7 +96,7 @@ static enum rc look(struct loop_timer *timer)
         enum rc rc =
             store_write(life->store, tell_step, &(struct stepped){ life->book, &record });
         if (rc == RC_OK)
-            audit_step_told(&life->step, &record);
+            audit_step_told(&life->step);
         else if (rc == RC_IO || rc == RC_CORRUPT)
             return rc;
     }
@@ -115,16 +115,18 @@ enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
                                    struct store_txn *txn)
 {
     struct audit_query query = { .sources = 1u << AUDIT_FROM_AUTHORITY, .most = 1 };
-    struct audit_step step = { INT64_MIN, clock_monotonic_ms(book->clock) };
+    struct audit_step step;
+    int64_t wall_ms = INT64_MIN;
     AUTO_BUF(room, AUDIT_REASON_MAX);
     struct audit_record record;
     bool more = true;
 
-    while (more && step.wall_ms == INT64_MIN)
-        TRY(audit_log_list(book->log, txn, &query, note_wall, &step.wall_ms, &query.before,
-                           &more));
-    if (step.wall_ms < clock_wall_ms(book->clock) ||
-        !audit_step_find(&step, book->clock, &room, &record))
+    while (more && wall_ms == INT64_MIN)
+        TRY(audit_log_list(book->log, txn, &query, note_wall, &wall_ms, &query.before, &more));
+    if (wall_ms < clock_wall_ms(book->clock))
+        return RC_OK;
+    audit_step_resume(&step, book->clock, wall_ms);
+    if (!audit_step_find(&step, book->clock, &room, &record))
         return RC_OK;
     record.actor_kind = AUDIT_PROCESS;
     record.actor = SELF;
