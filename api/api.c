@@ -1,5 +1,7 @@
 #include "api/api.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,7 @@
 #include "base/text.h"
 #include "broker/crls.h"
 #include "broker/metrics.h"
+#include "broker/octets.h"
 
 /*
  * libmicrohttpd's own memory for a connection's line and headers; how long a connection may
@@ -83,17 +86,23 @@ static void link_stream(struct api_stream **list, struct api_stream *stream)
     *list = stream;
 }
 
+static void free_stream(struct api_stream *stream)
+{
+    broker_octets_release(stream->octets);
+    free(stream);
+}
+
 /* Of one that ended: what was read on it and could not be recorded is tried again. */
 static void forget_stream(struct api *api, struct api_stream *stream)
 {
     if (stream->reading.count == 0)
-        free(stream);
+        free_stream(stream);
     else if (api->unsent_count < UNSENT_MOST) {
         link_stream(&api->unsent, stream);
         api->unsent_count++;
     } else {
         broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)stream->reading.count);
-        free(stream);
+        free_stream(stream);
     }
 }
 
@@ -121,7 +130,7 @@ static void send_unsent(struct api *api)
             continue;
         unlink_stream(stream);
         api->unsent_count--;
-        free(stream);
+        free_stream(stream);
     }
 }
 
@@ -142,6 +151,28 @@ static struct api_stream *find_unbound(const struct api *api, int fd)
     return stream;
 }
 
+/* Those that came over it. */
+static uint64_t octets_of(const struct api_stream *stream)
+{
+    struct tcp_info told = { 0 };
+    socklen_t len = sizeof told;
+
+    if (stream->octets != NULL)
+        return broker_octets_count(stream->octets);
+    return getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &told, &len) == 0
+               ? told.tcpi_bytes_received
+               : 0;
+}
+
+/* libmicrohttpd answers a first line that is none by itself, and tells nobody; likewise who
+ * leaves before it is whole. */
+static void tell_unread(const struct api *api, const struct api_stream *stream)
+{
+    if (!stream->begun && octets_of(stream) > stream->read && api->setup.refused != NULL)
+        api->setup.refused(api->setup.with, &stream->peer, "", 400,
+                           "ended with octets that were no request");
+}
+
 static void connection_changed(void *with, struct MHD_Connection *connection,
                                void **socket_context, enum MHD_ConnectionNotificationCode what)
 {
@@ -154,6 +185,7 @@ static void connection_changed(void *with, struct MHD_Connection *connection,
             stream->bound = true;
         *socket_context = stream;
     } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && *socket_context != NULL) {
+        tell_unread(with, *socket_context);
         remove_stream(*socket_context);
         *socket_context = NULL;
     }
@@ -191,12 +223,6 @@ static enum rc sweep(struct loop_timer *timer)
 
 /* ---- Requests ---- */
 
-static void *request_line(void *with, const char *uri, struct MHD_Connection *connection)
-{
-    (void)connection;
-    return api_request_new(with, uri);
-}
-
 static struct api_stream *stream_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -205,16 +231,37 @@ static struct api_stream *stream_of(struct MHD_Connection *connection)
     return info == NULL ? NULL : info->socket_context;
 }
 
+static void *request_line(void *with, const char *uri, struct MHD_Connection *connection)
+{
+    struct api_request *request = api_request_new(with, uri);
+    struct api_stream *stream = stream_of(connection);
+
+    if (request != NULL && stream != NULL)
+        stream->begun = true;
+    return request;
+}
+
+/* The rest of a body that nobody waits for is no other request. */
+static void end_request(struct api_stream *stream, bool closes)
+{
+    stream->begun = closes;
+    stream->read = octets_of(stream);
+}
+
 static void completed(void *with, struct MHD_Connection *connection, void **context,
                       enum MHD_RequestTerminationCode how)
 {
     struct api *api = with;
     struct api_request *request = *context;
 
-    (void)how;
+    struct api_stream *stream = stream_of(connection);
+
     if (request == NULL)
         return;
-    api_request_unread(request, stream_of(connection));
+    api_request_unread(request, stream);
+    if (stream != NULL)
+        end_request(stream,
+                    how != MHD_REQUEST_TERMINATED_COMPLETED_OK || request->answer.close);
     if (request->stream != NULL)
         request->stream->deadline_ms = loop_now_ms(api->setup.loop) + FIRST_REQUEST_MS;
     api_request_free(request);
@@ -443,7 +490,7 @@ void api_free(struct api *api)
     for (struct api_stream *stream = api->unsent; stream != NULL; stream = api->unsent) {
         broker_metric_add(BROKER_AUDIT_REFUSED, (int64_t)stream->reading.count);
         api->unsent = stream->next;
-        free(stream);
+        free_stream(stream);
     }
     pki_verifier_free(api->verifier);
     api_throttle_free(api->throttle);
@@ -451,22 +498,32 @@ void api_free(struct api *api)
     free(api);
 }
 
+/* The half of plain ones is its own: it cannot be in the way of those over TLS. */
+static enum rc make_stream(struct api *api, unsigned services, struct api_stream **stream)
+{
+    bool plain = services == API_PUBLIC;
+    size_t open = plain ? api->plain_count : api->stream_count - api->plain_count;
+
+    if (open >= (api->setup.connections_max + 1) / 2)
+        return fault(RC_LIMIT, "%zu %s connections are open", open, plain ? "HTTP" : "HTTPS");
+    *stream = calloc(1, sizeof **stream);
+    return *stream == NULL ? fault(RC_NOMEM, "api stream") : RC_OK;
+}
+
 enum rc api_adopt(struct api *api, int stream, unsigned services,
-                  const struct broker_peer *peer)
+                  const struct broker_peer *peer, struct broker_octets *octets)
 {
     static const struct sockaddr_un NOWHERE = { .sun_family = AF_UNIX };
     struct api_stream *made = NULL;
     AUTO_FD fd = stream;
 
-    /* The half of plain ones is its own: it cannot be in the way of those over TLS. */
-    bool plain = services == API_PUBLIC;
-    size_t open = plain ? api->plain_count : api->stream_count - api->plain_count;
-    if (open >= (api->setup.connections_max + 1) / 2)
-        return fault(RC_LIMIT, "%zu %s connections are open", open, plain ? "HTTP" : "HTTPS");
-    made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return fault(RC_NOMEM, "api stream");
-    *made = (struct api_stream){ .fd = fd, .services = services, .peer = *peer };
+    enum rc rc = make_stream(api, services, &made);
+    if (rc != RC_OK) {
+        broker_octets_release(octets);
+        return rc;
+    }
+    *made =
+        (struct api_stream){ .fd = fd, .services = services, .octets = octets, .peer = *peer };
     made->deadline_ms = loop_now_ms(api->setup.loop) + FIRST_REQUEST_MS;
     add_stream(api, made);
     /* libmicrohttpd closes it if it fails, too. */

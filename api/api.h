@@ -15,6 +15,7 @@
  * Handlers do not decide: they read, ask the authority (front.h), and write what it said.
  */
 struct api;
+struct broker_octets;
 
 enum api_service {
     API_PUBLIC = 1,   /* CRLs, CA certificates: all that plain HTTP may serve */
@@ -50,7 +51,8 @@ AUTO_STRUCT(api, api_free)
 /*
  * Serve HTTP/1.1 on this stream, which is owned from here on, also on failure: one end of a
  * socketpair whose other end the door pumps, or a plain socket. services is a set of enum
- * api_service. peer is copied.
+ * api_service. peer is copied. octets: what was pumped, likewise owned; NULL: a plain socket
+ * knows that itself.
  */
 enum rc api_adopt(struct api *api, int stream, unsigned services,
-                  const struct broker_peer *peer);
+                  const struct broker_peer *peer, struct broker_octets *octets);

@@ -16,8 +16,11 @@ struct api_stream {
     int fd;                        /* libmicrohttpd's; only ever shut down here */
     unsigned services;
     struct broker_peer peer;
-    int64_t deadline_ms;         /* monotonic; 0: the authority is at work, not the peer */
-    bool bound;                  /* libmicrohttpd knows it */
+    int64_t deadline_ms;          /* monotonic; 0: the authority is at work, not the peer */
+    bool bound;                   /* libmicrohttpd knows it */
+    struct broker_octets *octets; /* that came for it; NULL: ask its socket */
+    uint64_t read;                /* of these, when the latest request was over */
+    bool begun; /* a request: whatever came further is told with it, or needs no word */
     struct api_request *waiting; /* suspended, or NULL */
     void *connection;            /* of waiting */
     struct api_reading {         /* of the log's files, that no record tells of yet */

@@ -157,7 +157,11 @@ static const struct api_field PROPOSAL_LIST[] = {
     { "open", API_IN_QUERY, API_FLAG, false, QUESTION(open), "1: only those that wait" },
 };
 static const struct api_field PROPOSAL[] = { PROPOSAL_NUMBER };
-static const struct api_field PROPOSAL_APPROVE[] = { PROPOSAL_NUMBER, WHY, WAIT };
+static const struct api_field PROPOSAL_APPROVE[] = {
+    PROPOSAL_NUMBER,
+    { "why", API_IN_BODY, API_WHY, true, QUESTION(why), "the reason: kept with the proposal" },
+    WAIT,
+};
 static const struct api_field PROPOSAL_REJECT[] = { PROPOSAL_NUMBER, WHY };
 static const struct api_field TILE[] = {
     { "tile", API_IN_PATH, API_TEXT, true, INPUT(name),

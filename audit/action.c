@@ -12,8 +12,8 @@ static const struct audit_action_row ACTIONS[] = {
     { AUDIT_LOG_START, "log.start", 0, AUDIT_EACH, "the log begins", AUDIT_REFUSED },
     { AUDIT_PROCESS_START, "process.start", 0, AUDIT_EACH,
       "a process serves; failed: it is not used, reason: why", AUDIT_NOT_STARTED },
-    { AUDIT_PROCESS_STOP, "process.stop", 0, AUDIT_EACH, "a process ends, or was found to have",
-      AUDIT_WAITS },
+    { AUDIT_PROCESS_STOP, "process.stop", 0, AUDIT_EACH,
+      "a process ends, or was found to have; failed: reason: how", AUDIT_WAITS },
     { AUDIT_CLOCK_STEP, "clock.step", 0, AUDIT_EACH,
       "the wall clock stepped; reason: from and to", AUDIT_WAITS },
     { AUDIT_SYSTEM_INIT, "system.init", C, AUDIT_EACH, "keys and certificates of a new system",
@@ -39,6 +39,11 @@ static const struct audit_action_row ACTIONS[] = {
       "witnesses signed a checkpoint of this log, or were refused", AUDIT_REFUSED },
     { AUDIT_LOG_EXPORT, "log.export", 0, AUDIT_EACH,
       "this log goes out to a sink, fails to, or does again; target: which", AUDIT_WAITS },
+    { AUDIT_LOG_PUBLISH, "log.publish", 0, AUDIT_EACH,
+      "a published file (tile, checkpoint) was not what this log has, and is put right; "
+      "target: "
+      "which",
+      AUDIT_WAITS },
     { AUDIT_DEVICE_ADD, "device.add", C | P | G, AUDIT_EACH, "a device is known",
       AUDIT_REFUSED },
     { AUDIT_DEVICE_SUSPEND, "device.suspend", P | G, AUDIT_EACH, "locked out, may come back",

@@ -20,6 +20,7 @@ enum audit_action {
     AUDIT_LOG_PRUNE = 12,  /* also a change of audit_retention */
     AUDIT_LOG_COSIGN = 13, /* a witness signed a checkpoint */
     AUDIT_LOG_EXPORT = 14, /* a sink begins, fails, recovers */
+    AUDIT_LOG_PUBLISH,     /* what is published of it was altered */
 
     AUDIT_DEVICE_ADD = 20,
     AUDIT_DEVICE_SUSPEND = 22, /* 21 was never written: a device is changed by nobody */

@@ -3,7 +3,7 @@
 #include "audit/holds.h"
 #include "audit/retention_state.h"
 
-enum { VALUE_MAX = 64, RUN_MOST = 100000 };
+enum { VALUE_MAX = 80, RUN_MOST = 100000 };
 static const int64_t DAY_MS = 86400000;
 static const uint8_t ROW[] = { AUDIT_ROW_PRUNING };
 
@@ -12,6 +12,8 @@ struct state {
     int64_t clock_ms;
     uint64_t next, held;           /* first not looked at; first held, or UINT64_MAX */
     uint64_t first, last, records; /* of the run that is not told of yet */
+    uint64_t waiting;  /* below it all were there when one that is dated ahead was met */
+    int64_t waited_ms; /* since then, by the monotonic clock */
 };
 
 /* ---- The row ---- */
@@ -33,6 +35,10 @@ static enum rc get_state(struct audit_log *log, struct store_txn *txn, struct st
     state->first = reader_u64(&r);
     state->last = reader_u64(&r);
     state->records = reader_u64(&r);
+    if (r.left.len > 0) { /* an older row ends here */
+        state->waiting = reader_u64(&r);
+        state->waited_ms = (int64_t)reader_u64(&r);
+    }
     return reader_done(&r) ? RC_OK : fault(RC_CORRUPT, "audit log: how far pruning came");
 }
 
@@ -49,6 +55,8 @@ static enum rc put_state(struct audit_log *log, struct store_txn *txn,
     buf_add_u64(&value, state->first);
     buf_add_u64(&value, state->last);
     buf_add_u64(&value, state->records);
+    buf_add_u64(&value, state->waiting);
+    buf_add_u64(&value, (uint64_t)state->waited_ms);
     TRY(buf_done(&value, &bytes));
     return store_txn_put(txn, log->first_table + AUDIT_HOLDS, BYTES_OF(ROW), bytes);
 }
@@ -130,6 +138,8 @@ static void advance(struct state *state, const struct audit_prune *prune)
     int64_t gain = prune->elapsed_ms * AUDIT_PRUNE_PACE;
 
     state->clock_ms += ahead < gain ? ahead : gain;
+    if (state->waiting > state->next)
+        state->waited_ms += prune->elapsed_ms;
 }
 
 /* ---- A step ---- */
@@ -139,8 +149,23 @@ struct step {
     struct store_txn *txn;
     struct state *state;
     const struct audit_holds *holds;
-    int64_t due_ms;
+    int64_t due_ms, wall_ms;
+    uint64_t size; /* of the log */
 };
+
+/* Whatever it is dated: it has been there for as long as records stay. */
+static bool has_waited(const struct state *state, uint64_t index)
+{
+    return index < state->waiting && state->waited_ms > state->days * DAY_MS;
+}
+
+static void wait_from_now(struct step *step, uint64_t index, int64_t wall_ms)
+{
+    if (wall_ms <= step->wall_ms || index < step->state->waiting)
+        return;
+    step->state->waiting = step->size;
+    step->state->waited_ms = 0;
+}
 
 static void count(struct state *state, uint64_t index)
 {
@@ -180,7 +205,9 @@ static enum rc prune_one(struct step *step, uint64_t index, bool *due)
 
     TRY(audit_log_get_leaf(step->log, step->txn, index, &leaf, &bare));
     TRY(audit_record_read_head((struct bytes){ leaf.at, AUDIT_HEAD }, &head));
-    *due = head.wall_ms < step->due_ms;
+    *due = head.wall_ms < step->due_ms || has_waited(step->state, index);
+    if (!*due)
+        wait_from_now(step, index, head.wall_ms);
     if (!*due || bare || audit_action_stays(head.action))
         return RC_OK;
     return prune_body(step, index);
@@ -235,7 +262,9 @@ enum rc audit_prune_step(struct audit_log *log, struct store_txn *txn,
     advance(&state, prune);
     TRY(audit_holds_read(log, txn, &holds));
     TRY(audit_log_size(log, txn, &end));
-    struct step step = { log, txn, &state, &holds, state.clock_ms - state.days * DAY_MS };
+    struct step step = {
+        log, txn, &state, &holds, state.clock_ms - state.days * DAY_MS, prune->wall_ms, end
+    };
     TRY(prune_some(&step, prune->below < end ? prune->below : end, prune->most, &pruned->more));
     TRY(audit_sealing_end_windows(log->sealing, txn, minimum(&state), prune->most));
     if (state.records > 0 && (!pruned->more || state.records >= RUN_MOST))

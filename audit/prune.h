@@ -12,6 +12,11 @@
  * followed at once. It begins at the newest record of the log when retention is first set, and
  * goes on in the store.
  *
+ * A record that is dated ahead of the wall clock does not hold up the others for ever: from
+ * when pruning stops at it, what is in the log then is due, whatever its date, once the
+ * monotonic clock has told as many days as records stay; time in which nobody prunes does not
+ * count. So it is never pruned younger than that, and goes at about twice that age at most.
+ *
  * Records of erasing, holding and pruning stay, and so does what a hold covers. Once all
  * records of a window are pruned, the key of nobody's records in it is destroyed (sealing.h).
  */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/note.h"
 #include "base/file.h"
 
 #define CHECKPOINT "checkpoint"
@@ -58,13 +59,18 @@ enum rc audit_tile_file_get(int dir, const struct audit_tile *tile, struct buf *
     return file_read(folder, name, content);
 }
 
-static bool is_there(int folder, const char *name, struct bytes content)
+/* What is longer, a link, or cannot be read is something else, too. */
+static enum audit_tile_found look(int folder, const char *name, struct bytes content,
+                                  struct buf *found)
 {
-    AUTO_BUF(found, AUDIT_TILE_BYTES_MAX + 1);
     struct bytes bytes;
+    enum rc rc = file_read(folder, name, found);
 
-    return file_read(folder, name, &found) == RC_OK && buf_done(&found, &bytes) == RC_OK &&
-           bytes_equal(bytes, content);
+    if (rc == RC_NOT_FOUND)
+        return AUDIT_TILE_ABSENT;
+    return rc == RC_OK && buf_done(found, &bytes) == RC_OK && bytes_equal(bytes, content)
+               ? AUDIT_TILE_SAME
+               : AUDIT_TILE_ALTERED;
 }
 
 /* What cannot be removed is in nobody's way: it is right, and the next full tile of that place
@@ -90,28 +96,38 @@ static void remove_partials(int folder, const char *name)
 }
 
 enum rc audit_tile_file_put(int dir, const struct audit_tile *tile, struct bytes content,
-                            bool *written)
+                            bool mend, enum audit_tile_found *found)
 {
     AUTO_BUF(path, AUDIT_TILE_PATH_MAX);
+    AUTO_BUF(room, AUDIT_TILE_BYTES_MAX + 1);
     AUTO_FD folder = -1;
     const char *name = NULL;
 
     audit_tile_write_path(tile, &path);
     TRY(open_folder(dir, &path, true, &folder, &name));
-    bool there = is_there(folder, name, content);
-    if (!there)
+    *found = look(folder, name, content, &room);
+    if (*found == AUDIT_TILE_ABSENT || (*found == AUDIT_TILE_ALTERED && mend))
         TRY(file_write(folder, name, content, FILE_MODE));
     if (tile->width == AUDIT_TILE_WIDTH)
         remove_partials(folder, name);
-    if (written != NULL)
-        *written = !there;
     return RC_OK;
 }
 
-enum rc audit_tile_file_publish(int dir, struct bytes note)
+enum rc audit_tile_file_publish(int dir, struct bytes note, struct bytes former, bool mend,
+                                enum audit_tile_found *found)
 {
-    return is_there(dir, CHECKPOINT, note) ? RC_OK
-                                           : file_write(dir, CHECKPOINT, note, FILE_MODE);
+    AUTO_BUF(room, AUDIT_NOTE_MAX);
+    bool expected = former.len == 0;
+
+    *found = look(dir, CHECKPOINT, note, &room);
+    if (*found == AUDIT_TILE_SAME)
+        return RC_OK;
+    expected = expected || bytes_equal(buf_bytes(&room), former);
+    if (*found == AUDIT_TILE_ALTERED && !expected && !mend)
+        return RC_OK;
+    if (expected)
+        *found = AUDIT_TILE_ABSENT;
+    return file_write(dir, CHECKPOINT, note, FILE_MODE);
 }
 
 enum rc audit_tile_file_published(int dir, struct buf *note)

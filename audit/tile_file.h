@@ -11,14 +11,21 @@
  */
 enum { AUDIT_TILE_BYTES_MAX = AUDIT_TILE_WIDTH * (2 + AUDIT_LEAF) };
 
-/* Write it unless the file has exactly that; *written says which (may be NULL). Of a full tile
- * the partial ones are removed. */
+/* What was there before. */
+enum audit_tile_found {
+    AUDIT_TILE_ABSENT,  /* it is written */
+    AUDIT_TILE_SAME,    /* nothing is */
+    AUDIT_TILE_ALTERED, /* something else, which is no file of this log: written if mend */
+};
+/* Of a full tile the partial ones are removed. */
 enum rc audit_tile_file_put(int dir, const struct audit_tile *tile, struct bytes content,
-                            bool *written);
+                            bool mend, enum audit_tile_found *found);
 /* Append what it holds, for whoever serves it. RC_NOT_FOUND. */
 enum rc audit_tile_file_get(int dir, const struct audit_tile *tile, struct buf *content);
-/* The head of what is there, when all that it covers is. */
-enum rc audit_tile_file_publish(int dir, struct bytes note);
+/* The head of what is there, when all that it covers is; in the place of this one (empty:
+ * unknown, so whatever is there is as good). */
+enum rc audit_tile_file_publish(int dir, struct bytes note, struct bytes former, bool mend,
+                                enum audit_tile_found *found);
 /* RC_NOT_FOUND. */
 enum rc audit_tile_file_published(int dir, struct buf *note);
 /* What is published is no checkpoint of ours: not any more. */

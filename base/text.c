@@ -185,6 +185,48 @@ bool text_is_utf8(struct bytes text)
     return true;
 }
 
+size_t text_character(struct bytes text, uint32_t *scalar)
+{
+    size_t len = text.len == 0 ? 0 : utf8_step(text.at, text.len);
+
+    if (len == 0)
+        return 0;
+    *scalar = len == 1 ? text.at[0] : text.at[0] & (0x3fU >> (len - 1));
+    for (size_t i = 1; i < len; i++)
+        *scalar = *scalar << 6 | (text.at[i] & 0x3fU);
+    return len;
+}
+
+struct bytes text_cut(struct bytes text, size_t most)
+{
+    if (text.len <= most)
+        return text;
+    while (most > 0 && (text.at[most] & 0xc0) == 0x80)
+        most--;
+    return (struct bytes){ text.at, most };
+}
+
+bool text_is_hidden(uint32_t scalar)
+{
+    /* Control; Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties; separators and
+     * annotations; spaces that look like U+0020 or like nothing. */
+    static const struct {
+        uint32_t first, last;
+    } HIDDEN[] = {
+        { 0x00, 0x08 },       { 0x0b, 0x1f },       { 0x7f, 0xa0 },     { 0x00ad, 0x00ad },
+        { 0x034f, 0x034f },   { 0x061c, 0x061c },   { 0x115f, 0x1160 }, { 0x1680, 0x1680 },
+        { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },   { 0x2000, 0x200f }, { 0x2028, 0x202f },
+        { 0x205f, 0x206f },   { 0x2800, 0x2800 },   { 0x3164, 0x3164 }, { 0xfe00, 0xfe0f },
+        { 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb }, { 0x1bca0, 0x1bca3 },
+        { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+    };
+
+    for (size_t i = 0; i < sizeof HIDDEN / sizeof *HIDDEN; i++)
+        if (scalar >= HIDDEN[i].first && scalar <= HIDDEN[i].last)
+            return true;
+    return false;
+}
+
 static bool is_plain(uint8_t letter)
 {
     return letter >= 0x20 && letter <= 0x7e;
@@ -223,5 +265,31 @@ void text_add_escaped(struct buf *buf, struct bytes bytes)
             buf_add_u8(buf, letter);
         else
             buf_addf(buf, "\\x%02x", letter);
+    }
+}
+
+/* Beyond ASCII; of what is for private use, or never a character, nobody knows what it shows.
+ */
+static bool is_seen(uint32_t scalar)
+{
+    bool private = (scalar >= 0xe000 && scalar <= 0xf8ff) || scalar >= 0xf0000;
+    bool never = (scalar >= 0xfdd0 && scalar <= 0xfdef) || (scalar & 0xfffe) == 0xfffe;
+
+    return scalar >= 0x80 && !private && !never && !text_is_hidden(scalar);
+}
+
+void text_add_shown(struct buf *buf, struct bytes bytes)
+{
+    for (size_t i = 0, len = 0; i < bytes.len; i += len) {
+        struct bytes rest = { bytes.at + i, bytes.len - i };
+        uint32_t scalar = 0;
+
+        len = text_character(rest, &scalar);
+        if (len > 1 && is_seen(scalar)) {
+            buf_add(buf, (struct bytes){ rest.at, len });
+            continue;
+        }
+        len = len == 0 ? 1 : len;
+        text_add_escaped(buf, (struct bytes){ rest.at, len });
     }
 }

@@ -14,7 +14,9 @@ extern const size_t AUDIT_FIND_COUNT;
 
 enum { AUDIT_FIND_HITS = 100, AUDIT_FIND_TIMES_MAX = 200 };
 struct audit_found {
-    double ms[AUDIT_FIND_TIMES_MAX]; /* ascending */
+    double ms[AUDIT_FIND_TIMES_MAX];       /* ascending */
+    double again_ms[AUDIT_FIND_TIMES_MAX]; /* the same at once again: its pages are in memory */
+    double cpu_ms_most; /* of the processor, by one of the first: no waiting for it */
     size_t times, pages_most;
     uint64_t hits;
 };

@@ -158,8 +158,11 @@ static enum rc find(struct bench *b, const struct audit_find *find)
 
     TRY(audit_find_measure(&b->ours, find, TIMES, &found));
     printf("{\"bench\":\"audit.search.%s\",\"unit\":\"ms\",\"ours\":%.3f,\"least\":%.3f,"
-           "\"worst\":%.3f,\"hits\":%.1f,\"pages_most\":%zu}\n",
+           "\"worst\":%.3f,\"again\":%.3f,\"again_worst\":%.3f,\"cpu_worst\":%.3f,\"hits\":%."
+           "1f,\"pages_most\":%"
+           "zu}\n",
            find->name, found.ms[found.times / 2], found.ms[0], found.ms[found.times - 1],
+           found.again_ms[found.times / 2], found.again_ms[found.times - 1], found.cpu_ms_most,
            (double)found.hits / (double)found.times, found.pages_most);
     fflush(stdout);
     return RC_OK;

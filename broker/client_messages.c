@@ -60,15 +60,23 @@ static enum mqtt_reason may_publish(struct client *client, const struct mqtt_pub
 enum rc broker_client_retain(struct client *client, struct message *message, uint16_t packet_id)
 {
     struct worker *worker = client->connection->worker;
+    struct broker_peer *whose = malloc(sizeof *whose);
+
+    if (whose == NULL)
+        return fault(RC_NOMEM, "who wants a message retained");
+    *whose = client->connection->peer;
     const struct broker_mail mail = { .kind = BROKER_MAIL_RETAIN,
                                       .session = client->connection->number,
                                       .number = packet_id,
-                                      .what = broker_message_hold(message) };
+                                      .what = broker_message_hold(message),
+                                      .whose = whose };
     enum rc rc =
         broker_post_send(worker->door->post, worker->party, BROKER_POST_RECORDER, &mail);
 
-    if (rc != RC_OK)
+    if (rc != RC_OK) {
         broker_message_release(message);
+        free(whose);
+    }
     return rc;
 }
 
@@ -120,8 +128,7 @@ void broker_client_retained(struct client *client, uint16_t packet_id, enum rc r
                             struct bytes topic)
 {
     if (rc != RC_OK)
-        broker_client_witness_failure(client, AUDIT_RETAIN, topic,
-                                      "it could not be made durable", NULL);
+        broker_client_witness_failure(client, AUDIT_RETAIN, topic, BROKER_NOT_DURABLE, NULL);
     answer(client, packet_id, rc == RC_OK ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
     broker_worker_mark(client->connection);
 }

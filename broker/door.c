@@ -70,7 +70,7 @@ static void on_stream(struct broker_door *door, const struct broker_mail *mail)
 {
     struct broker_stream_offer *offer = mail->what;
 
-    door->setup.adopt(door->setup.with, offer->fd, false, &offer->peer);
+    door->setup.adopt(door->setup.with, offer->fd, false, &offer->peer, offer->octets);
     free(offer);
 }
 
@@ -161,7 +161,7 @@ static enum rc on_http(struct loop_watch *watch, unsigned ready)
         int fd = broker_sockets_accept(watch->fd, peer.address);
         if (fd < 0)
             break;
-        door->setup.adopt(door->setup.with, fd, true, &peer);
+        door->setup.adopt(door->setup.with, fd, true, &peer, NULL);
     }
     return RC_OK;
 }
@@ -396,13 +396,13 @@ static void drop(const struct broker_mail *mail)
     case BROKER_MAIL_RETAIN:
     case BROKER_MAIL_RETAINED:
         broker_message_release(mail->what);
+        free(mail->whose);
         break;
     case BROKER_MAIL_LOOK_UP:
         broker_look_up_free(mail->what);
         break;
     case BROKER_MAIL_STREAM:
-        own_close(&((struct broker_stream_offer *)mail->what)->fd);
-        free(mail->what);
+        broker_stream_offer_free(mail->what);
         break;
     case BROKER_MAIL_BATCH:
         buf_clear(mail->what);

@@ -17,6 +17,7 @@
  * it serves is durable, whichever time that takes; what it waits for it tells.
  */
 struct broker_door;
+struct broker_octets;
 
 enum { BROKER_WORKERS_MAX = 64 };
 
@@ -63,8 +64,10 @@ struct broker_door_setup {
     struct audit_pending *pending; /* of the same folder, and what it found there */
     struct audit_pending_found found;
     struct broker_keeper *keeper; /* NULL without mqtts */
-    /* Take over a stream of HTTP/1.1, owned from then on; plain says which services it gets. */
-    void (*adopt)(void *with, int stream, bool plain, const struct broker_peer *peer);
+    /* Take over a stream of HTTP/1.1, owned from then on, as the count of what comes over it;
+     * plain says which services it gets, and has no such count. */
+    void (*adopt)(void *with, int stream, bool plain, const struct broker_peer *peer,
+                  struct broker_octets *octets);
     void (*told)(void *with, enum broker_door_event event, const char *what, const char *text);
     void *with;
 };
@@ -76,6 +79,10 @@ AUTO_STRUCT(broker_door, broker_door_free)
 
 /* Start the threads: the process is in its jail. */
 enum rc broker_door_start(struct broker_door *door);
+/* It is to end for a fault: it writes no process.stop, as whoever started it tells how it
+ * ended.
+ */
+void broker_door_fails(struct broker_door *door);
 /* An end of the channel to the authority, owned from here on. */
 enum rc broker_door_attach(struct broker_door *door, int authority);
 struct broker_front *broker_door_front(struct broker_door *door);

@@ -158,6 +158,7 @@ struct presence {
     struct loop_timer timer;
     uint64_t ticket; /* of process.start; 0: not sent yet */
     bool recorded;   /* it is durable: the door may listen */
+    bool fails;      /* its end is for others to tell */
     struct audit_step step;
 };
 /* Who waits for a record of the main thread's own: readings.c. */
@@ -269,6 +270,11 @@ struct witness {
  * failed for a reason of ours (plain text), is counted in the connection's own tally. False: it
  * could not be, so the act is not done, and the connection ends. */
 bool broker_witness(struct connection *connection, const struct witness *what);
+#define BROKER_NOT_DURABLE "it could not be made durable"
+/* What became of an act of a peer whose connection may be gone; nothing ends if it cannot be
+ * recorded, which is counted as dropped. */
+void broker_witness_gone(struct worker *worker, const struct broker_peer *peer,
+                         const struct witness *what);
 /* What the connection's tally counted goes out. */
 void broker_witness_flush(struct connection *connection);
 /* with: worker */
@@ -290,8 +296,11 @@ bool broker_review_one(struct connection *connection);
 /* ---- stream.c: HTTP ---- */
 struct broker_stream_offer {
     int fd;
+    struct broker_octets *octets;
     struct broker_peer peer;
 };
+/* With what it holds. */
+void broker_stream_offer_free(struct broker_stream_offer *offer);
 enum rc broker_stream_open(struct connection *connection);
 void broker_stream_free(struct stream *stream);
 /* Bytes from TLS; what cannot be handed on stays in the connection's in. */

@@ -47,6 +47,7 @@ struct broker_mail {
     uint64_t session; /* a connection's number at the worker it belongs to */
     uint64_t number;
     void *what;
+    void *whose; /* RETAIN, RETAINED: the publisher, struct broker_peer, owned; or NULL */
 };
 
 struct broker_post;

@@ -90,7 +90,7 @@ static enum rc tell_step(struct broker_door *door)
     record.actor_kind = self.actor_kind;
     record.actor = self.actor;
     TRY(broker_outbox_add(&door->outbox, &record));
-    audit_step_told(&presence->step, &record);
+    audit_step_told(&presence->step);
     return RC_OK;
 }
 
@@ -125,11 +125,18 @@ void broker_presence_recorded(struct broker_door *door, const struct broker_mail
     broker_door_open_up(door);
 }
 
+void broker_door_fails(struct broker_door *door)
+{
+    door->presence.fails = true;
+}
+
 void broker_presence_end(struct broker_door *door)
 {
     const struct audit_record stop = record_of(door, AUDIT_PROCESS_STOP);
 
     loop_disarm(&door->presence.timer);
+    if (door->presence.fails)
+        return;
     if (door->presence.recorded && broker_outbox_add(&door->outbox, &stop) != RC_OK)
         broker_door_tell(door, BROKER_DOOR_SPOOL, "", fault_text());
 }

@@ -3,11 +3,14 @@
 #include <sys/socket.h>
 
 #include "broker/door_state.h"
+#include "broker/octets.h"
 
 /* One end of a socket pair; libmicrohttpd has the other one, on the main thread. */
 struct stream {
     struct connection *connection;
     int fd;
+    struct broker_octets *octets; /* that came for it */
+    size_t counted;               /* among them, of those that wait in the connection's in */
     struct loop_watch watch;
     bool ended;       /* it has said all: what is in out is the last of it */
     bool half_closed; /* the client has said all */
@@ -42,14 +45,19 @@ void broker_stream_pump(struct connection *connection)
     struct stream *stream = connection->stream;
     struct buf *in = &connection->in;
 
+    /* Before they are sent: who reads them may have ended by the time that is over. */
+    broker_octets_add(stream->octets, in->len - stream->counted);
+    stream->counted = in->len;
     while (in->len > 0) {
         ssize_t sent = send(stream->fd, in->at, in->len, MSG_NOSIGNAL);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR))
             break;
         if (sent < 0) {
             buf_clear(in); /* nobody listens: its last words are on their way to the client */
+            stream->counted = 0;
             return;
         }
+        stream->counted -= (size_t)sent;
         broker_connection_consume(connection, (size_t)sent);
     }
     if (in->len == 0 && stream->half_closed)
@@ -90,21 +98,31 @@ static enum rc on_ready(struct loop_watch *watch, unsigned ready)
 
 /* ---- Its life ---- */
 
+void broker_stream_offer_free(struct broker_stream_offer *offer)
+{
+    own_close(&offer->fd);
+    broker_octets_release(offer->octets);
+    free(offer);
+}
+
 static enum rc offer(struct connection *connection, int fd)
 {
     struct worker *worker = connection->worker;
     AUTO_FD owned = fd;
-    struct broker_stream_offer *made = malloc(sizeof *made);
+    struct broker_octets *octets = NULL;
 
-    if (made == NULL)
+    TRY(broker_octets_new(&octets));
+    connection->stream->octets = octets;
+    struct broker_stream_offer *made = malloc(sizeof *made);
+    if (made == NULL) {
+        broker_octets_release(octets);
         return fault(RC_NOMEM, "offer of a stream");
-    *made = (struct broker_stream_offer){ owned, connection->peer };
+    }
+    *made = (struct broker_stream_offer){ TAKE_FD(owned), octets, connection->peer };
     const struct broker_mail mail = { .kind = BROKER_MAIL_STREAM, .what = made };
     enum rc rc = broker_post_send(worker->door->post, worker->party, BROKER_POST_MAIN, &mail);
     if (rc != RC_OK)
-        free(made);
-    else
-        TAKE_FD(owned);
+        broker_stream_offer_free(made);
     return rc;
 }
 
@@ -137,5 +155,6 @@ void broker_stream_free(struct stream *stream)
         return;
     loop_remove(&stream->watch);
     own_close(&stream->fd);
+    broker_octets_release(stream->octets);
     free(stream);
 }

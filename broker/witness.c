@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "broker/door_state.h"
+#include "broker/metrics.h"
 
 /* ---- Into the turn's records ---- */
 
@@ -22,13 +23,10 @@ static bool may_explain(struct worker *worker)
     return worker->explained++ < EXPLAINED_PER_S;
 }
 
-static struct bytes clean(struct bytes text, size_t most, struct buf *room);
-
 /* Of what no rule allows, one by one and not in aggregate: the rule that came nearest. */
 static enum rc emit_explained(struct worker *worker, const struct audit_record *record)
 {
     AUTO_BUF(reason, EXPLAINED_MAX);
-    AUTO_BUF(room, 4 * EXPLAINED_MAX);
     struct audit_record told = *record;
 
     buf_add(&reason, record->reason);
@@ -37,7 +35,7 @@ static enum rc emit_explained(struct worker *worker, const struct audit_record *
     size_t begin = reason.len;
     policy_explain_denial(&worker->unheard_of->policy, &worker->unheard, &reason);
     if (reason.len > begin && !reason.broken)
-        told.reason = clean(buf_bytes(&reason), AUDIT_REASON_MAX, &room);
+        told.reason = text_cut(buf_bytes(&reason), AUDIT_REASON_MAX);
     return broker_outbox_add(&worker->outbox, &told);
 }
 
@@ -260,4 +258,21 @@ bool broker_witness(struct connection *connection, const struct witness *what)
         audit_action_get(what->action)->when == AUDIT_COUNTED && !is_logged_in_full(what))
         return count(connection, what, target);
     return record_one(connection, what, target);
+}
+
+void broker_witness_gone(struct worker *worker, const struct broker_peer *peer,
+                         const struct witness *what)
+{
+    const struct clock *clock = worker->door->setup.clock;
+    AUTO_BUF(room, 4 * MQTT_TOPIC_MAX);
+    struct audit_record record = broker_peer_record(peer);
+
+    record.action = what->action;
+    record.decision = what->decision;
+    record.target = clean(what->target, AUDIT_TARGET_MAX, &room);
+    record.reason = bytes_of_text(what->reason);
+    record.wall_ms = clock_wall_ms(clock);
+    record.monotonic_ms = clock_monotonic_ms(clock);
+    if (audit_aggregate_add(worker->aggregate, &record) != RC_OK)
+        broker_metric_add(BROKER_DROPPED, 1);
 }

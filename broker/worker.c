@@ -282,10 +282,20 @@ static void retained(struct worker *worker, const struct broker_mail *mail)
 {
     struct connection *connection = broker_worker_find(worker, mail->session);
     AUTO_OF(message) *failed = mail->what;
+    const struct witness what = { .action = AUDIT_RETAIN,
+                                  .decision = AUDIT_FAILED,
+                                  .target =
+                                      failed == NULL ? BYTES("") : broker_message_topic(failed),
+                                  .reason = BROKER_NOT_DURABLE };
 
-    if (connection != NULL && connection->client != NULL)
+    /* The tally of one that is not open any more has gone out. */
+    if (connection != NULL && connection->client != NULL &&
+        connection->state == CONNECTION_OPEN)
         broker_client_retained(connection->client, (uint16_t)mail->number, mail->rc,
-                               failed == NULL ? BYTES("") : broker_message_topic(failed));
+                               what.target);
+    else if (mail->rc != RC_OK && mail->whose != NULL)
+        broker_witness_gone(worker, mail->whose, &what);
+    free(mail->whose);
 }
 
 static void published(struct worker *worker, const struct broker_mail *mail)

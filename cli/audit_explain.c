@@ -322,7 +322,16 @@ static void tell_rule(const json_t *policy, json_int_t line, struct buf *out)
              cli_audit_text(policy, "rule_made"), cli_audit_text(policy, "rule"));
 }
 
-static void tell_policy(const json_t *policy, struct buf *out)
+/* What the authority does without a rule is what a role or a token allows. Of policies, the
+ * version is the one that it is about. */
+static bool is_by_role(const json_t *record)
+{
+    return strcmp(cli_audit_text(record, "source"), "authority") == 0 &&
+           strcmp(cli_audit_text(record, "decision"), "allowed") == 0 &&
+           strncmp(cli_audit_text(record, "action"), "policy.", strlen("policy.")) != 0;
+}
+
+static void tell_policy(const json_t *policy, bool by_role, struct buf *out)
 {
     json_int_t line = json_integer_value(json_object_get(policy, "line"));
     const char *by = cli_audit_text(policy, "applied_by");
@@ -343,7 +352,8 @@ static void tell_policy(const json_t *policy, struct buf *out)
     }
     buf_addf(out, ".\n");
     if (line == 0)
-        buf_addf(out, "No rule of it decided.\n");
+        buf_addf(out, "No rule of it decided%s.\n",
+                 by_role ? ": the role or the token did" : "");
     else
         tell_rule(policy, line, out);
 }
@@ -396,7 +406,7 @@ static enum rc tell(const struct cli_call *call, const json_t *story)
     tell_act(record, &out);
     tell_why(record, &out);
     tell_certificate(json_object_get(story, "certificate"), &out);
-    tell_policy(json_object_get(story, "policy"), &out);
+    tell_policy(json_object_get(story, "policy"), is_by_role(record), &out);
     tell_session(json_object_get(story, "session"), &out);
     tell_proof(story, &out);
     return cli_command_put(call, &out);

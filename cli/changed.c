@@ -1,16 +1,16 @@
 #include "cli/changed.h"
 
-static void clear_version(struct cli_changed_version *version)
+static void clear(struct cli_changed_version *version)
 {
+    policy_unref(version->old);
     policy_diff_clear(&version->diff);
-    policy_unref(version->policy);
-    version->policy = NULL;
+    *version = (struct cli_changed_version){ 0 };
 }
 
 void cli_changed_clear(struct cli_changed *changed)
 {
     for (size_t i = 0; i < CLI_CHANGED_MAX; i++)
-        clear_version(&changed->at[i]);
+        clear(&changed->at[i]);
     json_decref(changed->places);
     cli_fleet_clear(&changed->fleet);
     *changed = (struct cli_changed){ 0 };
@@ -51,7 +51,7 @@ static enum rc compare(struct cli_changed *changed, struct cli_changed_version *
     version->unsure = rc == RC_LIMIT;
     if (rc != RC_OK && !version->unsure)
         return rc;
-    version->policy = TAKE(old);
+    version->old = TAKE(old);
     return RC_OK;
 }
 
@@ -67,7 +67,7 @@ static enum rc find(struct cli_changed *changed, json_int_t version,
         }
     TRY(compare(changed, &made));
     struct cli_changed_version *room = &changed->at[changed->count++ % CLI_CHANGED_MAX];
-    clear_version(room);
+    clear(room);
     *room = made;
     *found = room;
     return RC_OK;
@@ -89,13 +89,12 @@ enum rc cli_changed_ask(struct cli_changed *changed, json_int_t version, const c
     return RC_OK;
 }
 
-enum rc cli_changed_version(struct cli_changed *changed, json_int_t version,
-                            const struct policy **policy)
+enum rc cli_changed_old(struct cli_changed *changed, json_int_t version,
+                        const struct policy **old)
 {
     const struct cli_changed_version *found = NULL;
 
-    TRY(place_devices(changed));
     TRY(find(changed, version, &found));
-    *policy = found->policy;
+    *old = found->old;
     return RC_OK;
 }

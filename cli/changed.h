@@ -16,7 +16,7 @@ struct cli_changed {
     json_t *places;         /* of the devices in the fleet, by id */
     struct cli_changed_version {
         json_int_t number;
-        struct policy *policy;
+        struct policy *old;
         bool unsure; /* too much differs for policy_diff() to say what */
         struct policy_diff diff;
     } at[CLI_CHANGED_MAX];
@@ -31,6 +31,6 @@ void cli_changed_clear(struct cli_changed *changed);
  */
 enum rc cli_changed_ask(struct cli_changed *changed, json_int_t version, const char *device,
                         unsigned actions, bool *is_changed);
-/* The version itself, borrowed until another one is asked for. */
-enum rc cli_changed_version(struct cli_changed *changed, json_int_t version,
-                            const struct policy **policy);
+/* That version itself; borrowed until the next question. */
+enum rc cli_changed_old(struct cli_changed *changed, json_int_t version,
+                        const struct policy **old);

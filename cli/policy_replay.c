@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/compile.h"
 #include "cli/known.h"
-#include "cli/outcome.h"
+#include "cli/replayed.h"
 
 #include <string.h>
 
@@ -26,8 +26,10 @@ struct replay {
     struct policy *new;
     struct cli_known known;
     struct cli_changed changed;
-    json_t *rows; /* [{"change","device","action","target","was","why","count",...}] */
+    json_t *opened; /* {correlation: when}, of sessions whose connection NEW judges otherwise */
+    json_t *rows;   /* [{"change","device","action","target","was","why","count",...}] */
     json_int_t same, allowed, denied, undecidable; /* acts */
+    json_int_t not_replayed;                       /* records of the authority's acts */
 };
 
 /* One audited decision of the door. */
@@ -35,7 +37,6 @@ struct decided {
     const json_t *record;
     enum policy_action action;
     json_int_t version, acts;
-    bool allowed;
     struct cli_judged judged;
 };
 
@@ -60,117 +61,7 @@ static bool is_by_policy(const json_t *record)
            strcmp(cli_audit_text(record, "reason"), "its will is not allowed") != 0;
 }
 
-/* ---- Does NEW decide anything otherwise for this device? ---- */
-
-/* What an act takes besides: what may not be published is not retained, and with a will that is
- * retained the record is of both. A device that may not connect does nothing at all. */
-static unsigned besides(enum policy_action action)
-{
-    return action == POLICY_RETAIN ? 1U << POLICY_PUBLISH
-           : action == POLICY_WILL ? 1U << POLICY_RETAIN
-                                   : 0;
-}
-
-/* Exact, and so what it leaves out need not be looked at, whatever the log does not know. */
-static enum rc find_changed(struct replay *r, const struct decided *d, unsigned actions,
-                            bool *changed)
-{
-    return cli_changed_ask(&r->changed, d->version, d->judged.device.id, actions, changed);
-}
-
-/* ---- What NEW says ---- */
-
-struct verdict {
-    enum cli_outcome outcome;
-    enum policy_action action; /* of the decision */
-    struct policy_decision decision;
-};
-
-static enum rc judge_one(const struct policy *policy, const struct decided *d,
-                         enum policy_action action, int64_t now_ms, struct verdict *verdict)
-{
-    const bool nothing = policy_action_resource(action) == POLICY_NOTHING;
-    const struct policy_request request = {
-        .action = action,
-        .resource = nothing ? BYTES("") : bytes_of_text(cli_audit_text(d->record, "target")),
-        .known = POLICY_KNOWS_NOW,
-        .now_ms = now_ms,
-    };
-    struct policy_facts facts = d->judged.facts;
-    struct policy_session session;
-
-    facts.untold = registry_judged_untold(action);
-    verdict->action = action;
-    TRY(policy_bind(policy, &facts, &session));
-    return cli_outcome_of(&session, &request, &verdict->outcome, &verdict->decision);
-}
-
-/* With what it takes besides; the decision is the first denial, or the act's own. */
-static enum rc judge_at(const struct replay *r, const struct decided *d,
-                        enum policy_action asked, int64_t now_ms, struct verdict *verdict)
-{
-    const unsigned more = besides(asked);
-
-    TRY(judge_one(r->new, d, asked, now_ms, verdict));
-    for (enum policy_action action = 0; action < POLICY_ACTIONS; action++) {
-        struct verdict beside;
-        if (!(more & 1U << action))
-            continue;
-        TRY(judge_one(r->new, d, action, now_ms, &beside));
-        if (asked == POLICY_WILL && action == POLICY_RETAIN && beside.outcome == CLI_DENIED)
-            beside.outcome = CLI_UNDECIDABLE; /* nobody knows whether it was to be */
-        const enum cli_outcome both = cli_outcome_both(verdict->outcome, beside.outcome);
-        if (beside.outcome == CLI_DENIED && verdict->outcome != CLI_DENIED)
-            *verdict = beside;
-        verdict->outcome = both;
-    }
-    return RC_OK;
-}
-
-static enum rc read_time(const struct decided *d, const char *member, int64_t *ms)
-{
-    const json_t *aggregate = json_object_get(d->record, "aggregate");
-    const char *time = json_string_value(json_object_get(aggregate, member));
-
-    return clock_read_rfc3339(
-        bytes_of_text(time == NULL ? cli_audit_text(d->record, "time") : time), ms);
-}
-
-/* What is counted together is judged where it begins and where it ends. */
-static enum rc judge(const struct replay *r, const struct decided *d, enum policy_action action,
-                     struct verdict *verdict)
-{
-    int64_t first_ms = 0, last_ms = 0;
-    struct verdict last;
-
-    TRY(read_time(d, "first", &first_ms));
-    TRY(read_time(d, "last", &last_ms));
-    TRY(judge_at(r, d, action, first_ms, verdict));
-    if (last_ms == first_ms)
-        return RC_OK;
-    TRY(judge_at(r, d, action, last_ms, &last));
-    if (last.outcome != verdict->outcome)
-        verdict->outcome = CLI_UNDECIDABLE;
-    return RC_OK;
-}
-
-/* Is what is allowed now held to a limit that was not in force then? */
-static enum rc has_new_limit(struct replay *r, const struct decided *d,
-                             const struct verdict *verdict, bool *has)
-{
-    const struct policy *old = NULL;
-    struct verdict before;
-    int64_t first_ms = 0;
-
-    *has = verdict->decision.allowed && verdict->decision.obligations.rate > 0;
-    if (!*has)
-        return RC_OK;
-    TRY(cli_changed_version(&r->changed, d->version, &old));
-    TRY(read_time(d, "first", &first_ms));
-    TRY(judge_one(old, d, verdict->action, first_ms, &before));
-    *has = !before.decision.allowed || before.decision.limit_key != verdict->decision.limit_key;
-    return RC_OK;
-}
+/* ---- What is counted ---- */
 
 static enum rc add_change(struct replay *r, const struct decided *d, const char *change,
                           const char *why)
@@ -191,32 +82,6 @@ static enum rc add_undecidable(struct replay *r, const struct decided *d, const 
     return add_change(r, d, "undecidable", why);
 }
 
-static enum rc add_outcome(struct replay *r, const struct decided *d,
-                           const struct verdict *verdict)
-{
-    const bool allowed = verdict->outcome == CLI_ALLOWED;
-    AUTO_BUF(why, LINE_LEN_MAX);
-    const char *text = NULL;
-    bool limited = false;
-
-    if (allowed && strcmp(cli_audit_text(d->record, "reason"), "more than its limit") == 0)
-        return add_undecidable(r, d, "it was denied by a limit of rate");
-    if (allowed)
-        TRY(has_new_limit(r, d, verdict, &limited));
-    if (limited)
-        return add_undecidable(r, d, "it would be held to a limit of rate of its own");
-    if (allowed == d->allowed) {
-        r->same += d->acts;
-        return RC_OK;
-    }
-    if (verdict->action != d->action)
-        buf_addf(&why, "it may not %s: ", policy_action_name(verdict->action));
-    policy_explain(&verdict->decision, &why);
-    TRY(buf_text(&why, &text));
-    *(allowed ? &r->allowed : &r->denied) += d->acts;
-    return add_change(r, d, allowed ? "newly allowed" : "newly denied", text);
-}
-
 /* ---- One by one ---- */
 
 static bool has_many_targets(const json_t *record)
@@ -227,45 +92,111 @@ static bool has_many_targets(const json_t *record)
            json_is_true(json_object_get(aggregate, "targets_capped"));
 }
 
-static enum rc add_verdict(struct replay *r, const struct decided *d,
-                           const struct verdict *verdict)
+/* Why the log does not name what was done to; NULL: it does. */
+static const char *nameless(const json_t *record)
 {
-    return verdict->outcome == CLI_UNDECIDABLE
-               ? add_undecidable(r, d, "it rests on a fact that the log does not have")
-               : add_outcome(r, d, verdict);
+    if (has_many_targets(record))
+        return "counted together with topics that the log does not name";
+    return strchr(cli_audit_text(record, "target"), '\\') != NULL
+               ? "the log has its topic with escapes"
+               : NULL;
 }
 
-static enum rc look_at_act(struct replay *r, const struct decided *d)
+static enum rc read_moment(const json_t *record, const char *member, int64_t *ms)
 {
-    struct verdict verdict;
-    bool changed = false;
+    const char *text = cli_audit_text(record, member);
 
-    TRY(find_changed(r, d, 1U << d->action | besides(d->action), &changed));
-    if (!changed) {
-        r->same += d->acts;
-        return RC_OK;
+    return clock_read_rfc3339(
+        bytes_of_text(*text == '\0' ? cli_audit_text(record, "time") : text), ms);
+}
+
+/* What failed was allowed, and came to nothing afterwards. What was not allowed is counted
+ * together whatever the session (audit/aggregate.h). */
+static enum rc read_act(const struct replay *r, const struct decided *d,
+                        struct cli_replayed *act)
+{
+    const json_t *record = d->record;
+    const char *decision = cli_audit_text(record, "decision");
+
+    *act = (struct cli_replayed){
+        .action = d->action,
+        .target = bytes_of_text(cli_audit_text(record, "target")),
+        .facts = &d->judged.facts,
+        .allowed = strcmp(decision, "denied") != 0,
+        .limited = strcmp(cli_audit_text(record, "reason"), "more than its limit") == 0,
+        .of_any_session = d->acts > 1 && strcmp(decision, "allowed") != 0,
+        .nameless = nameless(record),
+    };
+    TRY(read_moment(record, "aggregate.first", &act->first_ms));
+    TRY(read_moment(record, "aggregate.last", &act->last_ms));
+    if (act->allowed)
+        act->opened_ms = json_integer_value(
+            json_object_get(r->opened, cli_audit_text(record, "correlation")));
+    return RC_OK;
+}
+
+/* Does NEW decide anything otherwise for this device? Exact, and so what it leaves out need not
+ * be looked at, whatever the log does not know. */
+static enum rc find_changed(struct replay *r, const struct decided *d, struct cli_replayed *act,
+                            bool *changed)
+{
+    unsigned asked = 1U << d->action | cli_replayed_besides(d->action);
+
+    TRY(cli_changed_ask(&r->changed, d->version, d->judged.device.id, asked, &act->changed));
+    return cli_changed_ask(&r->changed, d->version, d->judged.device.id,
+                           asked | 1U << POLICY_CONNECT, changed);
+}
+
+static enum rc add_judged(struct replay *r, const struct decided *d, enum cli_change change,
+                          const char *why)
+{
+    switch (change) {
+    case CLI_SAME:
+        break;
+    case CLI_NEWLY_ALLOWED:
+        r->allowed += d->acts;
+        return add_change(r, d, "newly allowed", why);
+    case CLI_NEWLY_DENIED:
+        r->denied += d->acts;
+        return add_change(r, d, "newly denied", why);
+    case CLI_UNDECIDED:
+        return add_undecidable(r, d, why);
     }
-    if (has_many_targets(d->record))
-        return add_undecidable(r, d, "counted together with topics that the log does not name");
-    if (strchr(cli_audit_text(d->record, "target"), '\\') != NULL)
-        return add_undecidable(r, d, "the log has its topic with escapes");
-    TRY(judge(r, d, d->action, &verdict));
-    return add_verdict(r, d, &verdict);
+    r->same += d->acts;
+    return RC_OK;
 }
 
-/* Whatever a session did would not have been, if there was no session. */
+/* Of more sessions it is not known when they were opened. */
+static enum rc note_opening(struct replay *r, const struct cli_replayed *act,
+                            const json_t *record)
+{
+    if (act->action != POLICY_CONNECT || !act->allowed ||
+        json_object_size(r->opened) == CLI_AUDIT_RECORDS_MAX)
+        return RC_OK;
+    return json_object_set_new(r->opened, cli_audit_text(record, "correlation"),
+                               json_integer(act->first_ms)) == 0
+               ? RC_OK
+               : fault(RC_NOMEM, "sessions");
+}
+
 static enum rc look_closer(struct replay *r, const struct decided *d)
 {
-    struct verdict connect;
+    AUTO_BUF(why, LINE_LEN_MAX);
+    const struct policy *old = NULL;
+    const char *text = NULL;
+    struct cli_replayed act;
+    enum cli_change change = CLI_SAME;
     bool changed = false;
 
-    if (d->action == POLICY_CONNECT || !d->allowed)
-        return look_at_act(r, d);
-    TRY(find_changed(r, d, 1U << POLICY_CONNECT, &changed));
-    if (!changed)
-        return look_at_act(r, d);
-    TRY(judge(r, d, POLICY_CONNECT, &connect));
-    return connect.outcome == CLI_ALLOWED ? look_at_act(r, d) : add_verdict(r, d, &connect);
+    TRY(read_act(r, d, &act));
+    TRY(find_changed(r, d, &act, &changed));
+    if (changed) {
+        TRY(note_opening(r, &act, d->record));
+        TRY(cli_changed_old(&r->changed, d->version, &old));
+        TRY(cli_replayed_judge(old, r->new, &act, &change, &why));
+    }
+    TRY(buf_text(&why, &text));
+    return add_judged(r, d, change, text);
 }
 
 static enum rc look_at(void *with, const json_t *record)
@@ -280,8 +211,6 @@ static enum rc look_at(void *with, const json_t *record)
         .action = action_of(record),
         .version = json_integer_value(json_object_get(record, "policy")),
         .acts = cli_audit_count(record),
-        /* What failed was no rule's doing. */
-        .allowed = strcmp(cli_audit_text(record, "decision"), "denied") != 0,
     };
 
     if (!is_by_policy(record))
@@ -299,6 +228,36 @@ static enum rc look_at_all(struct replay *r)
                                                     { "source", "device-door" },
                                                     { "since", r->call->values[SINCE] } };
         TRY(cli_audit_each(&r->source.remote, filters, COUNT(filters), look_at, r));
+    }
+    return RC_OK;
+}
+
+/* ---- What the authority judged ---- */
+
+/* Its records have neither the route that was asked nor, of what was allowed, who allowed it: a
+ * rule of the policy or a role. So they are but counted. */
+static enum rc count_one(void *with, const json_t *record)
+{
+    struct replay *r = with;
+
+    r->not_replayed += cli_audit_count(record);
+    return RC_OK;
+}
+
+static enum rc count_acts(struct replay *r)
+{
+    /* Who enrols with a token is nobody yet; all else that nobody does no policy judges. */
+    static const struct cli_audit_filter WHOSE[][2] = {
+        { { "kind", "device,operator,line" }, { "action", NULL } },
+        { { "kind", "nobody" }, { "action", "certificate.issue" } },
+    };
+
+    for (size_t i = 0; i < COUNT(WHOSE); i++) {
+        const struct cli_audit_filter filters[] = { WHOSE[i][0],
+                                                    WHOSE[i][1],
+                                                    { "source", "authority" },
+                                                    { "since", r->call->values[SINCE] } };
+        TRY(cli_audit_each(&r->source.remote, filters, COUNT(filters), count_one, r));
     }
     return RC_OK;
 }
@@ -321,6 +280,12 @@ static enum rc tell(const struct replay *r)
              " newly allowed, %" JSON_INTEGER_FORMAT " newly denied, %" JSON_INTEGER_FORMAT
              " undecidable\n",
              r->same, r->allowed, r->denied, r->undecidable);
+    if (r->not_replayed > 0)
+        buf_addf(&text,
+                 "%" JSON_INTEGER_FORMAT " record%s of the authority's acts (call, enroll, "
+                 "renew, revoke) w%s not replayed\n",
+                 r->not_replayed, r->not_replayed == 1 ? "" : "s",
+                 r->not_replayed == 1 ? "as" : "ere");
     return cli_command_put(r->call, &text);
 }
 
@@ -331,8 +296,9 @@ static enum rc show(const struct replay *r)
     if (!r->call->json)
         return tell(r);
     AUTO(json_value) *answer =
-        json_pack("{s:I, s:I, s:I, s:I, s:O}", "same", r->same, "newly_allowed", r->allowed,
-                  "newly_denied", r->denied, "undecidable", r->undecidable, "changes", r->rows);
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:O}", "same", r->same, "newly_allowed",
+                  r->allowed, "newly_denied", r->denied, "undecidable", r->undecidable,
+                  "not_replayed", r->not_replayed, "changes", r->rows);
     return cli_show_line(r->call, answer, "%s", "");
 }
 
@@ -344,17 +310,21 @@ static enum rc replay(struct replay *r)
     r->changed =
         (struct cli_changed){ .source = &r->source, .new = r->new, .known = &r->known };
     TRY(look_at_all(r));
+    TRY(count_acts(r));
     return show(r);
 }
 
 static enum rc run(const struct cli_call *call)
 {
-    struct replay r = { .call = call, .source.call = call, .rows = json_array() };
+    struct replay r = {
+        .call = call, .source.call = call, .opened = json_object(), .rows = json_array()
+    };
     enum rc rc = replay(&r);
 
     cli_changed_clear(&r.changed);
     policy_unref(r.new);
     cli_known_clear(&r.known);
+    json_decref(r.opened);
     json_decref(r.rows);
     cli_source_close(&r.source);
     return rc;
@@ -373,10 +343,12 @@ const struct cli_command CLI_POLICY_REPLAY = {
         "that the device is in now, and shows what would be decided\notherwise. Where it rests "
         "on what the door had and the log has not (a message's size, QoS or content type,\n"
         "client.id, be it by `is known`; topics that were counted together under the pattern "
-        "of their topics)\nit is undecidable, and counted as that: likewise under a limit of "
-        "rate that was not in force then, for limits are not\nreplayed. Nor are what operators "
-        "and "
-        "lines do, enrolments, renewals and revocations. Anything but the same is\nstatus 9.\n"
+        "of their topics)\nit is undecidable, and counted as that, as is what NEW allows "
+        "with another limit of rate or a shorter\nlease, and what was counted together over a "
+        "time in which NEW's answer may change. What falls with its\nsession, or is retained "
+        "and no longer published, is newly denied. Acts that the authority judges (call,\n"
+        "enroll, renew, revoke) are not replayed, but counted. Anything but the same is status "
+        "9.\n"
         "\n"
         "Example:\n  touchmark policy replay new.policy --since 2026-11-27T00:00:00Z\n",
     .options = OPTIONS,

@@ -176,7 +176,7 @@ const struct cli_command CLI_PROPOSAL_SHOW = {
 
 enum { WHY, WAIT };
 static const struct cli_option DECIDE_OPTIONS[] = {
-    [WHY] = { "--why", "TEXT", "for the audit log" },
+    [WHY] = { "--why", "TEXT", "kept with the proposal, and for the audit log" },
     [WAIT] = { "--wait", NULL, "until every door has acknowledged it" },
 };
 enum { REJECT_OPTIONS = WAIT };
@@ -225,7 +225,7 @@ static enum rc tell_approved(const struct cli_call *call, const json_t *answer)
     return RC_OK;
 }
 
-static enum rc check_activation(const struct cli_call *call)
+static enum rc check_approval(const struct cli_call *call)
 {
     return cli_proposals_need_why("--why", call->values[WHY]);
 }
@@ -251,7 +251,8 @@ const struct cli_command CLI_PROPOSAL_APPROVE = {
     .words_least = 1,
     .words_most = CLI_WORDS_MAX,
     .summary = "do what another administrator proposed",
-    .teaching = "By another administrator than its author: neither a second certificate of the "
+    .teaching = "By another administrator than its author, with a reason: neither a second "
+                "certificate of the "
                 "same person\nnor an auditor counts (status 3). It is done at once and as a "
                 "whole, and the audit log names\nboth. If it rests on what is no longer so, "
                 "such as a policy version that was replaced, or if\nit was decided before or "
@@ -262,6 +263,7 @@ const struct cli_command CLI_PROPOSAL_APPROVE = {
                 "  touchmark proposal approve 3 --why \"read with Ada\" --wait\n",
     .options = DECIDE_OPTIONS,
     .option_count = COUNT(DECIDE_OPTIONS),
+    .check = check_approval,
     .run = approve_proposals,
     .remote = true,
 };
@@ -280,7 +282,7 @@ const struct cli_command CLI_POLICY_ACTIVATE = {
                 "--wait\n",
     .options = DECIDE_OPTIONS,
     .option_count = COUNT(DECIDE_OPTIONS),
-    .check = check_activation,
+    .check = check_approval,
     .run = approve_proposals,
     .remote = true,
 };

@@ -161,7 +161,8 @@ static void refusal_written(struct store_job *job, enum rc rc)
     if (undo_later(request, rc))
         return;
     if (rc == RC_OK && request->row.serial_len > 0)
-        daemon_authority_crl_want(request->authority, request->kind);
+        daemon_authority_crl_want(request->authority, request->kind,
+                                  request->question.preamble.correlation);
     if (rc == RC_OK)
         rc = fault(request->failed, "%s", request->reason);
     daemon_authority_turn_away(request, rc);
@@ -302,7 +303,7 @@ static enum rc handle(void *with, const struct link_request *arrived)
     request->ask = (enum registry_ask)arrived->kind->kind;
     if (door->channel == REGISTRY_EXPORTER && !door->serves) {
         door->serves = true;
-        daemon_authority_tell_life(door->authority, "exporter", true, "it asks");
+        daemon_authority_tell_start(door->authority, "exporter", RC_OK, "it asks");
     }
     enum rc rc = copy_question(request, arrived->body);
     if (rc == RC_OK && !registry_channel_asks(request->channel, request->ask))
@@ -318,14 +319,6 @@ static enum rc handle(void *with, const struct link_request *arrived)
 
 /* ---- The authority's life ---- */
 
-/* Doors say so themselves; the exporter has no way to write to the log. */
-static void tell_gone(struct daemon_authority_door *door)
-{
-    if (door->serves)
-        daemon_authority_tell_life(door->authority, "exporter", false, "its channel closed");
-    door->serves = false;
-}
-
 static void door_closed(void *with)
 {
     struct daemon_authority_door *door = with;
@@ -337,7 +330,7 @@ static void door_closed(void *with)
     link_server_close(door->server);
     door->server = NULL;
     daemon_authority_staged_drop(door->authority, door->channel);
-    tell_gone(door);
+    door->serves = false;
 }
 
 enum rc daemon_authority_serve(struct daemon_authority *authority,
@@ -347,7 +340,7 @@ enum rc daemon_authority_serve(struct daemon_authority *authority,
 
     link_server_close(door->server);
     door->server = NULL;
-    tell_gone(door);
+    door->serves = false;
     daemon_authority_staged_drop(authority, channel);
     return link_serve(authority->setup.loop, fd, registry_door_protocol(), handle, door_closed,
                       door, &door->server);
@@ -427,6 +420,7 @@ void daemon_authority_free(struct daemon_authority *authority)
     loop_remove_turn(&authority->woken);
     store_queue_free(authority->queue);
     daemon_authority_reading_stop(authority);
+    daemon_authority_ends_stop(authority);
     daemon_authority_flood_stop(authority);
     while (authority->waiting != NULL) {
         struct daemon_authority_request *request = authority->waiting;

@@ -41,7 +41,7 @@ struct daemon_authority_event {
     const char *device;  /* that it is about; "" for none */
     const struct registry_certificate *certificate; /* that it is about; NULL for none */
     struct bytes token;                             /* id of the one presented; empty: none */
-    uint64_t policy_version; /* that it made, was asked about, or that denied it */
+    uint64_t policy_version; /* that it made, was asked about, or that decided; 0: none */
     uint32_t rule;           /* the line of that one; 0: none */
     enum rc rc;
     const char *reason; /* why not, or what else is to be said; may be empty */
@@ -111,6 +111,12 @@ AUTO_STRUCT(daemon_authority, daemon_authority_free)
 enum rc daemon_authority_serve(struct daemon_authority *authority,
                                enum registry_channel channel, int fd);
 enum rc daemon_authority_attach(struct daemon_authority *authority, int signer);
+
+/* Another process ended, as touchmarkd saw it: RC_OK when that is in the log. That a channel
+ * closed is no end, and no record. */
+struct daemon_end;
+enum rc daemon_authority_ended(struct daemon_authority *authority,
+                               const struct daemon_end *end);
 
 /* Records below this index have been had by every sink, for good: nothing else may be pruned.
  * UINT64_MAX without sinks; 0 until the exporter has told. */

@@ -1,5 +1,7 @@
 #include "daemon/authority_state.h"
 
+#include <inttypes.h>
+
 static enum rc refuse(enum registry_right right, const char *why)
 {
     return fault(RC_DENIED, "%s: %s", registry_right_name(right), why);
@@ -14,7 +16,7 @@ enum rc daemon_authority_check_actor(struct store_txn *txn,
     struct registry_subject subject;
 
     request->actor = (struct registry_subject){ 0 };
-    request->denied = (struct policy_decision){ 0 };
+    request->denied = request->judged = (struct policy_decision){ 0 };
     request->shown = (struct registry_certificate){ 0 };
     if (!registry_right_passes(right, request->channel))
         return refuse(right, "not through this door");
@@ -51,11 +53,68 @@ static bool issues(enum registry_ask ask)
            ask == REGISTRY_ASK_OPERATOR_ADD || ask == REGISTRY_ASK_DOOR;
 }
 
+/* What the log says of who decided. */
+struct said {
+    uint64_t version;
+    uint32_t rule;
+    const char *reason;
+    struct buf text;
+};
+#define AUTO_SAID(name)                                                                        \
+    [[gnu::cleanup(said_clear)]] struct said name = { .text = BUF_MAX(2 * AUDIT_REASON_MAX) }
+
+static void said_clear(struct said *said)
+{
+    buf_clear(&said->text);
+}
+
+static uint32_t rule_of(const struct policy_decision *decision)
+{
+    return decision->by_rule ? decision->text_line : 0;
+}
+
+/* A version that the act is about has the field; a rule of another one is told in words. */
+static enum rc say_about(const struct daemon_authority_request *request, struct said *said)
+{
+    const struct policy_decision *judged = &request->judged;
+
+    said->version = request->answer.policy.version;
+    if (!judged->by_rule)
+        return RC_OK;
+    buf_addf(&said->text, "%s%sallowed by line %u of version %" PRIu64, said->reason,
+             *said->reason == '\0' ? "" : "; ", judged->text_line, judged->version);
+    return buf_text(&said->text, &said->reason);
+}
+
+/* What was neither denied by the policy nor done was not its decision. */
+static enum rc say(const struct daemon_authority_request *request, enum rc rc,
+                   struct said *said)
+{
+    uint64_t about = request->answer.policy.version;
+    const struct policy_decision *decision = rc == RC_DENIED ? &request->denied
+                                             : rc == RC_OK   ? &request->judged
+                                                             : NULL;
+
+    if (rc == RC_OK && about != 0 && about != request->judged.version)
+        return say_about(request, said);
+    said->version = about;
+    if (decision == NULL || decision->version == 0)
+        return RC_OK;
+    said->version = decision->version;
+    said->rule = rule_of(decision);
+    return RC_OK;
+}
+
 enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_request *request,
                                 enum rc rc, const char *reason)
 {
     const struct daemon_authority_audit *audit = &request->authority->setup.audit;
-    const bool is_judged = rc == RC_DENIED && request->denied.version != 0;
+    AUTO_SAID(said);
+
+    if (audit->append == NULL)
+        return RC_OK;
+    said.reason = reason;
+    TRY(say(request, rc, &said));
     const struct daemon_authority_event event = {
         .action = request->ended == NULL ? request->request.kind->name : "recover",
         .ask = request->ended != NULL ? (enum registry_ask)0
@@ -74,12 +133,12 @@ enum rc daemon_authority_record(struct store_txn *txn, struct daemon_authority_r
                                                    : request->question.id,
         .certificate = issues(request->ask) ? &request->row : &request->about,
         .token = request->question.token_id,
-        .policy_version = is_judged ? request->denied.version : request->answer.policy.version,
-        .rule = is_judged && request->denied.by_rule ? request->denied.text_line : 0,
+        .policy_version = said.version,
+        .rule = said.rule,
         .rc = rc,
-        .reason = reason,
+        .reason = said.reason,
         .now_ms = request->now_ms,
     };
 
-    return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
+    return audit->append(audit->with, txn, &event);
 }

@@ -209,10 +209,8 @@ static enum rc append(void *with, struct store_txn *txn,
         record.policy_version = event->policy_version;
     if (record.policy_version != 0)
         record.rule = event->rule;
-    text_add_escaped(&reason, bytes_of_text(event->reason));
-    record.reason = buf_bytes(&reason);
-    if (record.reason.len > AUDIT_REASON_MAX)
-        record.reason.len = AUDIT_REASON_MAX;
+    text_add_shown(&reason, bytes_of_text(event->reason));
+    record.reason = text_cut(buf_bytes(&reason), AUDIT_REASON_MAX);
     if (event->token.len > 0)
         TRY(append_token(book, txn, &record, event->token, event->rc));
     return audit_flood_add(book->flood, txn, &record, event->rc);

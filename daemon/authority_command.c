@@ -185,7 +185,8 @@ static void changed(struct store_job *job, enum rc rc)
         request->ask == REGISTRY_ASK_DEVICE_REVOKE_MANY ||
         (request->ask == REGISTRY_ASK_DEVICE_STATE &&
          request->question.state == REGISTRY_REVOKED))
-        daemon_authority_crl_want(request->authority, request->kind);
+        daemon_authority_crl_want(request->authority, request->kind,
+                                  request->question.preamble.correlation);
     if (request->ask == REGISTRY_ASK_POLICY_APPLY)
         daemon_authority_brought(request);
     daemon_authority_answer(request);

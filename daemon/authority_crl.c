@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "daemon/events.h"
 #include "pki/crl.h"
@@ -14,6 +15,9 @@
  * goes on the next. Its cost grows with its length, in every process that it goes through: so
  * the next one waits a second for each MiB of the last, and enrolments go on between them.
  *
+ * One that is due for a single act (a revocation, of however many) has that act's correlation
+ * id, in the log and in the signer's journal; any other has an id of its own.
+ *
  * What is longer than the signer takes is not made, and told as trouble.
  */
 enum { LOOK_EVERY_MS = 30000, REST_OCTETS_A_MS = 1024 * 1024 / 1000 };
@@ -23,11 +27,31 @@ struct making {
     struct daemon_authority *authority;
     struct daemon_authority_issuer *issuer;
     int64_t now_ms, last_ms; /* last_ms: when the registry's last one was made; 0: none */
-    bool crowded;            /* what has expired by now has no place either */
+    uint8_t correlation[REGISTRY_CORRELATION];
+    bool is_of_act; /* whose id that is */
+    bool crowded;   /* what has expired by now has no place either */
     struct pki_crl crl;
     struct pki_crl_list list;
     struct buf tbs, der;
 };
+
+static const uint8_t NO_ACT[REGISTRY_CORRELATION];
+
+static bool is_same(const uint8_t one[REGISTRY_CORRELATION],
+                    const uint8_t other[REGISTRY_CORRELATION])
+{
+    return bytes_equal((struct bytes){ one, REGISTRY_CORRELATION },
+                       (struct bytes){ other, REGISTRY_CORRELATION });
+}
+
+/* Due, for this act or another one besides; NULL: for none that is known. */
+static void want(struct daemon_authority_issuer *issuer, const uint8_t *act)
+{
+    bool alone = act != NULL && (!issuer->crl_due || is_same(issuer->crl_for, act));
+
+    memcpy(issuer->crl_for, alone ? act : NO_ACT, sizeof issuer->crl_for);
+    issuer->crl_due = true;
+}
 
 /* A signer that is away is told of by itself; what stays is for a person. */
 static void tell(struct daemon_authority *authority,
@@ -76,7 +100,7 @@ static void end(struct making *making, enum rc rc)
         if (issuer->crl_due)
             look_in(authority, rest_of(authority, issuer));
     } else {
-        issuer->crl_due = true;
+        want(issuer, making->is_of_act ? making->correlation : NULL);
         if (rc == RC_LIMIT) /* the next revocation changes nothing */
             issuer->crl_rest_ms = loop_now_ms(authority->setup.loop) + LOOK_EVERY_MS;
         if (authority->setup.log != NULL)
@@ -149,6 +173,7 @@ static enum rc put(struct store_txn *txn, struct store_job *job)
     const struct daemon_authority_audit *audit = &making->authority->setup.audit;
     struct daemon_authority_event event = { .action = "crl",
                                             .device = "",
+                                            .correlation = making->correlation,
                                             .now_ms = making->now_ms };
     AUTO_BUF(target, KEYS_NAME_MAX + 32);
     AUTO_BUF(reason, 128);
@@ -190,12 +215,25 @@ static void is_signed(void *with, enum rc rc, const struct keys_answers *answers
         end(making, rc);
 }
 
+static enum rc name(struct making *making)
+{
+    AUTO_SECRET(random);
+
+    if (making->is_of_act)
+        return RC_OK;
+    TRY(secret_make_random(&random, sizeof making->correlation));
+    memcpy(making->correlation, secret_bytes(&random).at, sizeof making->correlation);
+    return RC_OK;
+}
+
 static enum rc ask(struct making *making)
 {
     struct daemon_authority *authority = making->authority;
     struct keys_ask ask = { .count = 1 };
 
+    TRY(name(making));
     TRY(store_read(authority->setup.store, gather, making));
+    memcpy(ask.correlation, making->correlation, sizeof ask.correlation);
     memcpy(ask.key, making->issuer->key, sizeof ask.key);
     ask.items[0] = buf_bytes(&making->tbs);
     return keys_client_sign(authority->signer, KEYS_ASK_CRL, &ask, is_signed, making);
@@ -219,6 +257,8 @@ static enum rc make(struct daemon_authority *authority, struct daemon_authority_
     };
     making->tbs = BUF_MAX(settings->crl_most > 0 ? settings->crl_most : KEYS_CRL_MAX);
     making->der = BUF_MAX(REGISTRY_CRL_MAX);
+    memcpy(making->correlation, issuer->crl_for, sizeof making->correlation);
+    making->is_of_act = !is_same(making->correlation, NO_ACT);
     issuer->crl_under_way = true;
     issuer->crl_due = false;
     enum rc rc = ask(making);
@@ -256,12 +296,13 @@ enum rc daemon_authority_crl_start(struct daemon_authority *authority)
     return loop_arm(authority->setup.loop, &authority->crl_timer, LOOK_EVERY_MS);
 }
 
-void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind)
+void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind,
+                               const uint8_t *correlation)
 {
     struct daemon_authority_issuer *issuer = authority->issuer_of[kind];
 
     if (issuer == NULL)
         return;
-    issuer->crl_due = true;
+    want(issuer, correlation);
     look_in(authority, 0);
 }

@@ -132,7 +132,7 @@ static enum rc check(struct store_txn *txn, struct store_job *job)
     struct daemon_authority_request *request = daemon_authority_of(job);
 
     request->actor = (struct registry_subject){ 0 };
-    request->denied = (struct policy_decision){ 0 };
+    request->denied = request->judged = (struct policy_decision){ 0 };
     request->shown = (struct registry_certificate){ 0 };
     TRY(check_who(txn, request));
     if (request->ask == REGISTRY_ASK_OPERATOR_ADD && !request->knows)

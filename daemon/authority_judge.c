@@ -153,12 +153,21 @@ static enum rc ask(struct store_txn *txn, struct daemon_authority_request *reque
     return decided->allowed || !decided->by_rule ? RC_OK : deny(request, decided);
 }
 
+/* For the log: of several that it was asked, the last one that a rule decided. */
+static enum rc allow(struct daemon_authority_request *request,
+                     const struct policy_decision *decided)
+{
+    if (decided->by_rule || !request->judged.by_rule)
+        request->judged = *decided;
+    return RC_OK;
+}
+
 static enum rc demand(struct daemon_authority_request *request,
                       const struct policy_decision *decided)
 {
     bool demanded = request->authority->setup.settings.acts_by_policy;
 
-    return decided->allowed || !demanded ? RC_OK : deny(request, decided);
+    return decided->allowed || !demanded ? allow(request, decided) : deny(request, decided);
 }
 
 static enum rc judge(struct store_txn *txn, struct daemon_authority_request *request,
@@ -244,11 +253,13 @@ enum rc daemon_authority_judge_revocations(struct store_txn *txn,
                                            struct daemon_authority_request *request,
                                            struct bytes ids)
 {
+    const struct policy_decision judged = request->judged;
     struct reader r = READER(ids);
     char id[REGISTRY_ID_MAX + 1];
     enum rc rc = RC_OK;
 
     while ((rc = registry_ids_next(&r, id)) == RC_OK)
         TRY(daemon_authority_judge_revocation(txn, request, id));
+    request->judged = judged; /* that all of them be revoked: each has its own */
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }

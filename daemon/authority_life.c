@@ -44,6 +44,7 @@ static enum rc find_latest(const struct daemon_authority_book *book, struct stor
 struct beginning {
     struct daemon_authority_book *book;
     struct bytes in_force;
+    const char *former; /* or NULL */
 };
 
 static enum rc begin(struct store_txn *txn, void *with)
@@ -60,7 +61,9 @@ static enum rc begin(struct store_txn *txn, void *with)
     TRY(find_latest(book, txn, AUDIT_PROCESS_STOP, &stopped));
     stop.decision = AUDIT_FAILED;
     stop.reason = BYTES("found to have ended without a word: killed, or the machine went down");
-    if (started > stopped)
+    if (beginning->former != NULL)
+        stop.reason = bytes_of_text(beginning->former);
+    if (started > stopped || beginning->former != NULL)
         TRY(audit_log_append(book->log, txn, &stop, NULL));
     return audit_log_append(book->log, txn, &start, NULL);
 }
@@ -93,7 +96,7 @@ static enum rc look(struct loop_timer *timer)
         enum rc rc =
             store_write(life->store, tell_step, &(struct stepped){ life->book, &record });
         if (rc == RC_OK)
-            audit_step_told(&life->step, &record);
+            audit_step_told(&life->step);
         else if (rc == RC_IO || rc == RC_CORRUPT)
             return rc;
     }
@@ -112,16 +115,18 @@ enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
                                    struct store_txn *txn)
 {
     struct audit_query query = { .sources = 1u << AUDIT_FROM_AUTHORITY, .most = 1 };
-    struct audit_step step = { INT64_MIN, clock_monotonic_ms(book->clock) };
+    struct audit_step step;
+    int64_t wall_ms = INT64_MIN;
     AUTO_BUF(room, AUDIT_REASON_MAX);
     struct audit_record record;
     bool more = true;
 
-    while (more && step.wall_ms == INT64_MIN)
-        TRY(audit_log_list(book->log, txn, &query, note_wall, &step.wall_ms, &query.before,
-                           &more));
-    if (step.wall_ms < clock_wall_ms(book->clock) ||
-        !audit_step_find(&step, book->clock, &room, &record))
+    while (more && wall_ms == INT64_MIN)
+        TRY(audit_log_list(book->log, txn, &query, note_wall, &wall_ms, &query.before, &more));
+    if (wall_ms < clock_wall_ms(book->clock))
+        return RC_OK;
+    audit_step_resume(&step, book->clock, wall_ms);
+    if (!audit_step_find(&step, book->clock, &room, &record))
         return RC_OK;
     record.actor_kind = AUDIT_PROCESS;
     record.actor = SELF;
@@ -132,9 +137,10 @@ enum rc daemon_authority_life_look(const struct daemon_authority_book *book,
 
 enum rc daemon_authority_life_begin(struct daemon_authority_life *life,
                                     struct daemon_authority_book *book, struct store *store,
-                                    struct loop *loop, struct bytes in_force)
+                                    struct loop *loop, struct bytes in_force,
+                                    const char *former)
 {
-    TRY(store_write(store, begin, &(struct beginning){ book, in_force }));
+    TRY(store_write(store, begin, &(struct beginning){ book, in_force, former }));
     *life = (struct daemon_authority_life){ .book = book, .store = store, .loop = loop };
     life->timer.due = look;
     audit_step_start(&life->step, book->clock);
@@ -149,12 +155,12 @@ static enum rc end(struct store_txn *txn, void *with)
     return audit_log_append(book->log, txn, &stop, NULL);
 }
 
-void daemon_authority_life_end(struct daemon_authority_life *life)
+void daemon_authority_life_end(struct daemon_authority_life *life, bool in_order)
 {
     if (life->store == NULL)
         return;
     loop_disarm(&life->timer);
-    enum rc rc = store_write(life->store, end, life->book);
+    enum rc rc = in_order ? store_write(life->store, end, life->book) : RC_OK;
     (void)rc; /* the next life tells that this one ended */
     life->store = NULL;
 }

@@ -90,7 +90,8 @@ static enum rc begin_life(struct process *process)
     if (config->authority.acts == DAEMON_CONFIG_ACTS_POLICY)
         buf_addf(&text, "; acts: policy");
     return daemon_authority_life_begin(&process->life, &process->book, process->store,
-                                       daemon_child_loop(process->child), buf_bytes(&text));
+                                       daemon_child_loop(process->child), buf_bytes(&text),
+                                       daemon_child_former());
 }
 
 static enum rc read_witnesses(struct process *process)
@@ -211,6 +212,13 @@ static enum rc take_channels(struct process *process)
     return RC_OK;
 }
 
+static enum rc take_end(void *with, const struct daemon_end *end)
+{
+    struct process *process = with;
+
+    return daemon_authority_ended(process->authority, end);
+}
+
 static enum rc open_jail_serve(struct process *process)
 {
     TRY(open_registry(process));
@@ -218,6 +226,7 @@ static enum rc open_jail_serve(struct process *process)
     TRY(take_channels(process));
     TRY(jail(process));
     TRY(begin_life(process));
+    daemon_child_hear_ends(process->child, take_end);
     return daemon_child_serve(process->child, take_channel, process);
 }
 
@@ -238,7 +247,7 @@ int main(void)
     int code = rc == RC_OK ? run(&process) : daemon_child_end(NULL, rc);
 
     daemon_authority_free(process.authority);
-    daemon_authority_life_end(&process.life);
+    daemon_authority_life_end(&process.life, code == 0);
     daemon_authority_book_close(&process.book);
     store_close(process.store);
     own_close(&process.backups);

@@ -324,6 +324,7 @@ static enum rc approve(struct store_txn *txn, struct store_job *job)
         txn, request, registry_right_of(registry_act_get(request->proposal.act)->ask)));
     TRY(daemon_authority_judge_call(txn, request, registry_act_get(request->proposal.act)->ask,
                                     &asked));
+    TRY(registry_why_check(bytes_of_text(request->decides_why)));
     enum rc rc = find_act(request->proposal.act)->check(txn, request, &asked);
     if (rc != RC_OK)
         return fault_while(rc, "proposal %" PRIu64 " is stale", request->decides);
@@ -358,7 +359,8 @@ static void decided(struct store_job *job, enum rc rc)
         return;
     }
     if (request->acting == REGISTRY_ASK_DEVICE_REVOKE_MANY)
-        daemon_authority_crl_want(request->authority, REGISTRY_DEVICE);
+        daemon_authority_crl_want(request->authority, REGISTRY_DEVICE,
+                                  request->question.preamble.correlation);
     if (request->acting == REGISTRY_ASK_POLICY_APPLY)
         daemon_authority_brought(request);
     if (request->acting == REGISTRY_ASK_AUDIT_ERASE)

@@ -28,6 +28,10 @@ struct batch {
     size_t count;
     struct buf content, note;
     uint64_t size; /* of the note's tree */
+    /* Files that are something else stay so until the log has it. */
+    bool mend;
+    struct buf altered; /* the first one's name */
+    size_t altered_count;
 };
 
 struct daemon_authority_publisher {
@@ -53,22 +57,51 @@ struct daemon_authority_publisher {
 
 /* ---- The thread ---- */
 
-static enum rc write_batch(int dir, const struct batch *batch)
+static void note_altered(struct batch *batch, const struct audit_tile *tile)
+{
+    if (batch->altered_count++ > 0)
+        return;
+    if (tile != NULL)
+        audit_tile_write_path(tile, &batch->altered);
+    else
+        buf_addf(&batch->altered, "checkpoint");
+}
+
+/* A checkpoint is not published beside tiles that are not its own. */
+static enum rc write_note(int dir, struct batch *batch, struct bytes former)
+{
+    enum audit_tile_found found = AUDIT_TILE_ABSENT;
+
+    if (batch->note.len == 0 || (batch->altered_count > 0 && !batch->mend))
+        return RC_OK;
+    TRY(audit_tile_file_publish(dir, buf_bytes(&batch->note), former, batch->mend, &found));
+    if (found == AUDIT_TILE_ALTERED)
+        note_altered(batch, NULL);
+    return RC_OK;
+}
+
+static enum rc write_batch(int dir, struct batch *batch, struct bytes former)
 {
     struct bytes content = buf_bytes(&batch->content);
     size_t begin = 0;
 
+    batch->altered_count = 0;
+    buf_reset(&batch->altered);
     for (size_t i = 0; i < batch->count; i++) {
         struct bytes tile = { content.at + begin, batch->ends[i] - begin };
-        TRY(audit_tile_file_put(dir, &batch->tiles[i], tile, NULL));
+        enum audit_tile_found found = AUDIT_TILE_ABSENT;
+        TRY(audit_tile_file_put(dir, &batch->tiles[i], tile, batch->mend, &found));
+        if (found == AUDIT_TILE_ALTERED)
+            note_altered(batch, &batch->tiles[i]);
         begin = batch->ends[i];
     }
-    return batch->note.len == 0 ? RC_OK : audit_tile_file_publish(dir, buf_bytes(&batch->note));
+    return write_note(dir, batch, former);
 }
 
 static void do_batch(struct daemon_authority_publisher *publisher)
 {
-    enum rc rc = write_batch(publisher->dir, &publisher->batch);
+    /* What is shown is changed by the loop while no batch is out. */
+    enum rc rc = write_batch(publisher->dir, &publisher->batch, buf_bytes(&publisher->shown));
     struct bytes reason = bytes_of_text(rc == RC_OK ? "" : fault_text());
     size_t len =
         reason.len < sizeof publisher->reason ? reason.len : sizeof publisher->reason - 1;
@@ -121,6 +154,9 @@ static enum rc hand_over(struct daemon_authority_publisher *publisher)
 static void empty_batch(struct batch *batch)
 {
     batch->count = 0;
+    batch->mend = false;
+    batch->altered_count = 0;
+    buf_reset(&batch->altered);
     buf_reset(&batch->content);
     buf_reset(&batch->note);
 }
@@ -250,6 +286,37 @@ static enum rc publish_newest(struct daemon_authority_publisher *publisher)
     return publish_note(publisher, looking.size, buf_bytes(&note));
 }
 
+/* ---- What was altered ---- */
+
+static enum rc append_altered(struct store_txn *txn, void *with)
+{
+    const struct daemon_authority_publisher *publisher = with;
+    const struct daemon_authority *authority = publisher->authority;
+    const struct batch *batch = &publisher->batch;
+    AUTO_BUF(reason, AUDIT_REASON_MAX);
+
+    if (batch->altered_count > 1)
+        buf_addf(&reason, "%zu files, this and others: ", batch->altered_count);
+    buf_addf(&reason, "it was not what this log has");
+    const struct audit_record record = {
+        .action = AUDIT_LOG_PUBLISH,
+        .decision = AUDIT_FAILED,
+        .wall_ms = clock_wall_ms(authority->setup.clock),
+        .monotonic_ms = clock_monotonic_ms(authority->setup.clock),
+        .actor_kind = AUDIT_PROCESS,
+        .actor = BYTES("authority"),
+        .target = buf_bytes(&batch->altered),
+        .reason = buf_bytes(&reason),
+    };
+    return audit_log_append(authority->setup.audit.log, txn, &record, NULL);
+}
+
+/* Only then are they put right: what is not told is found once more. */
+static enum rc tell_altered(struct daemon_authority_publisher *publisher)
+{
+    return store_write(publisher->authority->setup.store, append_altered, publisher);
+}
+
 /* ---- Step by step: full tiles up to the newest checkpoint, then it ---- */
 
 static enum rc step(struct daemon_authority_publisher *publisher)
@@ -279,6 +346,22 @@ static void end_step(struct daemon_authority_publisher *publisher, enum rc rc)
         daemon_authority_trouble_begin(publisher->authority, DAEMON_AUTHORITY_TILES);
 }
 
+static enum rc mend_altered(struct daemon_authority_publisher *publisher)
+{
+    enum rc rc = tell_altered(publisher);
+
+    publisher->under_way = false;
+    if (rc == RC_IO || rc == RC_CORRUPT)
+        return rc;
+    if (rc == RC_OK) {
+        publisher->batch.mend = true;
+        rc = hand_over(publisher);
+    }
+    if (rc != RC_OK)
+        end_step(publisher, fault_while(rc, "published files were altered"));
+    return RC_OK;
+}
+
 static enum rc is_written(struct loop_watch *watch, unsigned ready)
 {
     struct daemon_authority_publisher *publisher =
@@ -296,6 +379,8 @@ static enum rc is_written(struct loop_watch *watch, unsigned ready)
         publisher->under_way = false;
         return RC_OK;
     }
+    if (batch->altered_count > 0 && !batch->mend)
+        return mend_altered(publisher);
     if (batch->note.len > 0)
         show(publisher, batch->size, buf_bytes(&batch->note));
     empty_batch(batch);
@@ -342,16 +427,31 @@ static enum rc is_ours(struct store_txn *txn, void *with)
     return bytes_equal(text, kept_text) ? RC_OK : fault(RC_NOT_FOUND, "another checkpoint");
 }
 
+/* Nobody shall see it for longer, whether there is room to tell or not. */
+static enum rc withdraw(struct daemon_authority_publisher *publisher)
+{
+    note_altered(&publisher->batch, NULL);
+    enum rc rc = tell_altered(publisher);
+    empty_batch(&publisher->batch);
+    if (rc == RC_IO || rc == RC_CORRUPT)
+        return rc;
+    if (rc != RC_OK)
+        end_step(publisher, fault_while(rc, "the published checkpoint was altered"));
+    return audit_tile_file_withdraw(publisher->dir);
+}
+
 static enum rc begin(struct daemon_authority_publisher *publisher)
 {
     AUTO_BUF(note, AUDIT_NOTE_MAX);
     struct beginning beginning = { .publisher = publisher };
 
-    if (audit_tile_file_published(publisher->dir, &note) != RC_OK || note.broken)
-        return audit_tile_file_withdraw(publisher->dir);
+    enum rc rc = audit_tile_file_published(publisher->dir, &note);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
     beginning.note = buf_bytes(&note);
-    if (store_read(publisher->authority->setup.store, is_ours, &beginning) != RC_OK)
-        return audit_tile_file_withdraw(publisher->dir);
+    if (rc != RC_OK || note.broken ||
+        store_read(publisher->authority->setup.store, is_ours, &beginning) != RC_OK)
+        return withdraw(publisher);
     show(publisher, beginning.size, beginning.note);
     return RC_OK;
 }
@@ -394,6 +494,7 @@ enum rc daemon_authority_publish_start(struct daemon_authority *authority)
     made->event = -1;
     made->batch.content = BUF_MAX(BATCH_BYTES);
     made->batch.note = BUF_MAX(AUDIT_NOTE_MAX);
+    made->batch.altered = BUF_MAX(AUDIT_TILE_PATH_MAX);
     made->shown = BUF_MAX(AUDIT_NOTE_MAX);
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->work, NULL);
@@ -421,6 +522,7 @@ void daemon_authority_publish_stop(struct daemon_authority *authority)
     pthread_mutex_destroy(&publisher->lock);
     buf_clear(&publisher->batch.content);
     buf_clear(&publisher->batch.note);
+    buf_clear(&publisher->batch.altered);
     buf_clear(&publisher->shown);
     free(publisher);
     authority->publisher = NULL;

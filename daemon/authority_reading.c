@@ -124,6 +124,8 @@ static enum rc tell(struct store_txn *txn, struct daemon_authority *authority,
         .shown = reading->shown.serial_len == 0 ? NULL : &reading->shown,
         .target = reading->target,
         .device = reading->device,
+        .policy_version = reading->policy_version,
+        .rule = reading->rule,
         .now_ms = reading->counted.first_ms,
         .reason = reading->ask == REGISTRY_ASK_AUDIT_WATCH ? "asked again, further on"
                                                            : "further pages of one request",
@@ -288,11 +290,28 @@ void daemon_authority_reading_remember(struct daemon_authority_request *request)
         remember_follower(reading, request);
 }
 
+/* One record names one rule: of what several allowed, none. */
+static void note_rule(struct daemon_authority_reading *reading,
+                      const struct policy_decision *judged)
+{
+    uint32_t rule = judged->by_rule ? judged->text_line : 0;
+
+    if (reading->counted.count == 0) {
+        reading->policy_version = judged->version;
+        reading->rule = rule;
+    }
+    if (reading->policy_version != judged->version || reading->rule != rule) {
+        reading->policy_version = 0;
+        reading->rule = 0;
+    }
+}
+
 void daemon_authority_reading_count(struct daemon_authority_request *request)
 {
     struct daemon_authority_reading *reading = place_of(request);
     struct audit_aggregate_part *counted = &reading->counted;
 
+    note_rule(reading, &request->judged);
     if (counted->count == 0)
         counted->first_ms = request->now_ms;
     if (counted->last_ms < request->now_ms)

@@ -62,6 +62,7 @@ static enum rc revoke_one(struct store_txn *txn, struct daemon_authority_request
                           const char *why, enum registry_outcome *outcome)
 {
     daemon_authority_aim(request, registry_kind_name(REGISTRY_DEVICE), request->id);
+    TRY(daemon_authority_judge_revocation(txn, request, request->id));
     enum rc rc =
         daemon_authority_revoke(txn, request, REGISTRY_DEVICE, bytes_of_text(request->id), why);
 
@@ -77,6 +78,7 @@ static enum rc revoke_one(struct store_txn *txn, struct daemon_authority_request
 static enum rc revoke_each(struct store_txn *txn, struct daemon_authority_request *request,
                            const char *why)
 {
+    const struct policy_decision judged = request->judged;
     struct reader ids = READER(request->question.ids);
     uint64_t counts[REGISTRY_OUTCOMES] = { 0 };
     enum registry_outcome outcome = REGISTRY_OUTCOME_UNKNOWN;
@@ -85,6 +87,7 @@ static enum rc revoke_each(struct store_txn *txn, struct daemon_authority_reques
     buf_reset(&request->list);
     while ((rc = registry_ids_next(&ids, request->id)) == RC_OK) {
         TRY(revoke_one(txn, request, why, &outcome));
+        request->judged = judged;
         buf_add_u8(&request->list, (uint8_t)outcome);
         counts[outcome]++;
     }
@@ -128,7 +131,6 @@ enum rc daemon_authority_revoke_many(struct store_txn *txn,
 
     if (request->question.ids.len == 0)
         return fault(RC_MALFORMED, "devices: none is named");
-    TRY(daemon_authority_judge_revocations(txn, request, request->question.ids));
     say_why(request, &text);
     TRY(buf_text(&text, &why));
     request->as = AUDIT_DEVICE_REVOKE;

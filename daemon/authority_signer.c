@@ -18,65 +18,12 @@ static void note(struct daemon_authority *authority, enum daemon_event event, en
         log_fault(authority->setup.log, event, rc);
 }
 
-/* ---- What the log says of its life, as we see it ---- */
-
-struct life {
-    const struct daemon_authority *authority;
-    const char *process, *reason;
-    bool serves;
-    enum rc rc; /* why it is not used */
-};
-
-static enum rc tell_life(struct store_txn *txn, void *with)
-{
-    const struct life *life = with;
-    const struct daemon_authority_audit *audit = &life->authority->setup.audit;
-    const struct daemon_authority_event event = {
-        .action = life->serves ? "process serves" : "process gone",
-        .process = life->process,
-        .target = life->process,
-        .device = "",
-        .rc = life->rc,
-        .reason = life->reason,
-        .now_ms = clock_wall_ms(life->authority->setup.clock),
-    };
-
-    return audit->append == NULL ? RC_OK : audit->append(audit->with, txn, &event);
-}
-
-/* That there is no room for it stops nothing: what these do has records of its own. */
-static void tell_of(struct daemon_authority *authority, const struct life *life)
-{
-    enum rc rc = store_write(authority->setup.store, tell_life, (void *)(uintptr_t)life);
-
-    if (rc != RC_OK)
-        note(authority,
-             strcmp(life->process, "signer") == 0 ? DAEMON_EVENT_AUTHORITY_SIGNER_GONE
-                                                  : DAEMON_EVENT_AUTHORITY_DOOR_GONE,
-             rc);
-}
-
-void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
-                                bool serves, const char *reason)
-{
-    tell_of(authority, &(struct life){ authority, process, reason, serves, RC_OK });
-}
-
-static void tell(struct daemon_authority *authority)
-{
-    daemon_authority_tell_life(authority, "signer", authority->issues,
-                               authority->issues ? "its journal is read"
-                                                 : "its channel closed");
-}
-
-/* That it went away is touchmarkd's business; anything else is a person's. */
+/* That it went away is touchmarkd's business, which also tells how it ended; anything else is a
+ * person's. */
 static void detach(struct daemon_authority *authority, enum rc rc)
 {
     note(authority, DAEMON_EVENT_AUTHORITY_SIGNER_GONE, rc);
-    if (authority->issues) {
-        authority->issues = false;
-        tell(authority);
-    }
+    authority->issues = false;
     if (rc != RC_CLOSED)
         daemon_authority_trouble_begin(authority, DAEMON_AUTHORITY_SIGNER);
 }
@@ -91,7 +38,7 @@ static void distrust(struct daemon_authority *authority, enum rc rc)
     buf_addf(&why, "%s", fault_text());
     detach(authority, rc);
     if (rc == RC_CORRUPT && buf_text(&why, &text) == RC_OK)
-        tell_of(authority, &(struct life){ authority, "signer", text, true, RC_CORRUPT });
+        daemon_authority_tell_start(authority, "signer", RC_CORRUPT, text);
 }
 
 /* ---- Issuers ---- */
@@ -326,7 +273,7 @@ static void tell_found(struct daemon_authority *authority, const struct replay *
 static void want_crls(struct daemon_authority *authority)
 {
     for (unsigned kind = REGISTRY_DEVICE; kind < DAEMON_AUTHORITY_KINDS; kind++)
-        daemon_authority_crl_want(authority, (enum registry_kind)kind);
+        daemon_authority_crl_want(authority, (enum registry_kind)kind, NULL);
 }
 
 static enum rc read_on(struct daemon_authority *authority);
@@ -385,7 +332,7 @@ enum rc daemon_authority_replay(struct daemon_authority *authority, uint64_t mos
 static void begin_to_issue(struct daemon_authority *authority)
 {
     authority->issues = true;
-    tell(authority);
+    daemon_authority_tell_start(authority, "signer", RC_OK, "its journal is read");
     if (authority->walk.refusals < authority->replayed)
         authority->walk.refusals = authority->replayed;
     daemon_authority_trouble_end(authority, DAEMON_AUTHORITY_SIGNER);

@@ -3,6 +3,7 @@
 
 #include "audit/checkpoint.h"
 #include "daemon/authority.h"
+#include "daemon/authority_ends.h"
 #include "integration/report.h"
 #include "keys/client.h"
 #include "pki/certificate.h"
@@ -32,7 +33,9 @@ struct daemon_authority_reading {
     char target[DAEMON_AUTHORITY_TARGET_MAX], device[REGISTRY_ID_MAX + 1];
     struct audit_aggregate_part counted; /* and not told yet */
     bool overdue;                        /* what was counted could not be told */
-    bool wanted, telling; /* its place is needed; it is in the job that is under way */
+    uint64_t policy_version; /* that allowed all that was counted; 0: none, or several */
+    uint32_t rule;           /* likewise */
+    bool wanted, telling;    /* its place is needed; it is in the job that is under way */
     /* Of AUDIT_WATCH; the loop's clock. */
     struct buf filter; /* the query's octets */
     uint64_t from;     /* the record says that all from here on is read */
@@ -46,8 +49,9 @@ struct daemon_authority_issuer {
     uint8_t key_hash[32], name_hash[32];
     struct pki_certificate certificate;
     bool crl_due, crl_under_way;
-    int64_t crl_ms;      /* when its CRL was made; 0: not in this life */
-    int64_t crl_rest_ms; /* the next one not before; the loop's clock */
+    uint8_t crl_for[REGISTRY_CORRELATION]; /* by one act alone; or zeros */
+    int64_t crl_ms;                        /* when its CRL was made; 0: not in this life */
+    int64_t crl_rest_ms;                   /* the next one not before; the loop's clock */
 };
 
 struct daemon_authority_door {
@@ -174,6 +178,7 @@ struct daemon_authority {
 
     struct keys_client *signer;
     bool issues;
+    struct daemon_authority_starts starts; /* of it, and of the exporter */
     uint64_t replayed; /* of the signer's journal: all certificates up to here are known */
     struct journal_head vouched; /* of it, too: by the newest checkpoint; read when attaching */
     unsigned signing; /* certificates that the signer was asked for and did not answer yet */
@@ -242,6 +247,7 @@ struct daemon_authority_request {
     enum registry_ask acting;          /* what an approved proposal does; 0: none */
     struct registry_certificate about; /* that a command is about */
     struct policy_decision denied;     /* version 0: no rule denied it */
+    struct policy_decision judged;     /* what it said to what is done; version 0: not asked */
 
     /* A policy */
     struct registry_name name; /* of the one that is approved */
@@ -514,9 +520,6 @@ void daemon_authority_trouble_end(struct daemon_authority *authority,
 
 /* ---- authority_signer.c ---- */
 
-/* That a process which has no way to write to the log serves, or went, as we see it. */
-void daemon_authority_tell_life(struct daemon_authority *authority, const char *process,
-                                bool serves, const char *reason);
 /* RC_NOT_FOUND */
 enum rc daemon_authority_find_key(const struct keys_list *list, const char *name,
                                   struct keys_listed *key);
@@ -591,5 +594,6 @@ enum rc daemon_authority_recover_keep(struct daemon_authority_request *request);
 
 /* ---- authority_crl.c ---- */
 enum rc daemon_authority_crl_start(struct daemon_authority *authority);
-/* The CRL of what signs for this kind is out of date. */
-void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind);
+/* The CRL of what signs for this kind is out of date, by the act of this id; NULL: by many. */
+void daemon_authority_crl_want(struct daemon_authority *authority, enum registry_kind kind,
+                               const uint8_t *correlation);

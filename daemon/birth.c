@@ -120,29 +120,34 @@ static enum rc add_standard(const struct daemon_plan *plan, struct given *given,
     return RC_OK;
 }
 
-static enum rc spawn(const struct daemon_plan *plan, size_t place, const struct given *given,
-                     pid_t *pid)
+static enum rc spawn(const struct daemon_plan *plan, size_t place, const char *former,
+                     const struct given *given, pid_t *pid)
 {
     AUTO_BUF(path, PATH_BYTES_MAX);
     AUTO_BUF(names, NAMES_MAX + 32);
+    AUTO_BUF(ended, NAMES_MAX);
     const struct daemon_process *row = &plan->table->processes[place];
     struct daemon_spawn what = { .name = row->name,
                                  .fds = given->fds,
                                  .fd_count = given->count,
                                  .user = plan->users[place] };
-    const char *environment[3] = { "PATH=/usr/bin:/bin" };
+    const char *environment[4] = { "PATH=/usr/bin:/bin" };
     struct bytes listed;
 
     TRY(buf_done(&given->names, &listed));
     buf_addf(&names, "TOUCHMARK_DESCRIPTORS=%.*s", BYTES_FMT(listed));
     buf_addf(&path, "%s/%s", plan->folder, row->program);
     TRY(buf_text(&names, &environment[1]));
+    buf_addf(&ended, "TOUCHMARK_FORMER=%s", former);
+    if (*former != '\0')
+        TRY(buf_text(&ended, &environment[2]));
     TRY(buf_text(&path, &what.path));
     what.environment = environment;
     return daemon_spawn_start(&what, pid);
 }
 
-enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, pid_t *pid, int *control)
+enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, const char *former,
+                          pid_t *pid, int *control)
 {
     const struct daemon_process *row = &birth->plan->table->processes[place];
     [[gnu::cleanup(release)]] struct given given = { .names = BUF_MAX(NAMES_MAX) };
@@ -156,7 +161,7 @@ enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, pid_t *pid, 
         else
             TRY(add_supplies(birth->plan, row->name, each->name, &given));
     }
-    TRY(spawn(birth->plan, place, &given, pid));
+    TRY(spawn(birth->plan, place, former, &given, pid));
     *control = TAKE_FD(ours);
     return RC_OK;
 }

@@ -22,6 +22,7 @@ enum rc daemon_birth_open(const struct daemon_plan *plan,
 void daemon_birth_close(struct daemon_birth *birth);
 
 /* Start the process at this place of the table; failures as daemon_spawn_start(). *control is
- * our end of its control link, the caller's. */
-enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, pid_t *pid, int *control);
+ * our end of its control link, the caller's. former: how its former life failed, or "". */
+enum rc daemon_birth_give(struct daemon_birth *birth, size_t place, const char *former,
+                          pid_t *pid, int *control);
 void daemon_birth_forget(struct daemon_birth *birth, const char *process);

@@ -68,14 +68,15 @@ static void on_told(void *with, enum broker_door_event event, const char *what,
         log_write(log, EVENTS[event], LOG_TEXT_FIELD("text", text));
 }
 
-static void on_stream(void *with, int stream, bool plain, const struct broker_peer *peer)
+static void on_stream(void *with, int stream, bool plain, const struct broker_peer *peer,
+                      struct broker_octets *octets)
 {
     struct process *process = with;
     unsigned services = API_PUBLIC;
 
     if (!plain)
         services |= is_device_door(process) ? API_EST : API_EST | API_OPERATORS;
-    enum rc rc = api_adopt(process->api, stream, services, peer);
+    enum rc rc = api_adopt(process->api, stream, services, peer, octets);
     if (rc == RC_OK)
         return;
     log_fault(daemon_child_log(process->child), DAEMON_EVENT_DOOR_STREAM_LOST, rc);
@@ -129,7 +130,10 @@ static enum rc open_pending(struct process *process)
         .bytes_most = PENDING_LEAST + process->connections * PENDING_OF_CONNECTION,
     };
 
-    return audit_pending_open(&setup, &process->pending, &process->found);
+    TRY(audit_pending_open(&setup, &process->pending, &process->found));
+    if (daemon_child_former() != NULL) /* touchmarkd tells the authority how that one ended */
+        process->found.killed = false;
+    return RC_OK;
 }
 
 static enum rc open_disk(struct process *process)
@@ -355,6 +359,8 @@ int main(int argc, char **argv)
     process.config = is_device_door(&process) ? &config->device_door : &config->operator_door;
     rc = open_jail_serve(&process);
     int code = rc == RC_OK ? 0 : daemon_child_refuse(process.child, rc, EX_TEMPFAIL);
+    if (code != 0 && process.door != NULL)
+        broker_door_fails(process.door);
     close_all(&process);
     return code;
 }

@@ -21,6 +21,7 @@ struct daemon_child {
     struct link_server *control;
     struct loop_signal stop;
     enum rc (*peer)(void *with, const char *name, int fd);
+    enum rc (*ended)(void *with, const struct daemon_end *end);
     void *with;
     const char *names[LOOSE_MAX]; /* of descriptor DAEMON_FD_FIRST + n; NULL once taken */
     size_t name_count;
@@ -94,6 +95,16 @@ static enum rc take_peer(struct daemon_child *child, const struct link_request *
     return child->peer(child->with, name, request->fd);
 }
 
+static enum rc take_end(const struct daemon_child *child, struct bytes body)
+{
+    struct daemon_end end;
+
+    if (child->ended == NULL)
+        return fault(RC_DENIED, "how others end is not told to this process");
+    TRY(daemon_end_read(body, &end));
+    return child->ended(child->with, &end);
+}
+
 static enum rc on_control(void *with, const struct link_request *request)
 {
     struct daemon_child *child = with;
@@ -101,6 +112,8 @@ static enum rc on_control(void *with, const struct link_request *request)
 
     if (request->kind->kind == DAEMON_CONTROL_PEER)
         rc = take_peer(child, request);
+    else if (request->kind->kind == DAEMON_CONTROL_ENDED)
+        rc = take_end(child, request->body);
     link_answer(request, rc, rc == RC_OK ? BYTES("") : bytes_of_text(fault_text()), -1);
     return RC_OK;
 }
@@ -229,6 +242,17 @@ enum rc daemon_child_serve(struct daemon_child *child,
     child->peer = peer;
     child->with = with;
     return loop_run(child->loop);
+}
+
+void daemon_child_hear_ends(struct daemon_child *child,
+                            enum rc (*ended)(void *with, const struct daemon_end *end))
+{
+    child->ended = ended;
+}
+
+const char *daemon_child_former(void)
+{
+    return getenv("TOUCHMARK_FORMER");
 }
 
 int daemon_child_end(struct daemon_child *child, enum rc rc)

@@ -54,6 +54,14 @@ enum rc daemon_child_jail(struct daemon_child *child, const struct sandbox *jail
  */
 enum rc daemon_child_serve(struct daemon_child *child,
                            enum rc (*peer)(void *with, const char *name, int fd), void *with);
+/* Before that: ended is called when another process has ended, and is to make that durable.
+ * Without it touchmarkd is refused. */
+struct daemon_end;
+void daemon_child_hear_ends(struct daemon_child *child,
+                            enum rc (*ended)(void *with, const struct daemon_end *end));
+/* How this process's former life ended, if it was killed or failed, as touchmarkd saw it; else
+ * NULL, also of a life under another touchmarkd. */
+const char *daemon_child_former(void);
 
 /* Log why, if rc says that it failed, and give the code for main() to return: 0, 78 when
  * daemon_child_open() failed for its settings (child is NULL then, and it has said why), else

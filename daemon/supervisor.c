@@ -2,6 +2,7 @@
 
 #include "daemon/birth.h"
 #include "daemon/control.h"
+#include "daemon/ends.h"
 #include "daemon/events.h"
 
 #include <assert.h>
@@ -14,6 +15,9 @@
 /* A child that has lost its control link could not be stopped politely: it ends by itself, or
  * is killed after this. */
 enum { END_GRACE_MS = 2000 };
+
+/* Who writes the audit log. */
+static const char LISTENER[] = "authority";
 
 /* Named for what it waits for. */
 enum state {
@@ -32,6 +36,9 @@ struct process {
     pid_t pid; /* 0: none */
     struct link *control;
     int64_t serves_since_ms, wait_ms;
+    /* Of the lives since it last served: the first that failed and the last, and how many. */
+    struct daemon_end failed_first, failed_last;
+    unsigned failures;
 };
 
 struct daemon_supervisor {
@@ -42,6 +49,7 @@ struct daemon_supervisor {
     struct log *log;
     const struct daemon_plan *plan;
     struct daemon_birth birth;
+    struct daemon_ends ends;
     struct process processes[DAEMON_PROCESSES_MAX];
     size_t count;
     bool was_ready, stopping;
@@ -66,13 +74,18 @@ static void ask_to_end(struct process *process)
     link_close(TAKE(process->control));
 }
 
-/* The last of the living is asked; when it is gone, the one before it. */
+static bool listens(const struct process *process)
+{
+    return strcmp(process->row->name, LISTENER) == 0;
+}
+
+/* The last of the living is asked; when it is gone, and its end is told, the one before it. */
 static void stop_next(struct daemon_supervisor *s)
 {
     for (size_t i = s->count; i-- > 0;) {
         struct process *process = &s->processes[i];
         if (process->pid > 0) {
-            if (process->state != WAITS_FOR_END)
+            if (process->state != WAITS_FOR_END && !(listens(process) && s->ends.on_its_way))
                 ask_to_end(process);
             return;
         }
@@ -191,8 +204,10 @@ static void on_began(void *with, const struct link_reply *reply)
         return;
     process->state = SERVES;
     process->serves_since_ms = loop_now_ms(s->loop);
+    process->failures = 0;
     loop_disarm(&process->timer);
     log_write(s->log, DAEMON_EVENT_PROCESS_READY, LOG_TEXT_FIELD("child", process->row->name));
+    daemon_ends_tell(&s->ends);
     if (!s->stopping && start_next(s) != RC_OK) {
         log_fault(s->log, DAEMON_EVENT_SUPERVISOR_FAILED, RC_IO);
         (void)!stop_all(s, "the loop failed", EX_SOFTWARE);
@@ -251,12 +266,28 @@ static enum rc watch_over(struct process *process, int control)
     return loop_arm(s->loop, &process->timer, s->plan->ready_within_ms);
 }
 
+/* "" if its former life did not fail. */
+static const char *say_former(const struct process *process, struct buf *text)
+{
+    const char *said = "";
+
+    if (process->failures > 0)
+        daemon_end_say(&process->failed_first, text);
+    if (process->failures > 1) {
+        buf_addf(text, "; %u more ended before they served, the last: ", process->failures - 1);
+        daemon_end_say(&process->failed_last, text);
+    }
+    return buf_text(text, &said) == RC_OK ? said : "";
+}
+
 static enum rc start(struct process *process)
 {
     struct daemon_supervisor *s = process->of;
     size_t place = (size_t)(process - s->processes);
     int control = -1;
-    enum rc rc = daemon_birth_give(&s->birth, place, &process->pid, &control);
+    AUTO_BUF(former, 256);
+    enum rc rc = daemon_birth_give(&s->birth, place, say_former(process, &former),
+                                   &process->pid, &control);
 
     if (rc != RC_OK) {
         log_fault(s->log, DAEMON_EVENT_PROCESS_NOT_STARTED, rc);
@@ -287,6 +318,44 @@ static void log_end(const struct process *process, int status)
                   LOG_NUMBER_FIELD("code", WEXITSTATUS(status)));
 }
 
+static struct link *listener(void *with)
+{
+    struct daemon_supervisor *s = with;
+    size_t place = daemon_table_find(s->plan->table, LISTENER);
+
+    return place < s->count && s->processes[place].state == SERVES ? s->processes[place].control
+                                                                   : NULL;
+}
+
+static void rests(void *with)
+{
+    struct daemon_supervisor *s = with;
+
+    if (s->stopping)
+        stop_next(s);
+}
+
+/* The listener's own end is told to its next life as that is born. */
+static void tell_end(struct process *process, int status)
+{
+    struct daemon_supervisor *s = process->of;
+    const struct clock clock = clock_system();
+    struct daemon_end end =
+        daemon_end_of(process->row->name, status, process->state == WAITS_FOR_END);
+
+    end.pid = (uint32_t)process->pid;
+    end.wall_ms = clock_wall_ms(&clock);
+    if (end.killed || end.code != 0) {
+        process->failed_last = end;
+        if (process->failures++ == 0)
+            process->failed_first = end;
+    }
+    if (listens(process))
+        return;
+    daemon_ends_add(&s->ends, &end);
+    daemon_ends_tell(&s->ends);
+}
+
 static bool logs_in(const struct process *process)
 {
     for (size_t i = 0; i < process->row->descriptor_count; i++)
@@ -314,6 +383,7 @@ static enum rc on_end(struct process *process, int status)
                 loop_now_ms(s->loop) - process->serves_since_ms >= s->plan->calm_ms;
 
     log_end(process, status);
+    tell_end(process, status);
     ask_to_end(process);
     process->pid = 0;
     daemon_birth_forget(&s->birth, process->row->name);
@@ -399,6 +469,9 @@ enum rc daemon_supervisor_open(struct loop *loop, struct log *log,
     made->count = plan->table->process_count;
     made->stop_timer.due = force;
     made->watchdog.due = on_watchdog;
+    made->ends = (struct daemon_ends){
+        .loop = loop, .listener = listener, .rests = rests, .with = made
+    };
     made->signals.received = on_signal;
     for (size_t i = 0; i < made->count; i++)
         made->processes[i] = (struct process){ .timer.due = on_due,
@@ -425,6 +498,7 @@ void daemon_supervisor_free(struct daemon_supervisor *supervisor)
     }
     loop_disarm(&supervisor->stop_timer);
     loop_disarm(&supervisor->watchdog);
+    daemon_ends_stop(&supervisor->ends);
     loop_remove(&supervisor->signals.watch);
     daemon_birth_close(&supervisor->birth);
     free(supervisor);

@@ -21,7 +21,7 @@ PROCESS, ERASE, HOLD, PRUNE = 4, 10, 11, 12  # a kind of actor; actions, and wha
 DONE = {ERASE: re.compile(f"done: {NUMBER} records".encode()), PRUNE: re.compile(f"{NUMBER} records".encode())}
 # audit-record.md, "Actions": all of them, by what else they may have: C fields 7 to 10, P 15, A 16
 ACTIONS = {int(action): may for may, actions in {
-    "C": "5 8 43", "CA": "44 47 48 100", "CP": "103", "CPA": "20 24 40 41 42 45 60 61 64 101", "": "1 2 3 4 7 9 12 13 14 46 89",
+    "C": "5 8 43", "CA": "44 47 48 100", "CP": "103", "CPA": "20 24 40 41 42 45 60 61 64 101", "": "1 2 3 4 7 9 12 13 14 15 46 89",
     "PA": "6 10 11 22 23 25 26 62 63 80 81 82 83 84 85 86 87 88 102 104 105 106 107 108 109 110"
 }.items() for action in actions.split()}
 # "Body": of each tag, from 0, the least and greatest length, and t: text, b: octets, C, P, A: only of such actions

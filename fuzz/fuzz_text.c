@@ -67,6 +67,9 @@ static void try_escape(struct bytes text)
 
     text_add_escaped(&escaped, text);
     assert(text_is_printable(buf_bytes(&escaped)));
+    buf_reset(&escaped);
+    text_add_shown(&escaped, text);
+    assert(text_is_utf8(buf_bytes(&escaped)));
     assert(!text_is_printable(text) || text_is_utf8(text));
 }
 

@@ -15,11 +15,12 @@ enum {
     NETWORK_ACTIVITY = 4001,
     APPLICATION_LIFECYCLE = 6002,
     API_ACTIVITY = 6003,
-    CLASS = 1000, /* class_uid = category_uid * 1000 + number */
+    IDENTITY_AND_ACCESS = 3, /* category */
+    CLASS = 1000,            /* class_uid = category_uid * 1000 + number */
 };
 enum { OTHER = 99 };
 enum { ID_TARGET_MAX = AUDIT_ID_MAX + 32 };
-enum { INFORMATIONAL = 1, LOW = 2, MEDIUM = 3 };
+enum { INFORMATIONAL = 1, LOW = 2, MEDIUM = 3, HIGH = 4 };
 enum { NETWORK_OPEN = 1, NETWORK_FAIL = 4, NETWORK_REFUSE = 5 };
 
 /* clang-format off */
@@ -38,6 +39,7 @@ static const struct integration_ocsf_row ROWS[] = {
     { AUDIT_LOG_PRUNE, API_ACTIVITY, 4, INFORMATIONAL, "Delete", NULL },
     { AUDIT_LOG_COSIGN, API_ACTIVITY, OTHER, INFORMATIONAL, "Cosign", NULL },
     { AUDIT_LOG_EXPORT, API_ACTIVITY, OTHER, INFORMATIONAL, "Export", NULL },
+    { AUDIT_LOG_PUBLISH, BASE_EVENT, OTHER, HIGH, "Publish", NULL },
     { AUDIT_DEVICE_ADD, ENTITY_MANAGEMENT, 1, INFORMATIONAL, "Create", "device" },
     { AUDIT_DEVICE_SUSPEND, ENTITY_MANAGEMENT, 12, LOW, "Suspend", "device" },
     { AUDIT_DEVICE_RESUME, ENTITY_MANAGEMENT, 13, LOW, "Resume", "device" },
@@ -166,6 +168,7 @@ static json_t *endpoint(const struct audit_record *record)
     return json;
 }
 
+/* The type has the caption of its number, where that has one. */
 static json_t *user(const char *type, unsigned type_id, struct bytes id,
                     struct bytes credential)
 {
@@ -183,14 +186,20 @@ static json_t *user(const char *type, unsigned type_id, struct bytes id,
 
 static json_t *acting_user(const struct audit_record *record)
 {
-    static const unsigned TYPES[] = { [AUDIT_NOBODY] = 0,
-                                      [AUDIT_DEVICE] = OTHER,
-                                      [AUDIT_OPERATOR] = 1, /* User */
-                                      [AUDIT_LINE] = OTHER,
-                                      [AUDIT_PROCESS] = 3 /* System */ };
+    static const struct {
+        unsigned id;
+        const char *caption; /* NULL: our own word */
+    } TYPES[] = { [AUDIT_NOBODY] = { 0, "Unknown" },
+                  [AUDIT_DEVICE] = { OTHER, NULL },
+                  [AUDIT_OPERATOR] = { 1, "User" },
+                  [AUDIT_LINE] = { OTHER, NULL },
+                  [AUDIT_PROCESS] = { 3, "System" } };
+    const char *caption = TYPES[record->actor_kind].caption;
 
-    return user(audit_actor_kind_name(record->actor_kind), TYPES[record->actor_kind],
-                record->actor, record->actor_certificate.fingerprint);
+    if (caption == NULL)
+        caption = audit_actor_kind_name(record->actor_kind);
+    return user(caption, TYPES[record->actor_kind].id, record->actor,
+                record->actor_certificate.fingerprint);
 }
 
 static json_t *actor(const struct audit_record *record)
@@ -310,6 +319,14 @@ static void set_application(json_t *json, const struct audit_record *record)
     set(json, "app", app);
 }
 
+/* The base event and Application Lifecycle have no place for one. */
+static bool has_endpoint(const struct audit_record *record, unsigned class_uid)
+{
+    if (class_uid == NETWORK_ACTIVITY || class_uid == API_ACTIVITY)
+        return true;
+    return record->peer.len > 0 && class_uid / CLASS == IDENTITY_AND_ACCESS;
+}
+
 static void set_class(json_t *json, const struct audit_record *record, unsigned class_uid,
                       const char *type)
 {
@@ -317,17 +334,17 @@ static void set_class(json_t *json, const struct audit_record *record, unsigned 
         set_api(json, record);
         return;
     }
-    if (record->peer.len > 0 || class_uid == NETWORK_ACTIVITY)
+    if (has_endpoint(record, class_uid))
         set(json, "src_endpoint", endpoint(record));
     if (class_uid == NETWORK_ACTIVITY) {
-        if (record->tls.len > 0)
+        if (record->tls.len > 0 && *record->tls.at != ' ')
             set(json, "tls", tls(record));
         return;
     }
     if (class_uid == AUTHENTICATION)
         set_authentication(json, record);
     if (class_uid == ACCOUNT_CHANGE)
-        set(json, "user", user("operator", 1, target_id(record), BYTES("")));
+        set(json, "user", user("User", 1, target_id(record), BYTES("")));
     if (class_uid == ENTITY_MANAGEMENT)
         set(json, "entity", entity(record, type));
     if (class_uid == APPLICATION_LIFECYCLE)
@@ -355,7 +372,8 @@ static void set_classification(json_t *json, const struct integration_ocsf_row *
 
 static void set_outcome(json_t *json, const struct audit_record *record, unsigned severity)
 {
-    static const char *const SEVERITIES[] = { "Unknown", "Informational", "Low", "Medium" };
+    static const char *const SEVERITIES[] = { "Unknown", "Informational", "Low", "Medium",
+                                              "High" };
     bool well = record->decision == AUDIT_ALLOWED;
 
     if (!well && severity < MEDIUM)
@@ -397,12 +415,14 @@ static void set_times(json_t *json, const struct audit_record *record)
 /* All of our own form that the schema has no place for. */
 static json_t *unmapped(const struct audit_hit *hit, unsigned class_uid)
 {
-    static const char *const MAPPED[] = { "index",       "leaf", "time",  "action",
-                                          "correlation", "peer", "reason" };
+    static const char *const MAPPED[] = { "index",  "leaf",        "time",
+                                          "action", "correlation", "reason" };
     json_t *json = audit_json_record(hit);
 
     for (size_t i = 0; i < sizeof MAPPED / sizeof *MAPPED; i++)
         json_object_del(json, MAPPED[i]);
+    if (has_endpoint(hit->record, class_uid))
+        json_object_del(json, "peer");
     if (class_uid == API_ACTIVITY) /* its resource */
         json_object_del(json, "target");
     return json;

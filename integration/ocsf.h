@@ -4,14 +4,14 @@
 #include "audit/query.h"
 
 /*
- * Version 1.3.0 of the schema, without extensions or profiles. docs/export.md has the table
+ * Version 1.4.0 of the schema, without extensions or profiles. docs/export.md has the table
  * from actions to classes, which is this module's own; what the schema has no place for stands
  * under "unmapped", by the names of /v1/audit.
  *
  * metadata.sequence is the log index, metadata.uid the leaf hash, metadata.correlation_uid the
  * correlation id, metadata.event_code the action.
  */
-#define INTEGRATION_OCSF_VERSION "1.3.0"
+#define INTEGRATION_OCSF_VERSION "1.4.0"
 
 struct json_t;
 

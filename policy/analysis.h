@@ -27,7 +27,7 @@ struct policy_area {
 
 /* A rule as people find it. */
 struct policy_where {
-    uint32_t rule; /* its place in the text, from 0 */
+    uint32_t rule; /* its place in the text, from 0; UINT32_MAX: it is an expectation */
     unsigned line, column;
     struct bytes file; /* empty: the policy itself */
 };
@@ -47,7 +47,7 @@ struct policy_fleet {
 enum policy_concern {
     POLICY_SHADOWED,    /* without this rule, or this resource of it, all would be the same */
     POLICY_NEVER,       /* it can never apply */
-    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in */
+    POLICY_EMPTY_GROUP, /* it is for a group that nobody is in, or tests one nothing is for */
     POLICY_OPEN,        /* it lets in every device alike, or everyone */
     POLICY_WIDE,        /* its wildcards are wider than what it is for */
     POLICY_CLAIMED,     /* it lets in, or denies, by what the client says of itself */
@@ -119,10 +119,10 @@ void policy_reach_write(const struct policy_reach *reach, struct buf *out);
 enum policy_answer { POLICY_IS_NOT, POLICY_IS_SO, POLICY_IS_OPEN /* nobody knows */ };
 
 struct policy_derived_test {
-    struct bytes test; /* "message.qos = 1" */
-    struct bytes fact; /* what it is: "0"; "not known", "not told" */
-    enum policy_answer answer;
-    bool untold; /* who judges in earnest may know the fact */
+    struct bytes test;         /* "message.qos = 1"; under a not: "not (message.qos = 1)" */
+    struct bytes fact;         /* what it is: "0"; "not known", "not told" */
+    enum policy_answer answer; /* of the test as it is told here */
+    bool untold;               /* who judges in earnest may know the fact */
 };
 /* A rule for who asks and for the action, whose resource has to do with what was asked for. */
 struct policy_derived_rule {
@@ -166,6 +166,14 @@ void policy_derivation_clear(struct policy_derivation *derivation);
 void policy_derivation_write_answer(const struct policy_derivation *derivation,
                                     struct buf *out);
 void policy_derivation_write(const struct policy_derivation *derivation, struct buf *out);
+
+/*
+ * Can a test of the time come to something else at some moment than at another one between
+ * these, both included? Of any rule, whoever it is for. certificate_ends_ms 0: not known, so
+ * tests of what is left stay what they are.
+ */
+bool policy_turns(const struct policy *policy, int64_t certificate_ends_ms, int64_t first_ms,
+                  int64_t last_ms);
 
 /* ---- Who may do one thing ---- */
 

@@ -19,11 +19,7 @@ struct policy {
         uint32_t root;
     } * named; /* tries of who is named, sorted */
     size_t named_count;
-    /* What decisions tell of each of rules.at: together, for a decision touches few lines of
-     * memory. */
-    struct policy_told {
-        uint32_t number, line, file, text_line;
-    } * told;
+    struct policy_told *told; /* of each of rules.at */
 
     uint8_t *tests;   /* how many each condition has */
     uint8_t *slot_of; /* of each condition: where sessions keep what it comes to */

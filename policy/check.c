@@ -9,14 +9,6 @@
 
 enum { TEXT_MAX = 8 * 1024 };
 
-enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
-                         bool grave, uint32_t rule, struct bytes resource, struct buf *text)
-{
-    const struct policy_where where = policy_describe_rule(checker->rules, rule);
-
-    return policy_check_add_at(checker, concern, grave, &where, resource, text);
-}
-
 enum rc policy_check_add_at(struct policy_checker *checker, enum policy_concern concern,
                             bool grave, const struct policy_where *where, struct bytes resource,
                             struct buf *text)
@@ -34,6 +26,14 @@ enum rc policy_check_add_at(struct policy_checker *checker, enum policy_concern 
     TRY(policy_arena_grow(arena, &findings->at, sizeof made, findings->count));
     findings->at[findings->count++] = made;
     return RC_OK;
+}
+
+enum rc policy_check_add(struct policy_checker *checker, enum policy_concern concern,
+                         bool grave, uint32_t rule, struct bytes resource, struct buf *text)
+{
+    const struct policy_where where = policy_describe_rule(checker->rules, rule);
+
+    return policy_check_add_at(checker, concern, grave, &where, resource, text);
 }
 
 /* ---- One rule by itself ---- */
@@ -222,6 +222,68 @@ static enum rc check_group(struct policy_checker *checker, uint32_t place)
                             (struct bytes){ NULL, 0 }, &text);
 }
 
+/* ---- Groups of expectations ---- */
+
+static void sort_names(struct policy_name_list *list)
+{
+    if (list->count > 1)
+        qsort(list->at, list->count, sizeof *list->at, compare_names);
+}
+
+/* Those that rules are for, and the policy's own. */
+static enum rc find_named_groups(struct policy_checker *checker, struct policy_name_list *named)
+{
+    const struct policy_rules *rules = checker->rules;
+
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->at[i].principal == POLICY_GROUP)
+            TRY(add_name(checker, named, rules->at[i].name));
+    for (size_t i = 0; i < rules->member_count; i++)
+        TRY(add_name(checker, named, rules->members[i].group));
+    sort_names(named);
+    return RC_OK;
+}
+
+/* Without a registry it may be one of its groups: worth a look. */
+static enum rc check_tested_group(struct policy_checker *checker,
+                                  const struct policy_groups *groups,
+                                  const struct policy_expectation *expectation,
+                                  struct bytes group)
+{
+    const struct policy_rules *rules = checker->rules;
+    const struct policy_where where = { UINT32_MAX, expectation->at.line,
+                                        expectation->at.column,
+                                        rules->files[expectation->at.file] };
+    uint64_t devices = 0;
+    AUTO_BUF(text, TEXT_MAX);
+
+    if (groups != NULL)
+        TRY(groups->size(groups->with, group, &devices));
+    if (devices > 0)
+        return RC_OK;
+    buf_addf(&text, "no rule is for the group \"%.*s\" of this expectation%s", BYTES_FMT(group),
+             groups != NULL ? ", and no device is in it" : "");
+    return policy_check_add_at(checker, POLICY_EMPTY_GROUP, groups != NULL, &where,
+                               (struct bytes){ NULL, 0 }, &text);
+}
+
+static enum rc check_expectations(struct policy_checker *checker,
+                                  const struct policy_groups *groups)
+{
+    const struct policy_rules *rules = checker->rules;
+    struct policy_name_list named = { 0 };
+
+    if (rules->expectation_count > 0)
+        TRY(find_named_groups(checker, &named));
+    for (size_t i = 0; i < rules->expectation_count; i++) {
+        const struct policy_expectation *expectation = &rules->expectations[i];
+        for (size_t k = 0; k < expectation->group_count; k++)
+            if (!has_name(&named, expectation->groups[k]))
+                TRY(check_tested_group(checker, groups, expectation, expectation->groups[k]));
+    }
+    return RC_OK;
+}
+
 /* ---- All rules ---- */
 
 static enum policy_first first_of(const struct policy_rules *rules, uint32_t place)
@@ -266,6 +328,8 @@ static int compare(const void *left, const void *right)
         return a->where.rule < b->where.rule ? -1 : 1;
     if (a->concern != b->concern)
         return a->concern < b->concern ? -1 : 1;
+    if (a->where.line != b->where.line)
+        return a->where.line < b->where.line ? -1 : 1;
     return bytes_compare(a->resource, b->resource);
 }
 
@@ -288,6 +352,7 @@ static enum rc check(struct policy_checker *checker, const struct policy_groups 
         TRY(check_rule(checker, place));
     TRY(policy_check_tests(checker));
     TRY(policy_check_shadows(checker));
+    TRY(check_expectations(checker, groups));
     if (checker->findings.count > 1)
         qsort(checker->findings.at, checker->findings.count, sizeof *checker->findings.at,
               compare);
@@ -348,7 +413,7 @@ void policy_findings_write(const struct policy_findings *findings, struct buf *o
                  finding->grave ? "warning" : "note");
         if (finding->resource.len > 0) {
             buf_addf(out, "\"");
-            text_add_escaped(out, finding->resource);
+            text_add_shown(out, finding->resource);
             buf_addf(out, "\": ");
         }
         buf_addf(out, "%.*s\n", BYTES_FMT(finding->text));

@@ -117,7 +117,7 @@ static enum rc check_role(struct policy_checker *checker, uint32_t place,
         bytes_equal(rule->name, BYTES("auditor")))
         return RC_OK;
     buf_addf(&text, "nobody has the role \"");
-    text_add_escaped(&text, rule->name);
+    text_add_shown(&text, rule->name);
     buf_addf(&text, "\": there are admin and auditor");
     return tell(checker, place, &text);
 }

@@ -7,7 +7,7 @@ static enum rc check_test(struct policy_checker *checker,
                           const struct policy_expectation *expectation)
 {
     const struct policy_rules *rules = checker->rules;
-    const struct policy_where where = { (uint32_t)rules->count, expectation->at.line,
+    const struct policy_where where = { UINT32_MAX, expectation->at.line,
                                         expectation->at.column,
                                         rules->files[expectation->at.file] };
     AUTO_BUF(text, 256);

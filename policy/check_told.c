@@ -185,8 +185,80 @@ static void add_range(const struct waiting *w, enum policy_fact fact, struct buf
         return;
     policy_condition_write_value(fact, &end, text);
     end.number = told->high;
-    buf_addf(text, " to ");
+    if (told->high == INT64_MAX) {
+        buf_addf(text, " or more");
+        return;
+    }
+    buf_addf(text, end.type == POLICY_BOOLEAN ? " or " : " to ");
     policy_condition_write_value(fact, &end, text);
+}
+
+/* ---- Tests that come out the same whatever the fact is ---- */
+
+/* Adds how the test comes out for this number, if the fact can be it. */
+static void try_number(const struct waiting *w, const struct policy_condition *test,
+                       int64_t number, unsigned *truths)
+{
+    const struct policy_told *told = policy_told(test->fact);
+    const struct policy_value value = { .type = policy_fact_get(test->fact)->type,
+                                        .number = number };
+
+    if (number >= told->low && number <= told->high)
+        *truths |= 1U << policy_condition_test(w->checker->rules, test, &value);
+}
+
+/* Of a day of the week: each; of a number, of each side of what it is compared with one. */
+static unsigned truths_of(const struct waiting *w, const struct policy_condition *test)
+{
+    const struct policy_told *told = policy_told(test->fact);
+    unsigned truths = 0;
+
+    for (size_t i = 0; !told->ranged && i < policy_told_word_count(told); i++) {
+        const struct policy_value word = { .type = POLICY_STRING,
+                                           .text = bytes_of_text(told->words[i].text) };
+        truths |= 1U << policy_condition_test(w->checker->rules, test, &word);
+    }
+    if (!told->ranged)
+        return truths;
+    try_number(w, test, told->low, &truths);
+    try_number(w, test, told->high, &truths);
+    for (uint32_t i = 0; i < test->value_count; i++) {
+        int64_t number = w->checker->rules->values[test->first_value + i].number;
+        try_number(w, test, number, &truths);
+        if (number > told->low)
+            try_number(w, test, number - 1, &truths);
+        if (number < told->high)
+            try_number(w, test, number + 1, &truths);
+    }
+    return truths;
+}
+
+/* False: it may come out either way. Of words that depend on who asks, what is always so may
+ * well be meant: they are not looked at. */
+static bool add_constant(const struct waiting *w, const struct policy_condition *test,
+                         struct buf *reasons)
+{
+    if (test->operator== POLICY_IS_KNOWN ||(!policy_told(test->fact)->ranged &&
+                                            test->fact != POLICY_TIME_WEEKDAY))
+        return false;
+    unsigned truths = truths_of(w, test);
+    if (truths != 1U << POLICY_YES && truths != 1U << POLICY_NO)
+        return false;
+    buf_addf(reasons, "%s%s is here ", reasons->len > 0 ? "; " : "",
+             policy_fact_get(test->fact)->name);
+    add_range(w, test->fact, reasons);
+    buf_addf(reasons, ": ");
+    policy_condition_write(w->checker->rules, (uint32_t)(test - w->checker->rules->conditions),
+                           reasons);
+    buf_addf(reasons, " is %s so", truths == 1U << POLICY_YES ? "always" : "never");
+    return true;
+}
+
+static bool is_order(enum policy_operator operator)
+{
+    return operator== POLICY_BELOW || operator== POLICY_AT_MOST || operator== POLICY_ABOVE ||
+    operator== POLICY_AT_LEAST ||
+    operator== POLICY_BETWEEN;
 }
 
 static void add_reason(const struct waiting *w, const struct policy_condition *test,
@@ -194,6 +266,8 @@ static void add_reason(const struct waiting *w, const struct policy_condition *t
 {
     const struct policy_rules *rules = w->checker->rules;
 
+    if (is_order(test->operator) && add_constant(w, test, reasons))
+        return;
     for (uint32_t i = 0; i < test->value_count; i++) {
         const struct policy_value *value = &rules->values[test->first_value + i];
         if (value->type == POLICY_STRING ? is_word(w, test, value->text)
@@ -206,6 +280,7 @@ static void add_reason(const struct waiting *w, const struct policy_condition *t
         policy_condition_write_value(test->fact, value, reasons);
         return; /* of a list, the first is enough to see what is wrong */
     }
+    (void)add_constant(w, test, reasons);
 }
 
 static void add_reasons(const struct waiting *w, uint32_t condition, struct buf *reasons)
@@ -266,7 +341,7 @@ static enum rc tell_never(const struct waiting *w, struct bytes reasons)
         buf_addf(&text, "nothing can meet its condition");
         if (w->by_name && is_listed(w)) {
             buf_addf(&text, " of \"");
-            text_add_escaped(&text, w->rule->name);
+            text_add_shown(&text, w->rule->name);
             buf_addf(&text, "\"");
         }
         buf_addf(&text, ": ");

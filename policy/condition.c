@@ -196,29 +196,30 @@ unsigned policy_condition_may(const struct policy_rules *rules, uint32_t conditi
 
 /* Of `a and b`, the first that is not so; of `a or b`, the first; under a not, the other way
  * round. */
-static uint32_t blame(const struct policy_rules *rules, uint32_t condition,
-                      const struct policy_knowledge *knowledge, bool wanted)
+uint32_t policy_condition_blame(const struct policy_rules *rules, uint32_t condition,
+                                const struct policy_knowledge *knowledge, bool *negated)
 {
     const struct policy_condition *c = &rules->conditions[condition];
 
-    while (c->kind != POLICY_TEST) {
+    for (*negated = false; c->kind != POLICY_TEST; c = &rules->conditions[condition]) {
         if (c->kind == POLICY_NOT) {
-            wanted = !wanted;
+            *negated = !*negated;
             condition = c->left;
         } else {
             enum policy_truth left = policy_condition_truth(rules, c->left, knowledge);
-            bool left_is_so = left == (wanted ? POLICY_YES : POLICY_NO);
+            bool left_is_so = left == (*negated ? POLICY_NO : POLICY_YES);
             condition = left_is_so ? c->right : c->left;
         }
-        c = &rules->conditions[condition];
     }
     return condition;
 }
 
-uint32_t policy_condition_blame(const struct policy_rules *rules, uint32_t condition,
-                                const struct policy_knowledge *knowledge)
+void policy_condition_write_test(const struct policy_rules *rules, uint32_t test, bool negated,
+                                 struct buf *out)
 {
-    return blame(rules, condition, knowledge, true);
+    buf_addf(out, "%s", negated ? "not (" : "");
+    policy_condition_write(rules, test, out);
+    buf_addf(out, "%s", negated ? ")" : "");
 }
 
 /* ---- Written again ---- */
@@ -293,7 +294,7 @@ void policy_condition_write_value(enum policy_fact fact, const struct policy_val
     case POLICY_STRING:
     case POLICY_TYPES:
         buf_addf(out, "\"");
-        text_add_escaped(out, value->text);
+        text_add_shown(out, value->text);
         buf_addf(out, "\"");
     }
 }

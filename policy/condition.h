@@ -20,9 +20,11 @@ enum policy_truth policy_condition_truth(const struct policy_rules *rules, uint3
 unsigned policy_condition_may(const struct policy_rules *rules, uint32_t condition,
                               const struct policy_knowledge *knowledge);
 /* The test that decided against it (or that nobody knew): what a refusal names. A number of
- * rules->conditions, a POLICY_TEST. */
+ * rules->conditions, a POLICY_TEST. Negated: it stands under a not, and was wanted not to be
+ * so.
+ */
 uint32_t policy_condition_blame(const struct policy_rules *rules, uint32_t condition,
-                                const struct policy_knowledge *knowledge);
+                                const struct policy_knowledge *knowledge, bool *negated);
 /* One test with what its fact is. */
 enum policy_truth policy_condition_test(const struct policy_rules *rules,
                                         const struct policy_condition *test,
@@ -42,5 +44,8 @@ enum { POLICY_SHOWN_MAX = 8 };
 /* Append as a policy would write it; of a long `in` its first values and how many there are. */
 void policy_condition_write(const struct policy_rules *rules, uint32_t condition,
                             struct buf *out);
+/* A test as it counts: `not (...)` where it stands under a not. */
+void policy_condition_write_test(const struct policy_rules *rules, uint32_t test, bool negated,
+                                 struct buf *out);
 void policy_condition_write_value(enum policy_fact fact, const struct policy_value *value,
                                   struct buf *out);

@@ -120,24 +120,46 @@ static bool is_worth(const struct policy_walk *walk, const struct policy_posting
 }
 
 /* skipped: set of effects that facts on the way do not let apply. */
+static bool meet_one(struct policy_walk *walk, const struct policy_posting *posting,
+                     unsigned skipped)
+{
+    if (skipped >> posting->effect & 1 || !is_worth(walk, posting) ||
+        !policy_walk_applies(walk, posting))
+        return false;
+    if (posting->effect == POLICY_DENY)
+        walk->verdict.rule[POLICY_DENY] = posting->rule;
+    else
+        policy_walk_allow(&walk->verdict, &walk->session->policy->rules, posting);
+    return true;
+}
+
 static void meet(struct policy_walk *walk, uint32_t start, unsigned skipped)
 {
     if (start == POLICY_NONE)
         return;
     const struct policy_posting *posting = &walk->trie->postings[start];
-    for (bool last = false; !last; last = (posting++)->last) {
-        if (skipped >> posting->effect & 1 || !is_worth(walk, posting) ||
-            !policy_walk_applies(walk, posting))
-            continue;
-        __builtin_prefetch(&walk->session->policy->told[posting->rule]); /* at the end */
-        if (posting->effect == POLICY_DENY)
-            walk->verdict.rule[POLICY_DENY] = posting->rule;
-        else
-            policy_walk_allow(&walk->verdict, &walk->session->policy->rules, posting);
-    }
+    for (bool last = false; !last; last = (posting++)->last)
+        if (meet_one(walk, posting, skipped))
+            __builtin_prefetch(&walk->session->policy->told[posting->rule]); /* at the end */
+}
+
+static void meet_leaf(struct policy_walk *walk, const struct policy_leaf *leaf,
+                      unsigned skipped)
+{
+    if (leaf != NULL && meet_one(walk, &leaf->posting, skipped))
+        walk->leaf = leaf;
 }
 
 /* ---- Topics ---- */
+
+/* The topic from this level on. */
+static struct bytes rest_of(const struct policy_walk *walk, size_t depth)
+{
+    struct bytes first = walk->path.at[depth].text,
+                 last = walk->path.at[walk->path.count - 1].text;
+
+    return (struct bytes){ first.at, (size_t)(last.at - first.at) + last.len };
+}
 
 /* Nodes passed: policy_trie's steps, which compiling bounds. */
 static void descend(struct policy_walk *walk, uint32_t at, size_t depth, unsigned skipped)
@@ -152,12 +174,13 @@ static void descend(struct policy_walk *walk, uint32_t at, size_t depth, unsigne
         meet(walk, node->exact, skipped);
         return;
     }
-    uint32_t child = policy_trie_child(walk->trie, at, level);
-    if (child != POLICY_NONE)
-        descend(walk, child, depth + 1, skipped);
+    struct policy_step step = policy_trie_step(walk->trie, at, level, rest_of(walk, depth));
+    meet_leaf(walk, step.leaf, skipped);
+    if (step.child != POLICY_NONE)
+        descend(walk, step.child, depth + 1, skipped);
     if (node->plus != POLICY_NONE && !system)
         descend(walk, node->plus, depth + 1, skipped);
-    for (child = node->first_fact; child != POLICY_NONE;
+    for (uint32_t child = node->first_fact; child != POLICY_NONE;
          child = walk->trie->nodes[child].next_sibling) {
         struct bytes pattern = policy_trie_level(&walk->trie->nodes[child]);
         enum policy_truth is = policy_view_level_is(&walk->view, pattern, level->text);
@@ -175,6 +198,14 @@ static bool is_too_large(const struct policy_walk *walk)
            (uint64_t)size.number > walk->verdict.obligations.payload;
 }
 
+/* A leaf has it at hand. */
+static const struct policy_told *told_of(const struct policy_walk *walk, uint32_t rule)
+{
+    if (walk->leaf != NULL && walk->leaf->posting.rule == rule)
+        return &walk->leaf->told;
+    return &walk->session->policy->told[rule];
+}
+
 /* What is denied is told with the rule, and of what is allowed the rule and all that it obliges
  * to. */
 struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
@@ -189,7 +220,7 @@ struct policy_decision policy_walk_conclude(const struct policy_walk *walk)
 
     if (!decision.by_rule)
         return decision;
-    const struct policy_told *told = &policy->told[rule];
+    const struct policy_told *told = told_of(walk, rule);
     decision.rule = told->number;
     decision.line = told->line;
     decision.file = policy->rules.files[told->file];
@@ -220,6 +251,7 @@ bool policy_walk_begin(struct policy_walk *walk, const struct policy_session *se
     if (request->action == POLICY_RECEIVE)
         walk->wanted |= 1U << POLICY_SUBSCRIBE;
     policy_walk_forget(&walk->verdict);
+    walk->leaf = NULL;
     return policy_trie_split(topic, &walk->path);
 }
 

@@ -149,20 +149,28 @@ static enum rc match(struct deriving *d, const struct policy_rule *rule, struct 
 
 /* ---- Its condition ---- */
 
-static enum rc add_test(struct deriving *d, uint32_t condition,
+static enum policy_answer invert(enum policy_answer answer)
+{
+    return answer == POLICY_IS_OPEN ? answer
+           : answer == POLICY_IS_SO ? POLICY_IS_NOT
+                                    : POLICY_IS_SO;
+}
+
+static enum rc add_test(struct deriving *d, uint32_t condition, bool negated,
                         struct policy_derived_rule *rule)
 {
     const struct policy_condition *test = &d->rules->conditions[condition];
     struct policy_value fact = policy_view_fact(&d->view, test->fact);
     struct policy_arena **arena = &d->study.arena;
+    enum policy_answer answer = answer_of(policy_condition_test(d->rules, test, &fact));
     struct policy_derived_test made = {
-        .answer = answer_of(policy_condition_test(d->rules, test, &fact)),
+        .answer = negated ? invert(answer) : answer,
         .untold = fact.untold,
     };
     AUTO_BUF(text, TEXT_MAX);
     AUTO_BUF(value, TEXT_MAX);
 
-    policy_condition_write(d->rules, condition, &text);
+    policy_condition_write_test(d->rules, condition, negated, &text);
     if (fact.type == POLICY_UNKNOWN)
         buf_addf(&value, fact.untold ? "not told" : "not known");
     else
@@ -175,15 +183,17 @@ static enum rc add_test(struct deriving *d, uint32_t condition,
 }
 
 /* The parser bounds how deep, and how many. */
-static enum rc add_tests(struct deriving *d, uint32_t condition,
+static enum rc add_tests(struct deriving *d, uint32_t condition, bool negated,
                          struct policy_derived_rule *rule)
 {
     const struct policy_condition *c = &d->rules->conditions[condition];
 
     if (c->kind == POLICY_TEST)
-        return add_test(d, condition, rule);
-    TRY(add_tests(d, c->left, rule));
-    return c->kind == POLICY_NOT ? RC_OK : add_tests(d, c->right, rule);
+        return add_test(d, condition, negated, rule);
+    if (c->kind == POLICY_NOT)
+        return add_tests(d, c->left, !negated, rule);
+    TRY(add_tests(d, c->left, negated, rule));
+    return add_tests(d, c->right, negated, rule);
 }
 
 /* ---- The rule ---- */
@@ -289,7 +299,7 @@ static enum rc add_rule(struct deriving *d, uint32_t place, const struct match *
     TRY(policy_arena_copy(arena, rule->filter, &made.resource));
     TRY(policy_arena_copy(arena, made.where.file, &made.where.file));
     if (rule->condition != POLICY_ALWAYS)
-        TRY(add_tests(d, rule->condition, &made));
+        TRY(add_tests(d, rule->condition, false, &made));
     TRY(policy_arena_grow(arena, &d->made.at, sizeof made, d->made.count));
     d->made.at[d->made.count++] = made;
     return RC_OK;
@@ -431,7 +441,7 @@ static void write_rule(const struct policy_derived_rule *rule, struct buf *out)
     buf_addf(out, " %s", rule->allows ? "allows" : "denies");
     if (rule->resource.len > 0) {
         buf_addf(out, " \"");
-        text_add_escaped(out, rule->resource);
+        text_add_shown(out, rule->resource);
         buf_addf(out, "\"");
     }
     if (rule->in_part)

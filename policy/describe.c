@@ -108,7 +108,7 @@ static void add_guard(const struct policy_guard *guard, struct buf *text)
 {
     if (guard->resource.len > 0) {
         buf_addf(text, "\"");
-        text_add_escaped(text, guard->resource);
+        text_add_shown(text, guard->resource);
         buf_addf(text, "\" is meant%s", guard->condition == POLICY_ALWAYS ? "" : " and ");
     }
     policy_condition_write(guard->rules, guard->condition, text);
@@ -317,11 +317,11 @@ void policy_describe_write_area(const struct policy_area *area, struct buf *out)
     if (area->filter.len == 0)
         return;
     buf_addf(out, " \"");
-    text_add_escaped(out, area->filter);
+    text_add_shown(out, area->filter);
     buf_addf(out, "\"");
     for (size_t i = 0; i < area->except_count; i++) {
         buf_addf(out, i == 0 ? " except \"" : ", \"");
-        text_add_escaped(out, area->except[i]);
+        text_add_shown(out, area->except[i]);
         buf_addf(out, "\"");
     }
 }

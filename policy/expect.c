@@ -381,6 +381,83 @@ static enum rc run(struct trial *trial)
     return try_it(trial, &facts, " of an auditor");
 }
 
+/* ---- Groups that are misspelt ---- */
+
+static bool is_digit(uint8_t letter)
+{
+    return letter >= '0' && letter <= '9';
+}
+
+/* One letter more, less, other, or two swapped: not of names as short as to be so by chance,
+ * nor of numbers, which count what is alike. */
+static bool is_near(struct bytes a, struct bytes b)
+{
+    enum { SHORTEST = 4 };
+
+    if (a.len < SHORTEST || b.len < SHORTEST)
+        return false;
+    while (a.len > 0 && b.len > 0 && a.at[0] == b.at[0]) {
+        a = (struct bytes){ a.at + 1, a.len - 1 };
+        b = (struct bytes){ b.at + 1, b.len - 1 };
+    }
+    while (a.len > 0 && b.len > 0 && a.at[a.len - 1] == b.at[b.len - 1]) {
+        a.len--;
+        b.len--;
+    }
+    if ((a.len > 0 && is_digit(a.at[0])) || (b.len > 0 && is_digit(b.at[0])))
+        return false;
+    return (a.len <= 1 && b.len <= 1) ||
+           (a.len == 2 && b.len == 2 && a.at[0] == b.at[1] && a.at[1] == b.at[0]);
+}
+
+/* Among the groups that rules are for, and those of the policy's own. */
+static struct bytes find_near(const struct policy *policy, struct bytes group)
+{
+    const struct policy_rules *rules = &policy->rules;
+
+    for (size_t i = 0; i < policy->named_count; i++)
+        if (policy->named[i].principal == POLICY_GROUP && is_near(policy->named[i].name, group))
+            return policy->named[i].name;
+    for (size_t i = 0; i < rules->member_count; i++)
+        if (is_near(rules->members[i].group, group))
+            return rules->members[i].group;
+    return (struct bytes){ NULL, 0 };
+}
+
+static bool has_group(const struct policy *policy, struct bytes group)
+{
+    const struct policy_rules *rules = &policy->rules;
+    size_t i = 0;
+
+    if (policy_bound_root(policy, POLICY_GROUP, group) != POLICY_NONE)
+        return true;
+    while (i < rules->member_count && !bytes_equal(rules->members[i].group, group))
+        i++;
+    return i < rules->member_count;
+}
+
+/* A group that no rule names matches none, so `expect deny` would hold however it is spelt. It
+ * may be one of the registry's, unless it looks like one that is meant. */
+static enum rc check_groups(const struct trial *trial)
+{
+    const struct policy *policy = trial->policy;
+    const struct policy_expectation *expectation = trial->expectation;
+
+    for (size_t i = 0; i < expectation->group_count; i++) {
+        const struct bytes group = expectation->groups[i];
+        TRY(policy_effort_spend(trial->effort,
+                                policy->named_count + policy->rules.member_count));
+        if (has_group(policy, group))
+            continue;
+        const struct bytes near = find_near(policy, group);
+        if (near.len > 0)
+            return fault(RC_MALFORMED,
+                         "the group \"%.*s\" is named nowhere else: did you mean \"%.*s\"?",
+                         BYTES_FMT(group), BYTES_FMT(near));
+    }
+    return RC_OK;
+}
+
 enum rc policy_expect_all(const struct policy *policy, struct policy_effort *effort,
                           struct policy_errors *errors)
 {
@@ -393,7 +470,9 @@ enum rc policy_expect_all(const struct policy *policy, struct policy_effort *eff
     for (size_t i = 0; i < rules->expectation_count && errors->count < POLICY_ERRORS_MAX; i++) {
         const struct policy_expectation *expectation = &rules->expectations[i];
         trial.expectation = expectation;
-        enum rc rc = run(&trial);
+        enum rc rc = check_groups(&trial);
+        if (rc == RC_OK)
+            rc = run(&trial);
         if (rc == RC_LIMIT || rc == RC_CLOSED)
             return fault_while(rc, "line %u", expectation->at.line);
         if (rc != RC_OK)

@@ -150,20 +150,19 @@ static struct near find_nearest(const struct question *q)
 
 /* ---- In words ---- */
 
-/* The test that decided, and what its fact is. One that holds was wanted not to. */
+/* The test that decided, and what its fact is. */
 static void add_test(struct question *q, uint32_t condition, struct buf *out)
 {
     const struct policy_rules *rules = &q->session->policy->rules;
     const struct policy_knowledge knowledge = policy_view_knowledge(&q->view);
-    uint32_t test = policy_condition_blame(rules, condition, &knowledge);
+    bool negated = false;
+    uint32_t test = policy_condition_blame(rules, condition, &knowledge, &negated);
     enum policy_fact fact = rules->conditions[test].fact;
     struct policy_value value = policy_view_fact(&q->view, fact);
-    bool inverted =
-        policy_condition_test(rules, &rules->conditions[test], &value) == POLICY_YES;
 
-    buf_addf(out, "asks for %s", inverted ? "not (" : "");
-    policy_condition_write(rules, test, out);
-    buf_addf(out, "%s; it is ", inverted ? ")" : "");
+    buf_addf(out, "asks for ");
+    policy_condition_write_test(rules, test, negated, out);
+    buf_addf(out, "; it is ");
     if (value.type == POLICY_UNKNOWN)
         buf_addf(out, value.untold ? "not told" : "not known");
     else
@@ -219,7 +218,7 @@ static void add_nearest(struct question *q, const char *lead, struct buf *out)
         policy_explain_principal(near.rule, out);
     } else {
         buf_addf(out, "\"");
-        text_add_escaped(out, near.rule->filter);
+        text_add_shown(out, near.rule->filter);
         buf_addf(out, "\"");
     }
 }
@@ -272,7 +271,7 @@ static void add_unknown(const struct question *q, struct bytes resource, struct 
     enum policy_fact fact;
 
     buf_addf(out, "is for \"");
-    text_add_escaped(out, resource);
+    text_add_shown(out, resource);
     buf_addf(out, "\"");
     while (policy_fact_next(&resource, &fact)) {
         struct policy_value value = policy_view_fact(&q->view, fact);

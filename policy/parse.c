@@ -32,6 +32,18 @@ bool policy_parse_complain(struct policy_parser *parser, const struct policy_pla
     return false;
 }
 
+bool policy_parse_complain_member(struct policy_parser *parser, const struct policy_place *at,
+                                  enum rc rc)
+{
+    const struct policy_token *use = &parser->tokens.next;
+    const struct bytes file = parser->bundle->at[use->at.file].name;
+
+    rc = fault(rc, "%s; %.*s is used at %.*s%sline %u column %u", fault_text(),
+               BYTES_FMT(use->text), BYTES_FMT(file), file.len > 0 ? " " : "", use->at.line,
+               use->at.column);
+    return policy_parse_complain(parser, at, rc);
+}
+
 bool policy_parse_spend(struct policy_parser *parser, uint64_t steps)
 {
     parser->rc = policy_effort_spend(parser->effort, steps);

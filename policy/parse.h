@@ -83,6 +83,10 @@ bool policy_parse_spend(struct policy_parser *parser, uint64_t steps);
 /* As policy_token_complain(), of a place in any file. */
 bool policy_parse_complain(struct policy_parser *parser, const struct policy_place *at,
                            enum rc rc);
+/* Of a member of the set whose name is next: what is wrong with it is so only for this use, so
+ * both places are told. */
+bool policy_parse_complain_member(struct policy_parser *parser, const struct policy_place *at,
+                                  enum rc rc);
 
 /* A name of letters, digits and . _ : - between quotes. False: told. */
 bool policy_parse_name(struct policy_parser *parser, struct bytes *name);

@@ -132,7 +132,9 @@ static bool add_value(struct policy_parser *parser, struct policy_condition *tes
     if (rc == RC_OK)
         rc = policy_form_check(test->fact, &value, test->operator!= POLICY_STARTS_WITH);
     if (rc != RC_OK)
-        return policy_parse_complain(parser, &token->at, rc);
+        return token == &parser->tokens.next
+                   ? policy_parse_complain(parser, &token->at, rc)
+                   : policy_parse_complain_member(parser, &token->at, rc);
     struct policy_value *made =
         POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
                          POLICY_VALUES_MAX, "values");

@@ -169,7 +169,7 @@ static bool add_set(struct policy_parser *parser, enum policy_principal kind)
                          ? check_name(member->text)
                          : fault(RC_MALFORMED, "a name stands in quotes");
         if (rc != RC_OK)
-            return policy_parse_complain(parser, &member->at, rc);
+            return policy_parse_complain_member(parser, &member->at, rc);
         if (!add_principal(parser, kind, member->text))
             return false;
     }

@@ -83,6 +83,7 @@ static enum rc note_told(struct policy *policy)
         policy->told[i] = (struct policy_told){ rules->at[i].number, at->line, at->file,
                                                 rules->before[at->file] + at->line };
     }
+    policy->trie.told = policy->told;
     return RC_OK;
 }
 

@@ -72,13 +72,13 @@ enum {
 };
 
 /* What is wrong with a text, as many as are told; each says what was found and what was
- * expected. Nothing in a text is unprintable. */
+ * expected. Texts are UTF-8, and nothing in one is unprintable. */
 struct policy_errors {
     size_t count;
     struct policy_error {
         char file[POLICY_FILE_MAX + 1]; /* "": the policy itself */
         unsigned line, column;          /* from 1; columns count bytes */
-        char text[160];
+        char text[320];
     } at[POLICY_ERRORS_MAX];
 };
 

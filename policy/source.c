@@ -8,7 +8,7 @@
 void policy_source_add(struct policy_errors *errors, struct bytes file, unsigned line,
                        unsigned column, enum rc rc)
 {
-    const char *reason = fault_text();
+    struct bytes reason = text_cut(bytes_of_text(fault_text()), sizeof errors->at->text - 1);
 
     (void)rc;
     if (errors->count == POLICY_ERRORS_MAX)
@@ -17,56 +17,19 @@ void policy_source_add(struct policy_errors *errors, struct bytes file, unsigned
     *error = (struct policy_error){ .line = line, .column = column };
     if (file.len > 0)
         memcpy(error->file, file.at, file.len < POLICY_FILE_MAX ? file.len : POLICY_FILE_MAX);
-    memcpy(error->text, reason, strnlen(reason, sizeof error->text - 1));
+    memcpy(error->text, reason.at, reason.len);
 }
 
-static size_t width_of(uint8_t lead)
+static enum rc check_character(struct bytes rest, size_t *width)
 {
-    return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-}
+    uint32_t scalar = 0;
 
-static uint32_t scalar_of(struct bytes character)
-{
-    uint32_t scalar = character.at[0];
-
-    if (character.len > 1)
-        scalar &= 0x3fU >> (character.len - 1);
-    for (size_t i = 1; i < character.len; i++)
-        scalar = scalar << 6 | (character.at[i] & 0x3fU);
-    return scalar;
-}
-
-static bool is_hidden(uint32_t c)
-{
-    /* Control; Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties; separators and
-     * annotations; spaces that look like U+0020 or like nothing. */
-    static const struct {
-        uint32_t first, last;
-    } HIDDEN[] = {
-        { 0x00, 0x08 },       { 0x0b, 0x1f },       { 0x7f, 0xa0 },     { 0x00ad, 0x00ad },
-        { 0x034f, 0x034f },   { 0x061c, 0x061c },   { 0x115f, 0x1160 }, { 0x1680, 0x1680 },
-        { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },   { 0x2000, 0x200f }, { 0x2028, 0x202f },
-        { 0x205f, 0x206f },   { 0x2800, 0x2800 },   { 0x3164, 0x3164 }, { 0xfe00, 0xfe0f },
-        { 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb }, { 0x1bca0, 0x1bca3 },
-        { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
-    };
-
-    for (size_t i = 0; i < sizeof HIDDEN / sizeof *HIDDEN; i++)
-        if (c >= HIDDEN[i].first && c <= HIDDEN[i].last)
-            return true;
-    return false;
-}
-
-static enum rc check_character(struct bytes character, struct bytes rest)
-{
-    if (!text_is_utf8(character))
-        return character.at[0] == 0
+    *width = text_character(rest, &scalar);
+    if (*width == 0)
+        return rest.at[0] == 0
                    ? fault(RC_MALFORMED, "the character U+0000 has no place in a policy")
-                   : fault(RC_MALFORMED, "the byte 0x%02x is not UTF-8 here", character.at[0]);
-    if (bytes_start_with(rest, BYTES("\r\n")))
-        return RC_OK;
-    uint32_t scalar = scalar_of(character);
-    if (is_hidden(scalar))
+                   : fault(RC_MALFORMED, "the byte 0x%02x is not UTF-8 here", rest.at[0]);
+    if (text_is_hidden(scalar) && !bytes_start_with(rest, BYTES("\r\n")))
         return fault(RC_MALFORMED, "the character U+%04X has no place in a policy", scalar);
     return RC_OK;
 }
@@ -77,9 +40,7 @@ void policy_source_check(struct bytes text, struct policy_errors *errors)
 
     for (size_t at = 0, width; at < text.len; at += width) {
         struct bytes rest = { text.at + at, text.len - at };
-        width = width_of(rest.at[0]);
-        struct bytes character = { rest.at, width < rest.len ? width : rest.len };
-        enum rc rc = check_character(character, rest);
+        enum rc rc = check_character(rest, &width);
         if (rc != RC_OK) {
             struct bytes file = policy_bundle_locate(text, &line);
             policy_source_add(errors, file, line, column, rc);

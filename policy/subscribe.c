@@ -196,6 +196,19 @@ static void take_turns(struct cover *cover, uint32_t start, bool below, size_t f
             take_turn(cover, posting, below, further);
 }
 
+static void begin_tail(struct cover *cover)
+{
+    const struct policy_path *path = &cover->walk.path;
+
+    cover->has_tail = true;
+    policy_walk_forget(&cover->turns);
+    for (size_t i = 0; i <= POLICY_LEVELS_MAX; i++) {
+        cover->tail.ends[i] = false;
+        cover->tail.goes_on[i] = POLICY_NONE;
+    }
+    cover->tail.start = is_no_topic(path, path->count - 1) ? 1 : 0;
+}
+
 /*
  * Only + can match a level that is free, since names without end exist that no rule spells out:
  * so containment follows the one edge, and is exact.
@@ -204,7 +217,8 @@ static void cover_tail(struct cover *cover, uint32_t at)
 {
     const struct policy_trie *trie = cover->walk.trie;
 
-    cover->has_tail = true;
+    if (!cover->has_tail)
+        begin_tail(cover);
     for (size_t further = 0; at != POLICY_NONE && further <= POLICY_LEVELS_MAX; further++) {
         const struct policy_node *node = &trie->nodes[at];
         take_turns(cover, node->below, true, further);
@@ -282,28 +296,13 @@ static void conclude_tail(struct cover *cover)
     cover->walk.verdict = cover->turns;
 }
 
-static bool begin(struct cover *cover, const struct policy_session *session,
-                  const struct policy_request *request)
-{
-    const struct policy_path *path = &cover->walk.path;
-    bool fits = policy_walk_begin(&cover->walk, session, request);
-
-    cover->has_tail = false;
-    policy_walk_forget(&cover->turns);
-    for (size_t i = 0; i <= POLICY_LEVELS_MAX; i++) {
-        cover->tail.ends[i] = false;
-        cover->tail.goes_on[i] = POLICY_NONE;
-    }
-    cover->tail.start = path->count > 0 && is_no_topic(path, path->count - 1) ? 1 : 0;
-    return fits;
-}
-
 struct policy_decision policy_walk_subscribe(const struct policy_session *session,
                                              const struct policy_request *request)
 {
     struct cover cover;
-    bool fits = begin(&cover, session, request);
+    bool fits = policy_walk_begin(&cover.walk, session, request);
 
+    cover.has_tail = false;
     for (uint32_t i = 0; fits && i < session->root_count; i++)
         if (is_worth(&cover.walk, session->roots[i]))
             overlap(&cover.walk, session->roots[i], 0);

@@ -175,13 +175,12 @@ static const char *found(const struct policy_tokens *tokens, struct buf *room)
 {
     static const size_t SHOWN = 40;
     const char *text = "?";
-    struct bytes shown = tokens->next.text;
+    struct bytes shown = text_cut(tokens->next.text, SHOWN);
 
     if (tokens->next.kind == POLICY_END)
         return "the end of the rule";
-    shown.len = shown.len > SHOWN ? SHOWN : shown.len;
     buf_addf(room, "\"");
-    text_add_escaped(room, shown);
+    text_add_shown(room, shown);
     buf_addf(room, "\"");
     return buf_text(room, &text) == RC_OK ? text : "?";
 }

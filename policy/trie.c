@@ -14,6 +14,7 @@ void policy_trie_clear(struct policy_trie *trie)
     free(trie->postings);
     free(trie->slots);
     free(trie->costs);
+    free(trie->leaves);
     *trie = (struct policy_trie){ 0 };
 }
 
@@ -52,38 +53,47 @@ static bool is_child(const struct policy_node *child, uint32_t node,
     return child->parent == node && bytes_equal(policy_trie_level(child), level->text);
 }
 
-static size_t first_slot(const struct policy_trie *trie, uint32_t node,
-                         const struct policy_level *level)
+static uint64_t mix(uint32_t node, const struct policy_level *level)
 {
-    uint64_t mixed = (level->hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+    return (level->hash + node * UINT64_C(0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+}
 
+static size_t first_slot(const struct policy_trie *trie, uint64_t mixed)
+{
     return (mixed ^ mixed >> 32) & (trie->slot_count - 1);
+}
+
+static uint32_t mark_of(uint64_t mixed)
+{
+    return (uint32_t)(mixed >> 32);
+}
+
+/* What is likely to be walked next comes while this one is compared: an only child mostly lies
+ * behind its parent. */
+static void fetch_ahead(const struct policy_trie *trie, const struct policy_slot *slot)
+{
+    for (uint32_t i = 0; i < WALKED_AHEAD && slot->child + i < trie->count; i++)
+        __builtin_prefetch(&trie->nodes[slot->child + i]);
+    if (slot->posting != POLICY_NONE)
+        __builtin_prefetch(&trie->postings[slot->posting]);
 }
 
 /* Where the child by this level is, or would go. */
 static size_t find_slot(const struct policy_trie *trie, uint32_t node,
                         const struct policy_level *level)
 {
-    size_t at = first_slot(trie, node, level);
+    uint64_t mixed = mix(node, level);
+    size_t at = first_slot(trie, mixed);
 
-    while (trie->slots[at] != POLICY_NONE &&
-           !is_child(&trie->nodes[trie->slots[at]], node, level))
-        at = (at + 1) & (trie->slot_count - 1);
+    for (; trie->slots[at].child != POLICY_NONE; at = (at + 1) & (trie->slot_count - 1)) {
+        const struct policy_slot *slot = &trie->slots[at];
+        if (slot->mark != mark_of(mixed))
+            continue;
+        fetch_ahead(trie, slot);
+        if (is_child(&trie->nodes[slot->child], node, level))
+            break;
+    }
     return at;
-}
-
-/* What is likely to be walked next comes while this one is compared: an only child mostly lies
- * behind its parent. */
-static uint32_t find_among(const struct policy_trie *trie, uint32_t node,
-                           const struct policy_level *level)
-{
-    uint32_t likely = trie->slots[first_slot(trie, node, level)];
-
-    if (likely == POLICY_NONE)
-        return POLICY_NONE;
-    for (uint32_t i = 0; i < WALKED_AHEAD && likely + i < trie->count; i++)
-        __builtin_prefetch(&trie->nodes[likely + i]);
-    return trie->slots[find_slot(trie, node, level)];
 }
 
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
@@ -92,10 +102,53 @@ uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
     uint32_t only = trie->nodes[node].literal;
 
     if (only == POLICY_MANY)
-        return find_among(trie, node, level);
+        return trie->slots[find_slot(trie, node, level)].child;
     if (only != POLICY_NONE && is_child(&trie->nodes[only], node, level))
         return only;
     return POLICY_NONE;
+}
+
+static const struct policy_leaf *leaf_at(const struct policy_trie *trie, uint32_t unit)
+{
+    return (const struct policy_leaf *)(trie->leaves + (size_t)unit * POLICY_LEAF_UNIT);
+}
+
+static bool leaf_matches(const struct policy_leaf *leaf, uint32_t node, struct bytes rest)
+{
+    struct bytes text = { leaf->text, leaf->text_len };
+
+    return leaf->parent == node &&
+           (leaf->wild ? policy_topic_match(text, rest) : bytes_equal(text, rest));
+}
+
+/* A leaf that does not match is passed like another's: who looks on finds a free slot soon. */
+static struct policy_step find_step(const struct policy_trie *trie, uint32_t node,
+                                    const struct policy_level *level, struct bytes rest)
+{
+    uint64_t mixed = mix(node, level);
+    size_t at = first_slot(trie, mixed);
+
+    for (; trie->slots[at].child != POLICY_NONE; at = (at + 1) & (trie->slot_count - 1)) {
+        const struct policy_slot *slot = &trie->slots[at];
+        if (slot->mark != mark_of(mixed))
+            continue;
+        if (slot->leaf == POLICY_NONE) {
+            fetch_ahead(trie, slot);
+            if (is_child(&trie->nodes[slot->child], node, level))
+                return (struct policy_step){ slot->child, NULL };
+        } else if (leaf_matches(leaf_at(trie, slot->leaf), node, rest)) {
+            return (struct policy_step){ POLICY_NONE, leaf_at(trie, slot->leaf) };
+        }
+    }
+    return (struct policy_step){ POLICY_NONE, NULL };
+}
+
+struct policy_step policy_trie_step(const struct policy_trie *trie, uint32_t node,
+                                    const struct policy_level *level, struct bytes rest)
+{
+    if (trie->nodes[node].literal == POLICY_MANY)
+        return find_step(trie, node, level, rest);
+    return (struct policy_step){ policy_trie_child(trie, node, level), NULL };
 }
 
 /* Levels that share a place, by chance or made so, are passed one by one. */
@@ -105,17 +158,18 @@ static enum rc take_slot(const struct policy_trie *trie, uint32_t child)
     struct bytes text = policy_trie_level(node);
     struct policy_level level = { text, hash_level(text) };
 
+    uint64_t mixed = mix(node->parent, &level);
     size_t at = find_slot(trie, node->parent, &level);
-    trie->slots[at] = child;
-    return policy_effort_spend(trie->effort, (at - first_slot(trie, node->parent, &level)) &
-                                                 (trie->slot_count - 1));
+    trie->slots[at] = (struct policy_slot){ child, mark_of(mixed), POLICY_NONE, POLICY_NONE };
+    return policy_effort_spend(trie->effort,
+                               (at - first_slot(trie, mixed)) & (trie->slot_count - 1));
 }
 
 /* Half of them stay free. */
 static enum rc grow_slots(struct policy_trie *trie)
 {
     size_t count = trie->slot_count ? trie->slot_count * 2 : FIRST_ROOM;
-    uint32_t *slots = malloc(count * sizeof *slots);
+    struct policy_slot *slots = malloc(count * sizeof *slots);
 
     if (slots == NULL)
         return fault(RC_NOMEM, "policy index");
@@ -364,7 +418,7 @@ static enum rc settle(struct policy_trie *trie)
         return fault(RC_NOMEM, "policy index");
     trie->nodes = nodes;
     trie->room = trie->count;
-    uint32_t *slots = policy_room_move(trie->slots, slots_bytes);
+    struct policy_slot *slots = policy_room_move(trie->slots, slots_bytes);
     if (slots == NULL)
         return fault(RC_NOMEM, "policy index");
     trie->slots = slots;
@@ -386,6 +440,118 @@ static void tell_above(const struct policy_trie *trie, struct policy_node *node,
     }
 }
 
+/* ---- Leaves ---- */
+
+/* What all below a child in the table comes to, if it is one rule. */
+struct ending {
+    uint32_t posting; /* POLICY_NONE: it is not */
+    bool wild;
+    size_t text_len;
+    uint8_t text[POLICY_LEAF_TEXT_MAX];
+};
+
+static bool append(struct ending *ending, struct bytes level)
+{
+    size_t slash = ending->text_len > 0 ? 1 : 0;
+
+    if (ending->text_len + slash + level.len > sizeof ending->text)
+        return false;
+    if (slash > 0)
+        ending->text[ending->text_len] = '/';
+    if (level.len > 0)
+        memcpy(ending->text + ending->text_len + slash, level.at, level.len);
+    ending->text_len += slash + level.len;
+    return true;
+}
+
+/* The only child, POLICY_NONE if there is none, or POLICY_MANY. */
+static uint32_t only_child(const struct policy_node *node)
+{
+    if (node->first_fact != POLICY_NONE ||
+        (node->literal != POLICY_NONE && node->plus != POLICY_NONE))
+        return POLICY_MANY;
+    return node->literal != POLICY_NONE ? node->literal : node->plus;
+}
+
+/* The one posting here, if nothing else is at or below this node. */
+static uint32_t only_posting(const struct policy_trie *trie, const struct policy_node *node)
+{
+    uint32_t posting = node->exact != POLICY_NONE ? node->exact : node->below;
+
+    if (node->exact != POLICY_NONE && node->below != POLICY_NONE)
+        return POLICY_NONE;
+    return trie->postings[posting].last ? posting : POLICY_NONE;
+}
+
+/* Follows only children. The first level may be empty, which append() could not tell from
+ * none: it gets no leaf. */
+static void find_ending(const struct policy_trie *trie, uint32_t at, struct ending *ending)
+{
+    *ending = (struct ending){ .posting = POLICY_NONE };
+    while (at < POLICY_MANY) {
+        const struct policy_node *node = &trie->nodes[at];
+        bool ends = node->exact != POLICY_NONE || node->below != POLICY_NONE;
+        if (!append(ending, policy_trie_level(node)) || ending->text_len == 0)
+            return;
+        ending->wild = ending->wild || node->edge == POLICY_EDGE_PLUS;
+        at = only_child(node);
+        if (ends && at != POLICY_NONE)
+            return;
+        if (!ends)
+            continue;
+        if (node->below != POLICY_NONE && !append(ending, BYTES("#")))
+            return;
+        ending->wild = ending->wild || node->below != POLICY_NONE;
+        ending->posting = only_posting(trie, node);
+    }
+}
+
+static size_t units_of(const struct ending *ending)
+{
+    size_t bytes = offsetof(struct policy_leaf, text) + ending->text_len;
+
+    return (bytes + POLICY_LEAF_UNIT - 1) / POLICY_LEAF_UNIT;
+}
+
+static void make_leaf(const struct policy_trie *trie, struct policy_slot *slot,
+                      const struct ending *ending, size_t unit)
+{
+    struct policy_leaf *leaf = (struct policy_leaf *)(trie->leaves + unit * POLICY_LEAF_UNIT);
+    const struct policy_posting *posting = &trie->postings[ending->posting];
+
+    *leaf = (struct policy_leaf){ .parent = trie->nodes[slot->child].parent,
+                                  .posting = *posting,
+                                  .told = trie->told[posting->rule],
+                                  .text_len = (uint8_t)ending->text_len,
+                                  .wild = ending->wild };
+    memcpy(leaf->text, ending->text, ending->text_len);
+    slot->posting = ending->posting;
+    slot->leaf = (uint32_t)unit;
+}
+
+/* Counted first, so that they lie close. */
+static enum rc make_leaves(struct policy_trie *trie)
+{
+    struct ending ending;
+    size_t units = 0;
+
+    for (size_t i = 0; i < trie->slot_count; i++) {
+        find_ending(trie, trie->slots[i].child, &ending);
+        units += ending.posting != POLICY_NONE ? units_of(&ending) : 0;
+    }
+    trie->leaves = units > 0 ? policy_room(units * POLICY_LEAF_UNIT) : NULL;
+    if (units > 0 && trie->leaves == NULL)
+        return fault(RC_NOMEM, "policy index");
+    for (size_t i = 0; i < trie->slot_count; i++) {
+        find_ending(trie, trie->slots[i].child, &ending);
+        if (ending.posting == POLICY_NONE)
+            continue;
+        make_leaf(trie, &trie->slots[i], &ending, trie->leaf_units);
+        trie->leaf_units += units_of(&ending);
+    }
+    return RC_OK;
+}
+
 /* Children stand behind their parents, so one pass from the end sees every child first. */
 enum rc policy_trie_close(struct policy_trie *trie, const uint8_t *tests)
 {
@@ -404,7 +570,7 @@ enum rc policy_trie_close(struct policy_trie *trie, const uint8_t *tests)
     }
     free(starts);
     policy_posting_clear(&trie->collected);
-    return RC_OK;
+    return make_leaves(trie);
 }
 
 bool policy_trie_is_system(struct bytes level)

@@ -13,6 +13,10 @@
  * level), so a step costs one probe however many rules there are. A level with a fact in it is
  * an edge of its own, compared with the bound value when walked.
  *
+ * Where a child in the table leads to one rule alone, a leaf has all that a decision asks: the
+ * rest of the filter, the posting and what is told. So among 100,000 rules a decision reads the
+ * slot and the leaf, where node by node it would read six lines, each waited for.
+ *
  * A filter ends at a node either exactly or by `#` below it. What ends there are postings.
  */
 enum { POLICY_MANY = UINT32_MAX - 1, POLICY_NODES_MAX = 1000000 };
@@ -49,13 +53,42 @@ struct policy_cost {
     uint32_t literal_steps; /* the share of its worst literal child in steps */
 };
 
+/* Of the hash table: four in a cache line. */
+struct policy_slot {
+    uint32_t child;   /* POLICY_NONE: free */
+    uint32_t mark;    /* of its hash: another's child is mostly passed without a look at it */
+    uint32_t leaf;    /* once closed: place in leaves, or POLICY_NONE */
+    uint32_t posting; /* once closed: the leaf's, for who walks the nodes nevertheless */
+};
+static_assert(sizeof(struct policy_slot) == 16);
+
+/* What decisions tell of each rule: together, for a decision touches few lines of memory. */
+struct policy_told {
+    uint32_t number, line, file, text_line;
+};
+
+enum { POLICY_LEAF_UNIT = 64, POLICY_LEAF_TEXT_MAX = 222 };
+
+/* Begins at a unit, and takes as many as its text asks for: mostly one, a cache line. */
+struct policy_leaf {
+    uint32_t parent; /* node above its first level */
+    struct policy_posting posting;
+    struct policy_told told;
+    uint8_t text_len;
+    bool wild;      /* text has + or # */
+    uint8_t text[]; /* the rule's filter from its first level on */
+};
+
 struct policy_trie {
     struct policy_node *nodes;
     size_t count, room;
     struct policy_postings collected; /* until it is closed */
     struct policy_posting *postings;  /* from then on */
-    uint32_t *slots; /* of the hash table: node numbers, POLICY_NONE where free */
+    struct policy_slot *slots;
     size_t slot_count, slots_used;
+    const struct policy_told *told; /* of policy_rules.at, borrowed */
+    uint8_t *leaves;                /* in units */
+    size_t leaf_units;
     struct policy_cost *costs; /* one a node, once closed */
     struct policy_effort *effort;
 };
@@ -88,5 +121,13 @@ struct bytes policy_trie_level(const struct policy_node *node);
 /* The child by this very level, or POLICY_NONE. */
 uint32_t policy_trie_child(const struct policy_trie *trie, uint32_t node,
                            const struct policy_level *level);
+/* Where this level of a topic leads; rest: the topic from this level on. The child, or
+ * POLICY_NONE: then the leaf, or NULL, stands for all there is at and below it. */
+struct policy_step {
+    uint32_t child;
+    const struct policy_leaf *leaf;
+};
+struct policy_step policy_trie_step(const struct policy_trie *trie, uint32_t node,
+                                    const struct policy_level *level, struct bytes rest);
 /* As a first level, is it out of reach of wildcards [MQTT-4.7.2-1]? No id starts with `$`. */
 bool policy_trie_is_system(struct bytes level);

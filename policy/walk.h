@@ -23,6 +23,7 @@ struct policy_walk {
     bool system;     /* of the topic or filter: wildcards at the first level are not for it */
     unsigned wanted; /* set of actions: rules for subscribe are for receive, too */
     struct policy_verdict verdict;
+    const struct policy_leaf *leaf; /* the last that applied, or NULL */
 };
 
 /* False: nothing can match, which is a no. The path is big and filled in place. */

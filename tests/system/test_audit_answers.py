@@ -1,4 +1,5 @@
 """Questions to the audit log that one record does not answer, against real doors and real clients."""
+import base64
 import contextlib
 import json
 import os
@@ -11,6 +12,8 @@ import pytest
 
 import place
 import relay
+import sinks
+import trail
 import world
 from devices import client, publish
 
@@ -30,7 +33,11 @@ allow device "pump-2" will "on/id" when client.id is not known
 @pytest.fixture(scope="module")
 def running():
     """A device that was added, published, was refused, and was revoked; another that only looks."""
-    with world.world(policy=POLICY) as made:
+    def prepare(made):
+        sinks.make_folder(made.work / "out")
+        with open(made.folder / "touchmark.conf", "a") as settings:
+            print(f"[sink-1]\nkind = jsonl\nfile = {made.work}/out/audit.jsonl", file=settings)
+    with world.world(policy=POLICY, prepare=prepare) as made:
         for name in ("pump-1", "pump-2"):
             made.enrol(name)
         publish(made, "pump-1", "plant/pump-1/state", times=3)
@@ -423,3 +430,57 @@ def test_access_leaves_open_what_only_the_connection_told(running, tmp_path):
             assert not any(row["sure"] for row in could)
     assert "pump-2" in running.touchmark("audit", "access", "valve/open").stdout
     assert running.touchmark("audit", "access", "valve/open", "--since", "yesterday", check=False).returncode != 0
+
+
+# ---- One correlation id, from the door to the sinks ----
+
+def records_of(running, correlation, *actions):
+    """As searched for by the command line, when these are there, and as they went out: the same. {action: [record]}"""
+    def found():
+        records = told(running, "list", "--correlation", correlation)["records"]
+        return records if set(actions) <= {record["action"] for record in records} else None
+    records = place.wait_for(f"{actions} under {correlation}", found)
+    sinks.wait_exported(running, 30)
+    out = sinks.lines_of(running.work / "out/audit.jsonl")
+    assert [record for record in reversed(out) if record.get("correlation") == correlation] == records
+    return {action: [record for record in records if record["action"] == action] for action in actions}
+
+
+def signed_under(running, correlation):
+    return [(each.key, each.of, each.serial) for each in trail.signatures(running.folder) if each.correlation == correlation]
+
+
+def test_an_enrolment_and_its_revocation_each_have_one_id_through_all(running):
+    running.add_device("pump-3")
+    token = running.new_token("pump-3")
+    key, request = world.make_request("pump-3")
+    login = base64.b64encode(f"{token['id']}:{token['secret']}".encode()).decode()
+    answer = running.call("POST", "/.well-known/est/simpleenroll", base64.encodebytes(request), door="https", who=None,
+                          headers={"Content-Type": "application/pkcs10", "Authorization": f"Basic {login}"})
+    assert answer.status == 200
+    device = running.keep("pump-3", world.certificate_of_answer(answer.body), key)
+    enrolment = answer.headers["x-request-id"]
+    records = records_of(running, enrolment, "certificate.issue", "token.use")
+    issued, = records["certificate.issue"]
+    assert issued["source"] == "authority" and issued["certificate"]["fingerprint"] == device.fingerprint
+    assert signed_under(running, enrolment) == [("devices", 1, issued["certificate"]["serial"].lstrip("0"))]
+    answer = running.call("POST", "/v1/devices/pump-3/revoke", {})
+    revocation = answer.headers["x-request-id"]
+    records = records_of(running, revocation, "device.revoke", "certificate.revoke", "crl.issue")
+    assert [record["target"].split()[0] for record in records["crl.issue"]] == ["devices"]
+    assert signed_under(running, revocation) == [("devices", 2, "")]
+
+
+def test_a_session_has_one_id_from_its_begin_to_its_end(running):
+    running.enrol_quickly("pump-4")
+    with client(running, "pump-4") as publisher:
+        for _ in range(5):
+            publisher.publish("plant/pump-4/state", b"x", qos=1)
+        publisher.publish("plant/pump-4/secret", b"x", qos=1)
+    opened = running.wait_audit(action="session.open", device="pump-4")
+    records = records_of(running, opened["correlation"], "session.open", "publish", "session.close")
+    assert [len(records[action]) for action in ("session.open", "session.close")] == [1, 1]
+    publishes = {decision: sum(count(record) for record in records["publish"] if record["decision"] == decision)
+                 for decision in ("allowed", "denied")}
+    assert publishes == {"allowed": 5, "denied": 1}
+    assert {record["source"] for rows in records.values() for record in rows} == {"device-door"}

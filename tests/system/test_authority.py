@@ -1,6 +1,8 @@
 """The authority as init made it and touchmarkd runs it: comes back, copies itself, lets a lost operator back in, and
 says what is wrong in words."""
+import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -8,6 +10,7 @@ import subprocess
 
 import pytest
 
+import inject
 import place
 import world
 
@@ -109,17 +112,44 @@ def test_a_lost_operator_comes_back_by_the_folder(system):
     assert record["target"] == "operator eve" and record["certificate"]["fingerprint"] == eve.fingerprint
 
 
-def test_that_the_signer_went_and_came_back_is_told(system):
-    def lives(action):
-        return [record for record in system.audit(action=action) if record["actor"] == {"kind": "process", "id": "signer"}]
-    gone, come = len(lives("process.stop")), len(lives("process.start"))
-    assert come == gone + 1
-    os.kill(system.running.pids("signer")[0], signal.SIGKILL)
-    place.wait_for("another life of the signer", lambda: len(lives("process.start")) == come + 1, 60)
-    newest = lives("process.stop")[0]
-    assert len(lives("process.stop")) == gone + 1 and newest["target"] == "signer"
-    assert newest["reason"] == "its channel closed"
+def ends(system, process):
+    """What the log says of the ends of this process, oldest first."""
+    return [(each["decision"], each["reason"].split(", pid ")[0]) for each in reversed(system.audit(action="process.stop"))
+            if each["actor"] == {"kind": "process", "id": process} and each["target"] == process]
+
+
+def end_it(system, process, how):
+    """Once, and wait until it serves again and its end is in the log."""
+    before, ready = len(ends(system, process)), told_ready(system, process)
+    how(place.wait_for(process, lambda: system.running.pids(process))[0])
+    place.wait_for(f"{process} again", lambda: told_ready(system, process) > ready, 60)
     system.wait_healthy()
+    place.wait_for(f"the end of {process}", lambda: len(ends(system, process)) > before, 60)
+    return ends(system, process)[before:]
+
+
+def told_ready(system, process):
+    return sum(f"child={process}" in str(each) for each in system.running.events("process.ready"))
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def break_out(pid):
+    with contextlib.suppress(inject.Killed):
+        inject.syscall(pid, "fork")
+
+
+def test_how_a_process_ended_is_told_once(system):
+    """By touchmarkd's word, whatever the process could have written of itself."""
+    processes = ["signer", "device-door", "operator-door", "exporter", "authority"]
+    for process in processes:
+        assert end_it(system, process, kill) == [("failed", "killed by SIGKILL")]
+        assert end_it(system, process, break_out) == [("failed", "killed by the jail (SIGSYS)")]
+    assert {process: len(ends(system, process)) for process in processes} == dict.fromkeys(processes, 2)
+    found = json.loads(system.touchmark("audit", "list", "--action", "process.stop", "--decision", "failed", "--json").stdout)
+    assert len(found["records"]) == 2 * len(processes)
 
 
 def put_registry_back(system, copy):

@@ -233,6 +233,11 @@ def test_each_process_says_that_it_serves_and_ends(quiet, process):
     assert begun[1]["index"] < ended[0]["index"]
 
 
+def test_an_orderly_end_of_the_exporter_is_told_before_the_authority_ends(quiet):
+    ended = [each for each in quiet.audit(action="process.stop") if each["actor"]["id"] == "exporter"]
+    assert [(each["decision"], each["reason"].split(",")[0]) for each in ended] == [("allowed", "ended as it was asked to")]
+
+
 @pytest.fixture(scope="module")
 def quiet():
     with a_world(SHORT) as made:

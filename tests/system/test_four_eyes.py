@@ -136,8 +136,8 @@ def test_a_policy_waits_for_another_administrator(running, work):
     number = waiting[0]["number"]
     assert told(running, "policy", "show") == before
     assert world.EVERYTHING_OWN in bob(running, "proposal", "show", number).stdout
-    for done in (running.touchmark("proposal", "approve", number, check=False),
-                 as_other(running, "otto", "proposal", "approve", number),
+    for done in (running.touchmark("proposal", "approve", number, "--why", "read it", check=False),
+                 as_other(running, "otto", "proposal", "approve", number, "--why", "read it"),
                  as_other(running, "otto", "proposal", "reject", number)):
         assert done.returncode == 3, done.stderr
     assert told(running, "policy", "show") == before
@@ -152,14 +152,14 @@ def test_a_policy_waits_for_another_administrator(running, work):
     story = told(running, "audit", "explain", record["index"])["policy"]
     assert (story["author"], story["applied_by"], story["applied_why"]) == ("admin", "bob", record["reason"])
     assert {row["actor"]["id"] for row in acts(running, "proposal.approve", "denied")} >= {"admin"}
-    assert bob(running, "proposal", "approve", number).returncode == 5
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode == 5
 
 
 def test_a_stale_proposal_is_named_and_withdrawn(running, work):
     numbers = [proposed(running, "policy", "apply", policy_file(work, f"{FIRST}# {n}\n"), "--why", "to see")
                for n in (1, 2)]
-    assert bob(running, "proposal", "approve", numbers[1]).returncode == 0
-    done = bob(running, "proposal", "approve", numbers[0])
+    assert bob(running, "proposal", "approve", numbers[1], "--why", "read it").returncode == 0
+    done = bob(running, "proposal", "approve", numbers[0], "--why", "read it")
     assert done.returncode == 5 and f"proposal {numbers[0]} is stale" in done.stderr
     assert f"Proposal {numbers[0]} is withdrawn." in running.touchmark("proposal", "reject", numbers[0]).stdout
     rows = {row["number"]: row["state"] for row in told(running, "proposal", "list", "--all")["proposals"]}
@@ -170,7 +170,7 @@ def test_a_rollback_waits_for_another_administrator_too(running):
     before = told(running, "policy", "show")
     number = proposed(running, "policy", "rollback", "--reason", "pumps fell silent")
     assert told(running, "policy", "show") == before
-    assert bob(running, "proposal", "approve", number).returncode == 0
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode == 0
     after = told(running, "policy", "show")
     why = f"version {before['version'] - 1} again: pumps fell silent"
     assert (after["version"], after["author"], after["why"]) == (before["version"] + 1, "admin", why)
@@ -189,7 +189,7 @@ def test_exactly_the_proposed_devices_are_revoked_across_a_restart(running, work
     shown = json.loads(bob(running, "proposal", "show", number, "--json").stdout)
     assert (shown["devices"], shown["reason"]) == (["p-1", "p-2"], "superseded")
     assert states(running, "p-1", "p-2", "p-3") == ["registered"] * 3
-    done = bob(running, "proposal", "approve", number)
+    done = bob(running, "proposal", "approve", number, "--why", "read it")
     assert "2 devices revoked, 0 were before" in done.stdout
     assert states(running, "p-1", "p-2", "p-3") == ["revoked", "revoked", "registered"]
     for record in acts(running, "device.revoke")[:2]:
@@ -217,13 +217,13 @@ def test_records_are_erased_and_holds_removed_by_two(running):
     bob(running, "device", "revoke", "gone-1")
     assert told(running, "audit", "hold", "add", "--device", "gone-1", "--reason", "case 1")["number"] == 1
     number = proposed(running, "audit", "hold", "remove", "1", "--reason", "over")
-    assert bob(running, "proposal", "approve", number).returncode == 0
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode == 0
     assert told(running, "audit", "hold", "list")["holds"] == []
     number = proposed(running, "audit", "erase", "--device", "gone-1", "--reason", "ticket 812")
     shown = json.loads(bob(running, "proposal", "show", number, "--json").stdout)
     assert (shown["subject"], shown["reason"]) == ("device gone-1", "ticket 812")
     assert len(running.audit(device="gone-1")) > 1
-    assert bob(running, "proposal", "approve", number).returncode == 0
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode == 0
     place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
     left = running.audit(device="gone-1")
     assert {"log.erase", "log.hold", "device.add"} <= {record["action"] for record in left}
@@ -239,7 +239,7 @@ def test_an_operator_who_has_left_is_erased_by_two(running, work):
     acted = running.wait_audit(lambda record: record["action"] == "device.read", actor="olga")
     running.touchmark("operator", "revoke", "olga", "--wait")
     number = proposed(running, "audit", "erase", "--operator", "olga", "--reason", "has left")
-    assert bob(running, "proposal", "approve", number).returncode == 0
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode == 0
     place.wait_for("erasure", lambda: not running.api("GET", "/v1/audit/erasures")["erasures"])
     assert running.audit(actor="olga") == []
     assert told(running, "audit", "show", acted["index"])["erased"] is True
@@ -256,7 +256,7 @@ def test_a_second_who_was_revoked_meanwhile_is_none(running, work):
     number = proposed(running, "policy", "apply", policy_file(work, FIRST + "# 3\n"), "--why", "to see")
     before = told(running, "policy", "show")
     running.touchmark("operator", "revoke", "bob", "--wait")
-    assert bob(running, "proposal", "approve", number).returncode in (3, 6)
+    assert bob(running, "proposal", "approve", number, "--why", "read it").returncode in (3, 6)
     assert told(running, "policy", "show") == before
 
 

@@ -179,8 +179,8 @@ def test_a_proposal_has_all_of_it(running, work):
     assert running.api("GET", f"/v1/proposals/{number}")["text"] == text
     with devices.client(running, "pump-1") as client:
         assert code_of(client, "proposed") == NOT_AUTHORIZED
-        done = place.touchmark("proposal", "approve", number, "--profile", running.work / "bob/operator.conf", "--server",
-                               f"https://127.0.0.1:{running.ports['operator']}", check=False)
+        done = place.touchmark("proposal", "approve", number, "--why", "read it", "--profile", running.work / "bob/operator.conf",
+                               "--server", f"https://127.0.0.1:{running.ports['operator']}", check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         wait_for_yes(client, "proposed")
     assert active_text(running) == text

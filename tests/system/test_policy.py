@@ -591,17 +591,15 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     changes = {(row["actor"], row["action"], row.get("target")): row["change"] for row in answer["changes"]}
     assert changes == {
         ("past-1", "publish", "plant/past-1/secret"): "newly denied",
-        ("past-2", "publish", "plant/past-2/secret"): "newly denied",
         ("past-1", "publish", "plant/past-1/closed"): "newly allowed",
         ("past-1", "publish", "plant/small"): "undecidable",
-        ("past-2", "publish", "plant/small"): "newly denied",
         ("past-1", "subscribe", "devices/past-1/private"): "newly denied",
+        # With the session of past-2 goes all that was allowed in it.
+        **{("past-2", "publish", f"{topic}"): "newly denied" for topic in
+           ("plant/past-2/flow", "plant/past-2/secret", "plant/small", "devices/past-2/a")},
         ("past-2", "subscribe", "devices/past-2/private"): "newly denied",
-        ("past-2", "session.open", None): "newly denied",
-        # what it did would not have been
-        ("past-2", "publish", "plant/past-2/flow"): "newly denied",
-        ("past-2", "publish", "devices/past-2/a"): "newly denied",
         ("past-2", "subscribe", "devices/past-2/public"): "newly denied",
+        ("past-2", "session.open", None): "newly denied",
     }
     assert (answer["newly_allowed"], answer["newly_denied"], answer["undecidable"]) == (1, 9, 1)
     assert answer["same"] == len(before) - 11
@@ -609,7 +607,7 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
         {"it may not connect: denied by line 2"}
     wide = widened(work, file)
     by_acts = told(past, "policy", "replay", wide, "--since", past.since, status=9)
-    assert by_acts == answer
+    assert {**by_acts, "not_replayed": 0} == {**answer, "not_replayed": 0}
     assert len(past.audit(action="policy.read")) == fetched + 2  # a replay: two devices, three sorts of acts, one version
     shown = past.touchmark("policy", "replay", file, check=False).stdout
     assert "1 newly allowed, 9 newly denied, 1 undecidable\n" in shown and "denied by line 7" in shown
@@ -626,36 +624,47 @@ def test_a_replay_foretells_what_the_door_then_decides(past, work):
     assert len(after) > 8
 
 
-def test_a_replay_of_what_took_its_time_and_of_what_failed(past, work):
-    """Acts that one record counts are judged where it begins and ends; a limit of another rule cannot be replayed; what
-    failed was allowed."""
+def test_what_a_replay_cannot_decide_it_says(past, work):
+    """Publications over a second in one window, by a limit, by the hour; and what failed, which no policy denied."""
     past.touchmark("policy", "apply", written(work, BEFORE), "--why", "to see")
     since = past.audit()[0]["time"]
     with mqtt.Client(past.ports["mqtts"], world.tls_context(past.root, past.credentials["past-1"]), "past-1") as client:
         client.open()
-        client.send(mqtt.packet(mqtt.CONNECT, 0, mqtt.text("MQTT") + bytes([5, 2]) + b"\x00\x00" + mqtt.number(5)
-                                + b"\x27\x00\x00\x00\x28" + mqtt.text("past-1")))  # at most 40 octets
+        most = bytes([5, 2, 0, 0]) + mqtt.number(5) + b"\x27\x00\x00\x00\x28"  # packets of 40 octets at most
+        client.send(mqtt.packet(mqtt.CONNECT, 0, mqtt.text("MQTT") + most + mqtt.text("past-1")))
         assert client.receive(mqtt.CONNACK).code == 0
-        client.subscribe("devices/past-1/#")
-        client.publish("devices/past-1/large", b"1" * 200, qos=1)
-        for number in range(20):  # until both come in one window
-            for _ in range(2):
-                client.publish(f"devices/past-1/{number}", b"1", qos=1)
-                client.messages_until_ping()
-            slow = past.wait_audit(action="publish", device="past-1", topic=f"devices/past-1/{number}")
-            if slow["aggregate"]["first"] != slow["aggregate"]["last"]:
-                break
-    failed = past.wait_audit(action="receive", device="past-1", since=since, decision="failed")
+        assert client.subscribe("devices/past-1/#") == [1]
+        for _ in range(8):
+            client.publish("devices/past-1/a", b"1" * 100, qos=1)
+            time.sleep(0.005)
+    past.wait_audit(action="session.close", device="past-1", since=since)
+    assert {record["decision"] for record in past.audit(action="receive", device="past-1", since=since)} == {"failed"}
+    span = next(record["aggregate"] for record in past.audit(action="publish", device="past-1", since=since)
+                if record["aggregate"]["first"] < record["aggregate"]["last"])
 
-    def rows(text, action, target):
-        answer = told(past, "policy", "replay", written(work, text), "--since", since, status=9)
-        return [(row["change"], row["count"]) for row in answer["changes"] if (row["action"], row.get("target")) == (action, target)]
-    assert failed["target"] == "devices/past-1/large"
-    assert rows(BEFORE + 'deny device "past-1" receive, publish "devices/past-1/0"\n', "receive", failed["target"]) == []
-    late = f'deny device publish "{slow["target"]}" when time.now >= {slow["aggregate"]["last"]}\n'
-    assert rows(BEFORE + late, "publish", slow["target"]) == [("undecidable", 2)]
-    limited = BEFORE.replace('publish, subscribe "devices/${device.id}/#"', 'publish, subscribe "devices/${device.id}/#" limit 1/h')
-    assert rows(limited, "publish", slow["target"]) == [("undecidable", 2)]
+    def replayed(text, status=9):
+        answer = told(past, "policy", "replay", written(work, text), "--since", since, status=status)
+        return {(row["action"], row["change"]): row["count"] for row in answer["changes"]}
+    assert replayed(BEFORE + 'deny device receive "devices/past-1/other"\n', status=0) == {}
+    assert replayed(BEFORE + 'deny device receive "devices/past-1/a"\n')["receive", "newly denied"] == 8
+    for order in "<>":
+        changes = replayed(BEFORE + f'deny device publish "devices/past-1/a" when time.now {order}= {span["last"]}\n')
+        assert changes["publish", "undecidable"] >= span["count"]
+    limited = replayed(BEFORE.replace('subscribe "devices/${device.id}/#"', 'subscribe "devices/${device.id}/#" limit 1/h'))
+    assert replayed(BEFORE.replace("device connect", "device connect lease 1h"), status=0) == {}
+    assert replayed(BEFORE.replace("device connect", "device connect lease 1ms"))["publish", "undecidable"] == 8
+    assert limited == {("publish", "undecidable"): 8, ("subscribe", "undecidable"): 1, ("receive", "undecidable"): 8}
+
+
+def test_a_replay_says_what_it_does_not_replay(past, work):
+    """Acts that the authority judges."""
+    since = past.audit()[0]["time"]
+    file = written(work, BEFORE + "deny anyone enroll, renew\n")
+    answer = told(past, "policy", "replay", file, "--since", since)
+    acts = [record for record in past.audit(since=since, source="authority", limit=500) if record["actor"]["kind"] == "operator"]
+    assert answer["same"] == 0 and 0 < answer["not_replayed"] <= len(acts)
+    shown = past.touchmark("policy", "replay", file, "--since", since).stdout
+    assert re.search(r"^[1-9][0-9]* records of the authority's acts \(call, enroll, renew, revoke\) were not replayed$", shown, re.M)
 
 
 def test_what_the_log_has_with_escapes_is_undecidable(past, work):

@@ -137,8 +137,11 @@ def test_a_device_that_may_not_be_revoked_stays(running):
     denied(running.call("POST", "/v1/devices/revoke", {"devices": ["dev-1", "dev-2"]}), 1, version)
     states = {name: running.api("GET", f"/v1/devices/{name}")["device"]["state"] for name in ("dev-1", "dev-2")}
     assert "revoked" not in states.values(), states
-    running.apply_policy(NOTHING)
+    version = running.apply_policy(NOTHING)
     assert running.revoke("dev-1")
+    record = running.wait_audit(action="device.revoke", decision="allowed")
+    assert record["policy"] == version and not record.get("rule")
+    assert "No rule of it decided: the role or the token did." in running.touchmark("audit", "explain", record["index"]).stdout
 
 
 def test_where_a_rule_is_demanded_the_first_policy_has_what_roles_do_and_none_has_nothing():
@@ -154,5 +157,7 @@ def test_where_a_rule_is_demanded_the_first_policy_has_what_roles_do_and_none_ha
             assert answer.json()["error"]["detail"] == f"policy: no rule of version {version} allows it"
         record = strict.wait_audit(action="device.revoke", decision="denied")
         assert record["policy"] == version and not record.get("rule")
-        strict.apply_policy('allow operator call "+/#"\nallow role "admin" revoke\n')
+        version = strict.apply_policy('allow operator call "+/#"\nallow role "admin" revoke\n')
         assert strict.revoke("dev-1")
+        record = strict.wait_audit(action="device.revoke", decision="allowed")
+        assert (record["policy"], record["rule"]) == (version, 2)

@@ -1,4 +1,5 @@
 """Whoever has no certificate, or no patience, keeps nobody out and ends nothing: SECURITY.md, floods."""
+import contextlib
 import socket
 import ssl
 
@@ -22,6 +23,10 @@ def small_world():
         made.other = made.enrol_quickly("dev-2")
         made.wait_applied()
         yield made
+
+
+def count(record):
+    return record.get("aggregate", {}).get("count", 1)
 
 
 def dial(small, listener):
@@ -105,6 +110,23 @@ def test_who_has_a_certificate_leaves_a_trace_whatever_he_asks(small):
             connection.close()
         place.wait_for(f"a trace of {who.id}", lambda who=who, paths=paths:
                        came(small, who, source) == len(paths), 30)
+
+
+@pytest.mark.parametrize("listener", ["https", "http"])
+def test_what_is_no_request_is_told_and_counted_when_it_floods(small, listener):
+    words, many = "ended with octets that were no request", 30
+    before = sum(count(record) for record in small.audit(action="api.request", decision="denied") if record["reason"] == words)
+    for _ in range(many):
+        with stranger(small) if listener == "https" else dial(small, "http") as connected, contextlib.suppress(OSError):
+            connected.sendall(b"\x16\x03\x01\x02 garbage\r\n\r\n")
+            while connected.recv(4096):
+                pass
+    def told():
+        records = [record for record in small.audit(action="api.request", decision="denied") if record["reason"] == words]
+        return records if sum(count(record) for record in records) >= before + many else None
+    records = place.wait_for("all of them in the log", told)
+    assert any(record.get("peer", "").startswith("127.0.0.1") for record in records)
+    assert any(count(record) > 1 for record in records)
 
 
 @pytest.mark.parametrize("listener", ["mqtts", "https"])

@@ -191,6 +191,22 @@ def test_missing_and_damaged_ones_are_made_again_at_the_next_start(running):
     running.start()
     assert place.wait_for("the log to grow", lambda: wait_checkpoint(running, size + 1))
     verify(running)
+    told = altered(running)  # what is missing was never written, for all that anybody knows
+    assert (told["target"], told["decision"], told["actor"]["id"]) == ("tile/entries/000", "failed", "authority")
+    assert told["reason"] == "it was not what this log has"
+
+
+def altered(running, **more):
+    return running.wait_audit(action="log.publish", **more)
+
+
+def test_a_checkpoint_that_somebody_put_there_is_told_and_does_not_stay(running):
+    wait_checkpoint(running)
+    (running.folder / "tiles/checkpoint").write_text("touchmark\n1000000\nAAAA\n\n")
+    running.add_device("somebody")
+    assert altered(running, target="checkpoint")["decision"] == "failed"
+    wait_checkpoint(running)
+    verify(running)
 
 
 def test_a_checkpoint_of_another_log_is_not_shown(running):
@@ -202,6 +218,7 @@ def test_a_checkpoint_of_another_log_is_not_shown(running):
     running.start()
     assert wait_checkpoint(running)[0] < int(lines[1])
     verify(running)
+    place.wait_for("it to be told", lambda: len(running.audit(action="log.publish", target="checkpoint")) == 2)
 
 
 def test_all_of_it_is_derived(running):

@@ -218,16 +218,30 @@ def journal_entries(folder):
             at = end + 36
 
 
-def signed_serials(folder):
-    """{issuing key's name: [serial in hexadecimal]} of every certificate that was ever signed."""
-    found = {}
+@dataclasses.dataclass
+class Signed:
+    key: str          # the signing key's name
+    correlation: str  # hexadecimal
+    of: int           # 1 certificate, 2 CRL, 3 checkpoint
+    serial: str       # of a certificate, hexadecimal
+
+
+def signatures(folder):
+    """Of all that was ever signed."""
     for kind, body in journal_entries(folder / "signer/journal"):
         if kind != 1:
             continue
         size = body[0]
         key, at = body[1:1 + size].decode(), 1 + size + 16
-        of, at = body[at], at + 1 + 32 + 32
+        correlation, of, at = body[at - 16:at].hex(), body[at], at + 1 + 32 + 32
         serial = body[at + 1:at + 1 + body[at]]
-        if of == 1:
-            found.setdefault(key, []).append(serial.lstrip(b"\0").hex())
+        yield Signed(key, correlation, of, serial.lstrip(b"\0").hex())
+
+
+def signed_serials(folder):
+    """{issuing key's name: [serial in hexadecimal]} of every certificate that was ever signed."""
+    found = {}
+    for signed in signatures(folder):
+        if signed.of == 1:
+            found.setdefault(signed.key, []).append(signed.serial)
     return found

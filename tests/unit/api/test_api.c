@@ -504,7 +504,7 @@ static void too_many_connections_are_refused(void **state)
         fds[i] = world_dial(world, STRANGER, ALL_SERVICES);
     fds[32] = world_dial(world, STRANGER, API_PUBLIC);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    assert_int_equal(api_adopt(world->api, ends[0], ALL_SERVICES, &peer), RC_LIMIT);
+    assert_int_equal(api_adopt(world->api, ends[0], ALL_SERVICES, &peer, NULL), RC_LIMIT);
     close(ends[1]);
     for (size_t i = 0; i < 33; i++)
         close(fds[i]);

@@ -175,11 +175,13 @@ static void it_is_decided_by_its_number_and_with_a_reason(void **state)
     expect(world, ADMIN, "POST /v1/proposals/8/reject", "", 200, "{\"proposal\":{\"number\":7");
     assert_int_equal(world->asked, REGISTRY_ASK_PROPOSAL_REJECT);
     assert_int_equal(world->question.number, 8);
-    expect(world, AUDITOR, "POST /v1/proposals/7/approve", "", 403, NULL);
+    expect(world, AUDITOR, "POST /v1/proposals/7/approve", "{\"why\":\"I looked\"}", 403, NULL);
+    expect(world, ADMIN, "POST /v1/proposals/7/approve", "", 400, "why");
+    expect(world, ADMIN, "POST /v1/proposals/7/approve", "{\"why\":\"  \"}", 400, "why");
     expect(world, LINE, "GET /v1/proposals", "", 403, NULL);
     world->says = RC_EXISTS;
     world->reason = "proposal 7 is stale";
-    expect(world, ADMIN, "POST /v1/proposals/7/approve", "", 409,
+    expect(world, ADMIN, "POST /v1/proposals/7/approve", "{\"why\":\"I looked\"}", 409,
            "\"detail\":\"proposal 7 is stale\"");
 }
 

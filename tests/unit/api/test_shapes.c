@@ -268,6 +268,8 @@ static const char *body_for(const struct api_route *route)
         return "{\"id\":\"dev-1\"}";
     if (strcmp(route->name, "applyPolicy") == 0 || strcmp(route->name, "proposePolicy") == 0)
         return "{\"text\":\"x\",\"replaces\":2,\"why\":\"to see\"}";
+    if (strcmp(route->name, "approveProposal") == 0)
+        return "{\"why\":\"I looked\"}";
     if (strcmp(route->name, "checkPolicy") == 0)
         return "{\"text\":\"x\"}";
     if (strcmp(route->name, "addOperator") == 0)

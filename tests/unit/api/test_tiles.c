@@ -17,12 +17,15 @@ static int set_up(void **state)
 {
     const struct audit_tile tile = { true, 0, 0, 2 };
     struct ground *g = calloc(1, sizeof *g);
+    enum audit_tile_found found;
 
     world_copy(g->path, sizeof g->path, "/tmp/test_tiles.XXXXXX");
     assert_non_null(mkdtemp(g->path));
     g->dir = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(audit_tile_file_put(g->dir, &tile, BYTES("two leaves"), NULL), RC_OK);
-    assert_int_equal(audit_tile_file_publish(g->dir, BYTES("a note\n")), RC_OK);
+    assert_int_equal(audit_tile_file_put(g->dir, &tile, BYTES("two leaves"), false, &found),
+                     RC_OK);
+    assert_int_equal(
+        audit_tile_file_publish(g->dir, BYTES("a note\n"), BYTES(""), false, &found), RC_OK);
     g->world = world_open_with(REGISTRY_OPERATOR_DOOR, g->dir);
     *state = g;
     return 0;

@@ -462,7 +462,7 @@ static inline int world_dial_as(struct world *world, const struct broker_peer *p
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
                      0);
-    assert_int_equal(api_adopt(world->api, ends[0], services, peer), RC_OK);
+    assert_int_equal(api_adopt(world->api, ends[0], services, peer, NULL), RC_OK);
     return ends[1];
 }
 

@@ -93,7 +93,8 @@ static inline enum rc bits_bring(struct bits *b, struct store_txn *txn, uint64_t
         if (!whole && tile.width == AUDIT_TILE_WIDTH)
             continue;
         TRY(audit_tiles_read(b->logs->log, txn, &tile, &content));
-        TRY(audit_tile_file_put(b->tiles, &tile, buf_bytes(&content), NULL));
+        TRY(audit_tile_file_put(b->tiles, &tile, buf_bytes(&content), false,
+                                &(enum audit_tile_found){ AUDIT_TILE_SAME }));
         audit_tile_write_path(&tile, &path);
         TRY(buf_text(&path, &text));
         b->files[b->file_count].tile = tile;
@@ -151,7 +152,9 @@ static inline void bits_open(struct bits *b, uint64_t size, uint64_t lesser)
     bits_add_file(b, BITS_NOTE, "export", "checkpoint");
     bits_add_file(b, BITS_RECORDS, "export", "records");
     assert_int_equal(store_read(b->logs->store, bits_bring_all, b), RC_OK);
-    assert_int_equal(audit_tile_file_publish(b->tiles, buf_bytes(&b->note)), RC_OK);
+    assert_int_equal(audit_tile_file_publish(b->tiles, buf_bytes(&b->note), BYTES(""), false,
+                                             &(enum audit_tile_found){ AUDIT_TILE_SAME }),
+                     RC_OK);
     bits_add_file(b, BITS_NOTE, "tiles", "checkpoint");
     assert_int_equal(file_read(b->copy, "records", &whole), RC_OK);
     bits_find_rows(b, buf_bytes(&whole));

@@ -196,6 +196,37 @@ static void retention_begins_at_the_newest_record(void **state)
     assert_false(is_bare(&w, 0));
 }
 
+/* All that is there when it is met waits together, not one after the other; and by a clock that
+ * nobody sets. */
+static void what_is_dated_far_ahead_does_not_hold_up_the_rest_for_ever(void **state)
+{
+    struct world w;
+    const int64_t now = START + 20LL * DAY;
+
+    begin(&w, *state);
+    add(&w, START);
+    add(&w, START + 5000LL * DAY);
+    add(&w, START);
+    add(&w, START + 6000LL * DAY);
+    add(&w, START);
+    retain(&w, 10, START);
+    prune_at(&w, now, 20LL * DAY);
+    assert_int_equal(minimum(&w), 1);
+    add(&w, START + 7000LL * DAY); /* came later: waits for itself */
+    prune_at(&w, now + 400LL * DAY, 0);
+    assert_int_equal(minimum(&w), 1);
+    prune_at(&w, now + 10LL * DAY, 10LL * DAY);
+    assert_int_equal(minimum(&w), 1);
+    prune_at(&w, now + 10LL * DAY + 1, 1);
+    assert_int_equal(w.pruned.records, 4);
+    assert_int_equal(minimum(&w), 5);
+    assert_true(is_bare(&w, 1) && is_bare(&w, 4) && !is_bare(&w, 5));
+    prune_at(&w, now + 20LL * DAY + 1, 10LL * DAY);
+    assert_int_equal(minimum(&w), 5);
+    prune_at(&w, now + 20LL * DAY + 2, 1);
+    assert_int_equal(minimum(&w), 6);
+}
+
 static void what_was_not_exported_stays(void **state)
 {
     struct world w;
@@ -418,6 +449,7 @@ int main(void)
         IN_A_LOG(a_run_of_several_steps_is_told_when_it_begins_and_when_it_is_over),
         IN_A_LOG(a_clock_that_stepped_ahead_prunes_no_faster),
         IN_A_LOG(retention_begins_at_the_newest_record),
+        IN_A_LOG(what_is_dated_far_ahead_does_not_hold_up_the_rest_for_ever),
         IN_A_LOG(what_was_not_exported_stays),
         IN_A_LOG(steps_look_at_few_and_tell_once),
         IN_A_LOG(traces_of_erasing_holding_and_pruning_stay),

@@ -119,7 +119,8 @@ static enum rc bring(struct store_txn *txn, void *with)
         if (tile.entries)
             continue;
         TRY(audit_tiles_read(f->logs->log, txn, &tile, &content));
-        TRY(audit_tile_file_put(f->dir, &tile, buf_bytes(&content), NULL));
+        enum audit_tile_found found;
+        TRY(audit_tile_file_put(f->dir, &tile, buf_bytes(&content), false, &found));
     }
     return RC_OK;
 }

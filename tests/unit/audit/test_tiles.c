@@ -50,7 +50,8 @@ static int tear_down(void **state)
 struct bringing {
     struct ground *ground;
     uint64_t from, size;
-    size_t tiles, written;
+    bool mend;
+    size_t tiles, written, altered;
 };
 
 static enum rc bring(struct store_txn *txn, void *with)
@@ -61,18 +62,19 @@ static enum rc bring(struct store_txn *txn, void *with)
 
     while (audit_tile_next(&walk, &tile)) {
         AUTO_BUF(content, AUDIT_TILE_BYTES_MAX);
-        bool written = false;
+        enum audit_tile_found found = AUDIT_TILE_SAME;
         TRY(audit_tiles_read(b->ground->logs->log, txn, &tile, &content));
-        TRY(audit_tile_file_put(b->ground->dir, &tile, buf_bytes(&content), &written));
+        TRY(audit_tile_file_put(b->ground->dir, &tile, buf_bytes(&content), b->mend, &found));
         b->tiles++;
-        b->written += written;
+        b->written += found != AUDIT_TILE_SAME;
+        b->altered += found == AUDIT_TILE_ALTERED;
     }
     return RC_OK;
 }
 
 static size_t bring_all(struct ground *g, uint64_t from, uint64_t size, size_t *tiles)
 {
-    struct bringing b = { g, from, size, 0, 0 };
+    struct bringing b = { .ground = g, .from = from, .size = size, .mend = true };
 
     assert_int_equal(store_read(g->logs->store, bring, &b), RC_OK);
     if (tiles != NULL)
@@ -235,6 +237,12 @@ static void missing_and_damaged_ones_are_made_again(void **state)
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
         for (int how = 0; how < 3; how++) {
             damage(g, FILES[i], 7919 * (i + 1), how);
+            struct bringing told = { .ground = g, .size = RECORDS };
+            for (unsigned times = 0; times < 2; times++) { /* it stays until it may be mended */
+                told.altered = 0;
+                assert_int_equal(store_read(g->logs->store, bring, &told), RC_OK);
+                assert_int_equal(told.altered, 1);
+            }
             assert_int_equal(bring_all(g, 0, RECORDS, NULL), 1);
             check_files(g, RECORDS);
         }
@@ -254,12 +262,23 @@ static void a_longer_log_is_not_made_up(void **state)
 {
     static struct audit_record records[3];
     struct ground *g = *state;
-    struct bringing b = { g, 0, 4, 0, 0 };
+    struct bringing b = { .ground = g, .size = 4 };
 
     logs_fill(g->logs, records, 3);
     assert_int_equal(store_read(g->logs->store, bring, &b), RC_NOT_FOUND);
-    b = (struct bringing){ g, 0, 300, 0, 0 };
+    b = (struct bringing){ .ground = g, .size = 300 };
     assert_int_not_equal(store_read(g->logs->store, bring, &b), RC_OK);
+}
+
+static enum audit_tile_found publish(struct ground *g, const char *note, const char *former,
+                                     bool mend)
+{
+    enum audit_tile_found found = AUDIT_TILE_SAME;
+
+    assert_int_equal(audit_tile_file_publish(g->dir, bytes_of_text(note), bytes_of_text(former),
+                                             mend, &found),
+                     RC_OK);
+    return found;
 }
 
 static void publishes_and_withdraws_a_checkpoint(void **state)
@@ -268,10 +287,15 @@ static void publishes_and_withdraws_a_checkpoint(void **state)
     AUTO_BUF(note, 100);
 
     assert_int_equal(audit_tile_file_published(g->dir, &note), RC_NOT_FOUND);
-    assert_int_equal(audit_tile_file_publish(g->dir, BYTES("one")), RC_OK);
-    assert_int_equal(audit_tile_file_publish(g->dir, BYTES("two")), RC_OK);
+    assert_int_equal(publish(g, "one", "", false), AUDIT_TILE_ABSENT);
+    assert_int_equal(publish(g, "one", "", false), AUDIT_TILE_SAME);
+    assert_int_equal(publish(g, "two", "one", false), AUDIT_TILE_ABSENT);
     assert_int_equal(audit_tile_file_published(g->dir, &note), RC_OK);
     assert_true(bytes_equal(buf_bytes(&note), BYTES("two")));
+    /* What somebody else put there stays until it may be mended. */
+    assert_int_equal(publish(g, "three", "one", false), AUDIT_TILE_ALTERED);
+    assert_int_equal(publish(g, "three", "one", true), AUDIT_TILE_ALTERED);
+    assert_int_equal(publish(g, "three", "one", true), AUDIT_TILE_SAME);
     assert_int_equal(audit_tile_file_withdraw(g->dir), RC_OK);
     assert_int_equal(audit_tile_file_withdraw(g->dir), RC_OK);
     assert_false(exists(g, "checkpoint"));

@@ -253,6 +253,48 @@ static void escaping_leaves_only_the_printable(void **state)
     assert_true(bytes_equal_text(buf_bytes(&out), "a \\x22\\x5c\\x0a\\x00\\x7f\\xc3\\xa9~"));
 }
 
+static void what_people_can_see_is_shown_as_it_is(void **state)
+{
+    static const struct {
+        struct bytes text;
+        const char *shown;
+    } ROWS[] = {
+        { BYTES("caf\xc3\xa9"), "caf\xc3\xa9" },
+        { BYTES("\xe6\xb3\xb5\xf0\x9f\x94\xa5"), "\xe6\xb3\xb5\xf0\x9f\x94\xa5" },
+        { BYTES("a\"\\\n\0"), "a\\x22\\x5c\\x0a\\x00" },
+        { BYTES("\t\x7f"), "\\x09\\x7f" },
+        { BYTES("\xc2\x85"), "\\xc2\\x85" },                          /* a control */
+        { BYTES("\xe2\x80\xa9"), "\\xe2\\x80\\xa9" },                 /* U+2029 */
+        { BYTES("\xe2\x80\xaa"), "\\xe2\\x80\\xaa" },                 /* U+202A */
+        { BYTES("\xe2\x80\xae"), "\\xe2\\x80\\xae" },                 /* U+202E */
+        { BYTES("\xe2\x81\xa6"), "\\xe2\\x81\\xa6" },                 /* U+2066 */
+        { BYTES("\xe2\x81\xa9"), "\\xe2\\x81\\xa9" },                 /* U+2069 */
+        { BYTES("\xe2\x81\xb0"), "\xe2\x81\xb0" },                    /* U+2070 */
+        { BYTES("\xef\xbf\xbe"), "\\xef\\xbf\\xbe" },                 /* no character */
+        { BYTES("\xee\x80\x80"), "\\xee\\x80\\x80" },                 /* private */
+        { BYTES("\xc3"), "\\xc3" },                                   /* cut short */
+        { BYTES("\xed\xa0\x80\xc3\xa9"), "\\xed\\xa0\\x80\xc3\xa9" }, /* a surrogate */
+        { BYTES("\xc0\xafz"), "\\xc0\\xafz" },                        /* overlong */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        AUTO_BUF(out, 100);
+        text_add_shown(&out, ROWS[i].text);
+        assert_true(bytes_equal_text(buf_bytes(&out), ROWS[i].shown));
+    }
+}
+
+static void cutting_spares_characters(void **state)
+{
+    static const size_t LEFT[] = { 0, 1, 1, 3, 3, 3, 6, 6 };
+    const struct bytes text = BYTES("a\xc3\xa9\xe6\xb3\xb5");
+
+    (void)state;
+    for (size_t most = 0; most < sizeof LEFT / sizeof *LEFT; most++)
+        assert_int_equal(text_cut(text, most).len, LEFT[most]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +309,8 @@ int main(void)
         cmocka_unit_test(every_code_point_is_judged),
         cmocka_unit_test(printable_is_what_a_terminal_shows_as_it_is),
         cmocka_unit_test(escaping_leaves_only_the_printable),
+        cmocka_unit_test(what_people_can_see_is_shown_as_it_is),
+        cmocka_unit_test(cutting_spares_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

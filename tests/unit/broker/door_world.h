@@ -20,6 +20,7 @@
 #include "broker/door.h"
 #include "broker/mqtt_connect.h"
 #include "broker/mqtt_subscribe.h"
+#include "broker/octets.h"
 #include "broker/own_key.h"
 #include "tests/unit/audit/logs.h"
 #include "tests/unit/registry/samples.h"
@@ -63,6 +64,7 @@ struct world {
     void *hears;                                                       /* for that */
     struct audit_record last;                                          /* its numbers */
     size_t pending_most;                                               /* 0: enough */
+    size_t retained_most;                                              /* 0: enough */
     size_t connections_most;                                           /* 0: enough */
     struct audit_spool *spool;
     struct audit_pending *pending;
@@ -323,11 +325,13 @@ static inline void told(void *with, enum broker_door_event event, const char *wh
         w->listens = true;
 }
 
-static inline void adopt(void *with, int stream, bool plain, const struct broker_peer *peer)
+static inline void adopt(void *with, int stream, bool plain, const struct broker_peer *peer,
+                         struct broker_octets *octets)
 {
     (void)with;
     (void)plain;
     (void)peer;
+    broker_octets_release(octets);
     close(stream);
 }
 
@@ -353,7 +357,9 @@ static inline void open_disk(struct world *w)
     const struct journal_limits limits = { MIB, 64 * MIB };
     const struct journal_limits spool = { 64 * 1024,
                                           w->spool_most > 0 ? w->spool_most : 64 * MIB };
-    const struct retained_limits retained = { 1000, MIB, { 10000, MIB } };
+    const struct retained_limits retained = { w->retained_most > 0 ? w->retained_most : 1000,
+                                              MIB,
+                                              { 10000, MIB } };
 
     for (unsigned i = 0; i < 2; i++)
         logs_folder(w->paths[i], &w->dirs[i]);

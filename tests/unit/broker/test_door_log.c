@@ -34,6 +34,18 @@ static int prepare_small_spool(void **state)
     return 0;
 }
 
+static int prepare_little_kept(void **state)
+{
+    struct world *w = make_world();
+
+    w->retained_most = 1;
+    open_disk(w);
+    open_door(w);
+    await_listening(w);
+    *state = w;
+    return 0;
+}
+
 static void in_full(struct world *w, struct buf *list)
 {
     add_policy(w, list, IN_FULL);
@@ -175,6 +187,65 @@ static void a_full_spool_ends_sessions_and_does_not_hold_them(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
+/* In one write: when it turns out that the second cannot be kept, its client has left. */
+static void *keep_two_and_leave(void *with)
+{
+    struct client *c = with;
+    AUTO_BUF(out, 512);
+
+    if (client_connect(c)) {
+        for (uint16_t i = 1; i <= 2; i++) {
+            const struct mqtt_publish publish = { .topic = i == 1 ? BYTES("t/a") : BYTES("t/b"),
+                                                  .payload = BYTES("0123456789"),
+                                                  .packet_id = i,
+                                                  .qos = 1,
+                                                  .retain = true };
+            broker_mqtt_publish_write(&publish, MQTT_5, &out);
+        }
+        buf_add(&out, BYTES("\xe0\0")); /* DISCONNECT */
+        client_write(c, &out);
+        while (client_next(c) != 0)
+            ;
+    }
+    client_close(c);
+    return NULL;
+}
+
+struct failed {
+    unsigned count;
+    enum audit_actor_kind kind;
+    char target[16];
+};
+
+static void hear_failed(struct world *w, const struct audit_record *record)
+{
+    struct failed *failed = w->hears;
+
+    if (record->action != AUDIT_RETAIN || record->decision != AUDIT_FAILED)
+        return;
+    failed->count++;
+    failed->kind = record->actor_kind;
+    memcpy(failed->target, record->target.at,
+           record->target.len < 15 ? record->target.len : 15);
+}
+
+static void what_could_not_be_kept_is_told_of_a_client_that_left(void **state)
+{
+    struct world *w = *state;
+    struct failed failed = { 0 };
+    struct client c;
+
+    w->heard = hear_failed;
+    w->hears = &failed;
+    tell(w, in_full);
+    start(w, &c, 0, keep_two_and_leave);
+    await_acts(w, AUDIT_RETAIN, 3); /* two allowed, one of which failed */
+    pthread_join(c.thread, NULL);
+    assert_int_equal(failed.count, 1);
+    assert_int_equal(failed.kind, AUDIT_DEVICE);
+    assert_string_equal(failed.target, "t/b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +255,8 @@ int main(void)
                                         prepare_narrow, clean),
         cmocka_unit_test_setup_teardown(a_full_spool_ends_sessions_and_does_not_hold_them,
                                         prepare_small_spool, clean),
+        cmocka_unit_test_setup_teardown(what_could_not_be_kept_is_told_of_a_client_that_left,
+                                        prepare_little_kept, clean),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as every process of ours does */

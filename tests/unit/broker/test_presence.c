@@ -21,6 +21,8 @@ static void it_says_that_it_serves_and_that_the_clock_stepped(void **state)
     await_record(w, AUDIT_CLOCK_STEP, 1);
     atomic_store(&w->stepped_ms, 0);
     await_record(w, AUDIT_CLOCK_STEP, 2);
+    atomic_store(&w->stepped_ms, -40); /* less than a second is told of, too, if it is back */
+    await_record(w, AUDIT_CLOCK_STEP, 3);
 }
 
 static void fill_spool(struct world *w)

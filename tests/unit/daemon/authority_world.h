@@ -425,6 +425,18 @@ static inline enum rc enrol(struct world *w, const struct soft_key *key,
     return rc;
 }
 
+/* What an operator finds; the page borrows from told. */
+static inline void find_audit(struct world *w, const struct audit_query *query,
+                              struct told *told, struct audit_page *page)
+{
+    AUTO_BUF(asked, AUDIT_QUERY_MAX);
+
+    audit_query_write(query, &asked);
+    const struct registry_question q = { .query = buf_bytes(&asked) };
+    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, told), RC_OK);
+    assert_int_equal(audit_page_read(told->answer.query, page), RC_OK);
+}
+
 /* Records of an action with this decision, as an operator finds them. */
 static inline unsigned count_audit(struct world *w, enum audit_action action,
                                    enum audit_decision decision)
@@ -435,13 +447,9 @@ static inline unsigned count_audit(struct world *w, enum audit_action action,
     struct audit_page page;
     struct audit_hit hit;
     unsigned found = 0;
-    AUTO_BUF(asked, AUDIT_QUERY_MAX);
     AUTO_TOLD(told);
 
-    audit_query_write(&query, &asked);
-    struct registry_question q = { .query = buf_bytes(&asked) };
-    assert_int_equal(admin(w, REGISTRY_ASK_AUDIT_LIST, q, &told), RC_OK);
-    assert_int_equal(audit_page_read(told.answer.query, &page), RC_OK);
+    find_audit(w, &query, &told, &page);
     for (; audit_page_next(&page, &hit) == RC_OK; found++)
         assert_int_equal(
             hit.record->correlation[0] == 7 || hit.record->actor_kind == AUDIT_PROCESS, true);

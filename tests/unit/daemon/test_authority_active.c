@@ -217,12 +217,18 @@ static uint64_t propose(struct world *w, const char *text)
     return told.answer.proposal.number;
 }
 
-static enum rc activate(struct world *w, uint64_t number)
+static enum rc activate_with(struct world *w, uint64_t number, const char *why)
 {
-    const struct registry_question q = { .number = number };
+    struct registry_question q = { .number = number };
     AUTO_TOLD(told);
 
+    memcpy(q.why, why, strlen(why));
     return admin(w, REGISTRY_ASK_PROPOSAL_APPROVE, q, &told);
+}
+
+static enum rc activate(struct world *w, uint64_t number)
+{
+    return activate_with(w, number, "tried");
 }
 
 static void a_draft_is_checked_when_it_is_kept_and_in_force_when_it_is_activated(void **state)
@@ -237,6 +243,9 @@ static void a_draft_is_checked_when_it_is_kept_and_in_force_when_it_is_activated
     assert_int_equal(active(w), 1);
     assert_int_equal(list_devices(w), RC_OK);
     restart(w);
+    assert_int_equal(activate_with(w, first, ""), RC_MALFORMED);
+    assert_int_equal(activate_with(w, first, "  "), RC_MALFORMED);
+    assert_int_equal(active(w), 1);
     assert_int_equal(activate(w, first), RC_OK);
     assert_int_equal(active(w), 2);
     assert_int_equal(list_devices(w), RC_DENIED);

@@ -258,6 +258,43 @@ static void where_there_is_no_room_the_expired_leave_first(void **state)
     assert_int_equal(entries(w), VALID);
 }
 
+/* The newest record about the devices' CRL has this id. */
+static void newest(struct world *w, uint8_t correlation[AUDIT_CORRELATION])
+{
+    const struct audit_query query = { .actions = audit_action_set_of(AUDIT_CRL_ISSUE),
+                                       .most = 20 };
+    struct audit_page page;
+    struct audit_hit hit;
+    AUTO_TOLD(told);
+
+    find_audit(w, &query, &told, &page);
+    do
+        assert_int_equal(audit_page_next(&page, &hit), RC_OK);
+    while (!bytes_start_with(hit.record->target, BYTES("devices ")));
+    memcpy(correlation, hit.record->correlation, AUDIT_CORRELATION);
+    audit_page_clear(&page);
+}
+
+static void it_has_the_id_of_the_act_that_it_is_made_for_or_its_own(void **state)
+{
+    static const uint8_t NONE[AUDIT_CORRELATION];
+    const uint8_t revocation[AUDIT_CORRELATION] = { 7 }; /* ask_as() */
+    uint8_t own[AUDIT_CORRELATION], of[AUDIT_CORRELATION];
+    struct world *w = *state;
+    char trouble[REGISTRY_TROUBLE_MAX + 1];
+    struct registry_crl crl;
+
+    wait_for_crls(w, trouble);
+    assert_int_equal(find_crl(w, "devices", &crl), RC_OK);
+    newest(w, own);
+    assert_memory_not_equal(own, NONE, sizeof own);
+    assert_memory_not_equal(own, revocation, sizeof own);
+    revoke_a_device(w);
+    wait_for_next(w, "devices", crl.number);
+    newest(w, of);
+    assert_memory_equal(of, revocation, sizeof of);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, clean)
 
 int main(void)
@@ -267,6 +304,7 @@ int main(void)
         TEST(a_part_of_another_one_is_not_given),
         TEST(expired_revocations_take_no_place_after_a_restart),
         TEST(more_than_the_bound_is_told_until_there_is_room),
+        TEST(it_has_the_id_of_the_act_that_it_is_made_for_or_its_own),
         TEST(where_there_is_no_room_the_expired_leave_first),
     };
 

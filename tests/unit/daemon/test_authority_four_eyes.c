@@ -424,9 +424,8 @@ static void with_it_exactly_those_that_were_proposed_are(void **state)
     assert_int_equal(told.answer.counts.revoked, 0);
     assert_int_equal(device_state(w, "dev-1"), REGISTRY_REGISTERED);
     assert_int_equal(revoke_device(w, "dev-1"), RC_OK); /* meanwhile, singly */
-    assert_int_equal(as(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE,
-                        (struct registry_question){ .number = number }, &told),
-                     RC_OK);
+    struct registry_question q = { .number = number, .why = "I looked" };
+    assert_int_equal(as(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE, q, &told), RC_OK);
     assert_int_equal(told.answer.counts.revoked, 1);
     assert_int_equal(told.answer.counts.were_revoked, 1);
     assert_int_equal(device_state(w, "dev-2"), REGISTRY_REVOKED);

@@ -408,7 +408,7 @@ static void both_are_judged_of_what_two_do(void **state)
     expect_record(w, AUDIT_PROPOSAL_MAKE, version, 2, "first");
     apply(w, "");
     assert_int_equal(propose(w, &number), RC_OK);
-    const struct registry_question it = { .number = number };
+    const struct registry_question it = { .number = number, .why = "to see" };
     version = apply(w, "\ndeny operator \"bob\" revoke\n");
     expect_denial(try_it(w, SECOND, REGISTRY_ASK_PROPOSAL_APPROVE, it), "denied by line 3");
     expect_record(w, AUDIT_PROPOSAL_APPROVE, version, 3, "bob");

@@ -115,7 +115,7 @@ static struct lines read_log(struct world *w)
 static void begin(struct world *w)
 {
     assert_int_equal(daemon_authority_life_begin(&w->life, &w->book, w->store, w->loop,
-                                                 BYTES("four eyes: policy")),
+                                                 BYTES("four eyes: policy"), NULL),
                      RC_OK);
 }
 
@@ -139,8 +139,8 @@ static void a_life_begins_and_ends_and_a_killed_one_is_found(void **state)
     struct world *w = *state;
 
     begin(w);
-    daemon_authority_life_end(&w->life);
-    daemon_authority_life_end(&w->life);
+    daemon_authority_life_end(&w->life, true);
+    daemon_authority_life_end(&w->life, true);
     begin(w); /* and is killed */
     loop_disarm(&w->life.timer);
     begin(w);
@@ -151,6 +151,30 @@ static void a_life_begins_and_ends_and_a_killed_one_is_found(void **state)
         assert_int_equal(lines.at[i].decision, ROWS[i].decision);
         if (ROWS[i].action == AUDIT_PROCESS_START)
             assert_string_equal(lines.at[i].reason, "four eyes: policy");
+    }
+}
+
+/* What touchmarkd saw is said, also of a life that ended before it could begin; an end that is
+ * not in order is left to be said by the next. */
+static void what_touchmarkd_saw_of_a_former_life_is_told(void **state)
+{
+    struct world *w = *state;
+
+    begin(w);
+    daemon_authority_life_end(&w->life, false);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(daemon_authority_life_begin(&w->life, &w->book, w->store, w->loop,
+                                                     BYTES(""), "exited with 70"),
+                         RC_OK);
+        daemon_authority_life_end(&w->life, true);
+    }
+    struct lines lines = read_log(w);
+    assert_int_equal(lines.count, 7);
+    for (size_t i = 1; i < lines.count; i += 3) {
+        assert_int_equal(lines.at[i].action, AUDIT_PROCESS_STOP);
+        assert_int_equal(lines.at[i].decision, AUDIT_FAILED);
+        assert_string_equal(lines.at[i].reason, "exited with 70");
+        assert_int_equal(lines.at[i + 1].action, AUDIT_PROCESS_START);
     }
 }
 
@@ -172,7 +196,7 @@ static void a_clock_that_steps_is_told_once_and_moves_nothing(void **state)
                         "from 1970-01-01T00:16:46.000Z to 1970-01-01T00:06:45.000Z");
     assert_true(lines.at[1].wall_ms < lines.at[0].wall_ms);
     pass(w, 3600000, 1000);
-    daemon_authority_life_end(&w->life);
+    daemon_authority_life_end(&w->life, true);
     lines = read_log(w);
     assert_int_equal(lines.count, 4);
     assert_int_equal(lines.at[2].action, AUDIT_CLOCK_STEP);
@@ -186,16 +210,16 @@ static void a_clock_that_is_behind_the_former_life_is_told_once(void **state)
 
     assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
     begin(w);
-    daemon_authority_life_end(&w->life);
+    daemon_authority_life_end(&w->life, true);
     uint64_t before = read_log(w).count;
-    w->hands.wall_ms -= 999;
+    w->hands.wall_ms -= 1; /* no more than the rounding */
     assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
     assert_int_equal(read_log(w).count, before);
     w->hands = (struct hands){ BEGAN_MS - 600000, 1 };
     for (int life = 0; life < 2; life++) {
         assert_int_equal(daemon_authority_book_begin(&w->book, w->store), RC_OK);
         begin(w);
-        daemon_authority_life_end(&w->life);
+        daemon_authority_life_end(&w->life, true);
     }
     struct lines lines = read_log(w);
     assert_int_equal(lines.count, before + 5);
@@ -213,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_life_begins_and_ends_and_a_killed_one_is_found),
+        TEST(what_touchmarkd_saw_of_a_former_life_is_told),
         TEST(a_clock_that_steps_is_told_once_and_moves_nothing),
         TEST(a_clock_that_is_behind_the_former_life_is_told_once),
     };

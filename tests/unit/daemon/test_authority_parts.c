@@ -393,7 +393,7 @@ static void a_proposal_keeps_it_until_it_is_approved(void **state)
     assert_int_equal(told.answer.proposal.number, 1);
     assert_int_equal(active(w, &shown), 1);
     restart(w);
-    const struct registry_question one = { .number = 1 };
+    const struct registry_question one = { .number = 1, .why = "to see" };
     assert_int_equal(as(w, SECOND, 2, REGISTRY_ASK_PROPOSAL_SHOW, one, &told), RC_OK);
     assert_int_equal(
         registry_question_read_body(REGISTRY_ASK_POLICY_APPLY, told.answer.query, &content),

@@ -127,67 +127,6 @@ static void every_action_has_a_class(void **state)
             fail_msg("%s has no row in integration/ocsf.c", rows[i].name);
 }
 
-/* What version 1.3.0 of the schema requires, of the base event and of each class. */
-static const char *const ALWAYS[] = { "activity_id", "category_uid", "class_uid", "metadata",
-                                      "severity_id", "time",         "type_uid" };
-static const struct {
-    json_int_t class_uid;
-    const char *required[4];
-} REQUIRED[] = {
-    { 0, { NULL } },
-    { 3001, { "user", NULL } },
-    { 3002, { "user", "service", NULL } },
-    { 3004, { "entity", NULL } },
-    { 4001, { "src_endpoint", NULL } },
-    { 6002, { "app", NULL } },
-    { 6003, { "actor", "api", "src_endpoint", NULL } },
-};
-
-static void check_event(const json_t *event)
-{
-    json_int_t class_uid = json_integer_value(json_object_get(event, "class_uid"));
-    json_int_t activity = json_integer_value(json_object_get(event, "activity_id"));
-    size_t place = 0;
-
-    for (size_t i = 0; i < sizeof ALWAYS / sizeof *ALWAYS; i++)
-        assert_non_null(json_object_get(event, ALWAYS[i]));
-    while (REQUIRED[place].class_uid != class_uid)
-        assert_true(++place < sizeof REQUIRED / sizeof *REQUIRED);
-    for (const char *const *name = REQUIRED[place].required; *name != NULL; name++)
-        assert_non_null(json_object_get(event, *name));
-    assert_int_equal(json_integer_value(json_object_get(event, "type_uid")),
-                     class_uid * 100 + activity);
-    assert_int_equal(json_integer_value(json_object_get(event, "category_uid")),
-                     class_uid / 1000);
-    const json_t *metadata = json_object_get(event, "metadata");
-    assert_non_null(json_object_get(metadata, "product"));
-    assert_string_equal(json_string_value(json_object_get(metadata, "version")), "1.3.0");
-}
-
-static void an_event_has_what_its_class_requires_also_when_it_knows_little(void **state)
-{
-    size_t count = 0;
-    const struct audit_action_row *rows = audit_action_list(&count);
-    struct records r;
-
-    (void)state;
-    records_open(&r);
-    for (size_t i = 0; i < 2 * count; i++) {
-        struct audit_record record = sample(&rows[i / 2], i);
-        if (i % 2 == 1)
-            record = (struct audit_record){ .action = record.action,
-                                            .decision = AUDIT_DENIED,
-                                            .source = AUDIT_FROM_SIGNER };
-        for (unsigned erased = 0; erased < 2; erased++) {
-            const struct audit_hit *hit = records_hit(&r, i, &record, erased);
-            json_t *event = integration_ocsf_event(hit);
-            check_event(event);
-            json_decref(event);
-        }
-    }
-    records_close(&r);
-}
-
 static void a_line_says_where_it_stands(void **state)
 {
     static const enum integration_format FORMATS[] = { INTEGRATION_JSON, INTEGRATION_OCSF };
@@ -323,7 +262,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_action_is_exported_as_committed),
         cmocka_unit_test(every_action_has_a_class),
-        cmocka_unit_test(an_event_has_what_its_class_requires_also_when_it_knows_little),
         cmocka_unit_test(a_line_says_where_it_stands),
         cmocka_unit_test(the_frame_counts_its_octets_and_values_are_escaped),
         cmocka_unit_test(the_longest_record_fits_a_message),

@@ -227,6 +227,12 @@ static const struct finding_row {
       "\"a/#\"\n",
       "line 2, column 1: warning: \"a/b\": it never applies: all of it is denied by line 2 of "
       "\"x\"\n" },
+    /* groups of expectations */
+    { "group \"own\" = { \"d\" }\nexpect deny device \"e\" in \"own\" connect\n"
+      "expect deny device \"e\" in \"empty\", \"pumps\" connect\n",
+      "line 3, column 1: warning: no rule is for the group \"empty\" of this expectation, and "
+      "no "
+      "device is in it\n" },
 };
 
 static void findings_are_these(void **state)
@@ -246,6 +252,21 @@ static void findings_are_these(void **state)
             fail_msg("%zu: %s%s", i, FINDINGS[i].policy, written);
         policy_findings_clear(&findings);
     }
+}
+
+/* A group that is tested may be one of the registry's, which is not there. */
+static void without_a_registry_a_tested_group_is_worth_a_look(void **state)
+{
+    AUTO_OF(policy) *policy = compile("expect deny device \"d\" in \"g\" connect\n");
+    struct policy_findings findings;
+
+    (void)state;
+    assert_int_equal(policy_check(policy, NULL, &findings), RC_OK);
+    assert_int_equal(findings.count, 1);
+    assert_false(findings.at[0].grave);
+    assert_true(bytes_equal_text(findings.at[0].text,
+                                 "no rule is for the group \"g\" of this expectation"));
+    policy_findings_clear(&findings);
 }
 
 static enum rc break_down(void *with, struct bytes group, uint64_t *devices)
@@ -569,6 +590,7 @@ int main(void)
 {
     static const struct CMUnitTest TESTS[] = {
         cmocka_unit_test(findings_are_these),
+        cmocka_unit_test(without_a_registry_a_tested_group_is_worth_a_look),
         cmocka_unit_test(a_registry_that_fails_fails_the_check),
         cmocka_unit_test(derivations_are_these),
         cmocka_unit_test(reach_is_told_in_few_filters),

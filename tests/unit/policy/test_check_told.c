@@ -85,10 +85,42 @@ static const struct told_row {
       "1: nothing can meet its condition: message.qos = 3; message.qos is here 0 to 2, never "
       "3\n" },
     { "deny device publish \"a\" when message.qos > 2\n",
-      "1: nothing can meet its condition: message.qos > 2\n" },
+      "1: nothing can meet its condition: message.qos > 2; message.qos is here 0 to 2: "
+      "message.qos > 2 is never so\n" },
+    { "deny device publish \"a\" when not message.qos > 2\n",
+      "1: message.qos is here 0 to 2: message.qos > 2 is never so\n" },
+    { "deny device publish \"a\" when message.qos <= 100\n",
+      "1: message.qos is here 0 to 2: message.qos <= 100 is always so\n" },
+    { "deny device publish \"a\" when message.qos between 0 and 2\n",
+      "1: message.qos is here 0 to 2: message.qos between 0 and 2 is always so\n" },
+    { "deny device publish \"a\" when message.qos >= 2\n", "" },
+    { "deny device publish \"a\" when message.qos between 1 and 9\n",
+      "1: message.qos is here 0 to 2, never 9\n" },
+    { "deny device publish \"a\" when message.size < 0\n",
+      "1: nothing can meet its condition: message.size < 0; message.size is here 0 or more: "
+      "message.size < 0 is never so\n" },
+    { "deny device publish \"a\" when message.size >= 0\n",
+      "1: message.size is here 0 or more: message.size >= 0 is always so\n" },
+    { "deny device publish \"a\" when message.retain in { true, false }\n",
+      "1: message.retain is here false or true: message.retain in { false, true } is always "
+      "so\n" },
+    { "deny device publish \"a\" when time.of_day < 24:00\n",
+      "1: time.of_day is here 00:00 to 23:59:59.999: time.of_day < 24:00 is always so\n" },
+    { "deny device publish \"a\" when time.of_day between 00:00 and 23:59:59.999\n",
+      "1: time.of_day is here 00:00 to 23:59:59.999: time.of_day between 00:00 and "
+      "23:59:59.999 is always so\n" },
+    { "deny device publish \"a\" when time.of_day >= 24:00\n",
+      "1: nothing can meet its condition: time.of_day >= 24:00; time.of_day is here 00:00 to "
+      "23:59:59.999: time.of_day >= 24:00 is never so\n" },
+    { "deny device connect when time.weekday in { \"monday\", \"tuesday\", \"wednesday\", "
+      "\"thursday\", \"friday\", \"saturday\", \"sunday\" }\n",
+      "1: time.weekday is here \"monday\", \"tuesday\", \"wednesday\", \"thursday\", "
+      "\"friday\", \"saturday\", \"sunday\": time.weekday in { \"friday\", \"monday\", "
+      "\"saturday\", \"sunday\", \"thursday\", \"tuesday\", \"wednesday\" } is always so\n" },
     { "deny device publish \"a\" when message.qos in { 1, 3 }\n",
       "1: message.qos is here 0 to 2, never 3\n" },
-    { "deny device publish \"a\" when message.qos < 3\n", "" },
+    { "deny device publish \"a\" when message.qos < 3\n",
+      "1: message.qos is here 0 to 2: message.qos < 3 is always so\n" },
     { "deny device publish \"a\" when time.of_day = 30h\n",
       "1: nothing can meet its condition: time.of_day = 30:00; time.of_day is here 00:00 to "
       "23:59:59.999, never 30:00\n" },

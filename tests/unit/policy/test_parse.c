@@ -37,7 +37,7 @@ static const struct wrong WRONG[] = {
     { "allow device publish \"a/${device.id}" WORD_64 WORD_64 WORD_64 WORD_64 "/b\"\n", 1, 22,
       "a level with ${...} has at most 256 bytes" },
     { "# x\r\nallow device\r\n\t\xc3\xa4 connect\n", 3, 2,
-      "found \"\\xc3\\xa4\", expected an action" },
+      "found \"\xc3\xa4\", expected an action" },
     { "# a\xff\n", 1, 4, "the byte 0xff is not UTF-8 here" },
     { "# a\rdeny device connect\n", 1, 4, "the character U+000D has no place" },
     { "\xef\xbb\xbf"
