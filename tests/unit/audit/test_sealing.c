@@ -127,7 +127,7 @@ static void tell_erasure(struct logs *w, uint64_t count)
 static void every_changed_bit_is_seen_with_some_erased(void **state)
 {
     struct logs *w = *state;
-    struct model *m = filled(w, 20);
+    struct model *m = filled(w, 30);
     struct stepping s = { .m = m, .room = BUF_MAX(128), .most = 100 };
     struct exporting e = { .logs = w };
     struct audit_verified verified = { 0 };

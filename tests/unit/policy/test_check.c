@@ -133,23 +133,6 @@ static const struct finding_row {
       "of "
       "this rule\n"
       "line 2, column 1: note: \"x/1\": all of it is allowed by line 1\n" },
-    /* What no rule denies, roles decide. */
-    { "expect deny operator \"ada\" revoke \"dev-1\"\n"
-      "expect deny device \"dev-9\" enroll \"device\"\n",
-      "line 1, column 1: warning: \"dev-1\": no rule denies it: unless authority.acts = policy "
-      "is "
-      "set, it is done if the role, the certificate or the token allows it\n"
-      "line 2, column 1: warning: \"device\": no rule denies it: unless authority.acts = "
-      "policy "
-      "is set, it is done if the role, the certificate or the token allows it\n" },
-    { "deny operator \"ada\" revoke\nexpect deny operator \"ada\" revoke \"dev-1\"\n"
-      "expect deny device \"d\" publish \"a\"\n",
-      "" },
-    { "deny role \"auditor\" revoke\nexpect deny operator \"ada\" revoke \"dev-1\"\n"
-      "expect deny operator \"ada\" revoke \"dev-1\" with operator.role = \"auditor\"\n",
-      "line 2, column 1: warning: \"dev-1\": no rule denies it: unless authority.acts = policy "
-      "is "
-      "set, it is done if the role, the certificate or the token allows it\n" },
     { "allow device \"d\" publish \"a/b\" limit 1/s\nallow device \"d\" publish \"a/+\"\n",
       "" },
     { "allow device \"d\" publish \"a/b\" limit 2/s\nallow device \"d\" publish \"a/+\" limit "
