@@ -11,7 +11,7 @@ enum { LIVE = 1, DOOMED = 2 };
 enum { SEALED = 255 }; /* first octet of a stored entry; a leaf's is its record's version */
 /* As many devices as speak within minutes: each further one costs a look-up and an unwrapping
  * (3 KiB each in memory, once they are used). */
-enum { OPEN_KEYS = 4096, RECENT = 4096, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
+enum { OPEN_KEYS = 16384, RECENT = 16384, SEALING_KEY = 1, ROW_KEY_MAX = 2 + AUDIT_ID_MAX };
 enum { WRAPPED = STORE_SEAL_KEY + STORE_SEAL_OVERHEAD, MARK = 16 };
 
 static const uint8_t CURRENT[8] = { 255, 255, 255, 255, 255, 255, 255, 255 };
