@@ -171,6 +171,8 @@ void audit_facets_of(const struct audit_record *record, struct audit_facets *fac
 
 /* ---- Of a query ---- */
 
+enum { NARROW_BITS = 4 };
+
 /* A term of one facet; more may be given to it as long as no other follows. */
 static struct audit_term *add_term(struct audit_terms *terms, struct audit_facet facet)
 {
@@ -229,10 +231,32 @@ static void want_actions(struct audit_terms *terms, const struct audit_action_se
     }
 }
 
+/* Of so few addresses each is looked for: the next wider network has many more. */
+static void want_addresses(struct audit_terms *terms, struct audit_network network,
+                           unsigned rest)
+{
+    uint8_t *last = &network.address[network.len - 1];
+    struct audit_term *term = NULL;
+
+    static_assert(1 << NARROW_BITS <= AUDIT_CHOICES_MAX, "they are choices of one term");
+    for (unsigned left = 1u << rest; left > 0; left--, ++*last) {
+        struct audit_facet facet = facet_of_network(&network, (uint8_t)(8 * network.len));
+        if (term == NULL)
+            term = add_term(terms, facet);
+        else
+            or_else(term, facet);
+    }
+}
+
 static void want_peer(struct audit_terms *terms, const struct audit_network *network)
 {
     const struct bytes widths = widths_of(network);
+    const unsigned rest = 8u * network->len - network->bits;
 
+    if (network->len > 0 && rest > 0 && rest <= NARROW_BITS) {
+        want_addresses(terms, *network, rest);
+        return;
+    }
     for (size_t i = 0; network->len > 0 && i < widths.len; i++)
         if (widths.at[i] <= network->bits) {
             add_term(terms, facet_of_network(network, widths.at[i]));

@@ -257,7 +257,8 @@ static inline void searches_wish_where(struct audit_query *query, unsigned what,
     static const char *const NETWORKS[] = { "192.0.2.1",     "192.0.2.0/24", "192.0.2.64/26",
                                             "192.0.0.0/15",  "0.0.0.0/0",    "192.0.2.1:55000",
                                             "2001:db8::/32", "2001:db8::1",  "2001:db8::/60",
-                                            "10.0.0.0/8",    "::/0" };
+                                            "10.0.0.0/8",    "::/0",         "192.0.2.0/29",
+                                            "192.0.2.76/30", "192.0.3.0/28", "2001:db8::/125" };
 
     if (what == 7)
         query->target = like->target;

@@ -82,7 +82,6 @@ static void memory_that_comes_along_is_read_in_the_jail(void **state)
  * channel's fresh end beside it. */
 static void give_a_new_channel(struct signer_program *program)
 {
-    AUTO_OF(loop) *loop = NULL;
     AUTO_BUF(message, 64);
     int answering = -1;
     char room[64];
