@@ -60,6 +60,7 @@ static void show_certificate(struct judging *judging,
 
     text_add_hex(&judging->serial, (struct bytes){ shown->serial, shown->serial_len });
     text_add_hex(&judging->fingerprint, BYTES_OF(shown->fingerprint.at));
+    judging->facts.certificate_subject = bytes_of_text(shown->subject);
     judging->facts.certificate_serial = buf_bytes(&judging->serial);
     judging->facts.certificate_fingerprint = buf_bytes(&judging->fingerprint);
     judging->facts.certificate_ends_ms = shown->not_after_s * 1000;

@@ -77,6 +77,7 @@ static bool take_facts(struct bytes *rest, struct bytes *groups, struct policy_f
     }
     take_groups(rest, groups, f);
     struct bytes numbers = line_of(rest);
+    f->certificate_subject = f->certificate_fingerprint; /* both are names */
     f->asker = byte_of(numbers, 0) % 4;
     f->certificate_ends_ms = (int64_t)byte_of(numbers, 1) * 86400000;
     f->attestation_at_ms = -(int64_t)byte_of(numbers, 2) * (INT64_C(1) << 55);

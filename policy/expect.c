@@ -15,8 +15,9 @@
 
 enum {
     CLOCK = SET(POLICY_TIME_NOW) | SET(POLICY_TIME_OF_DAY) | SET(POLICY_TIME_WEEKDAY),
-    SHOWN = SET(POLICY_CERTIFICATE_ISSUER) | SET(POLICY_CERTIFICATE_SERIAL) |
-            SET(POLICY_CERTIFICATE_FINGERPRINT) | SET(POLICY_CERTIFICATE_LEFT),
+    SHOWN = SET(POLICY_CERTIFICATE_ISSUER) | SET(POLICY_CERTIFICATE_SUBJECT) |
+            SET(POLICY_CERTIFICATE_SERIAL) | SET(POLICY_CERTIFICATE_FINGERPRINT) |
+            SET(POLICY_CERTIFICATE_LEFT),
     ALL = CLOCK | SHOWN | SET(POLICY_CONNECTION_ADDRESS) | SET(POLICY_CONNECTION_TLS),
     SESSION = ALL | SET(POLICY_CLIENT_ID),
     MESSAGE = SESSION | SET(POLICY_MESSAGE_SIZE) | SET(POLICY_MESSAGE_QOS) |
@@ -52,6 +53,14 @@ static void add_door(enum policy_action action, struct policy_facts *facts)
     }
 }
 
+/* Of a first certificate that a device asks for, a token stands. */
+static bool shows_certificate(const struct policy_expectation *expectation)
+{
+    return expectation->principal != POLICY_ONE_SINK &&
+           (expectation->principal != POLICY_ONE_DEVICE ||
+            expectation->action != POLICY_ENROLL);
+}
+
 static struct policy_facts facts_of(const struct policy_expectation *expectation)
 {
     struct policy_facts facts = { .groups = expectation->groups,
@@ -69,6 +78,8 @@ static struct policy_facts facts_of(const struct policy_expectation *expectation
         name = &facts.sink_name;
     }
     *name = expectation->name;
+    if (shows_certificate(expectation))
+        facts.certificate_subject = expectation->name;
     add_door(expectation->action, &facts);
     return facts;
 }

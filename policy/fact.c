@@ -18,6 +18,8 @@ static const struct policy_fact_row FACTS[POLICY_FACTS] = {
                            "the integration that data would go to" },
     [POLICY_CERTIFICATE_ISSUER] = { "certificate.issuer", POLICY_STRING, S, false, false,
                                     "Common Name of the certificate's issuer" },
+    [POLICY_CERTIFICATE_SUBJECT] = { "certificate.subject", POLICY_STRING, S, false, true,
+                                     "the id in the certificate's subject" },
     [POLICY_CERTIFICATE_SERIAL] = { "certificate.serial", POLICY_STRING, S, false, true,
                                     "in hexadecimal, lower case" },
     [POLICY_CERTIFICATE_FINGERPRINT] = { "certificate.fingerprint", POLICY_STRING, S, false,

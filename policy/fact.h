@@ -20,6 +20,7 @@ enum policy_fact {
     POLICY_LINE_ID,
     POLICY_SINK_NAME,
     POLICY_CERTIFICATE_ISSUER,      /* its Common Name */
+    POLICY_CERTIFICATE_SUBJECT,     /* the id in it: policy_facts */
     POLICY_CERTIFICATE_SERIAL,      /* hexadecimal, lower case */
     POLICY_CERTIFICATE_FINGERPRINT, /* SHA-256, hexadecimal, lower case */
     POLICY_CERTIFICATE_LEFT,        /* duration until notAfter */

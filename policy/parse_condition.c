@@ -480,7 +480,8 @@ static enum rc check_given(const struct policy_rules *rules,
     TRY(policy_form_check(given->fact, &given->value, true));
     if (given->value.type == POLICY_ADDRESS && given->value.prefix < 128)
         return fault(RC_MALFORMED, "%s is one address, not a network", fact->name);
-    if (given->fact == policy_fact_of(expectation->principal))
+    if (given->fact == policy_fact_of(expectation->principal) ||
+        given->fact == POLICY_CERTIFICATE_SUBJECT)
         return fault(RC_MALFORMED, "%s is named already", fact->name);
     for (uint32_t i = 0; i < expectation->given_count; i++)
         if (rules->given[expectation->first_given + i].fact == given->fact)

@@ -132,7 +132,8 @@ struct policy_facts {
     size_t group_count;
     enum policy_asker asker; /* whose own name, below or above, must be known */
     struct bytes device_profile, operator_id, operator_role, line_id, sink_name;
-    struct bytes certificate_issuer;                          /* Common Name */
+    struct bytes certificate_issuer;  /* Common Name */
+    struct bytes certificate_subject; /* Common Name, of a device serialNumber: its id */
     struct bytes certificate_serial, certificate_fingerprint; /* hexadecimal, lower case */
     int64_t certificate_ends_ms;                              /* notAfter */
     struct bytes attestation_verdict;

@@ -114,6 +114,7 @@ static const struct policy_told TOLD[POLICY_FACTS] = {
                                .words = { { "admin", ANYWHERE }, { "auditor", ANYWHERE } } },
     [POLICY_LINE_ID] = { .always = LINE },
     [POLICY_CERTIFICATE_ISSUER] = { .perhaps = ANYWHERE },
+    [POLICY_CERTIFICATE_SUBJECT] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_SERIAL] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_FINGERPRINT] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_LEFT] = { .always = DOOR, .perhaps = AUTHORITY },

@@ -26,6 +26,7 @@ static const size_t TEXTS[POLICY_FACTS] = {
     [POLICY_LINE_ID] = AT(line_id),
     [POLICY_SINK_NAME] = AT(sink_name),
     [POLICY_CERTIFICATE_ISSUER] = AT(certificate_issuer),
+    [POLICY_CERTIFICATE_SUBJECT] = AT(certificate_subject),
     [POLICY_CERTIFICATE_SERIAL] = AT(certificate_serial),
     [POLICY_CERTIFICATE_FINGERPRINT] = AT(certificate_fingerprint),
     [POLICY_ATTESTATION_VERDICT] = AT(attestation_verdict),

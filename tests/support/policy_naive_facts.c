@@ -93,6 +93,8 @@ static struct policy_value of_device(const struct naive_world *world, enum polic
     switch ((int)fact) {
     case POLICY_CERTIFICATE_ISSUER:
         return text(f->certificate_issuer);
+    case POLICY_CERTIFICATE_SUBJECT:
+        return text(f->certificate_subject);
     case POLICY_CERTIFICATE_SERIAL:
         return text(f->certificate_serial);
     case POLICY_CERTIFICATE_FINGERPRINT:

@@ -111,6 +111,7 @@ static const char *door_knows(enum policy_fact fact)
 {
     static const char *const KNOWS[POLICY_FACTS] = {
         [POLICY_CERTIFICATE_ISSUER] = "D",
+        [POLICY_CERTIFICATE_SUBJECT] = "D",
         [POLICY_CERTIFICATE_SERIAL] = "D",
         [POLICY_CERTIFICATE_FINGERPRINT] = "D",
         [POLICY_CERTIFICATE_LEFT] = "D",

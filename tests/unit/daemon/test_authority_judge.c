@@ -125,6 +125,7 @@ static void a_condition_asks_for_what_the_authority_knows(void **state)
         { "deny operator call \"#\" when certificate.left < 1d", RC_OK, RC_OK },
         { "deny operator call \"#\" when certificate.left < 2d", RC_DENIED, RC_DENIED },
         { "deny operator call \"#\" when certificate.serial = \"a1\"", RC_DENIED, RC_DENIED },
+        { "deny operator call \"#\" when certificate.subject != \"first\"", RC_OK, RC_OK },
         { "deny operator call \"#\" when not certificate.fingerprint starts with \"a1a1\"",
           RC_OK, RC_OK },
         /* not known: it holds for who is denied */
@@ -534,7 +535,8 @@ static void renewing_is_its_own_act(void **state)
              "deny device enroll\ndeny operator renew\n"
              "deny device renew when connection.door = \"operator\"\n");
     assert_int_equal(renew(w, &one.fingerprint), RC_OK);
-    apply(w, "deny device renew when certificate.issuer = \"Acme Devices\"\n");
+    apply(w, "deny device renew when certificate.subject is known and certificate.issuer = "
+             "\"Acme Devices\" and certificate.subject = \"dev-1\"\n");
     expect_denial(renew(w, &one.fingerprint), "policy: denied by line 2");
 }
 
