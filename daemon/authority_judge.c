@@ -149,7 +149,14 @@ static enum rc ask(struct store_txn *txn, struct daemon_authority_request *reque
         return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
     asked->known |= POLICY_KNOWS_NOW;
     asked->now_ms = request->now_ms;
+    if (asked->action == POLICY_REVOKE) {
+        asked->known |= POLICY_KNOWS_TARGET;
+        asked->target_groups = judging.groups;
+        asked->target_group_count = judging.facts.group_count;
+    }
     *decided = policy_decide_request(&session, asked);
+    asked->target_groups = NULL;
+    asked->known &= ~(unsigned)POLICY_KNOWS_TARGET;
     decided->file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
     return decided->allowed || !decided->by_rule ? RC_OK : deny(request, decided);
 }

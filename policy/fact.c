@@ -51,6 +51,8 @@ static const struct policy_fact_row FACTS[POLICY_FACTS] = {
                                       "as the client says" },
     [POLICY_REQUEST_KEY] = { "request.key", POLICY_STRING, R, false, false,
                              "kind of the key that a certificate is asked for: p-256" },
+    [POLICY_TARGET] = { "target", POLICY_GROUPED, R, false, false,
+                        "the device that is revoked; asked for as `revoke group \"NAME\"`" },
     [POLICY_TIME_NOW] = { "time.now", POLICY_TIME, C, false, false, "UTC" },
     [POLICY_TIME_OF_DAY] = { "time.of_day", POLICY_DURATION, C, false, false,
                              "since midnight, UTC: 06:30" },

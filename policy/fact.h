@@ -37,6 +37,7 @@ enum policy_fact {
     POLICY_MESSAGE_RETAIN,
     POLICY_MESSAGE_CONTENT_TYPE, /* as the client says */
     POLICY_REQUEST_KEY,          /* "p-256": a certificate is asked for it */
+    POLICY_TARGET,               /* with its groups: what a resource `group "x"` asks for */
     POLICY_TIME_NOW,
     POLICY_TIME_OF_DAY,  /* duration since midnight, UTC */
     POLICY_TIME_WEEKDAY, /* "monday" to "sunday", UTC */

@@ -211,6 +211,7 @@ enum {
     POLICY_KNOWS_QOS = 2,
     POLICY_KNOWS_RETAIN = 4,
     POLICY_KNOWS_NOW = 8,
+    POLICY_KNOWS_TARGET = 16,
 };
 struct policy_request {
     enum policy_action action;
@@ -223,6 +224,8 @@ struct policy_request {
     int64_t now_ms;            /* wall clock */
     struct bytes content_type; /* at NULL: not known */
     struct bytes key;          /* kind of the key in a request for a certificate; likewise */
+    const struct bytes *target_groups; /* of the device in resource, in the registry */
+    size_t target_group_count;
 };
 
 /*

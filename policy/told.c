@@ -133,6 +133,7 @@ static const struct policy_told TOLD[POLICY_FACTS] = {
     [POLICY_MESSAGE_RETAIN] = { .always = POLICY_AT_MESSAGE, .ranged = true, .high = 1 },
     [POLICY_MESSAGE_CONTENT_TYPE] = { .perhaps = POLICY_AT_MESSAGE },
     [POLICY_REQUEST_KEY] = { .always = ISSUE, .words = { { "p-256", ANYWHERE } } },
+    [POLICY_TARGET] = { .always = POLICY_AT_OPERATOR_ACT }, /* of revoke, which alone asks */
     [POLICY_TIME_NOW] = { .always = ANYWHERE },
     [POLICY_TIME_OF_DAY] = { .always = ANYWHERE,
                              .ranged = true,
