@@ -228,6 +228,7 @@ static void add_facts(struct client *client)
     add_hex(client->fingerprint, BYTES_OF(identity->fingerprint.at));
     facts->device_id = bytes_of_text(identity->id); /* it outlives the subject */
     facts->certificate_issuer = known(identity->issuer_name);
+    facts->certificate_subject = facts->device_id; /* of the row that has its fingerprint */
     facts->certificate_serial = known(client->serial);
     facts->certificate_fingerprint = known(client->fingerprint);
     if (client->named)

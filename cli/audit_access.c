@@ -28,6 +28,7 @@ static enum rc decide(const struct policy *policy, const struct cli_judged *judg
     struct policy_session session;
 
     facts.untold = registry_judged_untold(request->action);
+    facts.certificate_subject = facts.device_id;
     TRY(policy_bind(policy, &facts, &session));
     return cli_outcome_of(&session, request, outcome, decision);
 }

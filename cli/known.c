@@ -60,6 +60,7 @@ enum rc cli_known_judge(const struct cli_known *known, const struct cli_said *sa
         judged->facts.certificate_fingerprint = bytes_of_text(said->fingerprint);
         judged->facts.certificate_serial = bytes_of_text(serial);
     }
+    judged->facts.certificate_subject = judged->facts.device_id;
     registry_judged_connect(&judged->facts, said->peer, said->tls,
                             end_of(known, said->fingerprint));
     return RC_OK;

@@ -329,7 +329,10 @@ static struct policy_facts facts_for(const struct asking *a, enum policy_action 
         facts.connection_protocol = BYTES("https");
     if (action == POLICY_ENROLL) { /* it comes with a token */
         facts.certificate_ends_ms = 0;
-    } else if (a->certificate != NULL) {
+        return facts;
+    }
+    facts.certificate_subject = facts.device_id;
+    if (a->certificate != NULL) {
         facts.certificate_serial = member(a->certificate, "serial");
         facts.certificate_fingerprint = member(a->certificate, "fingerprint");
     }

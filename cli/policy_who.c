@@ -95,6 +95,8 @@ static enum rc take_act(void *with, const struct policy_facts *device)
 
     facts.untold = registry_judged_untold(request.action);
     facts.connection_protocol = BYTES("https");
+    if (request.action != POLICY_ENROLL)
+        facts.certificate_subject = facts.device_id;
     TRY(policy_bind(w->policy, &facts, &session));
     TRY(policy_derive(&session, &request, &derivation));
     enum cli_outcome outcome = cli_asked_outcome(request.action, &derivation);

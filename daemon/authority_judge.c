@@ -60,6 +60,7 @@ static void show_certificate(struct judging *judging,
 
     text_add_hex(&judging->serial, (struct bytes){ shown->serial, shown->serial_len });
     text_add_hex(&judging->fingerprint, BYTES_OF(shown->fingerprint.at));
+    judging->facts.certificate_subject = bytes_of_text(shown->subject);
     judging->facts.certificate_serial = buf_bytes(&judging->serial);
     judging->facts.certificate_fingerprint = buf_bytes(&judging->fingerprint);
     judging->facts.certificate_ends_ms = shown->not_after_s * 1000;
@@ -148,7 +149,14 @@ static enum rc ask(struct store_txn *txn, struct daemon_authority_request *reque
         return fault(RC_DENIED, REGISTRY_POLICY_SAYS "who acts cannot be judged");
     asked->known |= POLICY_KNOWS_NOW;
     asked->now_ms = request->now_ms;
+    if (asked->action == POLICY_REVOKE) {
+        asked->known |= POLICY_KNOWS_TARGET;
+        asked->target_groups = judging.groups;
+        asked->target_group_count = judging.facts.group_count;
+    }
     *decided = policy_decide_request(&session, asked);
+    asked->target_groups = NULL;
+    asked->known &= ~(unsigned)POLICY_KNOWS_TARGET;
     decided->file = (struct bytes){ NULL, 0 }; /* the policy may go before the request */
     return decided->allowed || !decided->by_rule ? RC_OK : deny(request, decided);
 }

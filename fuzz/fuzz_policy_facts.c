@@ -77,6 +77,7 @@ static bool take_facts(struct bytes *rest, struct bytes *groups, struct policy_f
     }
     take_groups(rest, groups, f);
     struct bytes numbers = line_of(rest);
+    f->certificate_subject = f->certificate_fingerprint; /* both are names */
     f->asker = byte_of(numbers, 0) % 4;
     f->certificate_ends_ms = (int64_t)byte_of(numbers, 1) * 86400000;
     f->attestation_at_ms = -(int64_t)byte_of(numbers, 2) * (INT64_C(1) << 55);
@@ -89,7 +90,7 @@ static void take_request(struct bytes *rest, struct policy_request *request)
     uint64_t size = 0;
 
     request->action = byte_of(numbers, 0) % POLICY_ACTIONS;
-    request->known = byte_of(numbers, 1) % 16;
+    request->known = byte_of(numbers, 1) % 32;
     request->qos = byte_of(numbers, 2) % 4;
     request->retain = byte_of(numbers, 3) % 2;
     for (size_t i = 4; i < 12; i++)
@@ -156,6 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 
     bool names = take_facts(&rest, groups, &facts);
     take_request(&rest, &request);
+    request.target_groups = groups; /* also of who is revoked */
+    request.target_group_count = facts.group_count;
     if (policy_compile(rest, 1, &errors, &policy) != RC_OK)
         return 0;
     enum rc rc = policy_bind(policy, &facts, &session);

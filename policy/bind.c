@@ -27,6 +27,72 @@ static void sort_members(struct policy_rules *rules)
     rules->member_count = kept;
 }
 
+/* ---- Groups as resources ---- */
+
+static size_t count_members(const struct policy_rules *rules, struct bytes group)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < rules->member_count; i++)
+        count += bytes_equal(rules->members[i].group, group);
+    return count;
+}
+
+/* What the rule asks for besides the group: policy_parse_in_group(). */
+static uint32_t condition_besides(const struct policy_rules *rules,
+                                  const struct policy_rule *rule)
+{
+    const struct policy_condition *c = &rules->conditions[rule->condition];
+
+    return c->kind == POLICY_AND ? c->right : POLICY_ALWAYS;
+}
+
+static struct policy_rule *add_members(const struct policy_rules *rules,
+                                       const struct policy_rule *rule, struct policy_rule *to)
+{
+    for (size_t i = 0; i < rules->member_count; i++) {
+        if (!bytes_equal(rules->members[i].group, rule->group))
+            continue;
+        *to = *rule;
+        to->filter = rules->members[i].device;
+        to->group = (struct bytes){ NULL, 0 };
+        to->condition = condition_besides(rules, rule);
+        to++;
+    }
+    return to;
+}
+
+/* The policy's own members of a group are named one by one, behind the rule that is for those
+ * of the registry: who is in it is in the text, so analysis has it, too. */
+static enum rc expand(struct policy *policy)
+{
+    struct policy_rules *rules = &policy->rules;
+    size_t more = 0;
+
+    for (size_t i = 0; i < rules->count; i++) {
+        if (rules->at[i].group.len == 0)
+            continue;
+        TRY(policy_effort_spend(policy->trie.effort, 1 + rules->member_count));
+        more += count_members(rules, rules->at[i].group);
+    }
+    if (more > POLICY_RULES_MAX - rules->count)
+        return fault(RC_LIMIT, "more than %d rules, with those of groups", POLICY_RULES_MAX);
+    if (more == 0)
+        return RC_OK;
+    struct policy_rule *made = malloc((rules->count + more) * sizeof *made), *to = made;
+    if (made == NULL)
+        return fault(RC_NOMEM, "policy rules");
+    for (size_t i = 0; i < rules->count; i++) {
+        *to++ = rules->at[i];
+        if (rules->at[i].group.len > 0)
+            to = add_members(rules, &rules->at[i], to);
+    }
+    free(rules->at);
+    rules->at = made;
+    rules->count += more;
+    return RC_OK;
+}
+
 enum rc policy_bound_members(struct policy *policy, struct policy_errors *errors)
 {
     struct policy_rules *rules = &policy->rules;
@@ -42,7 +108,7 @@ enum rc policy_bound_members(struct policy *policy, struct policy_errors *errors
                                 BYTES_FMT(member->device), POLICY_GROUPS_MAX));
         return policy_source_fault(errors);
     }
-    return RC_OK;
+    return expand(policy);
 }
 
 static size_t first_member(const struct policy_rules *rules, struct bytes device)

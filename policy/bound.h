@@ -35,8 +35,8 @@ enum rc policy_bound_compile(struct bytes text, uint64_t version, struct policy_
 /* A principal's trie, or POLICY_NONE. */
 uint32_t policy_bound_root(const struct policy *policy, enum policy_principal principal,
                            struct bytes name);
-/* Sorts the members of the policy's own groups; RC_MALFORMED with an error if a device is in
- * too many. */
+/* Sorts the members of the policy's own groups, and adds rules for those that are resources;
+ * RC_MALFORMED with an error if a device is in too many. RC_LIMIT, RC_CLOSED, RC_NOMEM. */
 enum rc policy_bound_members(struct policy *policy, struct policy_errors *errors);
 /* Works out what conditions cost and which are worked out when a session is bound. RC_NOMEM. */
 enum rc policy_bound_conditions(struct policy *policy);

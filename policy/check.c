@@ -187,6 +187,12 @@ struct grouping {
 };
 
 /* They come sorted, each once. */
+static void sort_names(struct policy_name_list *list)
+{
+    if (list->count > 1)
+        qsort(list->at, list->count, sizeof *list->at, compare_names);
+}
+
 static enum rc ask_size(void *with, struct bytes group)
 {
     const struct grouping *grouping = with;
@@ -205,9 +211,13 @@ static enum rc find_empty_groups(struct policy_checker *checker,
 
     for (size_t i = 0; i < checker->rules->member_count; i++)
         TRY(add_name(checker, &g.inhabited, checker->rules->members[i].group));
-    if (g.inhabited.count > 1)
-        qsort(g.inhabited.at, g.inhabited.count, sizeof *g.inhabited.at, compare_names);
-    return policy_parts_names(checker->parts, POLICY_GROUP, ask_size, &g);
+    sort_names(&g.inhabited);
+    TRY(policy_parts_names(checker->parts, POLICY_GROUP, ask_size, &g));
+    for (size_t i = 0; i < checker->rules->count; i++)
+        if (checker->rules->at[i].group.len > 0)
+            TRY(ask_size(&g, checker->rules->at[i].group));
+    sort_names(&checker->empty);
+    return RC_OK;
 }
 
 static enum rc check_group(struct policy_checker *checker, uint32_t place)
@@ -215,20 +225,15 @@ static enum rc check_group(struct policy_checker *checker, uint32_t place)
     const struct policy_rule *rule = &checker->rules->at[place];
     AUTO_BUF(text, TEXT_MAX);
 
-    if (rule->principal != POLICY_GROUP || !has_name(&checker->empty, rule->name))
+    struct bytes group = rule->principal == POLICY_GROUP ? rule->name : rule->group;
+    if (group.len == 0 || !has_name(&checker->empty, group))
         return RC_OK;
-    buf_addf(&text, "no device is in the group \"%.*s\"", BYTES_FMT(rule->name));
+    buf_addf(&text, "no device is in the group \"%.*s\"", BYTES_FMT(group));
     return policy_check_add(checker, POLICY_EMPTY_GROUP, rule->effect == POLICY_DENY, place,
                             (struct bytes){ NULL, 0 }, &text);
 }
 
 /* ---- Groups of expectations ---- */
-
-static void sort_names(struct policy_name_list *list)
-{
-    if (list->count > 1)
-        qsort(list->at, list->count, sizeof *list->at, compare_names);
-}
 
 /* Those that rules are for, and the policy's own. */
 static enum rc find_named_groups(struct policy_checker *checker, struct policy_name_list *named)
@@ -238,6 +243,8 @@ static enum rc find_named_groups(struct policy_checker *checker, struct policy_n
     for (size_t i = 0; i < rules->count; i++)
         if (rules->at[i].principal == POLICY_GROUP)
             TRY(add_name(checker, named, rules->at[i].name));
+        else if (rules->at[i].group.len > 0)
+            TRY(add_name(checker, named, rules->at[i].group));
     for (size_t i = 0; i < rules->member_count; i++)
         TRY(add_name(checker, named, rules->members[i].group));
     sort_names(named);
@@ -309,7 +316,7 @@ static enum rc check_rule(struct policy_checker *checker, uint32_t place)
     const enum policy_first first = first_of(checker->rules, place);
 
     TRY(policy_check_told(checker, place, first));
-    if (first >= POLICY_FIRST_OF_NAME)
+    if (first >= POLICY_FIRST_OF_NAME || rule->group.len > 0)
         TRY(check_group(checker, place));
     TRY(policy_check_idle(checker, place, first));
     if (first == POLICY_FIRST_OF_RULE)

@@ -135,6 +135,7 @@ static void add_values(struct trial *trial, struct tried *tried,
         break;
     case POLICY_VERSION:
     case POLICY_UNKNOWN:
+    case POLICY_GROUPED:
     case POLICY_TYPES:
         trial->too_many = true; /* what lies between two of them is not tried */
     }
@@ -232,6 +233,10 @@ static void add_tests(struct trial *trial, uint32_t condition)
         add_tests(trial, c->left);
         if (c->kind != POLICY_NOT)
             add_tests(trial, c->right);
+        return;
+    }
+    if (c->operator== POLICY_IN_GROUP) {
+        trial->too_many = true; /* a device may be in several groups, and in any */
         return;
     }
     struct tried *tried = find_fact(trial, c->fact);

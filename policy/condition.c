@@ -77,6 +77,14 @@ static bool compares(const struct policy_rules *rules, const struct policy_condi
     return test->operator== POLICY_ABOVE ? order > 0 : order >= 0;
 }
 
+static bool is_in_group(const struct policy_value *device, struct bytes group)
+{
+    for (int64_t i = 0; i < device->number; i++)
+        if (bytes_equal(device->groups[i], group))
+            return true;
+    return false;
+}
+
 static bool passes(const struct policy_rules *rules, const struct policy_condition *test,
                    const struct policy_value *fact)
 {
@@ -91,6 +99,8 @@ static bool passes(const struct policy_rules *rules, const struct policy_conditi
                           test->fact == POLICY_TIME_OF_DAY);
     case POLICY_STARTS_WITH:
         return bytes_start_with(fact->text, value_of(rules, test, 0)->text);
+    case POLICY_IN_GROUP:
+        return is_in_group(fact, value_of(rules, test, 0)->text);
     case POLICY_BELOW:
     case POLICY_AT_MOST:
     case POLICY_ABOVE:
@@ -292,6 +302,7 @@ void policy_condition_write_value(enum policy_fact fact, const struct policy_val
         buf_addf(out, "unknown");
         break;
     case POLICY_STRING:
+    case POLICY_GROUPED:
     case POLICY_TYPES:
         buf_addf(out, "\"");
         text_add_shown(out, value->text);
@@ -312,6 +323,7 @@ static void write_test(const struct policy_rules *rules, const struct policy_con
         [POLICY_IN] = " in { ",
         [POLICY_BETWEEN] = " between ",
         [POLICY_STARTS_WITH] = " starts with ",
+        [POLICY_IN_GROUP] = " in group ",
         [POLICY_IS_KNOWN] = " is known",
     };
 

@@ -15,8 +15,9 @@
 
 enum {
     CLOCK = SET(POLICY_TIME_NOW) | SET(POLICY_TIME_OF_DAY) | SET(POLICY_TIME_WEEKDAY),
-    SHOWN = SET(POLICY_CERTIFICATE_ISSUER) | SET(POLICY_CERTIFICATE_SERIAL) |
-            SET(POLICY_CERTIFICATE_FINGERPRINT) | SET(POLICY_CERTIFICATE_LEFT),
+    SHOWN = SET(POLICY_CERTIFICATE_ISSUER) | SET(POLICY_CERTIFICATE_SUBJECT) |
+            SET(POLICY_CERTIFICATE_SERIAL) | SET(POLICY_CERTIFICATE_FINGERPRINT) |
+            SET(POLICY_CERTIFICATE_LEFT),
     ALL = CLOCK | SHOWN | SET(POLICY_CONNECTION_ADDRESS) | SET(POLICY_CONNECTION_TLS),
     SESSION = ALL | SET(POLICY_CLIENT_ID),
     MESSAGE = SESSION | SET(POLICY_MESSAGE_SIZE) | SET(POLICY_MESSAGE_QOS) |
@@ -52,6 +53,14 @@ static void add_door(enum policy_action action, struct policy_facts *facts)
     }
 }
 
+/* Of a first certificate that a device asks for, a token stands. */
+static bool shows_certificate(const struct policy_expectation *expectation)
+{
+    return expectation->principal != POLICY_ONE_SINK &&
+           (expectation->principal != POLICY_ONE_DEVICE ||
+            expectation->action != POLICY_ENROLL);
+}
+
 static struct policy_facts facts_of(const struct policy_expectation *expectation)
 {
     struct policy_facts facts = { .groups = expectation->groups,
@@ -69,6 +78,8 @@ static struct policy_facts facts_of(const struct policy_expectation *expectation
         name = &facts.sink_name;
     }
     *name = expectation->name;
+    if (shows_certificate(expectation))
+        facts.certificate_subject = expectation->name;
     add_door(expectation->action, &facts);
     return facts;
 }
@@ -163,6 +174,12 @@ static enum rc begin(struct trial *trial, const struct policy_facts *facts)
     if (e->given_count > 0)
         trial->given = &trial->policy->rules.given[e->first_given];
     trial->asked[0] = (struct policy_request){ .action = e->action, .resource = e->resource };
+    if (e->action == POLICY_REVOKE) {
+        trial->asked[0].known = POLICY_KNOWS_TARGET;
+        trial->asked[0].target_groups = e->groups;
+        trial->asked[0].target_group_count =
+            e->principal == POLICY_ONE_DEVICE ? 0 : e->group_count;
+    }
     trial->asked[1] =
         (struct policy_request){ .action = POLICY_RETAIN, .resource = e->resource };
     trial->asked_count = message && is_given(trial, POLICY_MESSAGE_RETAIN, true) ? 2 : 1;
@@ -410,6 +427,16 @@ static bool is_near(struct bytes a, struct bytes b)
            (a.len == 2 && b.len == 2 && a.at[0] == b.at[1] && a.at[1] == b.at[0]);
 }
 
+/* The group that a condition of a resource is about; empty: it is another condition. */
+static struct bytes target_of(const struct policy_rules *rules, size_t condition)
+{
+    const struct policy_condition *c = &rules->conditions[condition];
+
+    return c->kind == POLICY_TEST && c->operator== POLICY_IN_GROUP
+               ? rules->values[c->first_value].text
+               : (struct bytes){ NULL, 0 };
+}
+
 /* Among the groups that rules are for, and those of the policy's own. */
 static struct bytes find_near(const struct policy *policy, struct bytes group)
 {
@@ -421,7 +448,19 @@ static struct bytes find_near(const struct policy *policy, struct bytes group)
     for (size_t i = 0; i < rules->member_count; i++)
         if (is_near(rules->members[i].group, group))
             return rules->members[i].group;
+    for (size_t i = 0; i < rules->condition_count; i++)
+        if (is_near(target_of(rules, i), group))
+            return target_of(rules, i);
     return (struct bytes){ NULL, 0 };
+}
+
+static bool is_target(const struct policy_rules *rules, struct bytes group)
+{
+    size_t i = 0;
+
+    while (i < rules->condition_count && !bytes_equal(target_of(rules, i), group))
+        i++;
+    return i < rules->condition_count;
 }
 
 static bool has_group(const struct policy *policy, struct bytes group)
@@ -433,7 +472,7 @@ static bool has_group(const struct policy *policy, struct bytes group)
         return true;
     while (i < rules->member_count && !bytes_equal(rules->members[i].group, group))
         i++;
-    return i < rules->member_count;
+    return i < rules->member_count || is_target(rules, group);
 }
 
 /* A group that no rule names matches none, so `expect deny` would hold however it is spelt. It
@@ -445,8 +484,9 @@ static enum rc check_groups(const struct trial *trial)
 
     for (size_t i = 0; i < expectation->group_count; i++) {
         const struct bytes group = expectation->groups[i];
-        TRY(policy_effort_spend(trial->effort,
-                                policy->named_count + policy->rules.member_count));
+        TRY(policy_effort_spend(trial->effort, policy->named_count +
+                                                   policy->rules.member_count +
+                                                   policy->rules.condition_count));
         if (has_group(policy, group))
             continue;
         const struct bytes near = find_near(policy, group);

@@ -20,6 +20,7 @@ enum policy_fact {
     POLICY_LINE_ID,
     POLICY_SINK_NAME,
     POLICY_CERTIFICATE_ISSUER,      /* its Common Name */
+    POLICY_CERTIFICATE_SUBJECT,     /* the id in it: policy_facts */
     POLICY_CERTIFICATE_SERIAL,      /* hexadecimal, lower case */
     POLICY_CERTIFICATE_FINGERPRINT, /* SHA-256, hexadecimal, lower case */
     POLICY_CERTIFICATE_LEFT,        /* duration until notAfter */
@@ -36,6 +37,7 @@ enum policy_fact {
     POLICY_MESSAGE_RETAIN,
     POLICY_MESSAGE_CONTENT_TYPE, /* as the client says */
     POLICY_REQUEST_KEY,          /* "p-256": a certificate is asked for it */
+    POLICY_TARGET,               /* with its groups: what a resource `group "x"` asks for */
     POLICY_TIME_NOW,
     POLICY_TIME_OF_DAY,  /* duration since midnight, UTC */
     POLICY_TIME_WEEKDAY, /* "monday" to "sunday", UTC */

@@ -52,6 +52,7 @@ static const char *const WANTED[POLICY_TYPES] = {
     [POLICY_DURATION] = "a duration such as 30s, 10m, 8h, 7d, or a time of day such as 06:30",
     [POLICY_ADDRESS] = "an address such as 192.0.2.7 or a network such as 192.0.2.0/24",
     [POLICY_VERSION] = "a version such as 1.12.0 or 2.0-rc.1",
+    [POLICY_GROUPED] = "a device",
 };
 
 static enum rc other(enum policy_type type)
@@ -166,6 +167,7 @@ static enum rc read_word(struct bytes word, enum policy_type type, struct policy
         return read_version(word, value);
     case POLICY_UNKNOWN:
     case POLICY_STRING:
+    case POLICY_GROUPED:
     case POLICY_TYPES:
         break;
     }

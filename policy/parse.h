@@ -49,6 +49,7 @@ struct policy_principals {
 struct policy_resources {
     size_t count;
     struct bytes at[POLICY_LIST_MAX];
+    struct bytes groups[POLICY_LIST_MAX]; /* whose devices these are; empty: it is no group */
 };
 
 struct policy_parser {
@@ -105,8 +106,13 @@ bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *
 /* time.now < until, written at that place */
 bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
                         int64_t until_ms, uint32_t *condition);
+/* target in group "x", and the condition */
+bool policy_parse_in_group(struct policy_parser *parser, const struct policy_place *at,
+                           struct bytes group, uint32_t *condition);
 
-/* A resource that fits the actions, or none. */
+/* The list of a rule, or none where the action needs none. */
+bool policy_parse_resources(struct policy_parser *parser, enum policy_resource kind);
+/* One that fits the actions. */
 bool policy_parse_resource(struct policy_parser *parser, enum policy_resource kind,
                            struct bytes *filter);
 /* One statement that begins with allow, deny or expect. */

@@ -335,6 +335,10 @@ static bool take_fact(struct policy_parser *parser, enum policy_fact *fact)
         *fact = policy_fact_by_name(parser->tokens.next.text);
     if (*fact == POLICY_FACTS)
         return policy_token_want(&parser->tokens, "a fact such as connection.address");
+    if (*fact == POLICY_TARGET)
+        return policy_token_complain(
+            &parser->tokens, &parser->tokens.next.at,
+            fault(RC_MALFORMED, "target is asked for as a resource: revoke group \"NAME\""));
     policy_token_advance(&parser->tokens);
     return true;
 }
@@ -441,30 +445,56 @@ bool policy_parse_condition(struct policy_parser *parser, uint32_t *condition)
     return take_any(parser, condition);
 }
 
+/* A test with one value. */
+static bool add_test(struct policy_parser *parser, struct policy_condition *test,
+                     const struct policy_value *value, uint32_t *condition)
+{
+    struct policy_rules *rules = parser->rules;
+
+    test->kind = POLICY_TEST;
+    test->scopes = 1U << policy_fact_get(test->fact)->scope;
+    test->first_value = (uint32_t)rules->value_count;
+    test->value_count = 1;
+    struct policy_value *made =
+        POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
+                         POLICY_VALUES_MAX, "values");
+    if (made == NULL)
+        return false;
+    *made = *value;
+    return policy_parse_share(parser, test) && cons(parser, test, condition);
+}
+
 bool policy_parse_until(struct policy_parser *parser, const struct policy_place *at,
                         int64_t until_ms, uint32_t *condition)
 {
-    struct policy_rules *rules = parser->rules;
-    struct policy_condition test = { .kind = POLICY_TEST,
-                                     .fact = POLICY_TIME_NOW,
+    const struct policy_value until = { .type = POLICY_TIME, .number = until_ms };
+    struct policy_condition test = { .fact = POLICY_TIME_NOW,
                                      .operator= POLICY_BELOW,
-                                     .first_value = (uint32_t)rules->value_count,
-                                     .value_count = 1,
-                                     .scopes = 1U << POLICY_OF_CLOCK,
                                      .at = *at };
-    struct policy_value *value =
-        POLICY_PARSE_ADD(parser, rules->values, rules->value_count, parser->value_room,
-                         POLICY_VALUES_MAX, "values");
     uint32_t before = 0;
 
-    if (value == NULL)
-        return false;
-    *value = (struct policy_value){ .type = POLICY_TIME, .number = until_ms };
-    if (!policy_parse_share(parser, &test) || !cons(parser, &test, &before))
+    if (!add_test(parser, &test, &until, &before))
         return false;
     if (*condition != POLICY_ALWAYS)
         return join(parser, POLICY_AND, *condition, before, &test.at, condition);
     *condition = before;
+    return true;
+}
+
+bool policy_parse_in_group(struct policy_parser *parser, const struct policy_place *at,
+                           struct bytes group, uint32_t *condition)
+{
+    const struct policy_value name = { .type = POLICY_STRING, .text = group };
+    struct policy_condition test = { .fact = POLICY_TARGET,
+                                     .operator= POLICY_IN_GROUP,
+                                     .at = *at };
+    uint32_t in_group = 0;
+
+    if (!add_test(parser, &test, &name, &in_group))
+        return false;
+    if (*condition != POLICY_ALWAYS)
+        return join(parser, POLICY_AND, in_group, *condition, &test.at, condition);
+    *condition = in_group;
     return true;
 }
 
@@ -480,7 +510,8 @@ static enum rc check_given(const struct policy_rules *rules,
     TRY(policy_form_check(given->fact, &given->value, true));
     if (given->value.type == POLICY_ADDRESS && given->value.prefix < 128)
         return fault(RC_MALFORMED, "%s is one address, not a network", fact->name);
-    if (given->fact == policy_fact_of(expectation->principal))
+    if (given->fact == policy_fact_of(expectation->principal) ||
+        given->fact == POLICY_CERTIFICATE_SUBJECT)
         return fault(RC_MALFORMED, "%s is named already", fact->name);
     for (uint32_t i = 0; i < expectation->given_count; i++)
         if (rules->given[expectation->first_given + i].fact == given->fact)

@@ -199,100 +199,6 @@ static bool take_principal(struct policy_parser *parser)
     return add_principal(parser, KINDS[i].any, (struct bytes){ NULL, 0 });
 }
 
-/* ---- Resources ---- */
-
-/* Every ${ must open a fact that may stand there: a misspelt one must not become a literal. */
-static bool check_facts(struct policy_parser *parser, struct bytes filter)
-{
-    for (size_t i = 0; i + 1 < filter.len; i++) {
-        if (filter.at[i] != '$' || filter.at[i + 1] != '{')
-            continue;
-        struct bytes rest = { filter.at + i + 2, filter.len - i - 2 };
-        const uint8_t *end = rest.len > 0 ? memchr(rest.at, '}', rest.len) : NULL;
-        struct bytes name = { rest.at, end == NULL ? 0 : (size_t)(end - rest.at) };
-        enum policy_fact fact = policy_fact_by_name(name);
-        if (fact != POLICY_FACTS && !policy_fact_get(fact)->in_topic)
-            return policy_token_complain(
-                &parser->tokens, &parser->tokens.next.at,
-                fault(RC_MALFORMED, "%s cannot stand in a text: what it holds is no name",
-                      policy_fact_get(fact)->name));
-        if (fact == POLICY_FACTS)
-            return policy_token_complain(
-                &parser->tokens, &parser->tokens.next.at,
-                fault(RC_MALFORMED,
-                      "unknown fact at byte %zu of the text, expected one such as ${device.id}",
-                      i + 1));
-    }
-    return true;
-}
-
-/* Where facts are not known, a topic is searched for what stands between them. */
-static enum rc check_lengths(struct bytes filter)
-{
-    for (struct policy_levels levels = policy_topic_levels(filter); levels.more;) {
-        struct bytes level = policy_topic_next(&levels);
-        if (level.len > POLICY_FACT_LEVEL_MAX && memmem(level.at, level.len, "${", 2) != NULL)
-            return fault(RC_MALFORMED, "a level with ${...} has at most %d bytes",
-                         POLICY_FACT_LEVEL_MAX);
-    }
-    return RC_OK;
-}
-
-static enum rc check_resource(enum policy_resource kind, struct bytes text)
-{
-    TRY(policy_topic_check_filter(text));
-    TRY(check_lengths(text));
-    if ((kind == POLICY_PROFILE || kind == POLICY_DEVICE) && memchr(text.at, '/', text.len))
-        return fault(RC_MALFORMED, "one name, or + for any: it has no levels");
-    return RC_OK;
-}
-
-bool policy_parse_resource(struct policy_parser *parser, enum policy_resource kind,
-                           struct bytes *filter)
-{
-    static const char *const WANTED[] = {
-        [POLICY_TOPIC] = "a topic filter in quotes",
-        [POLICY_ROUTE] = "a route in quotes, such as \"GET /v1/devices/#\"",
-        [POLICY_PROFILE] = "a profile's name in quotes",
-        [POLICY_DEVICE] = "a device's id in quotes",
-    };
-    struct policy_tokens *tokens = &parser->tokens;
-
-    if (tokens->next.kind != POLICY_TEXT)
-        return policy_token_want(tokens, WANTED[kind]);
-    enum rc rc = check_resource(kind, tokens->next.text);
-    if (rc != RC_OK)
-        return policy_token_complain(tokens, &tokens->next.at, rc);
-    if (!check_facts(parser, tokens->next.text))
-        return false;
-    *filter = tokens->next.text;
-    policy_token_advance(tokens);
-    return true;
-}
-
-/* Certificates and devices may be left out: all of them. */
-static bool take_resources(struct policy_parser *parser, enum policy_resource kind)
-{
-    struct policy_resources *list = &parser->resources;
-    struct policy_tokens *tokens = &parser->tokens;
-    bool may_lack = kind == POLICY_PROFILE || kind == POLICY_DEVICE;
-
-    if (kind == POLICY_NOTHING || (may_lack && tokens->next.kind != POLICY_TEXT)) {
-        list->at[list->count++] =
-            kind == POLICY_NOTHING ? (struct bytes){ NULL, 0 } : BYTES("+");
-        return true;
-    }
-    do {
-        if (list->count == POLICY_LIST_MAX)
-            return policy_token_complain(
-                tokens, &tokens->next.at,
-                fault(RC_MALFORMED, "a rule for more than %d resources", POLICY_LIST_MAX));
-        if (!policy_parse_resource(parser, kind, &list->at[list->count++]))
-            return false;
-    } while (policy_token_take(tokens, ","));
-    return true;
-}
-
 /* ---- Obligations ---- */
 
 static bool take_count(struct policy_parser *parser, struct bytes text, uint32_t *count)
@@ -439,22 +345,36 @@ bool policy_parse_obligations(struct policy_parser *parser, struct policy_rule *
 
 /* ---- The rule ---- */
 
+static bool add_rule(struct policy_parser *parser, const struct policy_rule *rule,
+                     const struct policy_who *who, size_t resource)
+{
+    const struct policy_resources *list = &parser->resources;
+    struct policy_rules *rules = parser->rules;
+    struct policy_rule simple = *rule;
+    const unsigned nodes = parser->nodes;
+
+    simple.principal = who->kind;
+    simple.name = who->name;
+    simple.filter = list->at[resource];
+    simple.group = list->groups[resource];
+    if (simple.group.len > 0 &&
+        !policy_parse_in_group(parser, &rule->at, simple.group, &simple.condition))
+        return false;
+    parser->nodes = nodes; /* each resource's test is the only one besides */
+    struct policy_rule *made = POLICY_PARSE_ADD(parser, rules->at, rules->count,
+                                                parser->rule_room, POLICY_RULES_MAX, "rules");
+    if (made == NULL)
+        return false;
+    *made = simple;
+    return true;
+}
+
 static bool add_rules(struct policy_parser *parser, const struct policy_rule *rule)
 {
-    struct policy_rules *rules = parser->rules;
-
-    for (size_t i = 0; i < parser->principals.count; i++) {
-        for (size_t j = 0; j < parser->resources.count; j++) {
-            struct policy_rule *made = POLICY_PARSE_ADD(
-                parser, rules->at, rules->count, parser->rule_room, POLICY_RULES_MAX, "rules");
-            if (made == NULL)
+    for (size_t i = 0; i < parser->principals.count; i++)
+        for (size_t j = 0; j < parser->resources.count; j++)
+            if (!add_rule(parser, rule, &parser->principals.at[i], j))
                 return false;
-            *made = *rule;
-            made->principal = parser->principals.at[i].kind;
-            made->name = parser->principals.at[i].name;
-            made->filter = parser->resources.at[j];
-        }
-    }
     return true;
 }
 
@@ -467,7 +387,8 @@ static bool take_lists(struct policy_parser *parser, struct policy_rule *rule)
         if (!take_principal(parser))
             return false;
     } while (policy_token_take(&parser->tokens, ","));
-    return take_actions(parser, &rule->actions, &resource) && take_resources(parser, resource);
+    return take_actions(parser, &rule->actions, &resource) &&
+           policy_parse_resources(parser, resource);
 }
 
 static bool take_rule(struct policy_parser *parser, struct policy_rule *rule)
@@ -497,13 +418,10 @@ bool policy_parse_rule(struct policy_parser *parser)
 
 /* ---- expect ---- */
 
-static bool take_groups(struct policy_parser *parser, struct policy_expectation *expectation)
+static bool take_group_names(struct policy_parser *parser,
+                             struct policy_expectation *expectation)
 {
-    if (!policy_token_is(&parser->tokens, "in"))
-        return true;
-    if (expectation->principal != POLICY_ONE_DEVICE)
-        return policy_token_want(&parser->tokens, "an action: only devices are in groups");
-    policy_token_advance(&parser->tokens);
+    policy_token_advance(&parser->tokens); /* in */
     do {
         if (expectation->group_count == POLICY_GROUPS_MAX)
             return policy_token_want(&parser->tokens, "fewer groups");
@@ -513,6 +431,15 @@ static bool take_groups(struct policy_parser *parser, struct policy_expectation 
             return false;
     } while (policy_token_take(&parser->tokens, ","));
     return true;
+}
+
+static bool take_groups(struct policy_parser *parser, struct policy_expectation *expectation)
+{
+    if (!policy_token_is(&parser->tokens, "in"))
+        return true;
+    if (expectation->principal != POLICY_ONE_DEVICE)
+        return policy_token_want(&parser->tokens, "an action: only devices are in groups");
+    return take_group_names(parser, expectation);
 }
 
 /* Who asks is one: not a group, role or set. */
@@ -556,7 +483,9 @@ static bool take_asked(struct policy_parser *parser, struct policy_expectation *
         return policy_token_complain(tokens, &tokens->next.at, rc);
     expectation->resource = tokens->next.text;
     policy_token_advance(tokens);
-    return true;
+    bool grouped = kind == POLICY_DEVICE && expectation->principal != POLICY_ONE_DEVICE &&
+                   policy_token_is(tokens, "in");
+    return !grouped || take_group_names(parser, expectation);
 }
 
 static bool take_expectation(struct policy_parser *parser,

@@ -132,7 +132,8 @@ struct policy_facts {
     size_t group_count;
     enum policy_asker asker; /* whose own name, below or above, must be known */
     struct bytes device_profile, operator_id, operator_role, line_id, sink_name;
-    struct bytes certificate_issuer;                          /* Common Name */
+    struct bytes certificate_issuer;  /* Common Name */
+    struct bytes certificate_subject; /* Common Name, of a device serialNumber: its id */
     struct bytes certificate_serial, certificate_fingerprint; /* hexadecimal, lower case */
     int64_t certificate_ends_ms;                              /* notAfter */
     struct bytes attestation_verdict;
@@ -210,6 +211,7 @@ enum {
     POLICY_KNOWS_QOS = 2,
     POLICY_KNOWS_RETAIN = 4,
     POLICY_KNOWS_NOW = 8,
+    POLICY_KNOWS_TARGET = 16,
 };
 struct policy_request {
     enum policy_action action;
@@ -222,6 +224,8 @@ struct policy_request {
     int64_t now_ms;            /* wall clock */
     struct bytes content_type; /* at NULL: not known */
     struct bytes key;          /* kind of the key in a request for a certificate; likewise */
+    const struct bytes *target_groups; /* of the device in resource, in the registry */
+    size_t target_group_count;
 };
 
 /*

@@ -36,6 +36,7 @@ enum policy_operator {
     POLICY_IN,          /* any of the values; of addresses: in any of the networks */
     POLICY_BETWEEN,     /* two values, both included; times of day may go over midnight */
     POLICY_STARTS_WITH, /* STRING */
+    POLICY_IN_GROUP,    /* GROUPED, one of the registry's */
     POLICY_IS_KNOWN,    /* no value; never unknown itself */
 };
 
@@ -65,6 +66,7 @@ struct policy_rule {
     struct bytes name;   /* of ONE_*, GROUP, ROLE */
     unsigned actions;    /* set of 1 << enum policy_action */
     struct bytes filter; /* as written, with ${fact} in it; empty where actions have none */
+    struct bytes group;  /* whose devices it is done to: of the condition; or empty */
     uint32_t condition;
     struct policy_obligations obligations; /* of an ALLOW; log full and until of both */
     uint32_t number;    /* of the written rule, from 0: what decisions tell */
@@ -77,7 +79,7 @@ struct policy_expectation {
     enum policy_effect effect;
     enum policy_principal principal;
     struct bytes name;
-    struct bytes groups[POLICY_GROUPS_MAX];
+    struct bytes groups[POLICY_GROUPS_MAX]; /* of a device that asks; else of the revoked one */
     size_t group_count;
     enum policy_action action;
     struct bytes resource;

@@ -114,6 +114,7 @@ static const struct policy_told TOLD[POLICY_FACTS] = {
                                .words = { { "admin", ANYWHERE }, { "auditor", ANYWHERE } } },
     [POLICY_LINE_ID] = { .always = LINE },
     [POLICY_CERTIFICATE_ISSUER] = { .perhaps = ANYWHERE },
+    [POLICY_CERTIFICATE_SUBJECT] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_SERIAL] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_FINGERPRINT] = { .always = DOOR, .perhaps = AUTHORITY },
     [POLICY_CERTIFICATE_LEFT] = { .always = DOOR, .perhaps = AUTHORITY },
@@ -132,6 +133,7 @@ static const struct policy_told TOLD[POLICY_FACTS] = {
     [POLICY_MESSAGE_RETAIN] = { .always = POLICY_AT_MESSAGE, .ranged = true, .high = 1 },
     [POLICY_MESSAGE_CONTENT_TYPE] = { .perhaps = POLICY_AT_MESSAGE },
     [POLICY_REQUEST_KEY] = { .always = ISSUE, .words = { { "p-256", ANYWHERE } } },
+    [POLICY_TARGET] = { .always = POLICY_AT_OPERATOR_ACT }, /* of revoke, which alone asks */
     [POLICY_TIME_NOW] = { .always = ANYWHERE },
     [POLICY_TIME_OF_DAY] = { .always = ANYWHERE,
                              .ranged = true,

@@ -14,6 +14,7 @@ const char *policy_type_name(enum policy_type type)
         [POLICY_NUMBER] = "number",   [POLICY_BOOLEAN] = "true or false",
         [POLICY_TIME] = "time",       [POLICY_DURATION] = "duration",
         [POLICY_ADDRESS] = "address", [POLICY_VERSION] = "version",
+        [POLICY_GROUPED] = "device",
     };
     return NAMES[type];
 }

@@ -12,6 +12,7 @@ enum policy_type {
     POLICY_DURATION, /* number: milliseconds */
     POLICY_ADDRESS,  /* one address, or with prefix < 128 a network */
     POLICY_VERSION,  /* up to four numbers and a text after - (semver 2.0 section 11 orders) */
+    POLICY_GROUPED,  /* a device and the registry's groups of it; no literal is one */
     POLICY_TYPES
 };
 const char *policy_type_name(enum policy_type type);
@@ -19,10 +20,11 @@ const char *policy_type_name(enum policy_type type);
 /* Texts are borrowed. */
 struct policy_value {
     enum policy_type type;
-    struct bytes text;   /* STRING; VERSION as written */
-    int64_t number;      /* NUMBER, BOOLEAN, TIME, DURATION */
-    uint8_t address[16]; /* ADDRESS: IPv6; IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2) */
-    uint8_t prefix;      /* ADDRESS: bits that count, 128 for one address */
+    struct bytes text;          /* STRING; VERSION as written; GROUPED: the device */
+    int64_t number;             /* NUMBER, BOOLEAN, TIME, DURATION; GROUPED: how many groups */
+    const struct bytes *groups; /* GROUPED */
+    uint8_t address[16];        /* ADDRESS: IPv6; IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2) */
+    uint8_t prefix;             /* ADDRESS: bits that count, 128 for one address */
     bool untold;         /* UNKNOWN here, but perhaps not where it is judged in earnest */
     uint32_t version[4]; /* VERSION: 1.2 is 1.2.0.0 */
     struct bytes pre;    /* VERSION: what follows -, empty for a release */

@@ -26,6 +26,7 @@ static const size_t TEXTS[POLICY_FACTS] = {
     [POLICY_LINE_ID] = AT(line_id),
     [POLICY_SINK_NAME] = AT(sink_name),
     [POLICY_CERTIFICATE_ISSUER] = AT(certificate_issuer),
+    [POLICY_CERTIFICATE_SUBJECT] = AT(certificate_subject),
     [POLICY_CERTIFICATE_SERIAL] = AT(certificate_serial),
     [POLICY_CERTIFICATE_FINGERPRINT] = AT(certificate_fingerprint),
     [POLICY_ATTESTATION_VERDICT] = AT(attestation_verdict),
@@ -136,6 +137,11 @@ static struct policy_value of_request(const struct policy_request *request,
         return read_text(request->content_type, POLICY_STRING);
     if (fact == POLICY_REQUEST_KEY)
         return read_text(request->key, POLICY_STRING);
+    if (fact == POLICY_TARGET && request->known & POLICY_KNOWS_TARGET)
+        return (struct policy_value){ .type = POLICY_GROUPED,
+                                      .text = request->resource,
+                                      .groups = request->target_groups,
+                                      .number = (int64_t)request->target_group_count };
     if (fact == POLICY_TIME_NOW && request->known & POLICY_KNOWS_NOW)
         return (struct policy_value){ .type = POLICY_TIME, .number = request->now_ms };
     return (struct policy_value){ .type = POLICY_UNKNOWN };

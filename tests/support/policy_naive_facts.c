@@ -55,6 +55,12 @@ static struct policy_value of_request(const struct policy_request *r, enum polic
         return number(r->known & POLICY_KNOWS_RETAIN, POLICY_BOOLEAN, r->retain);
     case POLICY_MESSAGE_CONTENT_TYPE:
         return text(r->content_type);
+    case POLICY_TARGET:
+        return (struct policy_value){ .type = r->known & POLICY_KNOWS_TARGET ? POLICY_GROUPED
+                                                                             : POLICY_UNKNOWN,
+                                      .text = r->resource,
+                                      .groups = r->target_groups,
+                                      .number = (int64_t)r->target_group_count };
     case POLICY_REQUEST_KEY:
         return text(r->key);
     case POLICY_TIME_NOW:
@@ -93,6 +99,8 @@ static struct policy_value of_device(const struct naive_world *world, enum polic
     switch ((int)fact) {
     case POLICY_CERTIFICATE_ISSUER:
         return text(f->certificate_issuer);
+    case POLICY_CERTIFICATE_SUBJECT:
+        return text(f->certificate_subject);
     case POLICY_CERTIFICATE_SERIAL:
         return text(f->certificate_serial);
     case POLICY_CERTIFICATE_FINGERPRINT:
@@ -174,6 +182,22 @@ static bool between(enum policy_fact fact, const struct policy_value *is,
     return from && to;
 }
 
+/* Of the registry's groups and of the policy's own. */
+static enum naive_truth is_grouped(const struct naive_world *world,
+                                   const struct policy_value *is, struct bytes group)
+{
+    const struct policy_rules *rules = world->rules;
+
+    for (size_t i = 0; i < rules->member_count; i++)
+        if (bytes_equal(rules->members[i].device, world->request->resource) &&
+            bytes_equal(rules->members[i].group, group))
+            return NAIVE_TRUE;
+    for (int64_t i = 0; is->type != POLICY_UNKNOWN && i < is->number; i++)
+        if (bytes_equal(is->groups[i], group))
+            return NAIVE_TRUE;
+    return is->type == POLICY_UNKNOWN ? NAIVE_UNKNOWN : NAIVE_FALSE;
+}
+
 static bool holds(const struct policy_condition *c, const struct policy_value *is,
                   const struct policy_value *wanted)
 {
@@ -205,6 +229,8 @@ static enum naive_truth test(const struct naive_world *world, const struct polic
 
     if (c->operator== POLICY_IS_KNOWN)
         return is.type != POLICY_UNKNOWN ? NAIVE_TRUE : NAIVE_FALSE;
+    if (c->operator== POLICY_IN_GROUP)
+        return is_grouped(world, &is, world->rules->values[c->first_value].text);
     if (is.type == POLICY_UNKNOWN)
         return NAIVE_UNKNOWN;
     return holds(c, &is, &world->rules->values[c->first_value]) ? NAIVE_TRUE : NAIVE_FALSE;

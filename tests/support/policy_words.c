@@ -26,6 +26,7 @@ bool policy_words_know(struct policy_facts *facts, struct bytes name, struct byt
         { "line.id", &facts->line_id },
         { "sink.name", &facts->sink_name },
         { "certificate.issuer", &facts->certificate_issuer },
+        { "certificate.subject", &facts->certificate_subject },
         { "certificate.serial", &facts->certificate_serial },
         { "certificate.fingerprint", &facts->certificate_fingerprint },
         { "attestation.verdict", &facts->attestation_verdict },

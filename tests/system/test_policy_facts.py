@@ -50,8 +50,8 @@ def publish_as(client, content_type):
 
 
 def test_a_session_knows_its_certificate(system, device):
-    facts = {"device.profile": "device", "certificate.issuer": issuer_of(device), "certificate.serial": device.serial,
-             "certificate.fingerprint": device.fingerprint, "client.id": device.id}
+    facts = {"device.profile": "device", "certificate.issuer": issuer_of(device), "certificate.subject": device.id,
+             "certificate.serial": device.serial, "certificate.fingerprint": device.fingerprint, "client.id": device.id}
     for fact, value in facts.items():
         for sign, value, expected in (("=", value, True), ("!=", value, False), ("=", other_than(value), False)):
             system.apply_policy(f'allow device connect when {fact} {sign} "{value}"\n')

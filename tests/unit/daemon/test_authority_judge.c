@@ -116,22 +116,21 @@ static void a_condition_asks_for_what_the_authority_knows(void **state)
         { "deny operator call \"#\" when device.id = \"dev-1\"", RC_DENIED, RC_OK },
         { "deny operator call \"POST /v1/devices/dev-1/tokens\"", RC_DENIED, RC_OK },
         { "deny operator call \"POST /v1/devices/+/resume\"", RC_OK, RC_OK },
-        { "deny operator call \"#\" when not connection.address in { 192.0.2.0/24 }", RC_OK,
-          RC_OK },
-        { "deny operator call \"#\" when connection.address in { 192.0.2.0/24 }", RC_DENIED,
+        { "deny operator call \"#\" when connection.address != 192.0.2.0/24", RC_OK, RC_OK },
+        { "deny anyone call \"#\" when connection.address = 192.0.2.0/24", RC_DENIED,
           RC_DENIED },
         { "deny operator call \"#\" when connection.door != \"operator\"", RC_OK, RC_OK },
         { "deny operator call \"#\" when operator.role = \"auditor\"", RC_OK, RC_OK },
         { "deny operator call \"#\" when certificate.left < 1d", RC_OK, RC_OK },
         { "deny operator call \"#\" when certificate.left < 2d", RC_DENIED, RC_DENIED },
         { "deny operator call \"#\" when certificate.serial = \"a1\"", RC_DENIED, RC_DENIED },
-        { "deny operator call \"#\" when not certificate.fingerprint starts with \"a1a1\"",
-          RC_OK, RC_OK },
+        { "deny operator call \"#\" when certificate.subject != \"first\"", RC_OK, RC_OK },
+        { "deny anyone call \"#\" when not certificate.fingerprint starts with \"a1\"", RC_OK,
+          RC_OK },
         /* not known: it holds for who is denied */
         { "deny operator call \"#\" when attestation.verdict != \"affirming\"", RC_DENIED,
           RC_DENIED },
-        { "deny device call \"#\"", RC_OK, RC_OK },
-        { "deny line call \"#\"", RC_OK, RC_OK },
+        { "deny device, line call \"#\"", RC_OK, RC_OK },
     };
     struct world *w = *state;
 
@@ -325,7 +324,7 @@ static void one_device_that_may_not_be_revoked_keeps_all_that_were_named(void **
     add_device(w, "dev-2");
     new_token(w, "dev-1", &token);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
-    uint64_t version = apply(w, "deny operator revoke \"dev-1\"\n");
+    uint64_t version = apply(w, "deny anyone revoke group \"g\"\ngroup \"g\" = {\"dev-1\"}\n");
     struct registry_question q = about("dev-1");
     q.state = REGISTRY_REVOKED;
     expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, q), "line 2 of version 2");
@@ -459,6 +458,9 @@ static void a_token_is_not_used_up_by_a_denial(void **state)
         apply(w, OTHERS[i]);
     assert_int_equal(enrol(w, &w->device, &token, &told), RC_OK);
     assert_int_equal(state_of(w, "dev-1"), REGISTRY_ACTIVE);
+    q.state = REGISTRY_REVOKED;
+    apply(w, "deny operator revoke group \"early\", group \"late\"\n");
+    expect_denial(try_it(w, ADMIN, REGISTRY_ASK_DEVICE_STATE, q), "policy: denied by line 2");
 }
 
 /* The certificate is being signed when the policy becomes another one. */
@@ -534,7 +536,8 @@ static void renewing_is_its_own_act(void **state)
              "deny device enroll\ndeny operator renew\n"
              "deny device renew when connection.door = \"operator\"\n");
     assert_int_equal(renew(w, &one.fingerprint), RC_OK);
-    apply(w, "deny device renew when certificate.issuer = \"Acme Devices\"\n");
+    apply(w, "deny device renew when certificate.subject is known and certificate.issuer = "
+             "\"Acme Devices\" and certificate.subject = \"dev-1\"\n");
     expect_denial(renew(w, &one.fingerprint), "policy: denied by line 2");
 }
 

@@ -87,6 +87,11 @@ static const struct finding_row {
     { "deny group \"none\" connect\n",
       "line 1, column 1: warning: no device is in the group \"none\"\n" },
     { "allow group \"none\" connect\ngroup \"none\" = { \"d\" }\n", "" },
+    { "deny operator \"o\" revoke \"d\", group \"none\"\n",
+      "line 1, column 1: warning: no device is in the group \"none\"\n" },
+    { "deny operator \"o\" revoke group \"none\"\ngroup \"none\" = { \"d\" }\n"
+      "expect deny operator \"o\" revoke \"e\" in \"none\"\n",
+      "" },
     { "allow device \"d\" publish \"a\" when client.id = \"x\" and firmware.version > 2\n",
       "line 1, column 1: warning: it lets in by client.id and firmware.version, which the "
       "client says of itself\n"

@@ -202,6 +202,10 @@ static const struct told_row {
     { "deny device renew \"line\"\n", "1: no such profile is asked for so, only \"device\"\n" },
     { "deny operator revoke \"pump 7\"\n",
       "1: no device has such an id: it is 1 to 64 letters, digits and . _ : -\n" },
+    { "deny operator revoke group \"a\", group \"b\" when operator.role = \"admin\"\n"
+      "group \"a\" = { \"d\" }\n",
+      "" },
+    { "deny device revoke group \"a\"\n", "1: devices never ask for revoke: operators do\n" },
     /* the client's own word */
     { "deny device publish \"a\" when message.content_type = \"text/evil\"\n",
       "1: it denies by message.content_type, which the client says of itself: who says "

@@ -38,6 +38,7 @@ static void add_condition(struct buf *text, unsigned depth)
         "operator.role = \"admin\"",
         "line.id is known",
         "certificate.issuer in { \"B\", \"A\", \"C\" }",
+        "certificate.subject = \"d1\"",
         "certificate.serial = \"0a\"",
         "certificate.left < 30d",
         "certificate.left between 10d and 20d",
@@ -158,7 +159,10 @@ static void add_what(struct buf *text)
         buf_addf(text, "%s", roll(2) ? "enroll" : "enroll, renew \"p\"");
         break;
     case 3:
-        buf_addf(text, "%s", roll(2) ? "revoke" : "revoke \"d1\", \"${line.id}\"");
+        buf_addf(text, "%s",
+                 roll(2)   ? "revoke group \"g\", group \"t\""
+                 : roll(2) ? "revoke"
+                           : "revoke \"d1\", \"${line.id}\", group \"h\"");
         break;
     default:
         buf_addf(text, "%s ", PICK(TOPICAL));
@@ -250,6 +254,7 @@ static void make_facts(struct policy_facts *facts, struct bytes *groups)
         .line_id = MAYBE("l1", "a"),
         .sink_name = MAYBE("s1", "s2"),
         .certificate_issuer = MAYBE("A", "Z"),
+        .certificate_subject = MAYBE("d1", "o1"),
         .certificate_serial = MAYBE("0a", "ff"),
         .certificate_ends_ms = roll(3) == 0 ? 0 : JULY + (int64_t)roll(40) * 86400000,
         .attestation_verdict = MAYBE("good", "bad"),
@@ -368,13 +373,16 @@ static void make_request(struct policy_request *request, struct buf *resource)
     static const uint64_t SIZES[] = {
         0, 10, 64, 65, 100, 101, 150, 200, 1024, 1025, UINT64_MAX
     };
+    static const struct bytes GROUPS[] = { BYTES("g"), BYTES("t") };
     bool connect = roll(12) == 0, topical = roll(6) > 0;
 
     buf_reset(resource);
     *request = (struct policy_request){
         .action = topical ? (roll(2) ? POLICY_PUBLISH : POLICY_PUBLISH + roll(8))
                           : roll(POLICY_ACTIONS),
-        .known = roll(16),
+        .known = roll(32),
+        .target_groups = GROUPS,
+        .target_group_count = roll(3),
         .size = PICK(SIZES),
         .qos = roll(3),
         .retain = roll(2) == 0,

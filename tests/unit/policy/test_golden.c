@@ -46,6 +46,8 @@ struct golden {
     struct policy_facts facts;
     struct policy_session session;
     bool bound;
+    struct bytes target_groups[POLICY_GROUPS_MAX]; /* of who is revoked */
+    size_t target_group_count;
 
     size_t cases;
 };
@@ -269,7 +271,7 @@ static void learn(struct golden *g, struct bytes line)
     check_bound(g, line);
 }
 
-/* size N, qos N, kept, fresh, at "TIME", type "TEXT" */
+/* in "GROUP", size N, qos N, kept, fresh, at "TIME", type "TEXT" */
 static bool take_request(struct golden *g, struct bytes *line, struct policy_request *request,
                          struct buf *type)
 {
@@ -288,6 +290,12 @@ static bool take_request(struct golden *g, struct bytes *line, struct policy_req
     } else if (take(line, "type")) {
         take_quoted(g, line, type);
         request->content_type = buf_bytes(type);
+    } else if (take(line, "in")) {
+        size_t which = g->facts.group_count + g->target_group_count;
+        MUST(g, which < POLICY_GROUPS_MAX, "too many groups");
+        struct buf *group = &g->groups[which];
+        take_quoted(g, line, group);
+        g->target_groups[g->target_group_count++] = buf_bytes(group);
     } else if (take(line, "kept") || bytes_start_with(*line, BYTES("fresh "))) {
         request->known |= POLICY_KNOWS_RETAIN;
         request->retain = !take(line, "fresh");
@@ -362,8 +370,14 @@ static void check_decision(struct golden *g, enum policy_action action, struct b
         take_quoted(g, &line, &topic);
     request.resource = buf_bytes(&topic);
     check_resource(g, action, request.resource);
+    g->target_group_count = 0;
     while (take_request(g, &line, &request, &type))
         continue;
+    if (action == POLICY_REVOKE) { /* as the authority knows it */
+        request.known |= POLICY_KNOWS_TARGET;
+        request.target_groups = g->target_groups;
+        request.target_group_count = g->target_group_count;
+    }
     struct policy_decision decision = policy_decide_request(&g->session, &request);
     policy_explain(&decision, &got);
     MUST(g, buf_text(&got, &text) == RC_OK, "no explanation");
