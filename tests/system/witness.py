@@ -70,7 +70,7 @@ class Witness:
 
     def signed(self):
         """The size and the text of what it signed last; (0, "") before that."""
-        notes = list((self.folder / "states").glob("*"))
+        notes = [note for note in (self.folder / "states").glob("*") if note.suffix != ".new"]  # being written
         if not notes:
             return 0, ""
         text = notes[0].read_text().partition("\n\n")[0] + "\n"
