@@ -2,6 +2,7 @@
 
 #include "policy/room.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -519,6 +520,7 @@ static void make_leaf(const struct policy_trie *trie, struct policy_slot *slot,
     struct policy_leaf *leaf = (struct policy_leaf *)(trie->leaves + unit * POLICY_LEAF_UNIT);
     const struct policy_posting *posting = &trie->postings[ending->posting];
 
+    assert(leaf != NULL); /* room for as many was made before */
     *leaf = (struct policy_leaf){ .parent = trie->nodes[slot->child].parent,
                                   .posting = *posting,
                                   .told = trie->told[posting->rule],
